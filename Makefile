@@ -1,0 +1,74 @@
+# Suture. `make help` lists the targets; every one sets up what it needs first.
+# Another interpreter: make PYTHON=python3.13 test
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.suture-set-up
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test test-slow test-all bench lint types architecture check format docs wheel lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment and install the locked packages (other targets do it by themselves)
+
+$(STAMP): requirements.lock pyproject.toml
+	@sh .ci/set-up "$(PYTHON)" "$(VENV)"
+	@touch $(STAMP)
+
+demo: $(STAMP) ## a surgical day through the engine and simulated ERP, billing and analytics, then the balance
+	@$(BIN)/suture demo
+
+run: $(STAMP) ## the same engine and simulators, left running, to try the commands on (Ctrl-C ends it)
+	@$(BIN)/python -m suture.sim.demo --stay
+
+test: $(STAMP) ## the tests, without the slow ones
+	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(STAMP) ## the slow tests alone: crash, load and memory
+	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-all: $(STAMP) ## all the tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(STAMP) ## both workloads on SQLite and PostgreSQL: one table, one JSON
+	@$(BIN)/python -m bench
+
+check: lint types architecture ## format, lint, types, import directions
+
+lint: $(STAMP) ## ruff: format and rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(STAMP) ## mypy
+	@$(BIN)/mypy
+
+architecture: $(STAMP) ## import directions and size budgets
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+format: $(STAMP) ## let ruff lay out the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(STAMP) ## write docs/reference.md from the code
+	@$(BIN)/python docs/make_reference.py
+
+wheel: $(STAMP) ## build dist/suture-*.whl
+	@rm -f dist/suture-*.whl
+	@$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation -w dist .
+	@ls -l dist/
+
+lock: $(STAMP) ## renew requirements.lock with the newest releases that pyproject.toml allows
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra postgres --extra test --extra dev \
+	    --generate-hashes --no-annotate --no-header --quiet --output-file requirements.new
+	@{ sed -n '/^#/p;/^#/!q' requirements.lock; cat requirements.new; } > requirements.tmp
+	@rm requirements.new && mv requirements.tmp requirements.lock
+	@echo "requirements.lock renewed: run make check test-all, then commit it"
+
+clean: ## remove what the targets made (not the virtual environment's Python packages: rm -r .venv for those)
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/results $(STAMP)
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

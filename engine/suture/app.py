@@ -1,0 +1,320 @@
+"""The composition root: builds the engine of a site and runs it; the only module that has the reactor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import asyncioreactor, defer
+
+from suture import __version__
+from suture.commands import Commands
+from suture.config.site import Site, load_channel, load_site
+from suture.model.errors import SutureError
+from suture.observe import health, http, logs
+from suture.observe.facts import ChannelFact, Facts, QueueFact
+from suture.observe.metrics import Metrics
+from suture.pipeline.deliver import Lanes, World
+from suture.ports import Work
+from suture.runtime import RunningChannel
+from suture.store import schema, state
+from suture.store.backlog import Reader
+from suture.store.engine import open_engine
+from suture.store.journal import Journal
+
+HEARTBEAT_S = 1.0
+FULL_CHECK_S = 0.02
+
+
+def run(site_directory: Path, environment: str | None = None) -> int:
+    """Run the engine of a site until SIGTERM or SIGINT; returns the exit code.
+
+    Raises ConfigError when its files are wrong and StoreError when its database cannot be used; nothing is open then.
+    """
+    site = load_site(site_directory, environment, os.environ)
+    logs.configure(as_json=os.environ.get("SUTURE_LOG") == "json")
+    database = open_engine(site.database_url, site=site.directory)
+    schema.prepare(database)
+    reactor, loop = _reactor()
+    logs.take_over_twisted()
+    engine = Engine(site, database, reactor, loop.call_soon_threadsafe)
+    loop.call_soon(engine.begin)
+    reactor.run(installSignalHandlers=False)
+    database.dispose()
+    return engine.exit_code
+
+
+def _reactor() -> tuple[Any, asyncio.AbstractEventLoop]:
+    """The asyncio reactor, over uvloop where there is one."""
+    try:
+        import uvloop
+
+        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    except ImportError:
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    asyncioreactor.install(loop)
+    from twisted.internet import reactor
+
+    return reactor, loop
+
+
+class Engine:
+    """The running engine of one site."""
+
+    def __init__(self, site: Site, database: Any, reactor: Any, soon: Callable[[Callable[[], None]], Any]) -> None:
+        """soon: run a function on the reactor's thread, from any thread."""
+        self.site, self.reactor = site, reactor
+        self.log = logs.Log()
+        self.metrics = Metrics(self.facts)
+        self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, site.conf.journal.batch)
+        self.reader = Reader(database, soon, reactor.callLater)
+        self.world = World(self.journal, self.reader, reactor, self.metrics, random.random)
+        self.commands = Commands(self, self.journal, self.reader, reactor)
+        self.channels: dict[str, RunningChannel] = {}
+        self.desired: dict[str, str] = {}
+        self.exit_code = 0
+        self._fault = ""
+        self._full = False
+        self._stopping = False
+        self._pages: http.Pages | None = None
+        self._beat: Any = None
+
+    # -- begin and end ---------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start everything; called when the reactor runs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end)
+        self.journal.start()
+        starting = defer.Deferred.fromCoroutine(self._start())
+        starting.addErrback(self._cannot_start)
+
+    async def _start(self) -> None:
+        conf = self.site.conf
+        if conf.http.port:
+            serving = asyncio.ensure_future(http.serve(conf.http.host, conf.http.port, self.metrics, lambda: health.judge(self.facts())))
+            self._pages = await defer.Deferred.fromFuture(serving)
+        self.desired = await self.write("desired", state.desired)
+        for name in self.site.channels:
+            self._build(name)
+            if self.desired.setdefault(name, "running") == "running":
+                await self._try_to_start(name)
+            else:
+                self._tell_channel(name)
+        self._heartbeat({"pid": os.getpid(), "started_at_us": self._now_us(), "version": __version__, "http_port": conf.http.port})
+        self.commands.start()
+        self.log.info("the engine is running", version=__version__, channels=len(self.channels))
+
+    def _cannot_start(self, failure: Any) -> None:
+        error = failure.value
+        if isinstance(error, SutureError):
+            self.log.error(str(error))
+        else:
+            self.log.error("the engine cannot start", error)
+        self.exit_code = 1
+        self.end()
+
+    def end(self) -> None:
+        """Stop in order: close the doors, finish what is in work, commit, close."""
+        if not self._stopping:
+            self._stopping = True
+            self.log.info("stopping")
+            defer.Deferred.fromCoroutine(self._stop()).addErrback(lambda f: self.log.error("while stopping", f.value)).addBoth(
+                lambda _: self.reactor.stop()
+            )
+
+    async def _stop(self) -> None:
+        self.commands.stop()
+        if self._beat is not None:
+            self._beat.cancel()
+        drain_s = self.site.conf.limits.drain_s
+        await defer.gatherResults(
+            [defer.Deferred.fromCoroutine(channel.stop(drain_s)) for channel in self.channels.values() if channel.actual == "running"]
+        )
+        for name in self.channels:
+            self._tell_channel(name)
+        self.journal.write(Work("stopped", lambda c: state.put_engine(c, {"stopped_at_us": self._now_us()}, 0), _ignore, _ignore))
+        self.journal.stop()
+        await self._until_journal_ends()
+        self.reader.stop()
+        if self._pages is not None:
+            await defer.Deferred.fromFuture(asyncio.ensure_future(self._pages.cleanup()))
+        self.log.info("stopped")
+
+    async def _until_journal_ends(self) -> None:
+        deadline_s = self.reactor.seconds() + 5
+        while self.journal.is_alive() and self.reactor.seconds() < deadline_s:
+            pause: defer.Deferred[None] = defer.Deferred()
+            self.reactor.callLater(0.01, pause.callback, None)
+            await pause
+
+    # -- channels --------------------------------------------------------------------------------------------------
+
+    def _build(self, name: str) -> None:
+        files = self.site.channels[name]
+        self.channels[name] = RunningChannel(
+            files, self.world, self.reader, self.reactor, self._hold_back, self._halted, self._failing, self.site.conf.site.name
+        )
+
+    async def _try_to_start(self, name: str) -> None:
+        """Start a channel; one that cannot start does not keep the others down."""
+        channel = self.channels[name]
+        try:
+            await channel.start()
+        except SutureError as e:
+            channel.actual, channel.reason = "failed", str(e)
+            channel.log.error(f"the channel cannot start: {e}")
+        channel.source.set_full(self._full)
+        self._tell_channel(name)
+
+    def _known(self, name: str) -> RunningChannel:
+        if name not in self.channels:
+            raise SutureError(f"this engine has no channel {name!r}; it has {', '.join(sorted(self.channels))}")
+        return self.channels[name]
+
+    async def start_channel(self, name: str) -> None:
+        """Start a channel and keep it started. Raises SutureError when it cannot."""
+        channel = self._known(name)
+        self.desired[name] = "running"
+        if channel.actual != "running":
+            self._build(name)
+            await self._try_to_start(name)
+        if self.channels[name].actual != "running":
+            raise SutureError(f"channel {name}: {self.channels[name].reason}")
+
+    async def stop_channel(self, name: str) -> None:
+        """Stop a channel and keep it stopped."""
+        channel = self._known(name)
+        self.desired[name] = "stopped"
+        if channel.actual == "running":
+            await channel.stop(self.site.conf.limits.drain_s)
+            await self.write("barrier", lambda c: None)
+        channel.actual, channel.reason = "stopped", ""
+        self._tell_channel(name)
+
+    async def reload_channel(self, name: str) -> None:
+        """Read the channel's files again, and swap it when they are right; other channels are untouched.
+
+        Raises ConfigError when they are not; the channel then goes on as it was.
+        """
+        files = load_channel(self.site.directory, name, self.site.environment, os.environ)
+        was = self.channels.get(name)
+        self.site.channels[name] = files
+        if was is not None and was.actual == "running":
+            await was.stop(self.site.conf.limits.drain_s)
+            await self.write("barrier", lambda c: None)
+        self._build(name)
+        if self.desired.setdefault(name, "running") == "running":
+            await self.start_channel(name)
+
+    def _halted(self, name: str, reason: str) -> None:
+        channel = self.channels[name]
+        if channel.actual == "running":
+            channel.actual, channel.reason = "halting", reason
+            channel.log.error(reason)
+            stopping = defer.Deferred.fromCoroutine(channel.stop(self.site.conf.limits.drain_s))
+
+            def stopped(_: Any) -> None:
+                channel.actual = "failed"
+                self._tell_channel(name)
+
+            stopping.addBoth(stopped)
+
+    # -- what happens ----------------------------------------------------------------------------------------------
+
+    def write(self, name: str, run: Any) -> defer.Deferred[Any]:
+        """A durable write; the Deferred fires after the commit."""
+        return self.commands.write(name, run)
+
+    def _hold_back(self) -> None:
+        """Stop reading when the journal has enough to do."""
+        if not self._full and self.journal.pending() >= self.site.conf.journal.limit:
+            self._set_full(True)
+            self.reactor.callLater(FULL_CHECK_S, self._let_go)
+
+    def _let_go(self) -> None:
+        if self.journal.pending() <= self.site.conf.journal.limit // 2:
+            self._set_full(False)
+        else:
+            self.reactor.callLater(FULL_CHECK_S, self._let_go)
+
+    def _set_full(self, full: bool) -> None:
+        self._full = full
+        for channel in self.channels.values():
+            channel.source.set_full(full)
+
+    def _trouble(self, text: str) -> None:
+        if text != self._fault:
+            self._fault = text
+            if text:
+                self.log.error(f"the store takes nothing ({text}); messages wait, and nothing is acknowledged")
+            else:
+                self.log.info("the store takes writes again")
+
+    def _bug(self, error: Exception) -> None:
+        self.log.error("unexpected error; please report it", error)
+
+    def _failing(self, lanes: Lanes) -> None:
+        """A destination became sick or well: say so in the log (once) and in the store."""
+        breaker, log = lanes.breaker, self.channels[lanes.channel].log
+        now_us = self._now_us()
+        if breaker.since_s is None:
+            log.info(f"{lanes.name} takes deliveries again")
+            values = {"state": "ok", "since_us": now_us, "next_try_us": 0, "reason": "", "updated_at_us": now_us}
+        else:
+            if breaker.failures == 1:
+                log.warning(f"{lanes.name} fails: {breaker.reason}")
+            since_us, next_us = int(breaker.since_s * 1e6), int(breaker.try_at_s * 1e6) if breaker.open else 0
+            values = {"state": "failing", "since_us": since_us, "next_try_us": next_us, "reason": breaker.reason, "updated_at_us": now_us}
+        channel, destination = lanes.channel, lanes.name
+        self.journal.write(Work("destination", lambda c: state.put_destination(c, channel, destination, values), _ignore, _ignore))
+
+    def _tell_channel(self, name: str) -> None:
+        channel, wanted, now_us = self.channels[name], self.desired[name], self._now_us()
+        actual, reason = channel.actual, channel.reason
+        self.journal.write(Work("channel", lambda c: state.put_channel(c, name, wanted, actual, reason, now_us), _ignore, _ignore))
+
+    def _heartbeat(self, facts: dict[str, Any]) -> None:
+        now_us = self._now_us()
+        self.journal.write(Work("heartbeat", lambda c: state.put_engine(c, {**facts, "heartbeat_us": now_us}, now_us), _ignore, _ignore))
+        self._beat = self.reactor.callLater(HEARTBEAT_S, self._heartbeat, {})
+
+    def _now_us(self) -> int:
+        return int(self.reactor.seconds() * 1e6)
+
+    def facts(self) -> Facts:
+        """The state of the engine, for metrics and health."""
+        channels = tuple(
+            ChannelFact(name, self.desired.get(name, "running"), channel.actual, channel.reason) for name, channel in self.channels.items()
+        )
+        queues = tuple(_queue(lanes, self.reactor.seconds()) for channel in self.channels.values() for lanes in channel.lanes.values())
+        return Facts(self.journal.pending(), self.site.conf.journal.limit, self._fault, self._stopping, channels, queues)
+
+
+def _queue(lanes: Lanes, now_s: float) -> QueueFact:
+    breaker = lanes.breaker
+    count, longest, oldest_us = lanes.lanes()
+    return QueueFact(
+        lanes.channel,
+        lanes.name,
+        waiting=lanes.depth,
+        lanes=count,
+        longest=longest,
+        oldest_s=max(0.0, now_s - oldest_us / 1e6) if oldest_us else 0.0,
+        in_flight=lanes.in_flight,
+        failing_s=0.0 if breaker.since_s is None else now_s - breaker.since_s,
+        next_try_s=max(0.0, breaker.try_at_s - now_s) if breaker.open else 0.0,
+        stopped=False,
+        reason=breaker.reason,
+    )
+
+
+def _ignore(_: Any) -> None:
+    pass

@@ -1,0 +1,82 @@
+"""Verbs that change something: the preview, the question, and what the engine answered."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from suture.cli import exits, output
+from suture.cli.session import Session
+
+if TYPE_CHECKING:
+    from suture.control import Answer
+    from suture.store.preview import Item
+
+MOST_SHOWN = 40
+
+
+def show_preview(session: Session, items: Sequence[Item]) -> None:
+    """What would go out, what would not, and what would be doubled."""
+    if session.as_json:
+        output.print_json(items)
+        return
+    headers = ["message", "delivery", "destination", "state", "would", "why"]
+    rows = [[i.message_id, i.delivery_id, i.destination, i.state, i.action, i.why] for i in items[:MOST_SHOWN]]
+    output.print_table(headers, rows, empty="nothing fits")
+    if len(items) > MOST_SHOWN:
+        click.echo(f"... and {len(items) - MOST_SHOWN} more")
+    click.echo(summary(items))
+
+
+def summary(items: Sequence[Item]) -> str:
+    """The preview in one line."""
+    going = [item for item in items if item.action == "send"]
+    doubled = sum(len(item.doubles) for item in going)
+    text = f"{len(going)} to go, {len(items) - len(going)} skipped"
+    return f"{text}; {doubled} would be DOUBLED at their destination" if doubled else text
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before going on. Raises Abort for a no, and UsageError where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here; add --yes")
+    click.confirm(question, abort=True)
+
+
+def report(session: Session, answers: Sequence[Answer], done: str) -> int:
+    """Print what the engine answered; returns the exit code. done: the sentence when all went well and it said no more."""
+    if session.as_json:
+        output.print_json(list(answers))
+    else:
+        for text in dict.fromkeys(_text(answer, done) for answer in answers):
+            click.echo(text, err=not all(answer.ok for answer in answers))
+    if not all(answer.done for answer in answers):
+        return exits.NO_ANSWER
+    return exits.OK if all(answer.ok for answer in answers) else exits.FAILED
+
+
+def _text(answer: Answer, done: str) -> str:
+    if answer.done:
+        return _result(answer.result, done) if answer.ok else f"suture: {_result(answer.result, 'the engine refused')}"
+    if answer.running:
+        return f"the engine has not answered yet; it is asked (command {answer.command_id})"
+    return f"the engine is not running; it will obey when it starts (command {answer.command_id})"
+
+
+def _result(result: Any, otherwise: str) -> str:
+    if isinstance(result, str) and result:
+        return result
+    if isinstance(result, dict) and result:
+        return "; ".join(f"{name}: {_listed(value)}" for name, value in result.items())
+    return otherwise
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(" ".join(map(str, each)) if isinstance(each, list) else str(each) for each in value) or "none"
+    return str(value)

@@ -1,0 +1,84 @@
+"""The `suture` command: its verbs, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from suture import __version__
+from suture.cli import channel, completion, db, delivery, exception, exits, message, send, site, status
+from suture.model.errors import ConfigError, StoreError, SutureError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="suture")
+def cli() -> None:
+    """Suture, an interface engine for the charge and supply side of hospitals.
+
+    \b
+    A first minute:
+      suture init mysite             make a site with a working channel
+      suture run --site mysite       run it (another terminal for the rest)
+      suture status --site mysite    see how it is doing
+    """
+
+
+for command in (
+    site.init,
+    site.run,
+    site.demo,
+    site.check,
+    status.status,
+    channel.channel,
+    message.message,
+    delivery.delivery,
+    exception.exception,
+    send.send,
+    db.db,
+    completion.completion,
+):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code (cli/exits.py). Prints one clear text for an error, never a traceback."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="suture", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else exits.OK
+    except click.Abort:
+        click.echo("\nended", err=True)
+        return exits.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SutureError as error:
+        return _tell(error)
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone; the interpreter must not find the pipe again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    except Exception as error:
+        if os.environ.get("SUTURE_DEBUG"):
+            raise
+        click.echo(f"suture: a fault of Suture's own ({type(error).__name__}); SUTURE_DEBUG=1 shows where, please report it", err=True)
+        return exits.FAILED
+
+
+def _tell(error: SutureError) -> int:
+    from suture.control import NotFound
+
+    if isinstance(error, ConfigError):
+        click.echo(str(error), err=True)
+        return exits.WRONG
+    click.echo(f"suture: {error}", err=True)
+    if isinstance(error, NotFound):
+        return exits.NOT_FOUND
+    return exits.NO_ANSWER if isinstance(error, StoreError) else exits.FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

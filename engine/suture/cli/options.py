@@ -1,0 +1,83 @@
+"""Options that many commands have."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from suture.cli import times
+from suture.cli.session import Session
+from suture.model import states
+
+Command = Callable[..., Any]
+
+
+def site_options(command: Command) -> Command:
+    """--site, --env and --json; the command gets a Session as its first argument."""
+
+    @click.option("--site", type=click.Path(path_type=Path), envvar="SUTURE_SITE", default=Path(), help="The site's directory [SUTURE_SITE, else .]")
+    @click.option("--env", "environment", envvar="SUTURE_ENV", help="Environment: conf/ENV.yaml over conf/base.yaml [SUTURE_ENV]", metavar="ENV")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+    @functools.wraps(command)
+    def with_session(site: Path, environment: str | None, as_json: bool, **rest: Any) -> Any:
+        return command(Session(site, environment or None, as_json), **rest)
+
+    return with_session
+
+
+def complete_channel(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The site's channels, for the shell."""
+    site = Path(context.params.get("site") or ".")
+    return [name for name in Session(site).channels() if name.startswith(incomplete)]
+
+
+channel_argument = click.argument("channel", shell_complete=complete_channel)
+channel_option = click.option("--channel", help="Only of this channel.", shell_complete=complete_channel)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
+reason_option = click.option("--reason", required=True, help="Why; kept in the audit.")
+insist_option = click.option("--insist", is_flag=True, help="Also send what a destination has taken already: it gets it twice.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would go out, and what it would double.")
+wait_option = click.option("--wait", "wait_s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to wait for the engine.")
+
+
+def limit_option(default: int) -> Callable[[Command], Command]:
+    """--limit, the most rows."""
+    return click.option("--limit", type=click.IntRange(1, 100_000), default=default, show_default=True, help="At most so many, the newest.")
+
+
+def page_options(command: Command) -> Command:
+    """--limit and --before, to go through a long list."""
+    before = click.option("--before", "before_id", type=int, help="Only older ones than this number (the next page).", metavar="ID")
+    return limit_option(50)(before(command))
+
+
+def message_filters(command: Command) -> Command:
+    """The options that say which messages."""
+    for option in reversed(
+        [
+            channel_option,
+            click.option("--state", type=click.Choice(states.MESSAGE_STATES), help="Only in this state."),
+            click.option("--control-id", help="With this MSH-10.", metavar="ID"),
+            click.option("--patient", help="Of this patient (as the mapping's `search` names it).", metavar="ID"),
+            click.option("--account", help="Of this patient account.", metavar="ID"),
+            click.option("--item", help="With this item.", metavar="ID"),
+            click.option("--since", help=f"Received at or after: {times.EXAMPLES}.", metavar="TIME"),
+            click.option("--until", help="Received before.", metavar="TIME"),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def moment(session: Session, text: str | None, option: str) -> int | None:
+    """The time an option names, in microseconds. Raises BadParameter."""
+    if text is None:
+        return None
+    try:
+        return times.parse(text, session.zone, session.now_us)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(str(error), param_hint=option) from None

@@ -1,0 +1,153 @@
+"""The operator's requests, carried out by the running engine: rows of `command`, seen within a fraction of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet import defer
+
+from suture.model.errors import ConfigError, SutureError
+from suture.observe.logs import Log
+from suture.ports import Clock, Work
+from suture.runtime import RunningChannel
+from suture.store import again, state
+from suture.store.backlog import Reader
+from suture.store.journal import Journal
+from suture.store.state import Request
+
+POLL_S = 0.2
+
+
+class Rooms(Protocol):
+    """What the verbs need of the engine."""
+
+    channels: dict[str, RunningChannel]
+
+    async def start_channel(self, name: str) -> None: ...
+
+    async def stop_channel(self, name: str) -> None: ...
+
+    async def reload_channel(self, name: str) -> None: ...
+
+
+Verb = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Commands:
+    """Polls for requests and carries them out one after another; every one is answered."""
+
+    def __init__(self, rooms: Rooms, journal: Journal, reader: Reader, clock: Clock) -> None:
+        self._rooms, self._journal, self._reader, self._clock = rooms, journal, reader, clock
+        self._log = Log()
+        self._stopped = False
+        self._verbs: dict[str, Verb] = {
+            "channel_start": self._start,
+            "channel_stop": self._stop,
+            "channel_restart": self._restart,
+            "channel_reload": self._reload,
+            "resend": self._resend,
+            "delivery_release": self._release,
+            "reprocess": self._reprocess,
+        }
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._poll()
+
+    def stop(self) -> None:
+        """Take no more requests."""
+        self._stopped = True
+
+    def _poll(self) -> None:
+        if not self._stopped:
+            self._reader.read(state.requests, self._found)
+
+    def _found(self, requests: list[Request]) -> None:
+        done = defer.Deferred.fromCoroutine(self._carry_out_all(requests))
+        done.addErrback(lambda failure: self._log.error("a request could not be answered", failure.value))
+        done.addBoth(lambda _: self._clock.callLater(0 if requests else POLL_S, self._poll))
+
+    async def _carry_out_all(self, requests: list[Request]) -> None:
+        for request in requests:
+            if not self._stopped:
+                ok, result = await self._carry_out(request)
+                now_us = int(self._clock.seconds() * 1e6)
+                await self.write("answer", partial(_answer, request.id, ok, result, now_us))
+
+    async def _carry_out(self, request: Request) -> tuple[bool, Any]:
+        verb = self._verbs.get(request.verb)
+        if verb is None:
+            return False, f"this engine does not know the verb {request.verb!r}"
+        try:
+            result = await verb(request.arguments)
+        except ConfigError as e:
+            return False, "\n".join(map(str, e.problems))
+        except SutureError as e:
+            return False, str(e)
+        except (KeyError, TypeError, ValueError) as e:
+            self._log.error("a request has wrong arguments", e, verb=request.verb)
+            return False, f"the arguments of {request.verb} are wrong ({type(e).__name__})"
+        self._log.info("carried out", verb=request.verb, request=request.id)
+        return True, result
+
+    def write(self, name: str, run: Callable[[Any], Any]) -> defer.Deferred[Any]:
+        """A durable write through the journal; the Deferred fires with run's result after the commit."""
+        done: defer.Deferred[Any] = defer.Deferred()
+        self._journal.write(Work(name, run, done.callback, done.errback))
+        return done
+
+    # -- the verbs -------------------------------------------------------------------------------------------------
+
+    async def _start(self, arguments: dict[str, Any]) -> Any:
+        await self._rooms.start_channel(arguments["channel"])
+        return {"channel": arguments["channel"], "state": "running"}
+
+    async def _stop(self, arguments: dict[str, Any]) -> Any:
+        await self._rooms.stop_channel(arguments["channel"])
+        return {"channel": arguments["channel"], "state": "stopped"}
+
+    async def _restart(self, arguments: dict[str, Any]) -> Any:
+        await self._rooms.stop_channel(arguments["channel"])
+        return await self._start(arguments)
+
+    async def _reload(self, arguments: dict[str, Any]) -> Any:
+        await self._rooms.reload_channel(arguments["channel"])
+        return {"channel": arguments["channel"], "state": self._rooms.channels[arguments["channel"]].actual}
+
+    async def _resend(self, arguments: dict[str, Any]) -> Any:
+        ids, insist, now_us = arguments["delivery_ids"], bool(arguments.get("insist")), int(self._clock.seconds() * 1e6)
+        return self._sent(await self.write("resend", lambda c: again.resend(c, self._journal.sequences, ids, insist, now_us)))
+
+    async def _release(self, arguments: dict[str, Any]) -> Any:
+        ids, now_us = arguments["delivery_ids"], int(self._clock.seconds() * 1e6)
+        return self._sent(await self.write("release", lambda c: again.release(c, ids, now_us)))
+
+    def _sent(self, what: again.Again) -> dict[str, Any]:
+        for delivery in what.deliveries:
+            channel = self._rooms.channels.get(delivery.channel)
+            if channel is not None and delivery.destination in channel.lanes:
+                channel.lanes[delivery.destination].release(delivery)
+        new = [{"delivery": d.id, "original": d.original_id or d.id, "destination": d.destination} for d in what.deliveries]
+        return {"sent": new, "skipped": [{"delivery": i, "reason": why} for i, why in what.skipped]}
+
+    async def _reprocess(self, arguments: dict[str, Any]) -> Any:
+        ids, insist = arguments["message_ids"], bool(arguments.get("insist"))
+        stored: list[again.Stored] = await self.write("read", lambda c: again.stored(c, ids, insist))
+        skipped = [{"message": i, "reason": "there is no such message"} for i in ids if i not in {s.message.id for s in stored}]
+        done = []
+        for one in stored:
+            channel = self._rooms.channels.get(one.message.channel)
+            if channel is None or channel.actual != "running":
+                skipped.append({"message": one.message.id, "reason": f"channel {one.message.channel} is not running"})
+                continue
+            finished: defer.Deferred[None] = defer.Deferred()
+            channel.core.process(one.message, one.taken, one.revision + 1, partial(finished.callback, None))
+            await finished
+            done.append(one.message.id)
+        return {"reprocessed": done, "skipped": skipped}
+
+
+def _answer(request: int, ok: bool, result: Any, now_us: int, connection: Any) -> None:
+    state.answer(connection, request, ok, result, now_us)

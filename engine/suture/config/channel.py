@@ -1,0 +1,125 @@
+"""channels/<name>/channel.yaml: what comes in, what it means, where it goes; the same in every environment."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from suture.config.connector import OneConnector, with_connectors
+from suture.connectors.registry import SOURCES
+from suture.wire import er7
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _path(text: str) -> str:
+    er7.path(text)
+    return text
+
+
+def _settable(text: str) -> str:
+    place = er7.path(text)
+    if place.segment == "MSH" and place.field in (1, 2):
+        raise ValueError(f"{text} holds the separators of the message and cannot be set")
+    if place.kind or place.sub or place.repetition > 1:
+        raise ValueError(f"{text!r} cannot be set; only a whole field (PID-18) or a component of its first repetition (PID-18.1) can")
+    return text
+
+
+def _matching(pattern: str, text: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not {text}")
+        return value
+
+    return check
+
+
+Listed = BeforeValidator(_listed)
+"""One text may stand where a list of texts is meant."""
+Place = Annotated[str, AfterValidator(_path)]
+"""A path into a message: PID-18.1"""
+Settable = Annotated[str, AfterValidator(_settable)]
+MessageType = Annotated[str, AfterValidator(_matching(r"[A-Z][A-Z0-9]{2}(\^[A-Z0-9]{3})?", "a message type, e.g. DFT^P03"))]
+Name = Annotated[str, AfterValidator(_matching(r"[a-z0-9][a-z0-9_-]{0,63}", "a name; use a-z, 0-9, - and _, e.g. or-supply"))]
+
+
+def _encoding(value: str) -> str:
+    try:
+        return codecs.lookup(value).name
+    except LookupError:
+        raise ValueError(f"{value!r} is not an encoding, e.g. utf-8 or iso8859-1") from None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Duplicates(_Section):
+    """How long a business key or the same bytes count as a duplicate."""
+
+    window_s: int = Field(default=34_560_000, ge=1, description="Seconds that a business key is remembered (default 400 days)")
+
+
+class SourceBase(OneConnector):
+    """Where messages come from: one connector with its settings."""
+
+
+if TYPE_CHECKING:
+
+    class Source(SourceBase): ...
+
+else:
+    Source = with_connectors(SourceBase, SOURCES)
+    Source.__name__ = Source.__qualname__ = "Source"
+
+
+class Route(_Section):
+    """One destination of a channel. `events` and `as` send what the mapping made; `message` sends the received message on."""
+
+    to: str = Field(description="Endpoint of conf to deliver to")
+    events: Annotated[list[str], Listed] = Field(
+        default_factory=lambda: ["*"], min_length=1, description='Events to deliver, as patterns: "charge.*" or "*"'
+    )
+    as_: str | None = Field(default=None, alias="as", description="Form of the payload: events, cloudevents or an outbound mapping")
+    per: Literal["message", "event"] = Field(default="message", description="One delivery a message (all its events) or an event")
+    message: dict[Settable, str] | None = Field(
+        default=None, description="Send the received message on, with these fields set: {MSH-5: LAB}"
+    )
+
+
+class Channel(_Section):
+    """What comes in, what it means and where it goes."""
+
+    channel: Name = Field(description="Name of the channel; the name of its directory")
+    about: str = Field(default="", description="What the channel is for")
+    source: Source = Field(description="Where messages come from")
+    accept: Annotated[list[MessageType], Listed] | None = Field(
+        default=None, min_length=1, description="Message types to process; others are stored, acknowledged and filtered. Absent: all"
+    )
+    order_by: Place | None = Field(
+        default=None, description="Path of the order key: messages with one value stay in order. Absent: all stay in order"
+    )
+    business_key: Annotated[list[Place], Listed] | None = Field(
+        default=None, min_length=1, description="Paths of what makes a charge the same charge. Absent: MSH-3, MSH-4, MSH-10 and the line"
+    )
+    duplicates: Duplicates = Field(default_factory=Duplicates, description="How long a business key is remembered")
+    map: str | None = Field(default=None, description="Inbound mapping. Absent: messages are passed on, and destinations have `message`")
+    stock: bool = Field(
+        default=False, description="Usage moves stock positions and raises replenishment.due (needs mappings/tables/stock.csv)"
+    )
+    encoding: Annotated[str, AfterValidator(_encoding)] = Field(
+        default="utf-8", description="Character set of messages whose MSH-18 is empty"
+    )
+    destinations: dict[Name, Route] = Field(min_length=1, description="Where the channel delivers, by name")
+    on_error: Literal["park", "stop"] = Field(
+        default="park", description="A message that cannot be processed: park it and go on, or stop the channel"
+    )

@@ -1,0 +1,140 @@
+"""What only shows when a channel's file is held against the rest of the site.
+
+The checks read the file as written, so that they also speak when something else in it is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from suture.config.connector import one_connector
+from suture.config.mappings import FORMS, Library
+from suture.config.shape import did_you_mean
+from suture.config.yaml_file import Document
+from suture.connectors.registry import SOURCES
+from suture.model.errors import Problem
+from suture.model.events import EVENT_TYPES
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a channel may refer to. endpoints is None when the conf could not be read."""
+
+    library: Library
+    endpoints: list[str] | None
+
+
+def channel_problems(document: Document, name: str, around: Surroundings) -> list[Problem]:
+    """Every cross-check of one channel file. name: its directory."""
+    data = document.data if isinstance(document.data, dict) else {}
+    found: list[Problem | None] = [_misnamed(document, data, name), one_connector(document, ("source",), list(SOURCES))]
+    found += [_map_problem(document, data, around.library), *_stock_problems(document, data, around.library)]
+    for destination, route in _routes(data):
+        found += _route_problems(document, data, destination, route, around)
+    return [problem for problem in found if problem]
+
+
+def event_warnings(document: Document, library: Library) -> Iterator[Problem]:
+    """Patterns that match an event there is, but none that this channel raises."""
+    data = document.data
+    raised = raised_types(data, library)
+    for destination, route in _routes(data):
+        for i, pattern in _texts(route.get("events")):
+            if matches(pattern, EVENT_TYPES) and raised and not matches(pattern, raised):
+                place = ("destinations", destination, "events")
+                yield document.problem((*place, i), f"{pattern!r} matches none of this channel's events: {', '.join(raised)}", place)
+
+
+def raised_types(data: dict[str, Any], library: Library) -> list[str]:
+    """The types of events that the channel's mapping (and stock) can raise."""
+    mapping = library.files.get(str(data.get("map")))
+    emits = mapping.document.data.get("emit") if mapping is not None and mapping.kind == "inbound" else None
+    raised = [str(emit.get("event")) for emit in emits if isinstance(emit, dict)] if isinstance(emits, list) else []
+    return raised + (["replenishment.due"] if raised and _yes(data.get("stock")) else [])
+
+
+def matches(pattern: str, types: Iterable[str]) -> bool:
+    """Does the pattern (`charge.*`, `*`) name one of these types?"""
+    return any(fnmatchcase(kind, pattern) for kind in types)
+
+
+def _misnamed(document: Document, data: dict[str, Any], name: str) -> Problem | None:
+    written = data.get("channel")
+    if not isinstance(written, str) or written == name:
+        return None
+    return document.problem(("channel",), f"{written!r} is not the directory's name; write {name!r} or rename the directory")
+
+
+def _map_problem(document: Document, data: dict[str, Any], library: Library) -> Problem | None:
+    name = data.get("map")
+    return _mapping_problem(document, ("map",), name, library, "inbound") if isinstance(name, str) else None
+
+
+def _mapping_problem(document: Document, loc: tuple[str, ...], name: str, library: Library, kind: str) -> Problem | None:
+    file = library.files.get(name)
+    if file is None:
+        known = library.names(kind) + (list(FORMS) if kind == "outbound" else [])
+        return document.problem(loc, f"there is no mappings/{name}.yaml{did_you_mean(name, known)}")
+    if file.kind in (kind, ""):
+        return None
+    needs = "`from:`, for what comes in" if kind == "inbound" else "`to:`, for what goes out"
+    hint = did_you_mean(name, library.names(kind))
+    return document.problem(loc, f"mappings/{name}.yaml is an {file.kind} mapping; here stands one with {needs}{hint}")
+
+
+def _stock_problems(document: Document, data: dict[str, Any], library: Library) -> Iterator[Problem]:
+    if not _yes(data.get("stock")):
+        return
+    if "map" not in data:
+        yield document.problem(("stock",), "stock is moved by events, and without `map` there are none; add `map` or remove `stock`")
+    if "stock" not in library.tables and library.stock is None:
+        yield document.problem(("stock",), "needs the opening stock in mappings/tables/stock.csv; add the file or remove `stock`")
+
+
+def _yes(value: Any) -> bool:
+    return str(value).lower() in ("yes", "true", "on", "y", "t", "1")
+
+
+def _routes(data: Any) -> list[tuple[str, dict[str, Any]]]:
+    destinations = data.get("destinations") if isinstance(data, dict) else None
+    return [(name, route) for name, route in destinations.items() if isinstance(route, dict)] if isinstance(destinations, dict) else []
+
+
+def _texts(value: Any) -> list[tuple[int, str]]:
+    given = value if isinstance(value, list) else [value]
+    return [(i, text) for i, text in enumerate(given) if isinstance(text, str)]
+
+
+def _route_problems(document: Document, data: dict[str, Any], name: str, route: dict[str, Any], around: Surroundings) -> Iterator[Problem]:
+    loc = ("destinations", name)
+    to, form = route.get("to"), route.get("as")
+    if isinstance(to, str) and around.endpoints is not None and to not in around.endpoints:
+        yield document.problem((*loc, "to"), f"there is no endpoint {to!r} in conf{did_you_mean(to, around.endpoints)}")
+    if isinstance(form, str) and form not in FORMS:
+        problem = _mapping_problem(document, (*loc, "as"), form, around.library, "outbound")
+        if problem:
+            yield problem
+    for i, pattern in _texts(route.get("events")):
+        if not matches(pattern, EVENT_TYPES):
+            text = f"{pattern!r} matches no event{did_you_mean(pattern, EVENT_TYPES)}"
+            yield document.problem((*loc, "events", i), text, place=(*loc, "events"))
+    yield from _form_problems(document, data, loc, route)
+
+
+def _form_problems(document: Document, data: dict[str, Any], loc: tuple[str, str], route: dict[str, Any]) -> Iterator[Problem]:
+    if "message" in route:
+        for key in ("as", "events", "per"):
+            if key in route:
+                yield document.problem(
+                    (*loc, key), "has no meaning beside `message`, which sends the received message on; keep one of them"
+                )
+    elif "map" not in data:
+        text = "`message` is required, since the channel has no `map` and so no events; write message: {} to send it on as it is"
+        yield document.problem(loc, text)
+    elif "as" not in route:
+        yield document.problem(
+            loc, f"'as' is required: {', '.join(FORMS)} or an outbound mapping (or `message`, to send the received message on)"
+        )

@@ -1,0 +1,188 @@
+"""Runs a channel's own tests: sample messages through the real mapping, stock and rendering, without a store or network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from suture.config.plan import plan_of
+from suture.config.site import ChannelFiles
+from suture.config.tests_file import ChannelTest, ExpectedGap, read_tests, typed
+from suture.model import states
+from suture.model.errors import MessageError, Problem
+from suture.model.events import Event
+from suture.model.message import Gap, Message
+from suture.pipeline.process import Plan, process
+from suture.ports import Claim, Settled, StockKey
+from suture.wire import ack, er7
+
+NOW_US = 1_767_225_600_000_000
+"""The time of every test: 2026-01-01T00:00Z."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What came of one test. differences: in plain words, empty when all is as expected."""
+
+    channel: str
+    name: str
+    file: str
+    line: int
+    differences: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Is everything as expected?"""
+        return not self.differences
+
+
+@dataclass(slots=True)
+class _Came:
+    """What the messages of one test came to."""
+
+    events: list[Event] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    deliveries: Counter[str] = field(default_factory=Counter)
+    filtered: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Problem]]:
+    """Run tests.yaml of the channel. Problems are those of the file; with any, nothing is run."""
+    file = f"channels/{channel.name}/tests.yaml"
+    tests = read_tests(channel.tests_path, file, channel.destinations)
+    plan = plan_of(channel)
+    results = [
+        CaseResult(channel.name, test.name, file, line, list(_differences(test, _play(plan, test, channel.directory))))
+        for line, test in tests.cases
+    ]
+    return results, tests.problems
+
+
+def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:
+    """The test's messages, one after the other, with the keys and the stock that earlier ones left."""
+    came = _Came()
+    claims: dict[str, Claim] = {}
+    stock: dict[StockKey, Decimal] = {}
+    seen: set[bytes] = set()
+    for number, file in enumerate(test.files, 1):
+        raw = (directory / file).read_bytes()
+        if raw in seen:
+            continue
+        seen.add(raw)
+        message = _message(plan.channel, raw, number)
+        try:
+            settled = _settle(plan, message, claims, stock)
+        except MessageError as error:
+            came.errors.append(f"{error.code}: {error}")
+            continue
+        _gather(came, plan, message, settled)
+    return came
+
+
+def _message(channel: str, raw: bytes, number: int) -> Message:
+    header = ack.Header.read(raw)
+    if header is None:
+        return Message(channel, raw, NOW_US, id=number)
+    return Message(
+        channel, raw, NOW_US, control_id=header.text(10), type=header.type, sender=f"{header.text(3)}|{header.text(4)}", id=number
+    )
+
+
+def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[StockKey, Decimal]) -> Settled:
+    work = process(plan, message, NOW_US)
+    taken = {key: claims[key] for key in work.keys if key in claims}
+    settled = work.ready
+    if settled is None or taken or work.touches:
+        settled = work.settle(taken, {key: stock[key] for key in work.touches if key in stock})
+    claims.update({key: Claim(message.id, generation, False) for key, generation in settled.claims})
+    stock.update(settled.stock)
+    return settled
+
+
+def _gather(came: _Came, plan: Plan, message: Message, settled: Settled) -> None:
+    came.events += settled.events
+    came.gaps += settled.gaps
+    came.deliveries.update(delivery.destination for delivery in settled.deliveries)
+    if settled.state == states.PARKED and not settled.gaps:
+        came.errors.append(settled.reason)
+    elif plan.accept and message.type not in plan.accept:
+        came.filtered += 1
+    elif plan.inbound is not None:
+        came.filtered += len(plan.inbound.run(er7.Message.parse(message.raw, plan.encoding)).filtered)
+
+
+def _differences(test: ChannelTest, came: _Came) -> Iterator[str]:
+    yield from _error_differences(test.expect_error, came.errors)
+    yield from _event_differences(test, came.events)
+    yield from _gap_differences(test.expect_gaps or [], came.gaps)
+    if test.expect_filtered is not None and came.filtered != test.expect_filtered:
+        yield f"filtered: {came.filtered}, expected {test.expect_filtered}"
+    for name, count in (test.expect_deliveries or {}).items():
+        if came.deliveries[name] != count:
+            yield f"deliveries to {name}: {came.deliveries[name]}, expected {count}"
+
+
+def _error_differences(expected: str | None, errors: list[str]) -> Iterator[str]:
+    if expected and not any(error.startswith(f"{expected}:") for error in errors):
+        yield f"the message is not parked, expected {expected}" if not errors else f"expected {expected}"
+    for error in errors:
+        if not expected or not error.startswith(f"{expected}:"):
+            yield f"the message is parked: {error}"
+
+
+def _event_differences(test: ChannelTest, events: list[Event]) -> Iterator[str]:
+    if test.expect_none and events:
+        counts = Counter(event.type for event in events)
+        yield "no event expected, but there are: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items())
+    expected: dict[str, list[Mapping[str, str]]] = {}
+    for step in test.expect or ():
+        for kind, fields in step.items():
+            expected.setdefault(kind, []).append(fields)
+    for kind, wanted in expected.items():
+        got = [event for event in events if event.type == kind]
+        if len(got) != len(wanted):
+            yield f"{kind}: {len(got)} raised, expected {len(wanted)}"
+        for number, (event, values) in enumerate(zip(got, wanted, strict=False), 1):
+            yield from _field_differences(f"{kind} {number}", event, values)
+
+
+def _field_differences(name: str, event: Event, expected: Mapping[str, str]) -> Iterator[str]:
+    for key, text in expected.items():
+        value = event.data.get(key)
+        if not _same(event.type, key, text, value):
+            yield f"{name}: {key} is {_shown(value)}, expected {text or 'absent'}"
+
+
+def _same(kind: str, name: str, text: str, value: Any) -> bool:
+    if value is None or not text:
+        return not text and value in (None, "")
+    wanted = typed(kind, name, text)
+    if isinstance(wanted, datetime) and isinstance(value, datetime) and wanted.tzinfo is None:
+        return wanted == value.replace(tzinfo=None)
+    return bool(wanted == value)
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "absent"
+    return value.isoformat() if isinstance(value, datetime) else f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[str]:
+    left = list(gaps)
+    for wanted in expected:
+        fields = wanted.model_dump(exclude_none=True)
+        found = next((gap for gap in left if all(getattr(gap, name) == value for name, value in fields.items())), None)
+        if found is None:
+            yield "no gap with " + ", ".join(f"{name} {value}" for name, value in fields.items())
+        else:
+            left.remove(found)
+    for gap in left:
+        about = f" (table {gap.table}, value {gap.value})" if gap.table else ""
+        yield f"unexpected gap in line {gap.line}: {gap.field}: {gap.reason}{about}"

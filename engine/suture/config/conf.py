@@ -1,0 +1,267 @@
+"""conf/base.yaml and conf/<environment>.yaml: what differs between environments, merged key by key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from suture.config.connector import OneConnector, one_connector, with_connectors
+from suture.config.references import Resolver
+from suture.config.shape import did_you_mean, nearest
+from suture.config.validate import validate
+from suture.config.yaml_file import Document, Loc, read_yaml
+from suture.connectors.registry import DESTINATIONS
+from suture.model.errors import Problem
+from suture.pipeline.retry import Policy
+
+ENVIRONMENT = "SUTURE_ENV"
+DATABASE_URL = "SUTURE_DATABASE_URL"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSection(_Section):
+    """Who we are."""
+
+    name: str = Field(default="", description="Name of the hospital, shown to operators")
+    zone: str = Field(description="Time zone of HL7 times without an offset, such as America/Chicago")
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        zones = available_timezones()
+        if zone in zones:
+            return zone
+        meant = nearest(zone, zones)
+        raise ValueError(f"{zone!r} is not a time zone; " + (f"did you mean {meant!r}?" if meant else "write one such as America/Chicago"))
+
+
+class StoreSection(_Section):
+    """Where messages are kept. SUTURE_DATABASE_URL, when set, takes the place of `url`."""
+
+    url: SecretStr = Field(
+        default=SecretStr("sqlite:///suture.db"),
+        description="Database: sqlite:///FILE (a relative file begins at the site's directory) or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _supported(cls, url: SecretStr) -> SecretStr:
+        if problem := database_url_problem(url.get_secret_value()):
+            raise ValueError(problem)
+        return url
+
+
+class HttpSection(_Section):
+    """The port for /metrics, /healthz and /readyz."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 = off")
+
+
+class JournalSection(_Section):
+    """The one writer to the store."""
+
+    limit: int = Field(default=20_000, ge=1, description="Operations that may wait for the store before sources are read no further")
+    batch: int = Field(default=512, ge=1, le=10_000, description="Operations in one transaction, at most")
+
+
+class LimitsSection(_Section):
+    """Limits for every source that sets none of its own."""
+
+    message_bytes: int = Field(default=16_777_216, ge=1024, description="Largest message, in bytes (a source's `limit_bytes`)")
+    connections: int = Field(default=2000, ge=1, description="Connections of one source (its `connections`)")
+    read_idle_s: float = Field(
+        default=3600, gt=0, allow_inf_nan=False, description="Seconds a connection may say nothing (a source's `idle_s`)"
+    )
+    drain_s: float = Field(default=8, ge=0, le=3600, description="Seconds that a stop waits for what is in work")
+
+
+class Retry(_Section):
+    """When to try again: the wait doubles from first_s to max_s, with jitter."""
+
+    first_s: float = Field(default=1, gt=0, allow_inf_nan=False, description="Seconds before the first retry")
+    max_s: float = Field(default=60, gt=0, allow_inf_nan=False, description="Seconds between retries, at most")
+    give_up_after_h: float = Field(default=72, gt=0, allow_inf_nan=False, description="Hours after which a delivery becomes a dead letter")
+
+    jitter: float = Field(default=0.2, ge=0, le=1, description="Share of a wait that is added at random, so that not all come back at once")
+    attempts_max: int = Field(default=0, ge=0, description="Attempts after which a delivery becomes a dead letter; 0 = only its age counts")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Retry:
+        if self.first_s > self.max_s:
+            raise ValueError(f"'first_s' ({self.first_s:g}) is more than 'max_s' ({self.max_s:g}); make one of them fit")
+        return self
+
+
+class Breaker(_Section):
+    """When to stop trying a destination for a while."""
+
+    after: int = Field(
+        default=5,
+        ge=1,
+        description="Failures in a row that open the breaker; then one delivery at a time tries whether the destination is back",
+    )
+
+
+class EndpointBase(OneConnector):
+    """A system to deliver to: one connector with its settings, and how deliveries are paced."""
+
+    in_flight: int = Field(default=1, ge=1, le=10_000, description="Deliveries under way at a time, one a lane")
+    retry: Retry = Field(default_factory=Retry, description="When to try again")
+    on_ambiguous: Literal["resend", "hold"] = Field(
+        default="resend", description="Sent, and no answer: resend (with the same idempotency key) or hold for a person"
+    )
+    memory_limit: int = Field(default=2000, ge=1, description="Deliveries kept in memory; the rest waits in the store")
+    memory_bytes: int = Field(default=67_108_864, ge=65_536, description="Bytes of the deliveries kept in memory")
+    breaker: Breaker = Field(default_factory=Breaker, description="When to stop trying for a while")
+
+    def policy(self) -> Policy:
+        """The endpoint's pace as the pipeline takes it."""
+        retry = self.retry
+        return Policy(
+            first_s=retry.first_s,
+            max_s=retry.max_s,
+            jitter=retry.jitter,
+            give_up_after_s=retry.give_up_after_h * 3600,
+            attempts_max=retry.attempts_max,
+            breaker_after=self.breaker.after,
+            on_ambiguous=self.on_ambiguous,
+            in_flight=self.in_flight,
+            memory_limit=self.memory_limit,
+            memory_bytes=self.memory_bytes,
+        )
+
+
+class ConfBase(_Section):
+    """The settings of a site in one environment."""
+
+    site: SiteSection = Field(description="Who we are")
+    store: StoreSection = Field(default_factory=StoreSection, description="Where messages are kept")
+    http: HttpSection = Field(default_factory=HttpSection, description="The port for /metrics, /healthz and /readyz")
+    journal: JournalSection = Field(default_factory=JournalSection, description="The one writer to the store")
+    limits: LimitsSection = Field(default_factory=LimitsSection, description="Limits for every source that sets none of its own")
+
+
+if TYPE_CHECKING:
+
+    class Endpoint(EndpointBase): ...
+
+else:
+    Endpoint = with_connectors(EndpointBase, DESTINATIONS)
+    Endpoint.__name__ = Endpoint.__qualname__ = "Endpoint"
+
+
+class Conf(ConfBase):
+    """The settings of a site in one environment."""
+
+    endpoints: dict[str, Endpoint] = Field(default_factory=dict, description="Systems to deliver to, by the name that channels use")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.site.zone)
+
+
+def read_conf(directory: Path, environment: str | None, environ: Mapping[str, str]) -> tuple[Conf | None, Document | None, list[Problem]]:
+    """Read conf/base.yaml with the environment's file over it.
+
+    The document's marks name the file that each value came from. The Conf is None when there are problems.
+    """
+    document, problems = read_yaml(directory / "conf" / "base.yaml", "conf/base.yaml")
+    overlay, more = _read_overlay(directory, environment)
+    problems += more
+    if document is None:
+        return None, None, problems
+    if overlay is not None:
+        problems += _not_a_mapping(overlay) + _not_a_mapping(document)
+        if not problems:
+            document = merged(document, overlay)
+    problems += Resolver(directory, environ).resolve(document)
+    conf, more = validate(document, Conf)
+    problems += more + _endpoint_problems(document)
+    return (None if problems else conf), document, problems
+
+
+def _read_overlay(directory: Path, environment: str | None) -> tuple[Document | None, list[Problem]]:
+    if not environment:
+        return None, []
+    name = f"conf/{environment}.yaml"
+    known = sorted(path.stem for path in (directory / "conf").glob("*.yaml") if path.stem != "base")
+    if environment not in known:
+        hint = did_you_mean(environment, known) or "; the site has no environments"
+        return None, [Problem(name, 1, "", f"there is no such environment{hint}")]
+    return read_yaml(directory / name, name)
+
+
+def _not_a_mapping(document: Document) -> list[Problem]:
+    if isinstance(document.data, dict):
+        return []
+    return [Problem(document.file, 1, "", "sections with values (key: value) must stand here")]
+
+
+def merged(base: Document, overlay: Document) -> Document:
+    """The base with the overlay's values over it, key by key; lists and texts are replaced whole.
+
+    An endpoint whose connector differs in the overlay loses the base's connector.
+    """
+    result = Document(base.file, None, dict(base.marks), base.broken | overlay.broken)
+    result.data = _merge(base.data, overlay.data, (), result.marks, overlay.marks)
+    return result
+
+
+def _merge(under: Any, over: Any, loc: Loc, marks: dict[Loc, Any], over_marks: Mapping[Loc, Any]) -> Any:
+    if not (isinstance(under, dict) and isinstance(over, dict)):
+        for place in [place for place in marks if place[: len(loc)] == loc]:
+            del marks[place]
+        marks.update({place: mark for place, mark in over_marks.items() if place[: len(loc)] == loc})
+        return over
+    result = dict(under)
+    if len(loc) == 2 and loc[0] == "endpoints" and any(key in DESTINATIONS for key in over):
+        result = {key: value for key, value in under.items() if key not in DESTINATIONS or key in over}
+    for key, value in over.items():
+        place = (*loc, key)
+        if key in result:
+            result[key] = _merge(result[key], value, place, marks, over_marks)
+        else:
+            result[key] = value
+            marks.update({p: mark for p, mark in over_marks.items() if p[: len(place)] == place})
+    return result
+
+
+def _endpoint_problems(document: Document) -> list[Problem]:
+    found = [one_connector(document, ("endpoints", name), list(DESTINATIONS)) for name in endpoint_names(document)]
+    return [problem for problem in found if problem]
+
+
+def endpoint_names(document: Document | None) -> list[str]:
+    """The endpoints of a conf, whether or not each is right."""
+    endpoints = document.data.get("endpoints") if document is not None and isinstance(document.data, dict) else None
+    return list(endpoints) if isinstance(endpoints, dict) else []
+
+
+def database_url_problem(url: str) -> str:
+    """What is wrong with a database URL, or "". The text holds no part of the URL but its scheme."""
+    scheme = url.partition(":")[0] if "://" in url else ""
+    if scheme in ("sqlite", "postgresql", "postgresql+psycopg", "postgres"):
+        return ""
+    named = f"the scheme {scheme!r} is not supported" if re.fullmatch(r"[a-z0-9+]+", scheme) else "this is not a database URL"
+    return f"{named}; write sqlite:///suture.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+
+
+def database_url(directory: Path, url: str) -> str:
+    """The URL as the store wants it: a relative SQLite file begins at the site's directory."""
+    scheme, separator, rest = url.partition("://")
+    if scheme.startswith("postgres"):
+        return f"postgresql+psycopg{separator}{rest}"
+    file, question, query = rest.removeprefix("/").partition("?")
+    if not file or file.startswith(("/", ":memory:", "file:")):
+        return url
+    return f"sqlite:///{(directory / file).resolve()}{question}{query}"

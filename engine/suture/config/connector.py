@@ -1,0 +1,62 @@
+"""A connector's settings as they stand in a file: one key, the connector's name, with its own settings below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from suture.config.shape import nearest
+from suture.config.yaml_file import Document, Loc
+from suture.model.errors import Problem
+
+
+class OneConnector(BaseModel):
+    """A section with exactly one connector in it; `one_connector` checks that before the section is used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def connector(self) -> tuple[str, BaseModel]:
+        """The connector's name and its settings."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if name in self.connector_names() and value is not None:
+                return name, cast(BaseModel, value)
+        raise LookupError("no connector")
+
+    @classmethod
+    def connector_names(cls) -> list[str]:
+        """The connectors that may stand here."""
+        return [name for name, info in cls.model_fields.items() if (info.json_schema_extra or {}) == {"connector": True}]
+
+
+def with_connectors(base: type[OneConnector], modules: Mapping[str, ModuleType]) -> Any:
+    """The base model with one optional key for every connector."""
+    fields: dict[str, Any] = {
+        name: (module.Config | None, Field(None, description=_about(module), json_schema_extra={"connector": True}))
+        for name, module in modules.items()
+    }
+    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, __module__=base.__module__, **fields)
+
+
+def _about(module: ModuleType) -> str:
+    return str(module.Config.__doc__ or "").strip().split("\n")[0].rstrip(".")
+
+
+def one_connector(document: Document, loc: Loc, names: list[str]) -> Problem | None:
+    """The problem, if the section at loc does not hold exactly one connector."""
+    section: Any = document.data
+    for step in loc:
+        section = section.get(step) if isinstance(section, dict) else None
+    if not isinstance(section, dict) or document.is_broken(loc):
+        return None
+    found = [name for name in section if name in names]
+    if len(found) > 1:
+        return document.problem((*loc, found[-1]), f"{' and '.join(found)} are two connectors; keep one", place=loc)
+    # A mistyped connector is an unknown key already, with the right name in its text.
+    if found or any(nearest(key, names) for key in section):
+        return None
+    return document.problem(loc, f"a connector is required: {' or '.join(names)}")

@@ -1,0 +1,151 @@
+"""mappings/*.yaml and mappings/tables/*.csv: read once, compiled for the channels that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from suture.config.validate import is_empty, locate, validate
+from suture.config.yaml_file import Document, decode, read_yaml
+from suture.mapping.compile import Inbound, SpecError, compile_inbound
+from suture.mapping.outbound import CLOUDEVENTS, EVENTS, Renderer, compile_outbound
+from suture.mapping.spec import InboundSpec, OutboundSpec
+from suture.mapping.tables import Table, load_csv
+from suture.master.stock import StockLevels
+from suture.model.errors import Problem
+
+FORMS: dict[str, Renderer] = {"events": EVENTS, "cloudevents": CLOUDEVENTS}
+"""What `as` may name besides an outbound mapping."""
+STOCK = "stock"
+"""The table of opening stock; it is no crosswalk."""
+
+
+@dataclass(slots=True)
+class MappingFile:
+    """One mapping file. spec is None when the file has problems; kind is inbound, outbound or "" when that cannot be told."""
+
+    name: str
+    kind: str
+    document: Document
+    spec: InboundSpec | OutboundSpec | None
+    used: bool = False
+
+
+@dataclass(slots=True)
+class Library:
+    """Every mapping and table of a site. problems: what is wrong in them, found so far."""
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    stock: StockLevels | None = None
+    files: dict[str, MappingFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def names(self, kind: str) -> list[str]:
+        """The mappings of that kind (inbound or outbound)."""
+        return [name for name, file in self.files.items() if file.kind == kind]
+
+    def inbound(self, name: str, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> Inbound | None:
+        """Compile an inbound mapping for a channel; None when it has problems."""
+        file = self.files[name]
+        file.used = True
+        if not isinstance(file.spec, InboundSpec):
+            return None
+        try:
+            return compile_inbound(file.spec, self.tables, zone, business_key, channel)
+        except SpecError as error:
+            self._note(file, error)
+            return None
+
+    def renderer(self, name: str, zone: ZoneInfo) -> Renderer | None:
+        """A built-in form, or an outbound mapping compiled; None when that has problems."""
+        if name in FORMS and name not in self.files:
+            return FORMS[name]
+        file = self.files[name]
+        file.used = True
+        if not isinstance(file.spec, OutboundSpec):
+            return None
+        try:
+            return compile_outbound(file.spec, self.tables, zone)
+        except SpecError as error:
+            self._note(file, error)
+            return None
+
+    def check_unused(self, zone: ZoneInfo) -> list[Problem]:
+        """Compile what no channel uses, for its problems; returns a warning for each."""
+        unused = [file for file in self.files.values() if not file.used]
+        for file in unused:
+            self.inbound(file.name, zone, (), "") if file.kind == "inbound" else self.renderer(file.name, zone)
+        return [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind]
+
+    def _note(self, file: MappingFile, error: SpecError) -> None:
+        for loc, text in error.problems:
+            if loc[:1] == ("business_key",):  # of the channel's file, whose model has said so
+                continue
+            problem = file.document.problem(locate(file.document, loc), text)
+            if problem not in self.problems:
+                self.problems.append(problem)
+
+
+def read_library(directory: Path) -> Library:
+    """Read the site's tables and mappings."""
+    library = Library()
+    _read_tables(directory / "mappings" / "tables", library)
+    for path in sorted((directory / "mappings").glob("*.yaml")):
+        _read_mapping(path, library)
+    return library
+
+
+def _read_tables(directory: Path, library: Library) -> None:
+    for path in sorted(directory.glob("*.csv")):
+        file = f"mappings/tables/{path.name}"
+        try:
+            text, problem = decode(path.read_bytes(), file)
+        except OSError as error:
+            text, problem = None, Problem(file, 1, "", f"cannot be read: {error.strerror}")
+        if text is None:
+            library.problems += [problem] if problem else []
+            continue
+        table, problems = load_csv(text, path.stem, file)
+        library.problems += problems
+        library.tables[path.stem] = table
+        if path.stem == STOCK and not problems:
+            library.stock = StockLevels(table)
+
+
+def _read_mapping(path: Path, library: Library) -> None:
+    name, shown = path.stem, f"mappings/{path.name}"
+    document, problems = read_yaml(path, shown)
+    library.problems += problems
+    if document is None:
+        library.files[name] = MappingFile(name, "", Document(shown, {}), None)
+        return
+    if is_empty(document):
+        library.problems.append(Problem(shown, 1, "", "the file is empty"))
+    kind = _kind(document.data)
+    spec: Any = None
+    if kind:
+        spec, more = validate(document, InboundSpec if kind == "inbound" else OutboundSpec)
+        library.problems += more
+        library.problems += _misnamed(document, name)
+    elif not is_empty(document):
+        library.problems.append(Problem(shown, 1, "", _WITHOUT_KIND))
+    library.files[name] = MappingFile(name, kind, document, None if problems else spec)
+
+
+_WITHOUT_KIND = "a mapping has either `from: hl7v2` (what comes in) or `to: json` or `to: hl7v2` (what goes out)"
+
+
+def _kind(data: Any) -> str:
+    if not isinstance(data, dict) or ("from" in data) == ("to" in data):
+        return ""
+    return "inbound" if "from" in data else "outbound"
+
+
+def _misnamed(document: Document, name: str) -> list[Problem]:
+    written = document.data.get("mapping")
+    if not isinstance(written, str) or written == name:
+        return []
+    return [document.problem(("mapping",), f"{written!r} is not the file's name; write {name!r} or rename the file")]

@@ -1,0 +1,33 @@
+"""A channel's files as the plan that the pipeline follows."""
+
+from __future__ import annotations
+
+from suture.config.channel_checks import matches
+from suture.config.site import ChannelFiles, DestinationFiles
+from suture.model.events import EVENT_TYPES
+from suture.pipeline.process import Output, Plan
+from suture.wire import er7
+
+
+def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
+    """What the channel does with a message. source: who we are, in payloads that name their sender."""
+    config = channel.config
+    return Plan(
+        channel=channel.name,
+        outputs=[_output(destination) for destination in channel.destinations.values()],
+        accept=frozenset(config.accept or ()),
+        order_by=er7.getter(er7.path(config.order_by)) if config.order_by else None,
+        inbound=channel.inbound,
+        stock=channel.stock,
+        encoding=config.encoding,
+        window_us=config.duplicates.window_s * 1_000_000,
+        source=source,
+    )
+
+
+def _output(destination: DestinationFiles) -> Output:
+    route = destination.route
+    if destination.renderer is None:
+        return Output(destination.name, changes={er7.path(place): text for place, text in (route.message or {}).items()})
+    types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
+    return Output(destination.name, types, destination.renderer, per_event=route.per == "event")

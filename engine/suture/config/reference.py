@@ -1,0 +1,147 @@
+"""The reference of every file a site consists of, written from the models: `python -m suture.config.reference FILE`."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, HttpUrl, RootModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from suture.config.channel import Channel
+from suture.config.conf import Conf
+from suture.config.shape import alternatives, file_keys, is_model
+from suture.config.tests_file import TestsFile
+from suture.connectors.registry import DESTINATIONS, SOURCES
+from suture.mapping.spec import InboundSpec, OutboundSpec
+
+PAGE = Path("docs/reference/configuration.md")
+
+INTRODUCTION = """# Configuration reference
+
+Written from the code by `python -m suture.config.reference`; change the descriptions there, not here.
+
+A site is a directory of text files. Every value is read as text and typed by its key: `NO` is not false and `010` is
+not eight. Yes and no may be written as yes/no, true/false or on/off. The unit of a number stands in its key (`_s`
+seconds, `_h` hours, `_bytes` bytes). `suture check` names everything that is wrong, with its file, line and remedy.
+
+In `conf/` and `channel.yaml` a value may hold `${env:NAME}`, `${env:NAME:-default}` or `${file:path}` (from the site's
+directory, without its last line end); `$${` stands for `${` itself. What a reference gives is never shown.
+"""
+
+CONF = """`conf/base.yaml`, with `conf/<environment>.yaml` over it when SUTURE_ENV names one: key by key, and lists whole. An endpoint
+whose connector differs in the environment's file is replaced there. SUTURE_DATABASE_URL takes the place of `store.url`."""
+
+SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
+    ("conf", CONF, Conf),
+    ("channel.yaml", "`channels/<name>/channel.yaml`, one directory a channel; the same in every environment.", Channel),
+    ("tests.yaml", "`channels/<name>/tests.yaml`: a list of tests that `suture check` runs.", TestsFile),
+    ("Inbound mapping", "`mappings/<name>.yaml` with `from:`: from a received message to events.", InboundSpec),
+    ("Outbound mapping", "`mappings/<name>.yaml` with `to:`: from events to a payload.", OutboundSpec),
+]
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION]
+    for title, text, model in SECTIONS:
+        parts.append(f"## {title}\n\n{text}\n\n{_table(model)}")
+    parts.append("## Connectors\n\nBelow `source:` of a channel or in an endpoint of conf, under the connector's name.\n")
+    for kind, modules in (("source", SOURCES), ("destination", DESTINATIONS)):
+        for name, module in sorted(modules.items()):
+            about = str(module.Config.__doc__ or "").strip()
+            parts.append(f"### {name} ({kind})\n\n{about}\n\n{_table(module.Config)}")
+    return "\n".join(parts)
+
+
+def _table(model: type[BaseModel]) -> str:
+    rows = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for key, info in _fields(model, ""):
+        cells = (f"`{key}`", _kind(info.annotation), _default(info), _described(info))
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _fields(model: type[BaseModel], prefix: str, depth: int = 0) -> Iterator[tuple[str, FieldInfo]]:
+    """Every key with its place, nested ones as a.b, `<name>` for free keys and `[]` for the items of a list."""
+    if issubclass(model, RootModel):
+        for suffix, inner in _nested(model.model_fields["root"].annotation):
+            yield from _fields(inner, f"{prefix}{suffix}.".lstrip("."), depth)
+        return
+    for key, info in file_keys(model).items():
+        yield f"{prefix}{key}", info
+        if _is_connector(info) or depth > 6:
+            continue
+        for suffix, inner in _nested(info.annotation):
+            yield from _fields(inner, f"{prefix}{key}{suffix}.", depth + 1)
+
+
+def _nested(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
+    for kind in alternatives(annotation):
+        origin, args = get_origin(kind), get_args(kind)
+        if is_model(kind):
+            yield "", kind
+        elif origin is list:
+            yield from ((f"[]{suffix}", inner) for suffix, inner in _nested(args[0]))
+        elif origin is dict:
+            yield from ((f".<name>{suffix}", inner) for suffix, inner in _nested(args[1]))
+
+
+def _is_connector(info: FieldInfo) -> bool:
+    return bool(isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("connector"))
+
+
+def _described(info: FieldInfo) -> str:
+    text = (info.description or "").replace("<", "&lt;")
+    return f"{text}; see below" if _is_connector(info) else text
+
+
+_NAMES: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    Decimal: "number",
+    bool: "yes or no",
+    SecretStr: "text (secret)",
+    HttpUrl: "URL",
+    Any: "anything",
+}
+
+
+def _kind(annotation: Any) -> str:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(args[0])
+    if origin is Literal:
+        return " or ".join(f"`{choice}`" for choice in args)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_kind(part) for part in args if part is not type(None)))
+    if origin is list:
+        return f"list of {_kind(args[0])}"
+    if origin is dict:
+        return f"keys with {_kind(args[1])}"
+    return _NAMES.get(annotation) or ("section" if is_model(annotation) else str(getattr(annotation, "__name__", annotation)))
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True, validated_data={})
+    if value is None or value in ("", [], {}) or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"`{', '.join(value)}`" if isinstance(value, list | tuple) else f"`{value}`"
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(page(), encoding="utf-8")
+    print(f"{target} written")

@@ -1,0 +1,97 @@
+"""Secrets and settings from outside the files: ${env:NAME}, ${env:NAME:-default} and ${file:path}."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from suture.config.shape import nearest
+from suture.config.yaml_file import Document, Loc, decode
+from suture.model.errors import Problem
+
+LIMIT_BYTES = 65_536
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)\}|\$\{")
+_ENV = re.compile(r"env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
+
+
+class _Unresolved(Exception):
+    """Says what is wrong with one reference, and never what a reference holds."""
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Replaces references in a document, in place.
+
+    directory: where relative paths of ${file:...} begin (the site). What a reference gave is noted in
+    `document.hidden`; a reference that cannot be resolved becomes a problem and its place is marked as broken.
+    """
+
+    directory: Path
+    environ: Mapping[str, str] = field(repr=False)
+
+    def resolve(self, document: Document) -> list[Problem]:
+        """Replace every reference in the document. `$${` stands for a `${` that is none."""
+        problems: list[Problem] = []
+        document.data = self._value(document.data, (), document, problems)
+        return problems
+
+    def _value(self, value: Any, loc: Loc, document: Document, problems: list[Problem]) -> Any:
+        if isinstance(value, dict):
+            return {key: self._value(child, (*loc, key), document, problems) for key, child in value.items()}
+        if isinstance(value, list):
+            return [self._value(child, (*loc, i), document, problems) for i, child in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        found: list[tuple[str, str]] = []
+        try:
+            text = _REFERENCE.sub(lambda match: self._one(match, found), value)
+        except _Unresolved as error:
+            problems.append(document.problem(loc, str(error)))
+            document.broken.add(loc)
+            return value
+        if found:
+            document.hidden[loc] = [(text, value), *found]
+        return text
+
+    def _one(self, match: re.Match[str], found: list[tuple[str, str]]) -> str:
+        if match[0] == "$${":
+            return "${"
+        body = match["body"]
+        if body is None:
+            raise _Unresolved("a ${ is not closed by a }; write $${ for a ${ that is no reference")
+        text = self._resolved(body)
+        found.append((text, match[0]))
+        return text
+
+    def _resolved(self, body: str) -> str:
+        if env := _ENV.fullmatch(body):
+            return self._env(env["name"], env["default"])
+        if body.startswith("file:") and len(body) > len("file:"):
+            return self._file(body.removeprefix("file:"))
+        raise _Unresolved(f"${{{body}}} is not a reference; write ${{env:NAME}}, ${{env:NAME:-default}} or ${{file:path}}")
+
+    def _env(self, name: str, default: str | None) -> str:
+        value = self.environ.get(name)
+        if value:
+            return value
+        if default is not None:
+            return default.removeprefix(":-")
+        meant = nearest(name, (known for known in self.environ if known != name))
+        hint = f"did you mean {meant!r}?" if meant else f"set it, or give a default: ${{env:{name}:-default}}"
+        raise _Unresolved(f"the environment variable {name!r} is {'not set' if value is None else 'empty'}; {hint}")
+
+    def _file(self, name: str) -> str:
+        path = self.directory / name
+        try:
+            raw = path.read_bytes()[: LIMIT_BYTES + 1]
+        except FileNotFoundError:
+            raise _Unresolved(f"the file {name!r} does not exist (relative paths begin at the site's directory)") from None
+        except OSError:
+            raise _Unresolved(f"the file {name!r} cannot be read; check that it is a file and who may read it") from None
+        text, problem = decode(raw, name)
+        if text is None or len(raw) > LIMIT_BYTES:
+            raise _Unresolved(f"the file {name!r} is {'not UTF-8 text' if problem else f'larger than {LIMIT_BYTES} bytes'}")
+        return text.rstrip("\r\n")

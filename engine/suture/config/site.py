@@ -1,0 +1,313 @@
+"""A whole site, read and checked: nothing is started on an error, and every error is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, SecretStr
+
+from suture.config.channel import Channel, Route
+from suture.config.channel_checks import Surroundings, channel_problems, event_warnings
+from suture.config.conf import (
+    DATABASE_URL,
+    ENVIRONMENT,
+    Conf,
+    Endpoint,
+    LimitsSection,
+    database_url,
+    database_url_problem,
+    endpoint_names,
+    read_conf,
+)
+from suture.config.mappings import Library, read_library
+from suture.config.references import Resolver
+from suture.config.shape import did_you_mean
+from suture.config.validate import is_empty, validate
+from suture.config.yaml_file import Document, read_yaml
+from suture.connectors.registry import DESTINATIONS, SOURCES
+from suture.mapping.compile import Inbound
+from suture.mapping.outbound import Renderer
+from suture.mapping.tables import Table
+from suture.master.stock import StockLevels
+from suture.model.errors import ConfigError, Problem
+
+
+@dataclass(slots=True)
+class DestinationFiles:
+    """One destination of a channel, resolved. module: the connector; settings: its Config.
+
+    renderer is None for a route that sends the received message on.
+    """
+
+    name: str
+    route: Route
+    endpoint_name: str
+    endpoint: Endpoint = field(repr=False)
+    connector: str
+    module: ModuleType = field(repr=False)
+    settings: BaseModel = field(repr=False)
+    renderer: Renderer | None = field(repr=False)
+
+
+@dataclass(slots=True)
+class ChannelFiles:
+    """One channel, resolved and compiled. inbound is None for a pass-through channel, stock where stock is not moved."""
+
+    name: str
+    directory: Path
+    config: Channel = field(repr=False)
+    inbound: Inbound | None = field(repr=False)
+    stock: StockLevels | None = field(repr=False)
+    source_connector: str
+    source_module: ModuleType = field(repr=False)
+    source_settings: BaseModel = field(repr=False)
+    destinations: dict[str, DestinationFiles] = field(repr=False)
+
+    @property
+    def renderers(self) -> dict[str, Renderer | None]:
+        """The renderer of every destination by name."""
+        return {name: destination.renderer for name, destination in self.destinations.items()}
+
+    @property
+    def tests_path(self) -> Path:
+        """Where the channel's own tests are, if it has any."""
+        return self.directory / "tests.yaml"
+
+
+@dataclass(slots=True)
+class Site:
+    """A site that is right. database: the URL of its store. warnings: what is odd and does no harm."""
+
+    directory: Path
+    environment: str | None
+    conf: Conf = field(repr=False)
+    channels: dict[str, ChannelFiles]
+    tables: dict[str, Table] = field(repr=False)
+    database: SecretStr
+    warnings: list[Problem]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of HL7 times without an offset."""
+        return self.conf.zone
+
+    @property
+    def database_url(self) -> str:
+        """The store's URL; it may hold a password."""
+        return self.database.get_secret_value()
+
+
+def load_site(directory: Path, environment: str | None, environ: Mapping[str, str]) -> Site:
+    """Read and check everything. environment: the file of conf/ over base.yaml, else SUTURE_ENV of environ, else none.
+
+    Raises ConfigError with every problem of every file.
+    """
+    loader = SiteLoader(directory, environment, environ)
+    site = loader.load()
+    if site is None or loader.problems:
+        raise ConfigError(loader.sorted_problems())
+    return site
+
+
+def load_channel(directory: Path, name: str, environment: str | None, environ: Mapping[str, str]) -> ChannelFiles:
+    """Read and check one channel again, with the conf, tables and mappings it uses.
+
+    Raises ConfigError with what is wrong in those; other channels' files may be wrong.
+    """
+    loader = SiteLoader(directory, environment, environ)
+    channel = loader.load_one(name)
+    if channel is None or loader.problems:
+        raise ConfigError(loader.sorted_problems())
+    return channel
+
+
+class SiteLoader:
+    """Reads a site's files and gathers what is wrong in them."""
+
+    def __init__(self, directory: Path, environment: str | None, environ: Mapping[str, str]) -> None:
+        self.directory, self.environ = directory, environ
+        self.environment = environment or environ.get(ENVIRONMENT) or None
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.channels: dict[str, ChannelFiles] = {}
+        self._documents: dict[str, Document] = {}
+        self._conf: Conf | None = None
+        self._conf_document: Document | None = None
+        self._library = Library()
+
+    def load(self) -> Site | None:
+        """The site; None when there are problems (see `problems`; `channels` are those that are right)."""
+        if not self._begin():
+            return None
+        names = self._channel_names()
+        if not names:
+            self.problems.append(Problem("channels", 1, "", "there is no channel; add channels/<name>/channel.yaml"))
+        for name in names:
+            self._read_channel(name)
+        self.problems += self._port_problems()
+        self.warnings += self._library.check_unused(self._zone) + self._unused_endpoints()
+        self.problems += self._library.problems
+        database = self._database()
+        if self._conf is None or self.problems:
+            return None
+        return Site(self.directory, self.environment, self._conf, self.channels, self._library.tables, database, self.warnings)
+
+    def load_one(self, name: str) -> ChannelFiles | None:
+        """One channel; None when it, or what it uses, has problems. Other channels are read for their ports only."""
+        if not self._begin():
+            return None
+        names = self._channel_names()
+        if name not in names:
+            self.problems.append(Problem(f"channels/{name}", 1, "", f"there is no such channel{did_you_mean(name, names)}"))
+            return None
+        self._read_channel(name)
+        unused = {file.document.file for file in self._library.files.values() if not file.used}
+        mine = self.problems + [problem for problem in self._library.problems if problem.file not in unused]
+        for other in names:
+            if other != name:
+                self._read_channel(other)
+        self.problems = mine + [p for p in self._port_problems() if p.file.startswith(f"channels/{name}/")]
+        return self.channels.get(name)
+
+    def sorted_problems(self) -> list[Problem]:
+        """Every problem once, in file and line order."""
+        return sorted(dict.fromkeys(self.problems), key=lambda problem: (problem.file, problem.line))
+
+    def _begin(self) -> bool:
+        if not (self.directory / "conf" / "base.yaml").is_file():
+            text = "there is no site here (no conf/base.yaml); name a site's directory, or make one with: suture init DIRECTORY"
+            self.problems.append(Problem(str(self.directory), 1, "", text))
+            return False
+        self._conf, self._conf_document, problems = read_conf(self.directory, self.environment, self.environ)
+        self.problems += problems
+        self._library = read_library(self.directory)
+        return True
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        # Without a conf nothing is run: any zone will do to find what is wrong in the mappings.
+        return self._conf.zone if self._conf else ZoneInfo("UTC")
+
+    def _channel_names(self) -> list[str]:
+        directories = (self.directory / "channels").glob("*/")
+        return sorted(path.name for path in directories if path.is_dir() and not path.name.startswith((".", "_")))
+
+    def _read_channel(self, name: str) -> None:
+        """Read one channel's file, note its problems, and keep the channel when it has none."""
+        directory = self.directory / "channels" / name
+        file = f"channels/{name}/channel.yaml"
+        document, problems = read_yaml(directory / "channel.yaml", file)
+        if document is not None and is_empty(document):
+            problems.append(Problem(file, 1, "", "the file is empty"))
+        elif document is not None:
+            problems += Resolver(self.directory, self.environ).resolve(document)
+            self._documents[name] = document
+            problems += self._check_channel(name, document)
+        self.problems += problems
+
+    def _check_channel(self, name: str, document: Document) -> list[Problem]:
+        config, problems = validate(document, Channel)
+        endpoints = endpoint_names(self._conf_document) if self._conf_document else None
+        problems += channel_problems(document, name, Surroundings(self._library, endpoints))
+        channel = self._compiled(name, config if not problems else None, document)
+        if channel is not None:
+            self.channels[name] = channel
+            self.warnings += event_warnings(document, self._library)
+        return problems
+
+    def _compiled(self, name: str, config: Channel | None, document: Document) -> ChannelFiles | None:
+        """The channel with its mappings compiled. They are compiled for their problems even when the channel is wrong."""
+        before = len(self._library.problems)
+        inbound = self._inbound(name, config, document)
+        renderers = self._renderers(document)
+        if config is None or self._conf is None or len(self._library.problems) > before:
+            return None
+        if (config.map and inbound is None) or any(renderer is None and config.destinations[to].as_ for to, renderer in renderers.items()):
+            return None
+        connector, settings = config.source.connector
+        return ChannelFiles(
+            name=name,
+            directory=self.directory / "channels" / name,
+            config=config,
+            inbound=inbound,
+            stock=self._library.stock if config.stock else None,
+            source_connector=connector,
+            source_module=SOURCES[connector],
+            source_settings=limited(settings, self._conf.limits),
+            destinations={to: self._destination(to, route, self._conf, renderers[to]) for to, route in config.destinations.items()},
+        )
+
+    def _inbound(self, name: str, config: Channel | None, document: Document) -> Inbound | None:
+        mapping = document.data.get("map") if isinstance(document.data, dict) else None
+        if not isinstance(mapping, str) or mapping not in self._library.files:
+            return None
+        return self._library.inbound(mapping, self._zone, (config.business_key if config else None) or (), name)
+
+    def _renderers(self, document: Document) -> dict[str, Renderer | None]:
+        destinations = document.data.get("destinations") if isinstance(document.data, dict) else None
+        if not isinstance(destinations, dict):
+            return {}
+        forms = {to: route.get("as") if isinstance(route, dict) else None for to, route in destinations.items()}
+        return {to: self._library.renderer(form, self._zone) if isinstance(form, str) else None for to, form in forms.items()}
+
+    def _destination(self, name: str, route: Route, conf: Conf, renderer: Renderer | None) -> DestinationFiles:
+        endpoint = conf.endpoints[route.to]
+        connector, settings = endpoint.connector
+        return DestinationFiles(name, route, route.to, endpoint, connector, DESTINATIONS[connector], settings, renderer)
+
+    def _port_problems(self) -> list[Problem]:
+        """A port that two listeners want."""
+        problems: list[Problem] = []
+        taken: list[tuple[str, int, str]] = []
+        if self._conf is not None:
+            taken.append((self._conf.http.host, self._conf.http.port, "the `http` of conf"))
+        for name, channel in self.channels.items():
+            host, port = getattr(channel.source_settings, "host", ""), getattr(channel.source_settings, "port", 0)
+            owner = next((who for at, used, who in taken if port and used == port and _overlap(at, host)), None)
+            document, loc = self._documents[name], ("source", channel.source_connector, "port")
+            if owner:
+                problems.append(document.problem(loc, f"port {port} is taken by {owner} already; choose another"))
+            else:
+                taken.append((host, port, f"channel {name!r} ({document.file}:{document.mark(loc).line})"))
+        return problems
+
+    def _unused_endpoints(self) -> list[Problem]:
+        document = self._conf_document
+        if document is None:
+            return []
+        used = {route.get("to") for d in self._documents.values() for route in _routes_of(d)}
+        unused = [name for name in endpoint_names(document) if name not in used]
+        return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for name in unused]
+
+    def _database(self) -> SecretStr:
+        """The store's URL: of the environment variable, else of the conf."""
+        given = self.environ.get(DATABASE_URL)
+        if given and (problem := database_url_problem(given)):
+            self.problems.append(Problem("conf/base.yaml", 1, "store.url", f"{DATABASE_URL}, which overrides it: {problem}"))
+        url = given or (self._conf.store.url.get_secret_value() if self._conf else "")
+        return SecretStr(database_url(self.directory, url))
+
+
+def _routes_of(document: Document) -> list[dict[str, object]]:
+    destinations = document.data.get("destinations") if isinstance(document.data, dict) else None
+    return [route for route in destinations.values() if isinstance(route, dict)] if isinstance(destinations, dict) else []
+
+
+def _overlap(one: str, other: str) -> bool:
+    everywhere = ("", "0.0.0.0", "::")
+    return one == other or one in everywhere or other in everywhere
+
+
+def limited(settings: BaseModel, limits: LimitsSection) -> BaseModel:
+    """The source's settings with the site's limits where neither the channel nor the limits' defaults say more."""
+    shared = {"limit_bytes": "message_bytes", "connections": "connections", "idle_s": "read_idle_s"}
+    update = {
+        key: getattr(limits, limit)
+        for key, limit in shared.items()
+        if key in type(settings).model_fields and key not in settings.model_fields_set and limit in limits.model_fields_set
+    }
+    return settings.model_copy(update=update) if update else settings

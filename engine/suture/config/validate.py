@@ -1,0 +1,94 @@
+"""A document against a model: an instance, or every problem with its file, line and place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from suture.config.wording import word
+from suture.config.yaml_file import Document, Loc, read_yaml
+from suture.model.errors import Problem
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_model(path: Path, model: type[M], shown_as: str | None = None) -> tuple[M | None, Document | None, list[Problem]]:
+    """Read a YAML file as a model. The model is None when there are problems."""
+    document, problems = read_yaml(path, shown_as)
+    if document is None:
+        return None, None, problems
+    if is_empty(document):
+        return None, document, [*problems, Problem(document.file, 1, "", "the file is empty")]
+    value, more = validate(document, model)
+    problems += more
+    return (None if problems else value), document, problems
+
+
+def is_empty(document: Document) -> bool:
+    """Does the file hold nothing but comments?"""
+    return document.data in ({}, "")
+
+
+def validate(document: Document, model: type[M]) -> tuple[M | None, list[Problem]]:
+    """The document as a model, or None and the problems. Places already known as broken are passed over."""
+    try:
+        return model.model_validate(document.data), []
+    except ValidationError as error:
+        return None, list(problems_of(document, model, error))
+
+
+def problems_of(document: Document, model: type[BaseModel], error: ValidationError) -> Iterable[Problem]:
+    """Pydantic's errors as problems; of a union, only those of the alternative that was probably meant."""
+    for found in _reduced(document.data, error.errors(include_url=False)):
+        loc, kind = found["place"], found["type"]
+        if document.is_broken(loc):
+            continue
+        about_key = kind in ("missing", "extra_forbidden")
+        yield document.problem(loc, word(found, loc, model, document), place=loc[:-1] if about_key else loc)
+
+
+def locate(document: Document, loc: Iterable[Any]) -> Loc:
+    """The part of a pydantic loc that is in the data: names of union alternatives are left out."""
+    place, _ = _walk(document.data, tuple(loc))
+    return place
+
+
+def _walk(data: Any, loc: tuple[Any, ...], keep_last: bool = False) -> tuple[Loc, tuple[int, str] | None]:
+    """The place in the data, and the first union alternative on the way as (depth, name)."""
+    place: list[str | int] = []
+    union: tuple[int, str] | None = None
+    for i, step in enumerate(loc):
+        inside = (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int) and step < len(data))
+        if inside:
+            data = data[step]
+            place.append(step)
+        elif keep_last and i == len(loc) - 1:
+            place.append(step)
+        elif step != "[key]" and union is None:
+            union = (len(place), str(step))
+    return tuple(place), union
+
+
+def _reduced(data: Any, errors: Iterable[Any]) -> list[dict[str, Any]]:
+    """The errors with their `place`, and of every union only the alternative that was probably meant."""
+    plain: list[dict[str, Any]] = []
+    unions: dict[Loc, dict[str, list[dict[str, Any]]]] = {}
+    for error in errors:
+        place, union = _walk(data, error["loc"], keep_last=error["type"] == "missing")
+        found = {**error, "place": place, "whole": union is not None and len(place) == union[0]}
+        if union is None:
+            plain.append(found)
+        else:
+            unions.setdefault(place[: union[0]], {}).setdefault(union[1], []).append(found)
+    for branches in unions.values():
+        plain.extend(_meant_branch(list(branches.values())))
+    return plain
+
+
+def _meant_branch(branches: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Of a union's alternatives the one whose shape fits, then the one with the fewest errors."""
+    fitting = [b for b in branches if not (b[0]["whole"] and b[0]["type"].endswith("_type"))]
+    return min(fitting or branches, key=len)

@@ -1,0 +1,235 @@
+"""YAML files as plain text values with the line of each, and syntax errors in our own words.
+
+Every scalar stays text (`NO` is not False, `010` is not 8); the models give values their types.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from suture.model.errors import Problem
+
+LIMIT_BYTES = 1 << 20
+LIMIT_DEPTH = 40
+LIMIT_VALUES = 50_000
+"""Values after aliases are written out: a few anchors can stand for millions."""
+
+Loc = tuple[str | int, ...]
+"""A place inside a document, as pydantic writes it: keys and list indexes from 0."""
+
+
+class Mark(NamedTuple):
+    """Where something was written: file as shown to the user, line from 1."""
+
+    file: str
+    line: int
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's content. data: dicts, lists and text. marks: where each key and list item stands.
+
+    broken: places that already have their own problem, so that no later check complains about them again.
+    hidden: by place, the texts that came from references and must never be shown, each with what to show instead; the
+    whole value first.
+    """
+
+    file: str
+    data: Any = field(repr=False)
+    marks: dict[Loc, Mark] = field(default_factory=dict, repr=False)
+    broken: set[Loc] = field(default_factory=set)
+    hidden: dict[Loc, list[tuple[str, str]]] = field(default_factory=dict, repr=False)
+
+    def mark(self, loc: Loc) -> Mark:
+        """The line of the place, or of the nearest place above it that was written."""
+        while loc and loc not in self.marks:
+            loc = loc[:-1]
+        return self.marks.get(loc, Mark(self.file, 1))
+
+    def problem(self, loc: Loc, text: str, place: Loc | None = None) -> Problem:
+        """A problem at the line of loc; place: what to show instead of loc."""
+        mark = self.mark(loc)
+        return Problem(mark.file, mark.line, shown(loc if place is None else place), text)
+
+    def is_broken(self, loc: Loc) -> bool:
+        """Does the place, or one above it, already have a problem of its own?"""
+        return any(loc[:n] in self.broken for n in range(len(loc) + 1))
+
+
+def shown(loc: Loc) -> str:
+    """A place as text: destinations.erp.to"""
+    return ".".join(map(str, loc))
+
+
+def read_yaml(path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Problem]]:
+    """Read one file. The document is None when nothing can be made of it; it may come together with problems.
+
+    shown_as: the file's name in problems and marks (a path relative to the site).
+    """
+    file = shown_as or str(path)
+    text, problem = _read_text(path, file)
+    if text is None:
+        return None, [problem] if problem else []
+    return parse_yaml(text, file)
+
+
+def parse_yaml(text: str, file: str) -> tuple[Document | None, list[Problem]]:
+    """Like `read_yaml`, for text that is already there."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except _Limit as error:
+        return None, [Problem(file, error.line, "", error.text)]
+    except yaml.reader.ReaderError as error:
+        return None, [Problem(file, text.count("\n", 0, error.position) + 1, "", f"character U+{error.character:04X} is not allowed here")]
+    except yaml.MarkedYAMLError as error:
+        return None, _syntax(error, text, file)
+    if node is None:
+        return Document(file, {}), []
+    builder = _Builder(file)
+    try:
+        data = builder.build(node, ())
+    except _Limit as error:
+        return None, [Problem(file, error.line, "", error.text)]
+    return Document(file, data, builder.marks, builder.broken), builder.problems
+
+
+def _read_text(path: Path, file: str) -> tuple[str | None, Problem | None]:
+    try:
+        if path.stat().st_size > LIMIT_BYTES:
+            return None, Problem(file, 1, "", f"the file is larger than {LIMIT_BYTES} bytes")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None, Problem(file, 1, "", "there is no such file")
+    except OSError as error:
+        return None, Problem(file, 1, "", f"cannot be read: {os.strerror(error.errno or 0)}")
+    return decode(raw, file)
+
+
+def decode(raw: bytes, file: str) -> tuple[str | None, Problem | None]:
+    """Bytes of a text file as text; a byte-order mark is dropped."""
+    try:
+        return raw.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return None, Problem(file, line, "", f"byte 0x{raw[error.start]:02X} is not UTF-8; save the file as UTF-8")
+
+
+class _Limit(Exception):
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line, self.text = line, text
+
+
+class _Loader(yaml.BaseLoader):
+    """BaseLoader that refuses deep nesting before Python's own stack does."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > LIMIT_DEPTH:
+            raise _Limit(self.peek_event().start_mark.line + 1, f"nested deeper than {LIMIT_DEPTH} levels")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Builder:
+    """Turns YAML nodes into plain data, noting lines, and problems that are not errors of syntax."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.marks: dict[Loc, Mark] = {}
+        self.broken: set[Loc] = set()
+        self.problems: list[Problem] = []
+        self.count = 0
+
+    def build(self, node: Any, loc: Loc) -> Any:
+        self._limit(node, loc)
+        self.marks.setdefault(loc, self._mark(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, loc)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*loc, i)) for i, child in enumerate(node.value)]
+        return self._scalar(node, loc)
+
+    def _limit(self, node: Any, loc: Loc) -> None:
+        self.count += 1
+        line = node.start_mark.line + 1
+        if self.count > LIMIT_VALUES:
+            raise _Limit(line, f"more than {LIMIT_VALUES} values, with aliases written out")
+        if len(loc) > LIMIT_DEPTH:
+            raise _Limit(line, f"nested deeper than {LIMIT_DEPTH} levels (an alias inside its own anchor?)")
+
+    def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._problem(key, loc, 'a key must be plain text; put texts that contain { } or [ ] in quotes ("...")')
+                self.broken.add(loc)
+                continue
+            place = (*loc, key.value)
+            if key.value in data:
+                self._problem(key, loc, f"{key.value!r} is written twice (first at line {self.marks[place].line}); keep one")
+                continue
+            self.marks[place] = self._mark(key)
+            data[key.value] = self.build(value, place)
+        return data
+
+    def _scalar(self, node: yaml.ScalarNode, loc: Loc) -> str | None:
+        if not node.tag.startswith("tag:yaml.org,2002:str"):
+            self._problem(node, loc, f"a tag ({node.tag.replace('tag:yaml.org,2002:', '!!')}) has no meaning here; write the value alone")
+            self.broken.add(loc)
+        if node.value == "" and node.style is None and loc:
+            # The key's own line: the node of a missing value stands wherever the parser noticed.
+            self.problems.append(Problem(*self.marks[loc], shown(loc), 'has no value; write one ("" for an empty text) or remove the line'))
+            self.broken.add(loc)
+            return None
+        return str(node.value)
+
+    def _mark(self, node: Any) -> Mark:
+        return Mark(self.file, node.start_mark.line + 1)
+
+    def _problem(self, node: Any, loc: Loc, text: str) -> None:
+        self.problems.append(Problem(self.file, node.start_mark.line + 1, shown(loc), text))
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> list[Problem]:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    start = error.context_mark.line + 1 if error.context_mark else line
+    if "\\t" in (error.problem or "") or "\t" in (error.problem or ""):
+        tabs = [n for n, content in enumerate(text.splitlines(), 1) if content.lstrip(" ").startswith("\t")] or [line]
+        return [Problem(file, n, "", "a tab; indent with spaces") for n in tabs]
+    if "quoted scalar" in (error.context or "") and "end of" in (error.problem or ""):
+        return [Problem(file, start, "", "a quote is opened here and never closed")]
+    return [Problem(file, line, "", _syntax_text(error.problem or "not YAML", error.context or "", start))]
+
+
+_SYNTAX = {
+    "mapping values are not allowed": "a ': ' does not fit here; put a text that holds one in quotes, "
+    "or check the indentation and whether the line above lacks its ':'",
+    "sequence entries are not allowed": "a list ('- ...') begins on a line of its own below its key",
+    "could not find expected ':'": "a key without ':'; write `key: value`, and texts over several lines in quotes",
+    "expected <block end>": "the indentation does not fit the lines above",
+    "expected a single document": "a second document begins ('---'); a file holds one",
+    "unknown escape character": "a backslash in double quotes begins an escape; use single quotes ('...')",
+    "cannot start any token": "a text may not begin with this character; put it in quotes",
+    "did not find expected key": "the indentation does not fit the lines above",
+}
+
+
+def _syntax_text(problem: str, context: str, start: int) -> str:
+    if "alias" in problem or "alias" in context:
+        return 'a text that begins with * must stand in quotes ("*"); an alias must follow its anchor'
+    if "flow" in context:
+        return f"the bracket of line {start} is not closed, or a text inside it with any of [ ] {{ }} , : lacks quotes"
+    for part, text in _SYNTAX.items():
+        if part in f"{context} {problem}":
+            return text
+    return f"not YAML: {problem}"

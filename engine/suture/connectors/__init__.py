@@ -1,0 +1,1 @@
+"""The edge to the world: one file a transport and direction."""

@@ -1,0 +1,125 @@
+"""Compile an inbound mapping: check every name in it, then make the functions that the hot path runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from suture.mapping.compile_emit import EmitCompiler, Emitted
+from suture.mapping.hints import Loc, Problems, SpecError
+from suture.mapping.inbound import BusinessKey, Condition, EmitPlan, Inbound, Mapped, Plan, Search
+from suture.mapping.program import Program
+from suture.mapping.spec import Conditions, Emit, InboundSpec
+from suture.mapping.steps import Step, Steps
+from suture.mapping.tables import Tables
+
+__all__ = ["Inbound", "Mapped", "SpecError", "compile_inbound"]
+
+DEFAULT_KEY = ("MSH-3", "MSH-4", "MSH-10")
+"""The business key where a channel names none; the line is added."""
+
+_SEGMENT = re.compile("[A-Z][A-Z0-9]{2}")
+
+
+def compile_inbound(spec: InboundSpec, tables: Tables, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> Inbound:
+    """Make a mapping ready to run.
+
+    zone: the site's; HL7 times without an offset are read in it. business_key: paths of the channel's file, may be
+    empty. channel: part of every key, so that the keys of two channels are never the same.
+    Raises SpecError with everything that is wrong; a loc that begins with "business_key" is of the channel's file.
+    """
+    return _Compiler(spec, tables, zone, business_key, channel).compile()
+
+
+class _Compiler:
+    def __init__(self, spec: InboundSpec, tables: Tables, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> None:
+        self.spec, self.tables, self.business_key, self.channel = spec, tables, business_key, channel
+        self.problems = Problems()
+        self.program = Program(spec.each, zone, self.problems)
+
+    def compile(self) -> Inbound:
+        spec = self.spec
+        if spec.each is not None and not _SEGMENT.fullmatch(spec.each):
+            self.problems.add(("each",), f"'{spec.each}' is not a segment; write its three letters, e.g. FT1")
+        skip = self._conditions(("skip",), spec.skip)
+        key = self._key()
+        search = [found for kind, paths in spec.search.items() if (found := self._search(("search", kind), kind, paths))]
+        self._alone()
+        emitted = [EmitCompiler(self.program, self.tables, emit, ("emit", i)).compile() for i, emit in enumerate(spec.emit)]
+        self.problems.raise_if_any()
+        return Inbound(self._plan(skip, key, search, emitted))
+
+    def _conditions(self, loc: Loc, conditions: Conditions) -> list[Condition]:
+        found = []
+        for place, values in conditions.items():
+            slot = self.program.text((*loc, place), place)
+            if slot is not None:
+                found.append(Condition(place, self.program.reader(slot), frozenset(values)))
+        return found
+
+    def _key(self) -> BusinessKey:
+        parts = [(self.program.text(("business_key", i), path), path) for i, path in enumerate(self.business_key or DEFAULT_KEY)]
+        sound = [(slot, self.program.is_own(path)) for slot, path in parts if slot is not None]
+        control_id = self.program.text((), "MSH-10") or 0
+        return BusinessKey(self.channel, tuple(s for s, _ in sound), tuple(own for _, own in sound), control_id, self.spec.each is not None)
+
+    def _search(self, loc: Loc, kind: str, paths: Sequence[str]) -> Search | None:
+        slots = [self.program.text((*loc, i), path) for i, path in enumerate(paths)]
+        if not slots:
+            self.problems.add(loc, "no path; write one, e.g. PID-3.1, or leave the key out")
+        own = any(self.program.is_own(path) for path, slot in zip(paths, slots, strict=True) if slot is not None)
+        return Search(kind, [self.program.reader(slot) for slot in slots if slot is not None], own)
+
+    def _alone(self) -> None:
+        """Two events of one type in one line would have one id, and the second would be lost as a duplicate."""
+        for i, emit in enumerate(self.spec.emit):
+            twin = next((j for j, other in enumerate(self.spec.emit[:i]) if other.event == emit.event and not _exclusive(emit, other)), None)
+            if twin is not None:
+                remedy = "give both a `when` on the same path with different values, so that a line raises one of them"
+                self.problems.add(("emit", i, "event"), f"'{emit.event}' is raised by entry {twin + 1} of emit too; {remedy}")
+
+    def _plan(self, skip: list[Condition], key: BusinessKey, search: list[Search], emitted: list[Emitted]) -> Plan:
+        program = self.program
+        uses = [program.closure(emit.uses) for emit in emitted]
+        texts = {step.slot for step in program.steps if step.slot in program.texts}
+        shared = {s for i, own in enumerate(uses) for s in own if any(s in other for other in uses[i + 1 :])}
+        return Plan(
+            each=self.spec.each,
+            slots=program.size,
+            whole=_steps(program, lambda step: not step.own),
+            texts=_steps(program, lambda step: step.own and step.slot in texts),
+            shared=_steps(program, lambda step: step.own and step.slot in shared - texts),
+            skip=skip,
+            emits=[self._emit(i, emit, uses[i], shared | texts) for i, emit in enumerate(emitted)],
+            key=key,
+            search=search,
+        )
+
+    def _emit(self, index: int, emit: Emitted, uses: frozenset[int], elsewhere: set[int]) -> EmitPlan:
+        decides = self.program.closure(emit.decides)
+        private = uses - elsewhere
+        return EmitPlan(
+            type=emit.type,
+            index=index,
+            when=emit.when,
+            when_bound=emit.when_bound,
+            before=_steps(self.program, lambda step: step.own and step.slot in private & decides),
+            after=_steps(self.program, lambda step: step.own and step.slot in private - decides),
+            decides=decides,
+            uses=uses,
+            fields=tuple(emit.fields.items()),
+            calls=emit.calls,
+            bound=tuple(emit.bound.items()),
+            is_credit=emit.is_credit,
+        )
+
+
+def _steps(program: Program, wanted: Callable[[Step], Any]) -> Steps:
+    return Steps([step for step in program.steps if wanted(step)])
+
+
+def _exclusive(one: Emit, other: Emit) -> bool:
+    """Can no line match both?"""
+    return any(set(values).isdisjoint(other.when[place]) for place, values in one.when.items() if place in other.when)

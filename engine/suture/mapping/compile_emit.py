@@ -1,0 +1,336 @@
+"""Compile one entry of `emit`: its fields become steps, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from suture.mapping.fields import field_type
+from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS
+from suture.mapping.hints import Loc, Problems, suggestion
+from suture.mapping.inbound import Call, Condition
+from suture.mapping.program import Program
+from suture.mapping.sources import Slots, Source, column_source, path_source, text_source
+from suture.mapping.spec import Conditions, Emit, Value
+from suture.mapping.steps import Conversion, Recipe, credit_step, day_step, matching
+from suture.mapping.tables import Table, Tables
+from suture.mapping.values import forms, parser
+from suture.model.events import EVENT_TYPES
+
+_COLUMN = re.compile(r"([a-z_][a-z0-9_]*)\.(\S+)")
+
+CONVERTED = ("quantity", "unit", "entered_quantity", "entered_unit", "factor")
+"""Fields that a conversion sets, in the order of its slots."""
+
+
+@dataclass(slots=True)
+class Emitted:
+    """An entry of `emit`, compiled: slots of its fields and rows, conditions, and the slots that decide and that it uses."""
+
+    type: str
+    when: list[Condition] = field(default_factory=list)
+    when_bound: list[Condition] = field(default_factory=list)
+    fields: dict[str, int] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    bound: dict[str, int] = field(default_factory=dict)
+    decides: set[int] = field(default_factory=set)
+    uses: set[int] = field(default_factory=set)
+    is_credit: Callable[[Slots], bool] | None = None
+
+
+class EmitCompiler:
+    """Compiles one entry. What is wrong goes to the program's problems; the result is of use only when there are none."""
+
+    def __init__(self, program: Program, tables: Tables, emit: Emit, loc: Loc) -> None:
+        self.program, self.tables, self.emit, self.loc = program, tables, emit, loc
+        self.problems: Problems = program.problems
+        self.model: type[BaseModel] | None = EVENT_TYPES.get(emit.event)
+        self.slots: dict[str, int] = {}
+        self.open: list[str] = []
+        self.result = Emitted(emit.event)
+
+    def compile(self) -> Emitted:
+        """The entry's fields, conditions, conversion and credit."""
+        if self.model is None:
+            self.problems.unknown((*self.loc, "event"), "event", self.emit.event, EVENT_TYPES)
+            return self.result
+        self._names(self.model)
+        for name in self.emit.set:
+            self._field(name)
+        self._conditions()
+        self.result.fields = {name: slot for name, slot in self.slots.items() if name not in self._called()}
+        self._credit()
+        self._convert()
+        self._calls()
+        self.result.uses |= set(self.result.fields.values()) | self.result.decides | set(self.result.bound.values())
+        return self.result
+
+    def _names(self, model: type[BaseModel]) -> None:
+        """Are all fields canonical, and all required ones set?"""
+        for name in self.emit.set:
+            if name not in model.model_fields:
+                self.problems.unknown((*self.loc, "set", name), f"field of {self.emit.event}", name, model.model_fields)
+        missing = [name for name, info in model.model_fields.items() if info.is_required() and name not in self.emit.set]
+        for name in missing:
+            text = f"'{name}' is not set, and every {self.emit.event} needs it ({model.model_fields[name].description}); add {name}: <path>"
+            self.problems.add((*self.loc, "set"), text)
+
+    # -- fields
+
+    def _field(self, name: str) -> int | None:
+        """The slot of a field's value; fields that it needs come first. None when it cannot be compiled."""
+        if name in self.slots or self.model is None or name not in self.model.model_fields:
+            return self.slots.get(name)
+        loc = (*self.loc, "set", name)
+        if name in self.open:
+            self.problems.add(loc, f"goes round in a circle: {' needs '.join([*self.open[self.open.index(name) :], name])}; take one from the message")
+            return None
+        self.open.append(name)
+        slot = self._value(loc, name, self.emit.set[name])
+        self.open.pop()
+        if slot is not None:
+            self.slots[name] = slot
+        return slot
+
+    def _called(self) -> set[str]:
+        return {name for name, value in self.emit.set.items() if value.call in FIELD_FUNCTIONS}
+
+    def _value(self, loc: Loc, name: str, value: Value) -> int | None:
+        if not self._sound(loc, value) or value.call in FIELD_FUNCTIONS:
+            return None
+        recipe = self._recipe(loc, name, value)
+        if recipe is None:
+            return None
+        own = any(source.own for source in recipe.sources)
+        slot = self.program.add(recipe.key(), recipe.needs(), own, recipe.step, width=1 if recipe.table is None else 2)
+        if recipe.table is not None:
+            self.result.bound[name] = slot + 1
+        return slot
+
+    def _sound(self, loc: Loc, value: Value) -> bool:
+        """Do the keys of a value go together?"""
+        add, before = self.problems.add, len(self.problems.found)
+        others = [key for key, given in (("from", value.from_), ("table", value.table), ("default", value.default)) if given]
+        if value.const is not None and others:
+            add(loc, f"const stands alone; drop it or {' and '.join(others)}")
+        if value.call is not None and value.call not in FUNCTIONS:
+            self.problems.unknown((*loc, "call"), "function", value.call, FUNCTIONS)
+        elif value.call in FIELD_FUNCTIONS and (others or value.const is not None):
+            add((*loc, "call"), f"{value.call} takes the event's other fields; drop {' and '.join(others) or 'const'}")
+        elif value.call not in FIELD_FUNCTIONS and not value.from_ and value.const is None:
+            add(loc, "says nothing of where the value comes from; add from: <path>, or const: <text>")
+        if value.table is not None and value.table not in self.tables:
+            self.problems.unknown((*loc, "table"), "table", value.table, self.tables)
+        return len(self.problems.found) == before
+
+    def _recipe(self, loc: Loc, name: str, value: Value) -> Recipe | None:
+        kind, required = field_type(self.model, name)
+        as_ = value.as_ or forms(kind)[0]
+        parse = parser(kind, value.as_, self.program.zone)
+        if parse is None:
+            self.problems.unknown((*loc, "as"), f"form of {name}", as_, forms(kind))
+        sources = self._sources(loc, name, value)
+        if parse is None or sources is None or not self._call_fits(loc, value, as_):
+            return None
+        table = self.tables[value.table] if value.table else None
+        if not self._texts_fit(loc, value, table, as_, parse):
+            return None
+        return Recipe(
+            field=name,
+            sources=tuple(sources),
+            as_=as_,
+            parse=None if as_ == "text" else parse,
+            change=TEXT_FUNCTIONS.get(value.call or ""),
+            table=table,
+            day_slot=self._day() if table is not None and table.dated else None,
+            needs_value=required or value.required is True or (table is not None and value.required is None and value.default != ""),
+            needs_row=table is not None and value.required is not False,
+            finish=NUMBER_FUNCTIONS.get(value.call or ""),
+        )
+
+    def _call_fits(self, loc: Loc, value: Value, as_: str) -> bool:
+        number = as_ in ("decimal", "integer")
+        if value.call in NUMBER_FUNCTIONS and not number:
+            self.problems.add((*loc, "call"), f"{value.call} takes a number, and this is {as_}")
+            return False
+        return True
+
+    def _texts_fit(self, loc: Loc, value: Value, table: Table | None, as_: str, parse: Callable[[str], Any]) -> bool:
+        """Do the mapping's own texts, and the cells of a table's result column, have the form that `as` asks for?"""
+        before = len(self.problems.found)
+        for key, text in (("const", value.const), ("default", value.default if table is None else None)):
+            if text and not _COLUMN.fullmatch(text) and parse(text) is None:
+                self.problems.add((*loc, key), f"'{text}' is not of the form {as_}")
+        for binding, column in filter(None, (_split(text) for text in value.from_)):
+            bound = self._bound_table(binding)
+            if bound is not None and table is None:
+                self._cells_fit(loc, bound, column, as_, parse)
+        if table is not None and table.result:
+            self._cells_fit(loc, table, table.result, as_, parse)
+        return len(self.problems.found) == before
+
+    def _cells_fit(self, loc: Loc, table: Table, column: str, as_: str, parse: Callable[[str], Any]) -> None:
+        wrong = next((row for row in table.rows if row.get(column) and parse(row[column]) is None), None)
+        if wrong is not None:
+            text = f"'{wrong[column]}' of {table.key_columns[0]} '{wrong[table.key_columns[0]]}' in table {table.name} is not of the form {as_}"
+            self.problems.add(loc, f"{text}; correct the table's column {column}")
+
+    def _day(self) -> int:
+        """The slot of the service date: of used_at, where the event has it, else of MSH-7."""
+        message_day = self.program.message_day()
+        used_at = self._field("used_at") if "used_at" in self.emit.set else None
+        if used_at is None:
+            return message_day
+        zone = self.program.zone
+        return self.program.add(
+            ("day", used_at), (used_at, message_day), False, lambda slot: day_step(slot, used_at, message_day, zone)
+        )
+
+    # -- where values come from
+
+    def _sources(self, loc: Loc, name: str, value: Value) -> list[Source] | None:
+        if value.const is not None:
+            return [text_source(value.const)]
+        found = [self._source((*loc, "from", i), name, text) for i, text in enumerate(value.from_)]
+        if value.default:
+            split = _split(value.default)
+            found.append(self._column((*loc, "default"), *split) if split else text_source(value.default))
+        return [source for source in found if source] if all(found) else None
+
+    def _source(self, loc: Loc, name: str, text: str) -> Source | None:
+        split = _split(text)
+        if split:
+            return self._column(loc, *split)
+        path = self.program.path(loc, text)
+        return path_source(name, path, self.program.each) if path else None
+
+    def _column(self, loc: Loc, binding: str, column: str) -> Source | None:
+        table = self._bound_table(binding)
+        if table is None:
+            self._unbound(loc, binding, column)
+            return None
+        if column not in table.columns:
+            self.problems.unknown(loc, f"column of table {table.name}", column, table.columns)
+            return None
+        slot = self._field(binding)
+        if slot is None:
+            return None
+        return column_source(f"{binding}.{column}", column, table, slot, self.program.own(slot))
+
+    def _unbound(self, loc: Loc, binding: str, column: str) -> None:
+        value = self.emit.set.get(binding)
+        if value is not None and value.table:
+            return  # the unknown table is a problem already
+        bound = [name for name in self.emit.set if self._bound_table(name)]
+        hint = suggestion(binding, bound) or "; no field in `set` has a table; write a path, e.g. FT1-7.1"
+        self.problems.add(loc, f"'{binding}.{column}' is a column of the row that a field '{binding}' with a table binds, and there is none{hint}")
+
+    def _bound_table(self, binding: str) -> Table | None:
+        value = self.emit.set.get(binding)
+        return self.tables.get(value.table) if value is not None and value.table else None
+
+    # -- what is done with the fields
+
+    def _conditions(self) -> None:
+        for place, values in self.emit.when.items():
+            condition, source = self._condition((*self.loc, "when", place), place, values)
+            if condition is not None and source is not None:
+                self.result.when_bound.append(condition)
+                self.result.decides |= source.needs
+            elif condition is not None:
+                self.result.when.append(condition)
+
+    def _condition(self, loc: Loc, place: str, values: list[str]) -> tuple[Condition | None, Source | None]:
+        """The condition, and its source when it is a column."""
+        split = _split(place)
+        if split:
+            source = self._column(loc, *split)
+            return (Condition(place, source.read, frozenset(values)) if source else None), source
+        slot = self.program.text(loc, place)
+        return (None if slot is None else Condition(place, self.program.reader(slot), frozenset(values))), None
+
+    def _credit(self) -> None:
+        conditions, needs = self._matches((*self.loc, "credit"), self.emit.credit)
+        if not conditions:
+            return
+        matches = self.result.is_credit = matching([(c.read, c.values) for c in conditions])
+        self.result.uses |= needs
+        key = tuple((c.place, tuple(sorted(c.values)), tuple(sorted(needs))) for c in conditions)
+        for name in ("quantity", "amount"):
+            slot = self.result.fields.get(name)
+            if slot is not None:
+                self.result.fields[name] = self._signed(key, slot, needs, matches)
+
+    def _signed(self, key: Any, number: int, needs: set[int], matches: Callable[[Slots], bool]) -> int:
+        return self.program.add(("credit", key, number), {number, *needs}, False, lambda slot: credit_step(slot, number, matches))
+
+    def _matches(self, loc: Loc, conditions: Conditions) -> tuple[list[Condition], set[int]]:
+        """Conditions with the slots that they need."""
+        found, needs = [], set[int]()
+        for place, values in conditions.items():
+            condition, source = self._condition((*loc, place), place, values)
+            if condition is None:
+                continue
+            found.append(condition)
+            needs |= source.needs if source is not None else {self.program.text((), place) or 0}
+        return found, needs
+
+    def _convert(self) -> None:
+        convert = self.emit.convert
+        if convert is None:
+            return
+        before = len(self.problems.found)
+        loc = (*self.loc, "convert")
+        self._convertible(loc)
+        split = _split(convert.to)
+        source = self._column((*loc, "to"), *split) if split else None
+        if not split:
+            self.problems.add((*loc, "to"), f"'{convert.to}' is not a column of a bound row, e.g. item.stock_unit")
+        table = self.tables.get(convert.table)
+        quantity, unit = self.result.fields.get("quantity"), self.result.fields.get("unit")
+        if source is None or table is None or quantity is None or unit is None or len(self.problems.found) > before:
+            return
+        conversion = Conversion(quantity, unit, ", ".join(self.emit.set["unit"].from_), source, table, self._day() if table.dated else None)
+        slot = self._converted(convert.to, conversion)
+        self.result.fields.update({name: slot + i for i, name in enumerate(CONVERTED)})
+
+    def _convertible(self, loc: Loc) -> None:
+        """Do the names in `convert` stand for what they must?"""
+        convert, model = self.emit.convert, self.model
+        assert convert is not None and model is not None
+        for key, name in (("quantity", convert.quantity), ("unit", convert.unit)):
+            if name != key or name not in self.emit.set:
+                self.problems.add((*loc, key), f"must be the field {key}, and `set` must have it")
+        for name in CONVERTED:
+            if name not in model.model_fields:
+                self.problems.add(loc, f"{self.emit.event} has no field {name} to keep what was converted; drop convert")
+            elif name in self.emit.set and name not in ("quantity", "unit"):
+                self.problems.add((*self.loc, "set", name), "convert sets this field; drop it here")
+        table = self.tables.get(convert.table)
+        if table is None:
+            self.problems.unknown((*loc, "table"), "table", convert.table, self.tables)
+        elif not table.converts:
+            self.problems.add((*loc, "table"), f"table {table.name} must have the columns item, from_unit, to_unit and factor")
+
+    def _converted(self, to: str, conversion: Conversion) -> int:
+        days = () if conversion.day_slot is None else (conversion.day_slot,)
+        needs = {conversion.quantity, conversion.unit, *conversion.to.needs, *days}
+        key = ("convert", conversion.quantity, conversion.unit, conversion.to.id, conversion.table.name, days)
+        return self.program.add(key, needs, False, conversion.step, width=len(CONVERTED))
+
+    def _calls(self) -> None:
+        for name in self.emit.set:
+            value = self.emit.set[name]
+            if value.call in FIELD_FUNCTIONS and self.model is not None and name in self.model.model_fields:
+                required = field_type(self.model, name)[1] or value.required is True
+                self.result.calls.append(Call(name, FIELD_FUNCTIONS[value.call], required))
+
+
+def _split(text: str) -> tuple[str, str] | None:
+    """binding and column of a text such as item.stock_unit."""
+    found = _COLUMN.fullmatch(text)
+    return (found[1], found[2]) if found else None

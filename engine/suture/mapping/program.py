@@ -1,0 +1,89 @@
+"""The program that an inbound mapping is compiled to: steps in order, each with its slot, the same step never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from operator import itemgetter
+from zoneinfo import ZoneInfo
+
+from suture.mapping.hints import Loc, Problems
+from suture.mapping.sources import FIRST_FREE, Read, Run, Slots, is_own, raw_text
+from suture.mapping.steps import Step, message_day_step
+from suture.mapping.values import time_parser
+from suture.wire import er7
+
+
+class Program:
+    """Collects steps. size: how many slots they need. texts: slots of plain texts (conditions, key, search)."""
+
+    def __init__(self, each: str | None, zone: ZoneInfo, problems: Problems) -> None:
+        self.each, self.zone, self.problems = each, zone, problems
+        self.steps: list[Step] = []
+        self.size = FIRST_FREE
+        self.texts: set[int] = set()
+        self._known: dict[Hashable, int] = {}
+        self._by_slot: dict[int, Step] = {}
+
+    def path(self, loc: Loc, text: str) -> er7.Path | None:
+        """Read a path; a text that is none is noted as a problem."""
+        try:
+            return er7.path(text)
+        except ValueError as error:
+            self.problems.add(loc, str(error))
+            return None
+
+    def is_own(self, text: str) -> bool:
+        """Is the path (a sound one) read from the repeated segment?"""
+        return is_own(er7.path(text), self.each)
+
+    def add(self, key: Hashable, needs: Iterable[int], own: bool, make: Callable[[int], Run], width: int = 1) -> int:
+        """The slot of the step that this key stands for; it is made, with `width` slots, when there is none yet."""
+        if key in self._known:
+            return self._known[key]
+        slot = self._known[key] = self.size
+        self.size += width
+        needed = frozenset(needs)
+        step = Step(make(slot), slot, needed, own or any(self.own(need) for need in needed))
+        self.steps.append(step)
+        self._by_slot.update({slot + i: step for i in range(width)})
+        return slot
+
+    def own(self, slot: int) -> bool:
+        """Does the value in the slot differ from line to line?"""
+        return self._by_slot[slot].own
+
+    def closure(self, slots: Iterable[int]) -> frozenset[int]:
+        """The slots of the steps that fill these slots, and of all steps that those need."""
+        found: set[int] = set()
+        waiting = list(slots)
+        while waiting:
+            step = self._by_slot[waiting.pop()]
+            if step.slot not in found:
+                found.add(step.slot)
+                waiting.extend(step.needs)
+        return frozenset(found)
+
+    def text(self, loc: Loc, text: str) -> int | None:
+        """The slot of the plain text at a path, never held; None when it is no path."""
+        path = self.path(loc, text)
+        if path is None:
+            return None
+        slot = self.add(("text", text), (), is_own(path, self.each), lambda slot: _keep(raw_text(path), slot))
+        self.texts.add(slot)
+        return slot
+
+    def reader(self, slot: int) -> Read:
+        """A reader of a plain text's slot."""
+        return itemgetter(slot)
+
+    def message_day(self) -> int:
+        """The slot of the day in MSH-7."""
+        parse = time_parser(self.zone)
+        return self.add("message day", (), False, lambda slot: message_day_step(slot, parse, self.zone))
+
+
+def _keep(read: Read, slot: int) -> Run:
+    def run(slots: Slots) -> None:
+        slots[slot] = read(slots)
+
+    return run

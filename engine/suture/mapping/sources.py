@@ -1,0 +1,114 @@
+"""Where the texts of an inbound mapping come from: paths of the message, columns of bound rows, texts of the mapping.
+
+Slots are a list for one line: the message, the segment, then what the steps have made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from suture.mapping.tables import Table
+from suture.wire import er7
+
+Slots = list[Any]
+Read = Callable[[Slots], str]
+Run = Callable[[Slots], None]
+
+MESSAGE, SEGMENT, FIRST_FREE = 0, 1, 2
+"""Slots of the message and of the repeated segment, and the first one for a value."""
+
+NULL = '""'
+"""HL7's word for "delete this value"; for an event it is an empty value."""
+
+class Held(Exception):
+    """No event can be made of this value. Holds places and codes of tables, never other content (PHI)."""
+
+    def __init__(self, field: str, path: str, reason: str, table: str = "", value: str = "") -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field, self.path, self.reason, self.table, self.value = field, path, reason, table, value
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place where a text can come from: a path, a column of a bound row, or a text of the mapping itself.
+
+    id: equal for sources that read the same. needs: the slot it needs, or none. code: the key of the bound row.
+    """
+
+    id: tuple[Any, ...]
+    place: str
+    read: Read
+    needs: frozenset[int] = frozenset()
+    own: bool = False
+    table: str = ""
+    code: Read | None = None
+
+
+def path_source(field: str, path: er7.Path, each: str | None) -> Source:
+    """The value at a path, without blanks around it. Raises Held, for the field, when bytes in it cannot be decoded."""
+    get, place = er7.getter(path), path.text
+
+    def read(slots: Slots) -> str:
+        text = get(slots[MESSAGE], slots[SEGMENT])
+        if not text.isascii() and undecodable(text):
+            raise Held(field, place, "holds bytes that its character set does not have; set MSH-18 or the channel's encoding")
+        return "" if text == NULL else text.strip()
+
+    return Source(("path", place), place, read, own=is_own(path, each))
+
+
+def is_own(path: er7.Path, each: str | None) -> bool:
+    """Is it read from the repeated segment itself, and not from a segment of the whole message?"""
+    return path.segment == each and "(" not in path.text
+
+
+def column_source(place: str, column: str, table: Table, value_slot: int, own: bool) -> Source:
+    """A column of the row in the slot after value_slot; empty when no row is bound."""
+    row_slot, key = value_slot + 1, table.key_columns[0]
+
+    def read(slots: Slots) -> str:
+        row = slots[row_slot]
+        return row[column] if row is not None else ""
+
+    def code(slots: Slots) -> str:
+        row = slots[row_slot]
+        return row[key] if row is not None else ""
+
+    return Source(("column", row_slot, column), place, read, frozenset({value_slot}), own, table.name, code)
+
+
+def text_source(text: str) -> Source:
+    """A text of the mapping itself."""
+    return Source(("text", text), "default", lambda slots: text)
+
+
+def code_of(source: Source, slots: Slots) -> str:
+    """The key of the bound row, for a column."""
+    return source.code(slots) if source.code else ""
+
+
+def undecodable(text: str) -> bool:
+    """Are there bytes in it that the character set does not have (surrogates, as er7 keeps them)?"""
+    return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def keepable(text: str) -> str:
+    """The text as any store can keep it: what cannot be written is spelled out, so that different texts stay different."""
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text.replace("\x00", "\\x00")
+
+
+def raw_text(path: er7.Path) -> Read:
+    """The value at a path as a store can keep it; never held."""
+    get = er7.getter(path)
+
+    def read(slots: Slots) -> str:
+        text = get(slots[MESSAGE], slots[SEGMENT])
+        if not text.isascii() or "\x00" in text:
+            text = keepable(text)
+        return "" if text == NULL else text.strip()
+
+    return read

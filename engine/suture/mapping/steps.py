@@ -1,0 +1,281 @@
+"""The steps of an inbound mapping: small functions, made once, that leave typed values in slots.
+
+A step that cannot give a value
+raises Held; what needs that value is then left out, and the events that need it are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from suture.mapping.functions import EXACT, negate
+from suture.mapping.sources import MESSAGE, Held, Read, Run, Slots, Source, code_of, keepable
+from suture.mapping.tables import Table
+from suture.mapping.values import Parser, day_in
+from suture.wire import er7
+
+NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
+"""What a malformed value is, by `as`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A run with the slot it fills and the slots it needs. own: it reads the repeated segment, or needs what does."""
+
+    run: Run
+    slot: int
+    needs: frozenset[int]
+    own: bool
+
+
+class Steps:
+    """Steps in an order in which each finds what it needs."""
+
+    __slots__ = ("_runs", "_steps")
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._steps = tuple(steps)
+        self._runs = tuple(step.run for step in steps)
+
+    def run(self, slots: Slots, failed: dict[int, Held | None]) -> None:
+        """Fill the slots; note in failed, by slot, what is held (None: only because of another one)."""
+        if not failed:
+            try:
+                for run in self._runs:
+                    run(slots)
+                return
+            except Held:
+                pass  # find everything that is wrong, not only the first
+        for step in self._steps:
+            _carefully(step, slots, failed)
+
+
+def _carefully(step: Step, slots: Slots, failed: dict[int, Held | None]) -> None:
+    if not step.needs.isdisjoint(failed):
+        failed[step.slot] = None
+        return
+    try:
+        step.run(slots)
+    except Held as held:
+        failed[step.slot] = held
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one field gets its value. parse None: text. day_slot: of the service date, where the table is dated."""
+
+    field: str
+    sources: tuple[Source, ...]
+    as_: str = "text"
+    parse: Parser | None = None
+    change: Callable[[str], str] | None = None
+    table: Table | None = None
+    day_slot: int | None = None
+    needs_value: bool = False
+    needs_row: bool = False
+    finish: Callable[[Decimal], Any] | None = None
+
+    def key(self) -> tuple[Any, ...]:
+        """Equal for recipes that give the same value, so that two events pay for it once."""
+        sources = tuple(source.id for source in self.sources)
+        table = self.table.name if self.table else None
+        return (self.field, sources, self.as_, self.parse, self.change, table, self.day_slot, self.needs_value, self.needs_row, self.finish)
+
+    def needs(self) -> frozenset[int]:
+        """The slots it needs."""
+        own = frozenset() if self.day_slot is None else frozenset({self.day_slot})
+        return own.union(*(source.needs for source in self.sources))
+
+    def step(self, slot: int) -> Run:
+        """The function that fills slot (and the next one with the row, where there is a table)."""
+        if self.table is not None:
+            return _lookup(self, self.table, slot)
+        if self.parse is None and not self.needs_value:
+            return _text(_reader(self), slot)
+        return _typed(self, slot)
+
+
+def _reader(recipe: Recipe) -> Read:
+    """The first source that is not empty, changed by the text function."""
+    reads, change = tuple(source.read for source in recipe.sources), recipe.change
+    if len(reads) == 1 and change is None:
+        return reads[0]
+
+    def read(slots: Slots) -> str:
+        for one in reads:
+            text = one(slots)
+            if text:
+                return change(text) if change else text
+        return ""
+
+    return read
+
+
+def _text(read: Read, slot: int) -> Run:
+    def run(slots: Slots) -> None:
+        slots[slot] = read(slots) or None
+
+    return run
+
+
+def _typed(recipe: Recipe, slot: int) -> Run:
+    read, value_of, needs_value = _reader(recipe), _converter(recipe), recipe.needs_value
+
+    def run(slots: Slots) -> None:
+        text = read(slots)
+        if text:
+            slots[slot] = value_of(text, slots)
+        elif needs_value:
+            raise _missing(recipe, slots)
+        else:
+            slots[slot] = None
+
+    return run
+
+
+def _lookup(recipe: Recipe, table: Table, slot: int) -> Run:
+    read, value_of = _reader(recipe), _converter(recipe)
+    find, result, day_slot, row_slot = table.lookup, table.result, recipe.day_slot, slot + 1
+
+    def run(slots: Slots) -> None:
+        code = read(slots)
+        slots[slot] = slots[row_slot] = None
+        if not code:
+            if recipe.needs_value:
+                raise _missing(recipe, slots)
+            return
+        row = find(code, None if day_slot is None else slots[day_slot])
+        if row is None and recipe.needs_row:
+            raise Held(recipe.field, _used(recipe, slots).place, table.absence(code), table.name, keepable(code))
+        slots[row_slot] = row
+        text = code if row is None or result is None else row[result]
+        if text:
+            slots[slot] = value_of(text, slots)
+        elif recipe.needs_value:
+            raise Held(recipe.field, _used(recipe, slots).place, f"{table.name} gives nothing for this code", table.name, keepable(code))
+
+    return run
+
+
+def _converter(recipe: Recipe) -> Callable[[str, Slots], Any]:
+    parse, finish = recipe.parse, recipe.finish
+    if parse is None:
+        return lambda text, slots: text
+
+    def convert(text: str, slots: Slots) -> Any:
+        value = parse(text)
+        if value is None:
+            raise _malformed(recipe, slots)
+        return finish(value) if finish else value
+
+    return convert
+
+
+def _used(recipe: Recipe, slots: Slots) -> Source:
+    """The source that gave the value, else the first."""
+    return next((source for source in recipe.sources if source.read(slots)), recipe.sources[0])
+
+
+def _missing(recipe: Recipe, slots: Slots) -> Held:
+    places = ", ".join(source.place for source in recipe.sources if source.place != "default")
+    column = next((source for source in recipe.sources if source.code is not None), None)
+    if column is None or any(source.code is None for source in recipe.sources):
+        return Held(recipe.field, places, "required, and empty in the message")
+    return Held(recipe.field, places, f"required, and empty in {column.table}", column.table, code_of(column, slots))
+
+
+def _malformed(recipe: Recipe, slots: Slots) -> Held:
+    source = _used(recipe, slots)
+    if source.code is None:
+        return Held(recipe.field, source.place, NOT_A[recipe.as_])
+    return Held(recipe.field, source.place, f"{NOT_A[recipe.as_]} in {source.table}", source.table, code_of(source, slots))
+
+
+def day_step(slot: int, used_at_slot: int, message_day_slot: int, zone: ZoneInfo) -> Run:
+    """The service date: the day of used_at where the site is, else the message's."""
+
+    def run(slots: Slots) -> None:
+        used_at = slots[used_at_slot]
+        slots[slot] = day_in(used_at, zone) if used_at is not None else slots[message_day_slot]
+
+    return run
+
+
+def message_day_step(slot: int, parse: Parser, zone: ZoneInfo) -> Run:
+    """The day of MSH-7 where the site is, or None."""
+    get = er7.getter(er7.path("MSH-7.1"))
+
+    def run(slots: Slots) -> None:
+        moment = parse(get(slots[MESSAGE], None))
+        slots[slot] = day_in(moment, zone) if moment is not None else None
+
+    return run
+
+
+Matches = Sequence[tuple[Read, frozenset[str]]]
+"""Readers and the values that match; all of them must."""
+
+
+def matching(conditions: Matches) -> Callable[[Slots], bool]:
+    """Do all conditions match?"""
+    if len(conditions) == 1:
+        read_one, values_one = conditions[0]
+        return lambda slots: read_one(slots) in values_one
+    return lambda slots: all(read(slots) in values for read, values in conditions)
+
+
+def credit_step(slot: int, number_slot: int, matches: Callable[[Slots], bool]) -> Run:
+    """The number, negative where the line is a credit; what is negative already stays so."""
+
+    def run(slots: Slots) -> None:
+        number = slots[number_slot]
+        slots[slot] = negate(number) if number is not None and number > 0 and matches(slots) else number
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A unit conversion: what is converted (slots), to the unit in a column, with the factor of a table."""
+
+    quantity: int
+    unit: int
+    unit_place: str
+    to: Source
+    table: Table
+    day_slot: int | None
+
+    def step(self, slot: int) -> Run:
+        """The function that fills slot to slot+4: quantity, unit, entered quantity, entered unit, factor."""
+
+        def run(slots: Slots) -> None:
+            quantity, unit, to = slots[self.quantity], slots[self.unit], self.to.read(slots)
+            if quantity is None or unit is None or not to:
+                raise self._missing(slots, to)
+            if unit == to:
+                slots[slot : slot + 5] = quantity, unit, None, None, None
+                return
+            factor = self._factor(slots, unit, to)
+            slots[slot : slot + 5] = EXACT.multiply(quantity, factor), to, quantity, unit, factor
+
+        return run
+
+    def _factor(self, slots: Slots, unit: str, to: str) -> Decimal:
+        item = code_of(self.to, slots)
+        day: date | None = None if self.day_slot is None else slots[self.day_slot]
+        factor = self.table.factor(item, unit, to, day)
+        if factor is None:
+            reason = f"{self.table.name} has no factor from this unit to {to} for item {item}"
+            raise Held("unit", self.unit_place, reason, self.table.name, keepable(unit))
+        return factor
+
+    def _missing(self, slots: Slots, to: str) -> Held:
+        if not to:
+            return Held("unit", self.to.place, f"empty in {self.to.table}, so the quantity cannot be converted", self.to.table, code_of(self.to, slots))
+        return Held("unit", self.unit_place, "empty, so the quantity cannot be converted")
+

@@ -1,0 +1,1 @@
+"""Master data in use: stock positions."""

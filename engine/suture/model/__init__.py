@@ -1,0 +1,1 @@
+"""Pure data: messages, events, outcomes and errors. Standard library and pydantic only."""

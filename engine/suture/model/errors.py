@@ -1,0 +1,50 @@
+"""Errors that a person can act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where and what, with the remedy inside the text."""
+
+    file: str
+    line: int
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f" {self.place}:" if self.place else ""
+        return f"{self.file}:{self.line}:{place} {self.text}"
+
+
+class SutureError(Exception):
+    """Base of every error that Suture raises on purpose; its text is fit for an operator."""
+
+
+class ConfigError(SutureError):
+    """The site's files are wrong. problems: all of them, in file and line order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class MessageError(SutureError):
+    """A message cannot be read or mapped. Carries places and codes, never content (PHI).
+
+    stage: parse, map or render. code: stable, listed in docs/errors.md. place: a path such as FT1-7.
+    """
+
+    def __init__(self, stage: str, code: str, place: str, reason: str) -> None:
+        super().__init__(f"{code} at {place}: {reason}" if place else f"{code}: {reason}")
+        self.stage, self.code, self.place, self.reason = stage, code, place, reason
+
+
+class StoreError(SutureError):
+    """The database refuses (unknown schema, unreachable, full)."""
+
+
+class CommandError(SutureError):
+    """An operator's verb cannot be carried out, and why."""

@@ -1,0 +1,40 @@
+"""A message: the bytes that came in, and what the engine says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Message:
+    """One received message. raw is the truth; the rest is taken from it once, at the edge.
+
+    id: given by the journal, 0 until stored. received_at_us: UTC, microseconds since 1970.
+    peer: where it came from (host:port or file name), never content.
+    """
+
+    channel: str
+    raw: bytes = field(repr=False)
+    received_at_us: int
+    control_id: str = ""
+    type: str = ""
+    sender: str = ""
+    peer: str = ""
+    id: int = 0
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A code no table knows, or a required value that is missing: the line waits for a person.
+
+    line: number of the repeated segment (0 for the whole message). path: where the value came from (FT1-7.1).
+    table and value are empty when the value itself was missing or malformed. A value of a table is a code, not PHI.
+    """
+
+    line: int
+    field: str
+    path: str
+    reason: str
+    table: str = ""
+    value: str = ""

@@ -1,0 +1,67 @@
+"""What an attempt to deliver came to: a destination returns its fate, exceptions are for bugs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The peer said yes. document: the business system's own number, when the answer carried one (posted)."""
+
+    code: str
+    response: bytes = b""
+    document: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """Transient: the peer is unwell or asks us to wait; the retry policy decides when.
+
+    wait_s: seconds the peer asked us to wait (Retry-After), else None.
+    """
+
+    code: str
+    reason: str
+    wait_s: float | None = None
+    response: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Permanent: the peer will never take this payload. It becomes a dead letter at once."""
+
+    code: str
+    reason: str
+    response: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The answer table of the destination says that a person has to look (for example MSA-1 = CE)."""
+
+    code: str
+    reason: str
+    response: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Sent, and no answer that can be placed: the peer may or may not have taken it."""
+
+    code: str
+    reason: str
+    response: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Not this payload's fault (connection refused, bad credential): nothing is held against it."""
+
+    code: str
+    reason: str
+    wait_s: float | None = None
+    response: bytes = b""
+
+
+Outcome = Accepted | TryLater | Rejected | Held | Ambiguous | Unavailable

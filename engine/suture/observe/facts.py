@@ -1,0 +1,62 @@
+"""The state of the running engine at one moment, as the metrics page and the health pages need it.
+
+app.py builds one `Facts` a request from what it holds in memory; nothing here is stored or counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFact:
+    """wanted: running | stopped, what the operator asked for. actual: running | stopped | failed. reason: why it is not."""
+
+    channel: str
+    wanted: str
+    actual: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFact:
+    """One destination of one channel.
+
+    A lane's own name is data of the messages (an account number), so lanes are counted here and never named.
+    waiting: deliveries the engine will still send. lanes: how many lanes they wait in. longest: the most in one lane.
+    oldest_s: age of the oldest. failing_s: seconds since it last took anything while attempts fail; 0 when well.
+    next_try_s: seconds to the next attempt. reason: the last error in plain words, without content.
+    """
+
+    channel: str
+    destination: str
+    waiting: int = 0
+    lanes: int = 0
+    longest: int = 0
+    oldest_s: float = 0.0
+    in_flight: int = 0
+    failing_s: float = 0.0
+    next_try_s: float = 0.0
+    stopped: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """journal_fault: why nothing can be stored at the moment ("" when it can); the journal goes on trying.
+
+    journal_dead: its thread has ended, so that only a new process can store anything. stopping: told to end.
+    """
+
+    journal_pending: int = 0
+    journal_limit: int = 0
+    journal_fault: str = ""
+    journal_dead: bool = False
+    stopping: bool = False
+    channels: tuple[ChannelFact, ...] = ()
+    queues: tuple[QueueFact, ...] = ()
+
+
+Ask = Callable[[], Facts]
+"""Called on the reactor for every scrape; has to be cheap."""

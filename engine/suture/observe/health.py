@@ -1,0 +1,97 @@
+"""Whether the engine is well, judged from facts and said in plain words. Pure: no clock, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suture.observe.facts import ChannelFact, Facts, QueueFact
+
+FAILING_AFTER_S = 60.0
+"""A destination that has been failing for so long is reported; shorter troubles are only in the metrics."""
+
+READY, DEGRADED, NOT_READY = "ready", "degraded", "not ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What to tell whoever asks.
+
+    alive: the process can still do its work; when not, restarting it is the remedy. ready: it takes messages.
+    state: ready, degraded (it takes messages, but something needs a person) or not ready. reasons: each a sentence.
+    """
+
+    alive: bool
+    ready: bool
+    state: str
+    reasons: tuple[str, ...] = ()
+
+
+def judge(facts: Facts) -> Health:
+    """The health of an engine of which this is known.
+
+    A destination that fails makes the engine degraded, never not ready: it still takes and keeps messages, and a
+    load balancer that stopped sending would only move the trouble to the sender.
+    """
+    blocking = _blocking(facts)
+    worries = [text for queue in facts.queues if (text := _queue_worry(queue))]
+    worries += [text for channel in facts.channels if (text := _channel_worry(channel))]
+    if blocking:
+        return Health(not _dead(facts), False, NOT_READY, (*blocking, *worries))
+    return Health(True, True, DEGRADED if worries else READY, tuple(worries))
+
+
+def _dead(facts: Facts) -> bool:
+    return facts.journal_dead and not facts.stopping
+
+
+def _blocking(facts: Facts) -> list[str]:
+    reasons = []
+    if facts.stopping:
+        reasons.append("the engine is stopping")
+    elif facts.journal_dead:
+        reasons.append("the journal has ended; the engine has to be restarted")
+    if facts.journal_fault:
+        reasons.append(f"the store takes nothing: {facts.journal_fault}")
+    wanted = [channel for channel in facts.channels if channel.wanted == "running"]
+    if wanted and not any(channel.actual == "running" for channel in wanted):
+        reasons.append("no channel is running")
+    return reasons
+
+
+def _channel_worry(channel: ChannelFact) -> str:
+    if channel.wanted == channel.actual:
+        return ""
+    return f"channel {channel.channel} is {channel.actual}" + (f": {channel.reason}" if channel.reason else "")
+
+
+def _queue_worry(queue: QueueFact) -> str:
+    name = f"{queue.destination} (channel {queue.channel})"
+    if queue.stopped:
+        return f"{name} is stopped" + _because(queue) + _backlog(queue)
+    if queue.failing_s >= FAILING_AFTER_S:
+        text = f"{name} has been failing for {duration(queue.failing_s)}" + _because(queue) + _backlog(queue)
+        return text + (f", next try in {duration(queue.next_try_s)}" if queue.next_try_s > 0 else "")
+    return ""
+
+
+def _because(queue: QueueFact) -> str:
+    return f": {queue.reason}" if queue.reason else ""
+
+
+def _backlog(queue: QueueFact) -> str:
+    if not queue.waiting:
+        return "; nothing waits for it"
+    return f"; {queue.waiting:,} waiting, the oldest for {duration(queue.oldest_s)}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: 45 s, 3 min, 2 h 5 min, 4 days."""
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 60:
+        return f"{whole} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if days < 2:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} days"

@@ -1,0 +1,107 @@
+"""The pages for machines: /metrics for Prometheus, /healthz and /readyz for whoever restarts or routes.
+
+They hold names and numbers, never content, and so need no login; what a caller can take is bounded: few connections,
+one request each, ten seconds at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from suture.model.errors import SutureError
+from suture.observe.health import Health
+from suture.observe.metrics import CONTENT_TYPE, Metrics
+
+CONNECTIONS_MAX = 32
+"""Connections at one time; one more is closed at once."""
+CONNECTION_S = 10.0
+"""Longest life of a connection."""
+HEAD_BYTES = 4096
+"""Longest request line, and longest header."""
+
+Judge = Callable[[], Health]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Pages:
+    """The listening server. port: where it listens, known also when 0 was asked for."""
+
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server) -> None:
+        self._runner, self._server = runner, server
+        self.port: int = server.sockets[0].getsockname()[1]
+
+    async def cleanup(self) -> None:
+        """Stop listening and close what is open."""
+        self._server.close()
+        await self._runner.cleanup()
+
+
+async def serve(host: str, port: int, metrics: Metrics, health: Judge) -> Pages:
+    """Listen on host and port, on the running asyncio loop; health is asked on every look.
+
+    Raises SutureError when the address cannot be had.
+    """
+    application = web.Application()
+    application.router.add_get("/metrics", _metrics_page(metrics))
+    application.router.add_get("/healthz", _health_page(health, lambda found: found.alive))
+    application.router.add_get("/readyz", _health_page(health, lambda found: found.ready))
+    runner = web.AppRunner(application, access_log=None, max_line_size=HEAD_BYTES, max_field_size=HEAD_BYTES, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        server = await asyncio.get_running_loop().create_server(_Door(runner), host, port, backlog=CONNECTIONS_MAX)
+    except OSError as error:
+        await runner.cleanup()
+        reason = error.strerror or type(error).__name__
+        raise SutureError(f"http: cannot listen on {host}:{port}: {reason}; choose another http.port, or 0 for none") from None
+    return Pages(runner, server)
+
+
+def _metrics_page(metrics: Metrics) -> Handler:
+    async def page(_request: web.Request) -> web.StreamResponse:
+        return _once(web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE}))
+
+    return page
+
+
+def _health_page(health: Judge, well: Callable[[Health], bool]) -> Handler:
+    async def page(_request: web.Request) -> web.StreamResponse:
+        found = health()
+        text = json.dumps({"state": found.state, "reasons": found.reasons}, ensure_ascii=False) + "\n"
+        return _once(web.Response(text=text, status=200 if well(found) else 503, content_type="application/json"))
+
+    return page
+
+
+def _once(response: web.Response) -> web.Response:
+    response.force_close()
+    return response
+
+
+class _Door:
+    """Makes the protocol of each new connection, and sees to it that there are few and that they end."""
+
+    def __init__(self, runner: web.AppRunner) -> None:
+        assert runner.server is not None
+        self._server = runner.server
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        if len(self._server.connections) >= CONNECTIONS_MAX:
+            return _Closed()
+        visitor = self._server()
+        asyncio.get_running_loop().call_later(CONNECTION_S, _end, visitor)
+        return visitor
+
+
+class _Closed(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _end(visitor: asyncio.BaseProtocol) -> None:
+    transport = getattr(visitor, "transport", None)
+    if transport is not None:
+        transport.abort()

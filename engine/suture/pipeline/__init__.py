@@ -1,0 +1,1 @@
+"""Decisions about one message: receive, process, deliver, and the channel around them."""

@@ -1,0 +1,82 @@
+"""A channel: its way in, its mapping, its lanes; started, drained and stopped as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from suture.model import states
+from suture.model.errors import SutureError
+from suture.model.message import Message
+from suture.pipeline.deliver import Lanes
+from suture.pipeline.process import Plan, Skip, process
+from suture.pipeline.receive import Receiver
+from suture.ports import Clock, Journal, Observer, Processed, Settled
+
+
+class Channel:
+    """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
+
+    on_error: park or stop. limit: messages received and not yet processed, above which `full` is true.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        lanes: Mapping[str, Lanes],
+        journal: Journal,
+        clock: Clock,
+        observer: Observer,
+        halted: Callable[[str], None],
+        on_error: str = "park",
+    ) -> None:
+        self.plan, self.lanes = plan, lanes
+        self._journal, self._clock, self._observer, self._halted, self._on_error = journal, clock, observer, halted, on_error
+        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self.process)
+        self.in_work = 0
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return self.plan.channel
+
+    def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
+        """Map a stored message and write what it comes to; then() is called when that is durable."""
+        begin_s = self._clock.seconds()
+        work = process(self.plan, message, int(begin_s * 1e6), skip, revision)
+        self._observer.stage(self.name, "process", self._clock.seconds() - begin_s)
+        self._write(work, begin_s, then)
+
+    def _write(self, work: Processed, begin_s: float, then: Callable[[], None] | None) -> None:
+        self.in_work += 1
+        work.done = partial(self._processed, work.message, begin_s, then)
+        work.failed = partial(self._failed, work, begin_s, then)
+        self._journal.write(work)
+
+    def _processed(self, message: Message, begin_s: float, then: Callable[[], None] | None, settled: Settled) -> None:
+        self.in_work -= 1
+        observer = self._observer
+        observer.message(self.name, settled.state)
+        observer.stage(self.name, "process_commit", self._clock.seconds() - begin_s)
+        for _ in settled.duplicates:
+            observer.duplicate(self.name, "event")
+        for gap in settled.gaps:
+            observer.gap(self.name, gap.table)
+        for delivery in settled.deliveries:
+            self.lanes[delivery.destination].add(delivery)
+        if then:
+            then()
+        if self._on_error == "stop" and (settled.state == states.PARKED or settled.gaps):
+            self._halted(f"message {message.id} is parked, and the channel says on_error: stop")
+
+    def _failed(self, work: Processed, begin_s: float, then: Callable[[], None] | None, error: Exception) -> None:
+        """The store takes the message but not what it came to: park it, so that the channel goes on."""
+        self.in_work -= 1
+        code = error.args[0] if isinstance(error, SutureError) else type(error).__name__
+        settled = Settled(states.PARKED, f"STORE: what the message came to cannot be stored ({code})", (), (), (), ())
+        parked = replace(work, keys=(), ready=settled, touches=(), search=(), settle=lambda claims, stock: settled)
+        parked.failed = lambda e: None
+        self.in_work += 1
+        parked.done = partial(self._processed, work.message, begin_s, then)
+        self._journal.write(parked)

@@ -1,0 +1,284 @@
+"""The lanes of a destination: order kept within a key, keys in parallel, memory bounded, a sick peer isolated.
+
+What waits is in the store; memory holds a window of it. A delivery enters the window after its commit, in the order of
+its number; when the window is full, the rest stays in the store and is loaded when there is room.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from suture.model import states
+from suture.model.outcome import Outcome
+from suture.pipeline.breaker import Breaker
+from suture.pipeline.retry import Policy, decide
+from suture.ports import Attempted, Backlog, Clock, Delivery, Destination, Journal, Observer, Sending
+
+OUTCOME_NAMES = {
+    "Accepted": "accepted",
+    "TryLater": "try_later",
+    "Rejected": "rejected",
+    "Held": "held",
+    "Ambiguous": "ambiguous",
+    "Unavailable": "unavailable",
+}
+
+
+class Lanes:
+    """All lanes of one destination of one channel. changed(lanes): called when failing or well has changed."""
+
+    def __init__(
+        self,
+        channel: str,
+        name: str,
+        peer: Destination,
+        policy: Policy,
+        world: World,
+        changed: Callable[[Lanes], None],
+    ) -> None:
+        self.channel, self.name, self.peer, self.policy, self._changed = channel, name, peer, policy, changed
+        self._journal, self._backlog, self._clock = world.journal, world.backlog, world.clock
+        self._observer, self._random = world.observer, world.random
+        self.breaker = Breaker(policy, world.random)
+        self._lanes: dict[str, deque[Delivery]] = {}
+        self._ready: deque[str] = deque()
+        self._timers: dict[str, Any] = {}
+        self._spilled: dict[str, int] = {}  # lane to the highest number of it that memory has held
+        self._skipped: set[str] = set()
+        self._in_flight = 0
+        self._count = 0
+        self._bytes = 0
+        self._last_id = 0
+        self._behind = True
+        self._loading = False
+        self._missed = False
+        self._probe: Any = None
+        self.running = False
+        self.depth = 0
+
+    # -- what comes in ---------------------------------------------------------------------------------------------
+
+    def start(self, depth: int) -> None:
+        """Begin to send, with what waits in the store first; depth: how many that are."""
+        self.depth = depth
+        self.running = True
+        self._refill()
+
+    def add(self, delivery: Delivery) -> None:
+        """A new delivery, committed, in the order of the numbers."""
+        self.depth += 1
+        if self._behind or self._full() or not self.running:
+            self._behind = self._missed = True
+            return
+        self._take(delivery)
+        self._pump()
+
+    def _take(self, delivery: Delivery) -> None:
+        self._last_id = delivery.id
+        if delivery.lane in self._spilled:
+            self._skipped.add(delivery.lane)
+        else:
+            self._accept(delivery)
+
+    def release(self, delivery: Delivery) -> None:
+        """A delivery that a person let go, or asked to send again: at the end of its lane."""
+        self.depth += 1
+        if not self.running:
+            self._behind = self._missed = True
+        else:
+            self._accept(delivery)
+            self._pump()
+
+    def _full(self) -> bool:
+        return self._count >= self.policy.memory_limit or self._bytes >= self.policy.memory_bytes
+
+    def _accept(self, delivery: Delivery) -> None:
+        self._count += 1
+        self._bytes += len(delivery.body)
+        lane = self._lanes.get(delivery.lane)
+        if lane is None:
+            self._lanes[delivery.lane] = deque((delivery,))
+            self._ready.append(delivery.lane)
+        else:
+            lane.append(delivery)
+
+    # -- what goes out ---------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        if not self.running:
+            return
+        allows, ready = self.breaker.allows, self._ready
+        while ready and allows(self._clock.seconds(), self._in_flight):
+            self._begin(ready.popleft())
+        if self.breaker.open and ready and not self._in_flight and self._probe is None:
+            wait_s = max(0.0, self.breaker.try_at_s - self._clock.seconds())
+            self._probe = self._clock.callLater(wait_s, self._probed)
+
+    def _probed(self) -> None:
+        self._probe = None
+        self._pump()
+
+    def _begin(self, key: str) -> None:
+        delivery = self._lanes[key][0]
+        self._in_flight += 1
+        if self.policy.on_ambiguous == "hold":
+            self._journal.write(Sending(delivery, self._now_us(), partial(self._send, delivery)))
+        else:
+            self._send(delivery)
+
+    def _send(self, delivery: Delivery) -> None:
+        self.peer.send(delivery, partial(self._done, delivery, self._clock.seconds()))
+
+    def _done(self, delivery: Delivery, started_s: float, outcome: Outcome) -> None:
+        self._in_flight -= 1
+        delivery.attempts += 1
+        now_s = self._clock.seconds()
+        now_us = int(now_s * 1e6)
+        decision = decide(self.policy, delivery, outcome, now_us, self._random)
+        changed = self.breaker.record(outcome, now_s)
+        next_us = now_us + int(decision.wait_s * 1e6) if decision.state == states.RETRYING else 0
+        self._journal.write(Attempted(delivery, int(started_s * 1e6), now_us, outcome, decision.state, next_us, decision.reason))
+        self._observer.attempt(self.channel, self.name, OUTCOME_NAMES[type(outcome).__name__])
+        self._observer.stage(self.channel, "deliver", now_s - started_s)
+        if decision.state == states.RETRYING:
+            self._again(delivery.lane, decision.wait_s)
+        else:
+            self._observer.stage(self.channel, "end_to_end", now_s - delivery.created_at_us / 1e6)
+            self._leave(delivery)
+        if changed or self.breaker.open:
+            self._changed(self)
+        self._pump()
+
+    def _again(self, key: str, wait_s: float) -> None:
+        """The head of a lane waits: for the breaker when that is open, else for its own time."""
+        if self.breaker.open:
+            self._ready.appendleft(key)
+        else:
+            self._timers[key] = self._clock.callLater(wait_s, self._due, key)
+        self._spill()
+
+    def _due(self, key: str) -> None:
+        del self._timers[key]
+        self._ready.append(key)
+        self._pump()
+
+    def _leave(self, delivery: Delivery) -> None:
+        key = delivery.lane
+        lane = self._lanes[key]
+        lane.popleft()
+        self.depth -= 1
+        self._count -= 1
+        self._bytes -= len(delivery.body)
+        if lane:
+            self._ready.append(key)
+        else:
+            del self._lanes[key]
+            if key in self._spilled:
+                self._reload(key)
+        if self._behind and self._count <= self.policy.memory_limit // 2:
+            self._refill()
+
+    # -- the window over the store ---------------------------------------------------------------------------------
+
+    def _refill(self) -> None:
+        if self._loading or not self.running:
+            return
+        self._loading, self._missed = True, False
+        limit = max(1, self.policy.memory_limit - self._count)
+        self._backlog.load(self.channel, self.name, self._last_id, limit, partial(self._loaded, limit))
+
+    def _loaded(self, limit: int, deliveries: list[Delivery]) -> None:
+        self._loading = False
+        if not self.running:
+            return
+        full = len(deliveries) >= limit
+        for position, delivery in enumerate(deliveries):
+            if position and self._bytes >= self.policy.memory_bytes:
+                full = True
+                break
+            self._take(delivery)
+        self._behind = full or self._missed
+        if self._behind and not self._full():
+            self._refill()
+        self._pump()
+        self._spill()
+
+    def _spill(self) -> None:
+        """The window is full of lanes whose heads wait: keep the heads, so that other lanes can pass."""
+        if not (self._behind and self._full()) or self._in_flight or self._ready or self.breaker.open:
+            return
+        for key, lane in self._lanes.items():
+            if len(lane) > 1:
+                self._spilled[key] = lane[0].id
+                while len(lane) > 1:
+                    self._count -= 1
+                    self._bytes -= len(lane.pop().body)
+        self._refill()
+
+    def _reload(self, key: str) -> None:
+        """A lane whose followers were left in the store is empty: fetch the next of them."""
+        self._skipped.discard(key)
+        limit = 64
+        self._backlog.load_lane(self.channel, self.name, key, self._spilled[key], limit, partial(self._reloaded, key, limit))
+
+    def _reloaded(self, key: str, limit: int, deliveries: list[Delivery]) -> None:
+        if not self.running or key not in self._spilled:
+            return
+        # A number over _last_id comes again with the window, or is skipped there.
+        mine = [d for d in deliveries if d.id <= self._last_id]
+        if len(mine) < limit and key not in self._skipped:
+            del self._spilled[key]
+        elif mine:
+            self._spilled[key] = mine[-1].id
+        elif key not in self._lanes:
+            self._reload(key)
+        for delivery in mine:
+            self._accept(delivery)
+        self._pump()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries sent and not answered."""
+        return self._in_flight
+
+    @property
+    def in_memory(self) -> int:
+        """Deliveries in the window, with those in flight."""
+        return self._count
+
+    def lanes(self) -> tuple[int, int, int]:
+        """Of the window: lanes, deliveries in the longest, and created_at_us of the oldest (0 when empty)."""
+        oldest_us = min((lane[0].created_at_us for lane in self._lanes.values()), default=0)
+        return len(self._lanes), max(map(len, self._lanes.values()), default=0), oldest_us
+
+    def stop(self) -> None:
+        """Send no more; what is in flight ends by itself (watch `in_flight`)."""
+        self.running = False
+        for timer in [*self._timers.values(), *([self._probe] if self._probe else [])]:
+            timer.cancel()
+        self._timers.clear()
+        self._probe = None
+
+    def forget(self) -> None:
+        """Drop the window (it is all in the store), to start again from there. Only when nothing is in flight."""
+        self._lanes.clear()
+        self._ready.clear()
+        self._spilled.clear()
+        self._skipped.clear()
+        self._count = self._bytes = self._last_id = 0
+        self._behind = True
+
+    def _now_us(self) -> int:
+        return int(self._clock.seconds() * 1e6)
+
+
+class World:
+    """What the lanes need of the world outside."""
+
+    def __init__(self, journal: Journal, backlog: Backlog, clock: Clock, observer: Observer, random: Callable[[], float]) -> None:
+        self.journal, self.backlog, self.clock, self.observer, self.random = journal, backlog, clock, observer, random

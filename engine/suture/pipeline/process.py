@@ -1,0 +1,214 @@
+"""One message: parse, filter, map, enrich, and render for each destination. Pure: bytes in, a `Processed` out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+
+from suture.mapping.compile import Inbound, Mapped
+from suture.mapping.outbound import RenderContext, Renderer
+from suture.master.stock import StockLevels
+from suture.model import states
+from suture.model.errors import MessageError
+from suture.model.events import Event, event_id, idempotency_key
+from suture.model.message import Message
+from suture.ports import Claim, Delivery, Processed, Settled, StockKey
+from suture.wire import er7
+
+HL7 = "application/hl7-v2"
+STOCK_EVENTS_FROM = 20_000
+"""Numbers of replenishment events, beyond those of any mapping."""
+
+Skip = Mapping[str, frozenset[int]]
+"""Destination to numbers of events (0 for a passed message) that it has taken already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one destination of a channel gets: events of these types through a renderer, or the message with changes.
+
+    types: event types, () for a passed message. per_event: one delivery an event, else one a message.
+    """
+
+    destination: str
+    types: frozenset[str] = frozenset()
+    renderer: Renderer | None = None
+    changes: Mapping[er7.Path, str] = field(default_factory=dict)
+    per_event: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection."""
+
+    channel: str
+    outputs: Sequence[Output]
+    accept: frozenset[str] = frozenset()
+    order_by: er7.Getter | None = None
+    inbound: Inbound | None = None
+    stock: StockLevels | None = None
+    encoding: str = "utf-8"
+    window_us: int = 0
+    source: str = "suture"
+
+
+def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0) -> Processed:
+    """Say what a message comes to. Never raises MessageError: what cannot be read or mapped is parked, with its reason.
+
+    skip: what destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
+    """
+    if plan.accept and message.type not in plan.accept:
+        reason = f"{message.type or 'no message type'} is not accepted by the channel"
+        return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
+    try:
+        return _mapped(plan, message, now_us, skip or {}, revision)
+    except MessageError as e:
+        return _fixed(plan, message, now_us, revision, Settled(states.PARKED, f"{e.code}: {e}", (), (), (), ()))
+
+
+def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int) -> Processed:
+    parsed = er7.Message.parse(message.raw, plan.encoding)
+    lane = plan.order_by(parsed, None) if plan.order_by else ""
+    job = _Job(plan, message, _clean(lane), now_us, skip)
+    if plan.inbound is None:
+        deliveries = job.passed(parsed)
+        settled = Settled(states.PROCESSED, "", (), (), deliveries, ())
+        return _fixed(plan, message, now_us, revision, settled)
+    _readable(parsed)
+    mapped = plan.inbound.run(parsed)
+    keys = tuple(_first_lines(mapped.events))
+    touches = plan.stock.moves(mapped.events) if plan.stock else ()
+    settle = partial(job.settle, mapped)
+    ready = None if touches else settle({}, {})
+    return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, mapped.search, revision, _nothing, _raise)
+
+
+def _fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Settled) -> Processed:
+    return Processed(message, now_us, plan.window_us, (), settled, lambda c, s: settled, (), (), revision, _nothing, _raise)
+
+
+def _readable(parsed: er7.Message) -> None:
+    """Raise for bytes that the character set does not have: a value must never change in silence."""
+    if parsed.undecodable:
+        raise MessageError("parse", "CHARSET", "MSH-18", f"bytes that are not {parsed.encoding}; set MSH-18 or the channel's `encoding`")
+
+
+def _clean(text: str) -> str:
+    """Text that any database takes."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode() if not text.isascii() or "\x00" in text else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    plan: Plan
+    message: Message
+    lane: str
+    now_us: int
+    skip: Skip
+
+    def settle(self, mapped: Mapped, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
+        """Sort the mapped events by who holds their business keys, move the stock, render what goes out."""
+        events, duplicates, claimed = _claimed(mapped, claims)
+        positions: Mapping[StockKey, Decimal] = {}
+        if self.plan.stock:
+            positions, due = self.plan.stock.apply(events, stock)
+            events = [*events, *(_replenishment(data, cause, i) for i, (data, cause) in enumerate(due))]
+        state, reason = _verdict(mapped, events, duplicates, claims)
+        return Settled(state, reason, events, duplicates, self.deliveries(events), mapped.gaps, claimed, positions)
+
+    def deliveries(self, events: Sequence[Event]) -> list[Delivery]:
+        found: list[Delivery] = []
+        for output in self.plan.outputs:
+            taken = self.skip.get(output.destination, frozenset())
+            mine = [e for e in events if e.type in output.types and e.number not in taken]
+            if mine:
+                groups = [[e] for e in mine] if output.per_event else [mine]
+                found.extend(self.delivery(output, group) for group in groups)
+        return found
+
+    def delivery(self, output: Output, events: Sequence[Event]) -> Delivery:
+        key = idempotency_key(output.destination, [e.id for e in events])
+        context = RenderContext(self.message, output.destination, key, self.now_us, self.plan.source)
+        assert output.renderer is not None
+        payload = output.renderer.render(events, context)
+        numbers = tuple([e.number for e in events])
+        return Delivery(
+            self.message.id,
+            self.plan.channel,
+            output.destination,
+            self.lane,
+            payload.body,
+            key,
+            payload.control_id,
+            payload.content_type,
+            numbers,
+        )
+
+    def passed(self, parsed: er7.Message) -> list[Delivery]:
+        """The received message for each destination, with that destination's changes."""
+        m, found = self.message, []
+        for output in self.plan.outputs:
+            if 0 in self.skip.get(output.destination, frozenset()):
+                continue
+            copy = parsed.copy() if len(self.plan.outputs) > 1 else parsed
+            for place, text in output.changes.items():
+                copy.set(place, text)
+            key = idempotency_key(output.destination, [self.plan.channel, str(m.id)])
+            body = copy.to_bytes() if output.changes else m.raw
+            found.append(Delivery(m.id, self.plan.channel, output.destination, self.lane, body, key, _clean(copy.get("MSH-10")), HL7))
+        return found
+
+
+def _first_lines(events: Sequence[Event]) -> dict[str, int]:
+    """Business keys that the events use, with the line that uses each first."""
+    first: dict[str, int] = {}
+    for event in events:
+        if event.key not in first:
+            first[event.key] = event.line
+    return first
+
+
+def _claimed(mapped: Mapped, claims: Mapping[str, Claim]) -> tuple[list[Event], list[Event], list[tuple[str, int]]]:
+    """Events that are new, events whose key is taken (or used by an earlier line), and the keys to claim."""
+    first = _first_lines(mapped.events)
+    claimed = [(key, claims[key].generation + 1 if key in claims else 0) for key in first if key not in claims or claims[key].expired]
+    events: list[Event] = []
+    duplicates: list[Event] = []
+    for event in mapped.events:
+        claim = claims.get(event.key)
+        if event.line != first[event.key] or (claim is not None and not claim.expired):
+            duplicates.append(event)
+            continue
+        if claim is not None:
+            event.generation = claim.generation + 1
+            event.id = event_id(event.type, event.key, event.generation)
+        events.append(event)
+    return events, duplicates, claimed
+
+
+def _verdict(mapped: Mapped, events: Sequence[Event], duplicates: Sequence[Event], claims: Mapping[str, Claim]) -> tuple[str, str]:
+    if events:
+        return states.PROCESSED, f"{len(duplicates)} events came before" if duplicates else ""
+    if mapped.gaps:
+        return states.PARKED, f"{mapped.gaps[0].reason}" + (f" (and {len(mapped.gaps) - 1} more)" if len(mapped.gaps) > 1 else "")
+    if duplicates:
+        owners = sorted({claims[e.key].message_id for e in duplicates if e.key in claims})
+        return states.DUPLICATE, f"the same charges as message {', '.join(map(str, owners))}"
+    return states.FILTERED, mapped.filtered[0][1] if mapped.filtered else "the mapping emits nothing for this message"
+
+
+def _replenishment(data: dict[str, object], cause: Event, index: int) -> Event:
+    key = f"{data['location']}\x1f{data['item']}\x1f{cause.id}"
+    return Event("replenishment.due", STOCK_EVENTS_FROM + index, cause.line, key, data, 0, event_id("replenishment.due", key))
+
+
+def _nothing(settled: Settled) -> None:
+    pass
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+

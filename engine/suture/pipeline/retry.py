@@ -1,0 +1,66 @@
+"""What an outcome does to a delivery: pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from suture.model import states
+from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from suture.ports import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a destination is tried.
+
+    first_s, max_s: first and longest pause between attempts, doubling in between, with up to `jitter` of it added.
+    give_up_after_s: age at which a delivery that keeps failing becomes a dead letter; attempts_max: 0 = no limit.
+    breaker_after: failures in a row after which one probe at a time is sent. on_ambiguous: resend or hold.
+    in_flight: deliveries on the way at a time. memory_limit, memory_bytes: waiting deliveries kept in memory.
+    """
+
+    first_s: float = 1.0
+    max_s: float = 60.0
+    jitter: float = 0.2
+    give_up_after_s: float = 259_200.0
+    attempts_max: int = 0
+    breaker_after: int = 5
+    on_ambiguous: str = "resend"
+    in_flight: int = 1
+    memory_limit: int = 2000
+    memory_bytes: int = 67_108_864
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """state: what the delivery becomes. wait_s: when retrying, the pause before the next try."""
+
+    state: str
+    wait_s: float
+    reason: str
+
+
+def pause_s(policy: Policy, failures: int, random: Callable[[], float]) -> float:
+    """Exponential backoff with jitter, capped. failures: how many so far, from 1; random: [0, 1)."""
+    base = min(policy.max_s, policy.first_s * 2.0 ** min(failures - 1, 30))
+    return base * (1 + policy.jitter * random())
+
+
+def decide(policy: Policy, delivery: Delivery, outcome: Outcome, now_us: int, random: Callable[[], float]) -> Decision:
+    """What becomes of a delivery after this outcome; delivery.attempts counts the attempt just made."""
+    if isinstance(outcome, Accepted):
+        return Decision(states.POSTED if outcome.document else states.ACCEPTED, 0, "")
+    if isinstance(outcome, Rejected):
+        return Decision(states.DEAD, 0, outcome.reason)
+    if isinstance(outcome, Held):
+        return Decision(states.HELD, 0, outcome.reason)
+    if isinstance(outcome, Ambiguous) and policy.on_ambiguous == "hold":
+        return Decision(states.HELD, 0, f"{outcome.reason}; it may have been taken, so it waits for a person")
+    if isinstance(outcome, (TryLater, Ambiguous)):
+        if policy.attempts_max and delivery.attempts >= policy.attempts_max:
+            return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {delivery.attempts} attempts")
+        if now_us - delivery.created_at_us > policy.give_up_after_s * 1e6:
+            return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {policy.give_up_after_s / 3600:g} h")
+    wait_s = outcome.wait_s if isinstance(outcome, (TryLater, Unavailable)) else None
+    return Decision(states.RETRYING, pause_s(policy, delivery.attempts, random) if wait_s is None else wait_s, outcome.reason)

@@ -1,0 +1,189 @@
+"""What the core needs from the world, as protocols: the connectors, the store and the metrics implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from suture.model.events import Event
+from suture.model.message import Gap, Message
+from suture.model.outcome import Outcome
+
+
+class Clock(Protocol):
+    """Time, as Twisted's IReactorTime has it: the reactor in app.py, `task.Clock` in tests."""
+
+    def seconds(self) -> float:
+        """Monotonic seconds for intervals (time.time on the real reactor)."""
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> Any:  # noqa: N802
+        """Run callable after delay seconds; returns an object with cancel() and active()."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One payload for one destination. id: given by the journal. lane: the order key; FIFO within it.
+
+    control_id: MSH-10 of an HL7 payload, else "". events: numbers of the message's events inside.
+    """
+
+    message_id: int
+    channel: str
+    destination: str
+    lane: str
+    body: bytes = field(repr=False)
+    idempotency_key: str = ""
+    control_id: str = ""
+    content_type: str = ""
+    events: tuple[int, ...] = ()
+    created_at_us: int = 0
+    attempts: int = 0
+    state: str = "queued"
+    next_at_us: int = 0
+    original_id: int | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who holds a business key: the message that used it first within the duplicate window."""
+
+    message_id: int
+    generation: int
+    expired: bool
+
+
+StockKey = tuple[str, str]
+"""(location, item)"""
+
+
+@dataclass(slots=True)
+class Settled:
+    """What one message came to: the rows that are written in one transaction."""
+
+    state: str
+    reason: str
+    events: Sequence[Event]
+    duplicates: Sequence[Event]
+    deliveries: Sequence[Delivery]
+    gaps: Sequence[Gap]
+    claims: Sequence[tuple[str, int]] = ()
+    stock: Mapping[StockKey, Decimal] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Received:
+    """Store a message. done(state, message): state is `received`, or `duplicate` when the same bytes came before."""
+
+    message: Message
+    window_us: int
+    done: Callable[[str, Message], None]
+    failed: Callable[[Exception], None]
+
+
+@dataclass(slots=True)
+class Processed:
+    """Store what a message came to.
+
+    keys: business keys to claim. ready: what to write when no key is taken. settle(claims, stock): asked, on the
+    writer's thread and inside the transaction, when a key is taken or stock is touched; pure.
+    search: (kind, value) pairs to find the message by.
+    """
+
+    message: Message
+    at_us: int
+    window_us: int
+    keys: Sequence[str]
+    ready: Settled | None
+    settle: Callable[[Mapping[str, Claim], Mapping[StockKey, Decimal]], Settled]
+    touches: Sequence[StockKey]
+    search: Sequence[tuple[str, str]]
+    revision: int
+    done: Callable[[Settled], None]
+    failed: Callable[[Exception], None]
+
+
+@dataclass(slots=True)
+class Attempted:
+    """Record one attempt and the state it left the delivery in."""
+
+    delivery: Delivery
+    started_at_us: int
+    ended_at_us: int
+    outcome: Outcome
+    state: str
+    next_at_us: int
+    reason: str
+    done: Callable[[], None] | None = None
+
+
+@dataclass(slots=True)
+class Sending:
+    """Record that a delivery is about to be sent, before it is: for peers that cannot tell a repetition."""
+
+    delivery: Delivery
+    at_us: int
+    done: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Work:
+    """Any other durable write: run(connection) inside a transaction, then done(its result). name shows in logs."""
+
+    name: str
+    run: Callable[[Any], Any]
+    done: Callable[[Any], None]
+    failed: Callable[[Exception], None]
+
+
+Operation = Received | Processed | Attempted | Sending | Work
+
+
+class Journal(Protocol):
+    """Durable writes: operations are committed in order, in groups, and called back on the reactor after the commit."""
+
+    def write(self, operation: Operation) -> None:
+        """Hand over one operation; never blocks."""
+
+    def pending(self) -> int:
+        """Operations handed over and not yet called back."""
+
+
+class Backlog(Protocol):
+    """Deliveries that wait in the store because memory has a limit."""
+
+    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]) -> None:
+        """The waiting deliveries with id > after_id, in order, called back on the reactor."""
+
+    def load_lane(
+        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]
+    ) -> None:
+        """The same for one lane."""
+
+
+class Destination(Protocol):
+    """One peer. No retry, no storage, no metrics inside: the pipeline owns those."""
+
+    def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:
+        """Send once; done is called exactly once, on the reactor, never inside this call. Never raises."""
+
+    def close(self) -> Any:
+        """Close connections; returns a Deferred or None."""
+
+
+class Observer(Protocol):
+    """Where the pipeline tells what happened; names are metrics, labels never hold content."""
+
+    def message(self, channel: str, state: str) -> None: ...
+
+    def stage(self, channel: str, stage: str, seconds: float) -> None: ...
+
+    def attempt(self, channel: str, destination: str, outcome: str) -> None: ...
+
+    def duplicate(self, channel: str, kind: str) -> None: ...
+
+    def gap(self, channel: str, table: str) -> None: ...
+
+    def batch(self, size: int, seconds: float) -> None: ...

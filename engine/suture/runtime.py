@@ -1,0 +1,161 @@
+"""One running channel: its transports, its lanes and its core, started, drained and stopped as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import defer, error
+
+from suture.config.site import ChannelFiles, DestinationFiles
+from suture.model.errors import SutureError
+from suture.model.events import EVENT_TYPES
+from suture.model.message import Message
+from suture.observe.logs import Log
+from suture.pipeline.channel import Channel
+from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.process import Output, Plan
+from suture.store import state
+from suture.store.backlog import Reader
+from suture.wire import er7
+
+RECOVERY_CHUNK = 500
+
+
+def plan(files: ChannelFiles, source: str) -> Plan:
+    """The channel's files as the pipeline takes them. source: the name of the site in events."""
+    config = files.config
+    return Plan(
+        channel=files.name,
+        outputs=[_output(d) for d in files.destinations.values()],
+        accept=frozenset(config.accept or ()),
+        order_by=er7.getter(er7.path(config.order_by)) if config.order_by else None,
+        inbound=files.inbound,
+        stock=files.stock,
+        encoding=config.encoding,
+        window_us=config.duplicates.window_s * 1_000_000,
+        source=source,
+    )
+
+
+def _output(d: DestinationFiles) -> Output:
+    if d.route.message is not None:
+        return Output(d.name, changes={er7.path(place): text for place, text in d.route.message.items()})
+    types = frozenset(t for t in EVENT_TYPES if any(_matches(p, t) for p in d.route.events))
+    return Output(d.name, types, d.renderer, per_event=d.route.per == "event")
+
+
+def _matches(pattern: str, event_type: str) -> bool:
+    return pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
+
+
+class RunningChannel:
+    """hold_back(): called after each message, so that the engine can stop reading when the journal is full.
+
+    halted(name, reason): the channel wants to stop (`on_error: stop`). failing(lanes): a peer became sick or well.
+    """
+
+    def __init__(
+        self,
+        files: ChannelFiles,
+        world: World,
+        reader: Reader,
+        reactor: Any,
+        hold_back: Callable[[], None],
+        halted: Callable[[str, str], None],
+        failing: Callable[[Lanes], None],
+        site_name: str,
+    ) -> None:
+        self.files, self.name = files, files.name
+        self.log = Log(files.name)
+        self._reader, self._reactor, self._hold_back = reader, reactor, hold_back
+        self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
+        self.lanes = {
+            d.name: Lanes(files.name, d.name, self.peers[d.name], d.endpoint.policy(), world, failing) for d in files.destinations.values()
+        }
+        self.core = Channel(
+            plan(files, site_name),
+            self.lanes,
+            world.journal,
+            world.clock,
+            world.observer,
+            lambda reason: halted(files.name, reason),
+            files.config.on_error,
+        )
+        self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
+        self.actual, self.reason = "stopped", ""
+
+    def _note(self, destination: str) -> Callable[[str, str], None]:
+        def note(code: str, text: str) -> None:
+            self.log.warning(f"{destination}: {text}" if destination else text, code=code)
+
+        return note
+
+    def receive(self, raw: bytes, peer: str, answer: Callable[[bytes | None], None]) -> None:
+        """One message from the source."""
+        self.core.receiver.receive(raw, peer, answer)
+        self._hold_back()
+
+    async def start(self) -> None:
+        """Send what waits, process what was received and not processed, then open the source.
+
+        Raises SutureError when the port cannot be had.
+        """
+        depths = await self._read(lambda c: state.depths(c, self.name))
+        for name, lanes in self.lanes.items():
+            lanes.start(depths.get(name, 0))
+        await self._recover()
+        try:
+            self.source.open()
+        except error.CannotListenError as e:
+            await self.stop(0)
+            settings = self.files.source_settings
+            why = getattr(e.socketError, "strerror", None) or "not possible"
+            raise SutureError(f"cannot listen on {getattr(settings, 'host', '')}:{getattr(settings, 'port', '')}: {why}") from None
+        self.actual, self.reason = "running", ""
+        self.log.info("channel is running")
+
+    def _read(self, query: Callable[[Any], Any]) -> defer.Deferred[Any]:
+        result: defer.Deferred[Any] = defer.Deferred()
+        self._reader.read(query, result.callback)
+        return result
+
+    async def _recover(self) -> None:
+        after_id = total = 0
+        while True:
+            loaded: defer.Deferred[list[Message]] = defer.Deferred()
+            self._reader.load_received(self.name, after_id, RECOVERY_CHUNK, loaded.callback)
+            messages = await loaded
+            if not messages:
+                break
+            after_id, total = messages[-1].id, total + len(messages)
+            for message in messages:
+                self.core.process(message)
+            await self.until(lambda: self.core.in_work == 0, None)
+        if total:
+            self.log.info("processed messages that an earlier run had received", messages=total)
+
+    async def stop(self, drain_s: float) -> None:
+        """Stop reading, finish what is in work, let what is in flight end, close. At most about drain_s seconds."""
+        begin_s = self._reactor.seconds()
+
+        def left_s() -> float:
+            return max(0.05, drain_s - (self._reactor.seconds() - begin_s))
+
+        await self.source.close(left_s() / 2)
+        await self.until(lambda: self.core.in_work == 0, left_s())
+        for lanes in self.lanes.values():
+            lanes.stop()
+        await self.until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
+        for peer in self.peers.values():
+            peer.close()
+        self.actual = "stopped"
+        self.log.info("channel is stopped")
+
+    async def until(self, true: Callable[[], bool], timeout_s: float | None) -> None:
+        """Wait until something is true, or the time is over."""
+        deadline_s = None if timeout_s is None else self._reactor.seconds() + timeout_s
+        while not true() and (deadline_s is None or self._reactor.seconds() < deadline_s):
+            pause: defer.Deferred[None] = defer.Deferred()
+            self._reactor.callLater(0.01, pause.callback, None)
+            await pause

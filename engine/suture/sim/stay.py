@@ -1,0 +1,64 @@
+"""`make run`: the demo's engine and simulators on a site that stays, in the foreground, for trying the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from suture.config.init import write_example_site
+from suture.model.errors import SutureError
+from suture.sim.processes import ChildError, inherited, is_free
+from suture.sim.stage import Ports, Stage
+
+HINT = """
+Suture runs the site {site}; the simulated ERP, billing and analytics run beside it. Ctrl-C stops all.
+In another terminal, with SUTURE_ENV=dev:
+
+  suture send {site}/channels/or-supply/samples/implant.hl7 --to 127.0.0.1:{ports.mllp}
+  suture status --site {site}
+  suture message list --site {site} --account A260310042
+  suture message trace 1 --site {site}
+  suture exception list --site {site}
+  curl -s http://127.0.0.1:{ports.http}/metrics
+  curl -s http://127.0.0.1:{ports.control}/stats                 # what the other systems have counted
+  curl -s -X POST http://127.0.0.1:{ports.control}/erp/down      # the ERP goes away; /erp/up brings it back
+"""
+
+
+def run_site(directory: Path = Path("demo-site")) -> int:
+    """Run until Ctrl-C or SIGTERM; the site is made where there is none. Returns 0, or 1 when something ended by itself."""
+    ports = Ports()
+    taken = [str(port) for port in (ports.mllp, ports.http, ports.erp, ports.billing, ports.analytics, ports.control) if not is_free(port)]
+    if taken:
+        print(f"In use already: port {', '.join(taken)} of 127.0.0.1. Stop what listens there (another `make run`?), then try again.")
+        return 1
+    try:
+        if not (directory / "conf").is_dir():
+            write_example_site(directory)
+        asyncio.run(_stay(Stage(directory, ports, inherited(**ports.environment()), quiet=False)))
+    except (SutureError, ChildError) as e:
+        print(e, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+async def _stay(stage: Stage) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        await stage.open()
+        print(HINT.format(site=stage.site, ports=stage.ports), flush=True)
+        while not stop.is_set():
+            stage.check()
+            await asyncio.sleep(0.3)
+    finally:
+        await stage.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run_site(*map(Path, sys.argv[1:2])))

@@ -1,0 +1,111 @@
+"""Sending again and processing again, as rows: old records are kept and linked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from suture.model import states
+from suture.model.message import Message
+from suture.ports import Delivery
+from suture.store import rows
+from suture.store.backlog import deliveries_by_id, stored_message
+from suture.store.sequences import Sequences
+from suture.store.tables import delivery, delivery_body, exception, message, message_body
+from suture.store.write_processed import BODY, DELIVERY, add_delivery
+
+
+@dataclass(slots=True)
+class Again:
+    """What a resend came to. skipped: (id, why) of what was left alone."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+
+
+def resend(connection: Connection, numbers: Sequences, ids: Sequence[int], insist: bool, now_us: int) -> Again:
+    """New deliveries with the payloads and idempotency keys of old ones.
+
+    What waits already, and (unless insist) what was accepted, is skipped. Exceptions of the old ones are resolved.
+    """
+    found = deliveries_by_id(connection, ids)
+    again = Again(skipped=[(i, "there is no such delivery") for i in ids if i not in {d.id for d in found}])
+    for old in found:
+        if old.state in (states.QUEUED, states.IN_FLIGHT, states.RETRYING):
+            again.skipped.append((old.id, f"it is {old.state} and will be sent"))
+        elif _taken(connection, old) and not insist:
+            again.skipped.append((old.id, "the destination has taken it already"))
+        else:
+            again.deliveries.append(replace(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0))
+    _insert(connection, numbers, again.deliveries, now_us)
+    _resolve(connection, [d.original_id for d in again.deliveries], "resent", now_us)
+    _close(connection, [d.original_id for d in again.deliveries], now_us)
+    return again
+
+
+def _taken(connection: Connection, old: Delivery) -> bool:
+    same = (delivery.c.message_id == old.message_id, delivery.c.idempotency_key == old.idempotency_key)
+    taken = delivery.c.state.in_((*states.DELIVERED, *states.WAITING))
+    return connection.execute(select(delivery.c.id).where(*same, taken).limit(1)).first() is not None
+
+
+def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> None:
+    made: list[tuple[Any, ...]] = []
+    bodies: list[tuple[int, bytes]] = []
+    for d in deliveries:
+        add_delivery(d, numbers, now_us, made, bodies)
+    rows.insert(connection, delivery, DELIVERY, made)
+    rows.insert(connection, delivery_body, BODY, bodies)
+
+
+def release(connection: Connection, ids: Sequence[int], now_us: int) -> Again:
+    """Held and dead deliveries go back to their lanes, with the attempts they have had."""
+    found = deliveries_by_id(connection, ids)
+    again = Again(skipped=[(i, "there is no such delivery") for i in ids if i not in {d.id for d in found}])
+    for old in found:
+        if old.state in (states.HELD, states.DEAD):
+            again.deliveries.append(replace(old, state=states.QUEUED, created_at_us=now_us))
+        else:
+            again.skipped.append((old.id, f"it is {old.state}, neither held nor dead"))
+    rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
+    _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
+    return again
+
+
+def _resolve(connection: Connection, ids: Sequence[int | None], resolution: str, now_us: int) -> None:
+    opened = exception.update().where(exception.c.delivery_id.in_(list(ids)), exception.c.resolved_at_us.is_(None))
+    connection.execute(opened.values(resolved_at_us=now_us, resolution=resolution))
+
+
+def _close(connection: Connection, ids: Sequence[int | None], now_us: int) -> None:
+    """A held delivery that was sent again under a new number no longer waits."""
+    held = delivery.update().where(delivery.c.id.in_(list(ids)), delivery.c.state == states.HELD)
+    connection.execute(held.values(state=states.SKIPPED, updated_at_us=now_us, reason="sent again under a new number"))
+
+
+@dataclass(slots=True)
+class Stored:
+    """A message as it is needed to process it again. taken: destination to event numbers it has, or will get."""
+
+    message: Message
+    revision: int
+    taken: dict[str, frozenset[int]]
+
+
+def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Stored]:
+    """Messages with what their destinations have already; with insist, as if they had nothing."""
+    query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
+    found = connection.execute(query.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
+    return [Stored(stored_message(row), row.revision, {} if insist else _taken_events(connection, row.id)) for row in found]
+
+
+def _taken_events(connection: Connection, number: int) -> dict[str, frozenset[int]]:
+    going = delivery.c.state.in_((*states.DELIVERED, *states.WAITING, states.HELD))
+    taken: dict[str, set[int]] = {}
+    for row in connection.execute(select(delivery.c.destination, delivery.c.events).where(delivery.c.message_id == number, going)):
+        # A delivery without events is the message itself, which goes by the number 0.
+        taken.setdefault(row.destination, set()).update(int(n) for n in (row.events or "0").split(","))
+    return {name: frozenset(numbers) for name, numbers in taken.items()}

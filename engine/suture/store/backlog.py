@@ -1,0 +1,114 @@
+"""What waits in the store, read on threads of its own and called back on the reactor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, select, text
+from sqlalchemy.exc import DBAPIError
+
+from suture.model import states
+from suture.model.message import Message
+from suture.ports import Delivery
+from suture.store.tables import OPEN, delivery, delivery_body, message, message_body
+
+CallBack = Callable[[Callable[[], None]], None]
+
+
+class Reader:
+    """Reads off the reactor's thread. threads: connections used at a time. retry_s: pause after a database error."""
+
+    def __init__(self, engine: Engine, call_back: CallBack, later: Callable[[float, Callable[[], None]], Any], threads: int = 2) -> None:
+        self._engine, self._call_back, self._later = engine, call_back, later
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+        self.retry_s = 1.0
+
+    def read(self, query: Callable[[Connection], Any], done: Callable[[Any], None]) -> None:
+        """Run query(connection), then done(result) on the reactor; tried again while the database refuses."""
+
+        def work() -> None:
+            try:
+                with self._engine.connect() as connection:
+                    result = query(connection)
+            except DBAPIError:
+                self._call_back(lambda: self._again(query, done))
+                return
+            self._call_back(lambda: done(result))
+
+        try:
+            self._pool.submit(work)
+        except RuntimeError:
+            return  # stopped
+
+    def _again(self, query: Callable[[Connection], Any], done: Callable[[Any], None]) -> None:
+        self._later(self.retry_s, lambda: self.read(query, done))
+
+    def stop(self) -> None:
+        """Begin no more reads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]) -> None:
+        """Waiting deliveries of a destination with id > after_id, in order."""
+        where = (delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.id > after_id)
+        self.read(lambda c: _deliveries(c, _waiting(*where).limit(limit)), done)
+
+    def load_lane(
+        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]
+    ) -> None:
+        """The same for one lane."""
+        where = (delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.lane == lane, delivery.c.id > after_id)
+        self.read(lambda c: _deliveries(c, _waiting(*where).limit(limit)), done)
+
+    def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[list[Message]], None]) -> None:
+        """Messages that were stored and not processed, in order."""
+        self.read(lambda c: received(c, channel, after_id, limit), done)
+
+
+def _waiting(*where: Any) -> Select[Any]:
+    # OPEN is the partial index's own condition, word for word: only then does SQLite use the index.
+    query = select(delivery, delivery_body.c.body).join(delivery_body, delivery_body.c.delivery_id == delivery.c.id)
+    return query.where(text(OPEN), delivery.c.state.in_(states.WAITING), *where).order_by(delivery.c.id)
+
+
+def _deliveries(connection: Connection, query: Select[Any]) -> list[Delivery]:
+    return [_delivery(row) for row in connection.execute(query)]
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        row.message_id,
+        row.channel,
+        row.destination,
+        row.lane,
+        bytes(row.body),
+        row.idempotency_key,
+        row.control_id,
+        row.content_type,
+        tuple(int(n) for n in row.events.split(",") if n),
+        row.created_at_us,
+        row.attempts,
+        row.state,
+        row.next_at_us,
+        row.original_id,
+        row.id,
+    )
+
+
+def deliveries_by_id(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
+    """Deliveries with their bodies, in order of their numbers."""
+    query = select(delivery, delivery_body.c.body).join(delivery_body, delivery_body.c.delivery_id == delivery.c.id)
+    return _deliveries(connection, query.where(delivery.c.id.in_(list(ids))).order_by(delivery.c.id))
+
+
+def received(connection: Connection, channel: str, after_id: int, limit: int) -> list[Message]:
+    """Messages in state `received`, in order."""
+    query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
+    query = query.where(text("message.state = 'received'"), message.c.channel == channel, message.c.id > after_id)
+    return [stored_message(row) for row in connection.execute(query.order_by(message.c.id).limit(limit))]
+
+
+def stored_message(row: Any) -> Message:
+    """A row of message and message_body as a Message."""
+    return Message(row.channel, bytes(row.raw), row.received_at_us, row.control_id, row.type, row.sender, row.peer, row.id)

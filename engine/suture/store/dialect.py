@@ -1,0 +1,175 @@
+"""Where SQLite and PostgreSQL differ: connecting, transactions, locks, and what their errors mean to an operator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from suture.model.errors import StoreError
+
+IMMEDIATE = "BEGIN IMMEDIATE"
+_BEGIN = "suture_begin"
+_LOCK_TRY_S = 0.001
+_SCHEMA_LOCK = 0x53757475
+"""Key of the PostgreSQL advisory lock under which the schema changes."""
+
+SQLITE_PRAGMAS = {
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "cache_size": -16_000,  # KiB a connection
+    "wal_autocheckpoint": 4_000,  # pages: 16 MB of log between checkpoints, each of which costs two more fsyncs
+    "journal_size_limit": 64_000_000,  # bytes of log file kept after a burst
+}
+
+
+def is_sqlite(bind: Engine | Connection) -> bool:
+    """Is the database SQLite?"""
+    return bind.dialect.name == "sqlite"
+
+
+def prepare_sqlite(engine: Engine, busy_timeout_s: float) -> None:
+    """Set up every new connection, and begin transactions ourselves.
+
+    The sqlite3 module begins late (not before DDL or SELECT), so that a transaction would not be one.
+    """
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_s * 1000)}")
+        for name, value in SQLITE_PRAGMAS.items():
+            cursor.execute(f"PRAGMA {name} = {value}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if statement == IMMEDIATE:
+            _begin_immediate(connection, busy_timeout_s)
+        else:
+            connection.exec_driver_sql(statement)
+
+
+def _begin_immediate(connection: Connection, timeout_s: float) -> None:
+    """Take the write lock, asking every millisecond.
+
+    SQLite's own wait sleeps up to 100 ms between tries, and against an engine that commits without a pause it may
+    miss every gap between two commits.
+    """
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        _until_free(lambda: connection.exec_driver_sql(IMMEDIATE), timeout_s)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
+
+
+def _until_free(begin: Callable[[], object], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            begin()
+            return
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCK_TRY_S)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection whose reads all see one state of the store. Raises StoreError."""
+    options = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ"}
+    with explained(engine), engine.connect().execution_options(**options) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that holds the write lock from its first statement; commits at the end. Raises StoreError."""
+    with explained(engine), engine.connect() as connection:
+        connection.execution_options(**{_BEGIN: IMMEDIATE})
+        with connection.begin():
+            yield connection
+
+
+def writer(engine: Engine) -> Connection:
+    """A connection whose transactions hold the write lock from their first statement."""
+    return engine.connect().execution_options(**{_BEGIN: IMMEDIATE})
+
+
+def lock_schema(connection: Connection) -> None:
+    """Keep another process from changing the schema in this transaction's time (SQLite: BEGIN IMMEDIATE has done it)."""
+    if not is_sqlite(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """Turn the database's errors into StoreError with a text for an operator."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise explain(error, engine.url) from error
+
+
+_MEANINGS = (
+    ("no such table", "it holds no schema; `suture db upgrade` makes one"),
+    ("locked", "another process holds it locked; try again, and look for a process that keeps it open"),
+    ("disk is full", "the disk is full; free some space"),
+    ("unable to open", "its file cannot be opened; look at the permissions of the file and its directory"),
+    ("readonly", "its file is read-only for this user"),
+    ("not a database", "the file is not a SQLite database"),
+    ("malformed", "the file is damaged; restore a backup"),
+    ("disk i/o", "the disk reports an error"),
+    ("no space left", "its disk is full; free some space there"),
+    ("password authentication failed", "it refuses the user or the password"),
+    ("no password supplied", "it asks for a password and the URL has none"),
+    ("connection refused", "nothing answers there; is PostgreSQL running?"),
+    ("timeout expired", "no answer in time; look at the host, the port and any firewall"),
+    ("could not translate host name", "the host name is unknown"),
+    ("failed to resolve host", "the host name is unknown"),
+    ("permission denied", "this user has no right to do that"),
+)
+
+
+def explain(error: SQLAlchemyError, url: URL) -> StoreError:
+    """What a database error means and what to do. Holds no statement, no values (PHI) and no password."""
+    if isinstance(error, PoolTimeout):
+        return StoreError(f"the database {name_of(url)} is busy: no connection came free in time")
+    return StoreError(f"the database {name_of(url)}: {_meaning(_primary(error))}")
+
+
+def _primary(error: SQLAlchemyError) -> str:
+    """The driver's own message without details, which may quote rows."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return type(error).__name__
+    diagnosis = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return str(diagnosis or error.orig).strip()
+
+
+def _meaning(primary: str) -> str:
+    lowered = primary.lower()
+    for words, meaning in _MEANINGS:
+        if words in lowered:
+            return meaning
+    if lowered.startswith("relation") and "does not exist" in lowered:
+        return "it holds no schema; `suture db upgrade` makes one"
+    if lowered.startswith("database") and "does not exist" in lowered:
+        return "there is no such database on that server; `createdb` makes one"
+    return primary.splitlines()[0] if primary else "unknown error"
+
+
+def name_of(url: URL) -> str:
+    """How the database is called in texts: its file, or host, port and name; never its password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    host = url.host or url.query.get("host") or "localhost"
+    return f"{host if isinstance(host, str) else ','.join(host)}:{url.port or 5432}/{url.database or ''}"

@@ -1,0 +1,84 @@
+"""Open the database a site names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from suture.model.errors import StoreError
+from suture.store import dialect
+
+__all__ = ["Engine", "open_engine"]
+_KINDS = "sqlite:///suture.db or postgresql://user:password@host/database"
+
+
+def open_engine(url: str, *, site: Path | None, busy_timeout_s: float = 5, create: bool = True) -> Engine:
+    """A SQLAlchemy engine, not yet connected.
+
+    url: sqlite:///relative-to-the-site.db, sqlite:////absolute.db or postgresql://user:password@host:port/database.
+    site: the site's directory; None takes the working directory. busy_timeout_s: how long a statement waits for a lock.
+    create: a SQLite file that is not there is made (readable by its owner only: it will hold PHI), else refused.
+    Raises StoreError for a URL that cannot be used.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(_located(parsed, site), busy_timeout_s, create)
+    return _open_postgresql(parsed)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        kind = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise StoreError(f"the store's url cannot be read; write {_KINDS}") from None
+    if kind == "postgres":
+        kind = "postgresql"
+    if kind not in ("sqlite", "postgresql"):
+        raise StoreError(f"the store's url begins with {kind!r}; Suture keeps its store in {_KINDS}")
+    return parsed.set(drivername="postgresql+psycopg" if kind == "postgresql" else "sqlite")
+
+
+def _located(url: URL, site: Path | None) -> URL:
+    if url.database in (None, "", ":memory:") or "mode" in url.query:
+        raise StoreError("the store's url names no file; an engine cannot keep messages in memory. Write sqlite:///suture.db")
+    return url.set(database=str((site or Path.cwd()).resolve() / Path(str(url.database)).expanduser()))
+
+
+def _open_sqlite(url: URL, busy_timeout_s: float, create: bool) -> Engine:
+    path = Path(str(url.database))
+    if not path.parent.is_dir():
+        raise StoreError(f"the database {path} cannot be made: there is no directory {path.parent}")
+    if not path.exists():
+        if not create:
+            raise StoreError(f"there is no database {path} yet; `suture run` or `suture db upgrade` makes it")
+        _make_private(path)
+    engine = create_engine(url, hide_parameters=True, pool_size=4, max_overflow=8, pool_timeout=30)
+    dialect.prepare_sqlite(engine, busy_timeout_s)
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(f"the database {path} cannot be made: {error.strerror}") from None
+
+
+def _open_postgresql(url: URL) -> Engine:
+    try:
+        return create_engine(
+            url,
+            hide_parameters=True,
+            pool_size=4,
+            max_overflow=8,
+            pool_timeout=30,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "application_name": "suture"} | dict(url.query),
+        )
+    except (ImportError, NoSuchModuleError):
+        raise StoreError("PostgreSQL needs the psycopg package: pip install 'suture[postgres]'") from None

@@ -1,0 +1,193 @@
+"""The journal: one thread through which every durable write passes, in groups.
+
+Whatever has gathered is committed as one transaction, and then called back on the reactor, in order. A database that
+refuses (full disk, lost connection) makes the journal wait and try the same group again: nothing is lost, nothing is
+acknowledged, and `trouble` says so. An operation that cannot be written for its own sake is told alone.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
+from suture.store import dialect, write_attempts, write_messages, write_processed
+from suture.store.sequences import Sequences
+
+CallBack = Callable[[Callable[[], None]], None]
+"""Run a function on the reactor's thread, soon (reactor.callFromThread)."""
+Result = Callable[[], None]
+
+
+class Journal(threading.Thread):
+    """The writer.
+
+    trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
+    reactor. batch: most operations a transaction. retry_s: pause before a refused group is tried again.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        call_back: CallBack,
+        observer: Observer,
+        trouble: Callable[[str], None],
+        bug: Callable[[Exception], None],
+        batch: int = 512,
+        retry_s: float = 1.0,
+    ) -> None:
+        super().__init__(name="journal", daemon=True)
+        self._engine, self._call_back, self._observer, self._trouble = engine, call_back, observer, trouble
+        self._bug, self._batch, self._retry_s = bug, batch, retry_s
+        self._operations: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self.sequences = Sequences()
+        self._ending = threading.Event()
+        self._pending = 0
+        self._troubled = False
+
+    def write(self, operation: Operation) -> None:
+        """Hand over one operation (on the reactor's thread); never blocks."""
+        self._pending += 1
+        self._operations.put(operation)
+
+    def pending(self) -> int:
+        """Operations handed over and not yet called back."""
+        return self._pending
+
+    def stop(self) -> None:
+        """Write what was handed over, then end. A database that refuses is given up on (what waits was not acknowledged)."""
+        self._ending.set()
+        self._operations.put(None)
+
+    def run(self) -> None:
+        connection: Connection | None = None
+        while True:
+            operations, last = self._gather()
+            while operations:
+                try:
+                    connection = connection or self._open()
+                    operations = self._commit(connection, operations)
+                except (OperationalError, OSError) as e:
+                    _dispose(connection)
+                    connection = None
+                    if not self._wait(e):
+                        return
+            if last:
+                _dispose(connection)
+                return
+
+    def _open(self) -> Connection:
+        connection = dialect.writer(self._engine)
+        with connection.begin():
+            self.sequences.load(connection)
+        return connection
+
+    def _gather(self) -> tuple[list[Operation], bool]:
+        operations: list[Operation] = []
+        operation = self._operations.get()
+        try:
+            while operation is not None:
+                operations.append(operation)
+                if len(operations) >= self._batch:
+                    return operations, False
+                operation = self._operations.get_nowait()
+        except queue.Empty:
+            return operations, False
+        return operations, True
+
+    def _commit(self, connection: Connection, operations: list[Operation]) -> list[Operation]:
+        """Write a group; return what is still to be written (nothing)."""
+        begin = time.perf_counter()
+        try:
+            with connection.begin():
+                results = self._apply(connection, operations)
+        except OperationalError:
+            raise
+        except Exception as e:
+            if isinstance(e, DBAPIError) and e.connection_invalidated:
+                raise OperationalError("connection lost", None, Exception("connection lost")) from None
+            results = self._one_by_one(connection, operations, e)
+        self._observer.batch(len(operations), time.perf_counter() - begin)
+        self._recovered()
+        self._call_back(lambda: self._deliver(results))
+        return []
+
+    def _one_by_one(self, connection: Connection, operations: list[Operation], error: Exception) -> list[Result]:
+        """One of the group cannot be written: find it, tell it alone, write the others."""
+        if len(operations) == 1:
+            operation = operations[0]
+            failed = getattr(operation, "failed", None)
+            return [_bind(failed, error) if failed else _nothing]
+        results: list[Result] = []
+        for operation in operations:
+            try:
+                with connection.begin():
+                    results.extend(self._apply(connection, [operation]))
+            except OperationalError:
+                raise
+            except Exception as e:
+                results.extend(self._one_by_one(connection, [operation], e))
+        return results
+
+    def _apply(self, connection: Connection, operations: list[Operation]) -> list[Result]:
+        """The rows of a group, by kind; the results in the order of the operations."""
+        kinds: dict[type, list[Any]] = {}
+        for operation in operations:
+            kinds.setdefault(type(operation), []).append(operation)
+        results: dict[int, Result] = {}
+        for kind, write in _WRITERS:
+            if kind in kinds:
+                write(connection, kinds[kind], self.sequences, results)
+        for work in kinds.get(Work, ()):
+            results[id(work)] = _bind(work.done, work.run(connection))
+        return [results[id(operation)] for operation in operations]
+
+    def _deliver(self, results: list[Result]) -> None:
+        self._pending -= len(results)
+        for result in results:
+            try:
+                result()
+            except Exception as e:  # one listener's bug must not keep the others from being told
+                self._bug(e)
+
+    def _wait(self, error: Exception) -> bool:
+        self._troubled = True
+        text = str(getattr(error, "orig", error)).splitlines()[0][:200]
+        self._call_back(lambda: self._trouble(text))
+        return not self._ending.wait(self._retry_s)
+
+    def _recovered(self) -> None:
+        if self._troubled:
+            self._troubled = False
+            self._call_back(lambda: self._trouble(""))
+
+
+_WRITERS: tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int, Result]], None]], ...] = (
+    (Received, write_messages.write),
+    (Processed, write_processed.write),
+    (Attempted, write_attempts.write),
+    (Sending, write_attempts.write_sending),
+)
+
+
+def _dispose(connection: Connection | None) -> None:
+    if connection is not None:
+        try:
+            connection.invalidate()
+            connection.close()
+        except DBAPIError:
+            pass
+
+
+def _bind(function: Callable[[Any], None], value: Any) -> Result:
+    return lambda: function(value)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,65 @@
+"""What operators ask of the engine, and the record of what they did: rows in command, audit and channel_state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from suture.store.tables import audit, channel_state, command, exception
+
+STOPPED, RUNNING = "stopped", "running"
+
+
+def order(connection: Connection, verb: str, arguments: dict[str, Any], actor: str, now_us: int) -> int:
+    """Leave a command for the engine; returns its id."""
+    values = {"verb": verb, "arguments": json.dumps(arguments), "actor": actor, "requested_at_us": now_us}
+    return int(connection.execute(insert(command).values(**values).returning(command.c.id)).scalar_one())
+
+
+def answer(connection: Connection, command_id: int) -> tuple[bool, Any] | None:
+    """What the engine answered: (ok, result), or None while it has not."""
+    row = connection.execute(select(command).where(command.c.id == command_id)).first()
+    if row is None or row.done_at_us is None:
+        return None
+    return bool(row.ok), _result(row.result)
+
+
+def _result(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
+    except ValueError:
+        return text
+
+
+def record(connection: Connection, actor: str, verb: str, target: str, reason: str, now_us: int) -> None:
+    """Write one line of the audit."""
+    connection.execute(insert(audit).values(at_us=now_us, actor=actor, verb=verb, target=target, reason=reason))
+
+
+def audited(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest lines of the audit."""
+    return [dict(row) for row in connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).mappings()]
+
+
+def desire(connection: Connection, channel: str, desired: str, now_us: int) -> None:
+    """Keep what the operator wants of a channel over restarts."""
+    t = channel_state
+    changed = connection.execute(update(t).where(t.c.channel == channel).values(desired=desired, updated_at_us=now_us))
+    if not changed.rowcount:
+        connection.execute(insert(t).values(channel=channel, desired=desired, actual=STOPPED, updated_at_us=now_us))
+
+
+def channels(connection: Connection) -> list[dict[str, Any]]:
+    """The channels the engine has ever run."""
+    return [dict(row) for row in connection.execute(select(channel_state).order_by(channel_state.c.channel)).mappings()]
+
+
+def resolve(connection: Connection, exception_ids: Sequence[int], resolution: str, now_us: int) -> list[int]:
+    """Close exceptions; returns the ids of those that were open."""
+    t = exception
+    statement = update(t).where(t.c.id.in_(list(exception_ids)), t.c.resolved_at_us.is_(None))
+    closed = connection.execute(statement.values(resolved_at_us=now_us, resolution=resolution).returning(t.c.id))
+    return sorted(closed.scalars())

@@ -1,0 +1,99 @@
+"""The schema's version: what the database has, what this Suture needs, and the way from one to the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from suture.model.errors import StoreError
+from suture.store import dialect
+
+HEAD = "0001"
+"""The newest revision in migrations/versions (a test holds it there), so that a check needs not load Alembic."""
+
+_VERSION_TABLE = "alembic_version"
+
+
+def head() -> str:
+    """The revision this Suture needs."""
+    return HEAD
+
+
+def current(engine: Engine) -> str | None:
+    """The revision the database has; None when it has no schema. Raises StoreError when it cannot be reached."""
+    with dialect.reading(engine) as connection:
+        return _current(connection)
+
+
+def _current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_VERSION_TABLE):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {_VERSION_TABLE}")).scalar()
+
+
+def is_empty(engine: Engine) -> bool:
+    """Is the database brand new, with no table at all?"""
+    with dialect.reading(engine) as connection:
+        return not inspect(connection).get_table_names()
+
+
+def check(engine: Engine) -> None:
+    """Raise StoreError unless the schema is the one this Suture knows; the text says what to do."""
+    found, name = current(engine), dialect.name_of(engine.url)
+    if found == HEAD:
+        return
+    if found is None:
+        if is_empty(engine):
+            raise StoreError(f"the database {name} has no schema yet; `suture run` or `suture db upgrade` makes it")
+        raise StoreError(f"the database {name} holds tables, and no schema of Suture's; name an empty database")
+    if found in revisions():
+        raise StoreError(f"the database {name} has schema {found}, and this Suture needs {HEAD}; back it up and run `suture db upgrade`")
+    raise StoreError(f"the database {name} has schema {found}, which this Suture (schema {HEAD}) does not know; use the newer Suture")
+
+
+def prepare(engine: Engine) -> None:
+    """For `suture run`: make the schema of a brand-new database, and refuse any other that is not current."""
+    if is_empty(engine):
+        upgrade(engine)
+    check(engine)
+
+
+def revisions() -> list[str]:
+    """Every revision there is, oldest first."""
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(str(migrations()))
+    return [revision.revision for revision in script.walk_revisions()][::-1]
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to the newest revision in one transaction; nothing happens when it is there.
+
+    Raises StoreError when the database is of a newer Suture, or holds something else.
+    """
+    found = current(engine)
+    if found == HEAD:
+        return
+    if found not in [None, *revisions()] or (found is None and not is_empty(engine)):
+        check(engine)
+    with dialect.writing(engine) as connection:
+        dialect.lock_schema(connection)
+        _run(connection)
+
+
+def _run(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def migrations() -> Path:
+    """The directory of the migrations: inside the installed package, else the repository's own."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "_migrations"
+    return inside if inside.is_dir() else package.parent.parent / "migrations"

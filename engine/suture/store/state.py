@@ -1,0 +1,83 @@
+"""Small facts the engine keeps in the store, and the operator's requests to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select, text
+
+from suture.model import states
+from suture.store.tables import OPEN, channel_state, command, delivery, destination_state, engine_state, message
+
+
+def put(connection: Connection, table: Table, keys: dict[str, Any], values: dict[str, Any]) -> None:
+    """Update the row with these keys, or insert it."""
+    where = [table.c[name] == value for name, value in keys.items()]
+    if not connection.execute(table.update().where(*where).values(values)).rowcount:
+        connection.execute(table.insert().values({**keys, **values}))
+
+
+def put_channel(connection: Connection, channel: str, desired: str, actual: str, reason: str, now_us: int) -> None:
+    """What the operator wants of a channel, and what it does."""
+    values = {"desired": desired, "actual": actual, "reason": reason, "updated_at_us": now_us}
+    put(connection, channel_state, {"channel": channel}, values)
+
+
+def desired(connection: Connection) -> dict[str, str]:
+    """Channel to what the operator wants of it."""
+    return {row.channel: row.desired for row in connection.execute(select(channel_state))}
+
+
+def put_destination(connection: Connection, channel: str, destination: str, values: dict[str, Any]) -> None:
+    """How a destination is doing: state, since_us, next_try_us, reason, updated_at_us."""
+    put(connection, destination_state, {"channel": channel, "destination": destination}, values)
+
+
+def put_engine(connection: Connection, facts: dict[str, Any], now_us: int) -> None:
+    """Facts about the running engine, one row each."""
+    for name, value in facts.items():
+        put(connection, engine_state, {"name": name}, {"value": str(value), "updated_at_us": now_us})
+
+
+def depths(connection: Connection, channel: str) -> dict[str, int]:
+    """Destination to deliveries that wait for it."""
+    query = select(delivery.c.destination, func.count()).where(text(OPEN), delivery.c.state.in_(states.WAITING))
+    rows = connection.execute(query.where(delivery.c.channel == channel).group_by(delivery.c.destination))
+    return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One row of `command`."""
+
+    id: int
+    verb: str
+    arguments: dict[str, Any]
+    actor: str
+
+
+def requests(connection: Connection) -> list[Request]:
+    """The operator's requests that wait, in order."""
+    rows = connection.execute(select(command).where(text("done_at_us IS NULL")).order_by(command.c.id).limit(100))
+    return [Request(row.id, row.verb, _object(row.arguments), row.actor) for row in rows]
+
+
+def _object(document: str) -> dict[str, Any]:
+    try:
+        value = json.loads(document)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def answer(connection: Connection, request: int, ok: bool, result: Any, now_us: int) -> None:
+    """Say what became of a request."""
+    change = command.update().where(command.c.id == request)
+    connection.execute(change.values(done_at_us=now_us, ok=int(ok), result=json.dumps(result)))
+
+
+def message_revision(connection: Connection, number: int) -> int:
+    """How often a message was reprocessed."""
+    return connection.execute(select(message.c.revision).where(message.c.id == number)).scalar() or 0

@@ -1,0 +1,210 @@
+"""The tables, the same on SQLite and PostgreSQL.
+
+Hot tables have keys that grow, so that a commit touches the last pages only. Times are UTC, integers, microseconds
+since 1970. Large bodies have tables of their own, written once and never updated. Codes are text, states as in
+model/states.py.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text, text
+
+metadata = MetaData()
+
+
+def _id(name: str, **options: object) -> Column[int]:
+    # SQLite makes only "INTEGER PRIMARY KEY" the row id; a BIGINT key there would be a second tree.
+    return Column(name, BigInteger().with_variant(Integer(), "sqlite"), **options)  # type: ignore[arg-type]
+
+
+message = Table(
+    "message",
+    metadata,
+    _id("id", primary_key=True, autoincrement=False),
+    Column("channel", String, nullable=False),
+    Column("received_at_us", BigInteger, nullable=False),
+    Column("processed_at_us", BigInteger),
+    Column("state", String, nullable=False),
+    Column("control_id", String, nullable=False, comment="MSH-10"),
+    Column("type", String, nullable=False, comment="MSH-9, as DFT^P03"),
+    Column("sender", String, nullable=False, comment="MSH-3 and MSH-4"),
+    Column("peer", String, nullable=False, comment="host:port or file name it came from"),
+    Column("size_bytes", Integer, nullable=False),
+    Column("duplicate_of", BigInteger, comment="the message whose bytes came before"),
+    Column("reason", String, nullable=False, server_default="", comment="why filtered, duplicate or parked"),
+    Column("revision", SmallInteger, nullable=False, server_default="0", comment="how often it was reprocessed; its events carry the same number"),
+)
+Index("message_control", message.c.control_id, message.c.sender)
+Index("message_open", message.c.id, sqlite_where=text("state = 'received'"), postgresql_where=text("state = 'received'"))
+
+message_body = Table("message_body", metadata, _id("message_id", primary_key=True, autoincrement=False), Column("raw", LargeBinary, nullable=False))
+
+event = Table(
+    "event",
+    metadata,
+    _id("message_id", primary_key=True, autoincrement=False),
+    Column("revision", SmallInteger, primary_key=True, autoincrement=False, comment="0, and one more for each reprocessing"),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("event_id", String, nullable=False, comment="UUIDv5 of type and business key"),
+    Column("type", String, nullable=False),
+    Column("line", SmallInteger, nullable=False, comment="the source segment, from 1"),
+    Column("state", String, nullable=False, comment="raised | duplicate"),
+    Column("key", String, nullable=False, comment="business key"),
+    Column("body", LargeBinary, nullable=False, comment="canonical data as JSON"),
+    sqlite_with_rowid=False,
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("key", String, primary_key=True, comment="business key of a line"),
+    Column("message_id", BigInteger, nullable=False, comment="the message that holds it"),
+    Column("claimed_at_us", BigInteger, nullable=False),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _id("id", primary_key=True, autoincrement=False),
+    Column("message_id", BigInteger, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("destination", String, nullable=False),
+    Column("lane", String, nullable=False, comment="order key; FIFO within channel, destination and lane"),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at_us", BigInteger, nullable=False, server_default="0"),
+    Column("idempotency_key", String, nullable=False),
+    Column("control_id", String, nullable=False, server_default=""),
+    Column("content_type", String, nullable=False, server_default=""),
+    Column("events", String, nullable=False, server_default="", comment="numbers of the message's events inside: 0,1,4"),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("updated_at_us", BigInteger, nullable=False),
+    Column("accepted_at_us", BigInteger),
+    Column("posted_at_us", BigInteger),
+    Column("document", String, comment="the business system's number for it"),
+    Column("reason", String, nullable=False, server_default="", comment="last error, in plain words"),
+    Column("original_id", BigInteger, comment="the delivery that this one resends"),
+)
+OPEN = "state IN ('queued', 'in_flight', 'retrying', 'held')"
+"""Deliveries that are not at their end; the condition of the partial index delivery_open."""
+Index("delivery_message", delivery.c.message_id)
+Index("delivery_open", delivery.c.channel, delivery.c.destination, delivery.c.id, sqlite_where=text(OPEN), postgresql_where=text(OPEN))
+
+delivery_body = Table("delivery_body", metadata, _id("delivery_id", primary_key=True, autoincrement=False), Column("body", LargeBinary, nullable=False))
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _id("delivery_id", primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("ended_at_us", BigInteger, nullable=False),
+    Column("outcome", String, nullable=False, comment="accepted | try_later | rejected | held | ambiguous | unavailable"),
+    Column("code", String, nullable=False, comment="HTTP status, MSA-1 or our own code"),
+    Column("reason", String, nullable=False),
+    Column("response", LargeBinary, comment="first bytes of the answer"),
+    sqlite_with_rowid=False,
+)
+
+exception = Table(
+    "exception",
+    metadata,
+    _id("id", primary_key=True, autoincrement=True),
+    Column("message_id", BigInteger, nullable=False),
+    Column("delivery_id", BigInteger),
+    Column("channel", String, nullable=False),
+    Column("stage", String, nullable=False, comment="parse | map | deliver"),
+    Column("code", String, nullable=False, comment="as in docs/errors.md"),
+    Column("line", SmallInteger, nullable=False, server_default="0"),
+    Column("field", String, nullable=False, server_default="", comment="canonical field"),
+    Column("path", String, nullable=False, server_default="", comment="source path, FT1-7.1"),
+    Column("table_name", String, nullable=False, server_default=""),
+    Column("value", String, nullable=False, server_default="", comment="the code that no table knows"),
+    Column("reason", Text, nullable=False),
+    Column("opened_at_us", BigInteger, nullable=False),
+    Column("resolved_at_us", BigInteger),
+    Column("resolution", String),
+    sqlite_autoincrement=True,
+)
+Index("exception_message", exception.c.message_id)
+Index("exception_open", exception.c.id, sqlite_where=text("resolved_at_us IS NULL"), postgresql_where=text("resolved_at_us IS NULL"))
+
+search_key = Table(
+    "search_key",
+    metadata,
+    # run is message_id >> 10: a commit touches the pages of one run, however large the store is.
+    Column("run", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String, primary_key=True, comment="patient | account | item"),
+    Column("hash", BigInteger, primary_key=True, autoincrement=False, comment="64-bit BLAKE2b of kind and value"),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("location", String, primary_key=True),
+    Column("item", String, primary_key=True),
+    Column("on_hand", String, nullable=False, comment="decimal, in the item's stock unit"),
+    sqlite_with_rowid=False,
+)
+
+channel_state = Table(
+    "channel_state",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("desired", String, nullable=False, comment="running | stopped: what the operator wants"),
+    Column("actual", String, nullable=False, comment="running | stopped | failed: what the engine says"),
+    Column("reason", String, nullable=False, server_default=""),
+    Column("updated_at_us", BigInteger, nullable=False),
+)
+
+destination_state = Table(
+    "destination_state",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("destination", String, primary_key=True),
+    Column("state", String, nullable=False, comment="ok | failing | stopped"),
+    Column("since_us", BigInteger, nullable=False),
+    Column("next_try_us", BigInteger, nullable=False, server_default="0"),
+    Column("reason", String, nullable=False, server_default="", comment="last error in plain words"),
+    Column("updated_at_us", BigInteger, nullable=False),
+)
+
+command = Table(
+    "command",
+    metadata,
+    _id("id", primary_key=True, autoincrement=True),
+    Column("verb", String, nullable=False),
+    Column("arguments", Text, nullable=False, comment="JSON object"),
+    Column("actor", String, nullable=False),
+    Column("requested_at_us", BigInteger, nullable=False),
+    Column("done_at_us", BigInteger),
+    Column("ok", SmallInteger),
+    Column("result", Text, comment="JSON, or the error in plain words"),
+    sqlite_autoincrement=True,
+)
+Index("command_open", command.c.id, sqlite_where=text("done_at_us IS NULL"), postgresql_where=text("done_at_us IS NULL"))
+
+audit = Table(
+    "audit",
+    metadata,
+    _id("id", primary_key=True, autoincrement=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("verb", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("reason", String, nullable=False, server_default=""),
+    sqlite_autoincrement=True,
+)
+
+engine_state = Table(
+    "engine_state",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Column("updated_at_us", BigInteger, nullable=False),
+)
+"""One row a fact about the running engine: pid, started_at, heartbeat, version, metrics port."""

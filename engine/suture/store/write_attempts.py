@@ -1,0 +1,59 @@
+"""Rows of attempts, and the state each left its delivery in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from suture.model import states
+from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater, Unavailable
+from suture.ports import Attempted, Sending
+from suture.store import rows, tables
+from suture.store.sequences import Sequences
+
+ATTEMPT = ("delivery_id", "number", "started_at_us", "ended_at_us", "outcome", "code", "reason", "response")
+DELIVERY = ("state", "attempts", "next_at_us", "updated_at_us", "accepted_at_us", "posted_at_us", "document", "reason")
+EXCEPTION = ("message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us")
+KEPT_RESPONSE_BYTES = 4096
+OUTCOMES = {
+    Accepted: "accepted",
+    TryLater: "try_later",
+    Rejected: "rejected",
+    Held: "held",
+    Ambiguous: "ambiguous",
+    Unavailable: "unavailable",
+}
+
+
+def write(connection: Connection, operations: list[Attempted], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
+    """Record the attempts."""
+    attempts: list[tuple[Any, ...]] = []
+    deliveries: dict[int, tuple[Any, ...]] = {}
+    exceptions: list[tuple[Any, ...]] = []
+    for a in operations:
+        d, o, at_us = a.delivery, a.outcome, a.ended_at_us
+        response = o.response[:KEPT_RESPONSE_BYTES] or None
+        attempts.append((d.id, d.attempts, a.started_at_us, at_us, OUTCOMES[type(o)], o.code, a.reason, response))
+        accepted = at_us if a.state in states.DELIVERED else None
+        posted = at_us if a.state == states.POSTED else None
+        document = o.document if isinstance(o, Accepted) else None
+        deliveries[d.id] = (d.id, a.state, d.attempts, a.next_at_us, at_us, accepted, posted, document, a.reason)
+        if a.state in (states.DEAD, states.HELD):
+            exceptions.append((d.message_id, d.id, d.channel, "deliver", o.code, d.destination, a.reason, at_us))
+        results[id(a)] = a.done or _nothing
+    rows.insert(connection, tables.attempt, ATTEMPT, attempts)
+    rows.update(connection, tables.delivery, DELIVERY, list(deliveries.values()))
+    rows.insert(connection, tables.exception, EXCEPTION, exceptions)
+
+
+def write_sending(connection: Connection, operations: list[Sending], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
+    """Record that deliveries are in flight."""
+    rows.update(connection, tables.delivery, ("state", "updated_at_us"), [(o.delivery.id, states.IN_FLIGHT, o.at_us) for o in operations])
+    for o in operations:
+        results[id(o)] = o.done
+
+
+def _nothing() -> None:
+    pass

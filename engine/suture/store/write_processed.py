@@ -1,0 +1,177 @@
+"""Rows of what messages came to: claims, events, deliveries, exceptions, search keys and stock, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from suture.model import states
+from suture.ports import Claim, Processed, Settled, StockKey
+from suture.store import rows, tables
+from suture.store.search import search_hash
+from suture.store.sequences import Sequences
+
+CLAIM = ("key", "message_id", "claimed_at_us", "generation")
+EVENT = ("message_id", "revision", "number", "event_id", "type", "line", "state", "key", "body")
+DELIVERY = (
+    "id",
+    "message_id",
+    "channel",
+    "destination",
+    "lane",
+    "state",
+    "idempotency_key",
+    "control_id",
+    "content_type",
+    "events",
+    "created_at_us",
+    "updated_at_us",
+    "original_id",
+)
+BODY = ("delivery_id", "body")
+EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", "table_name", "value", "reason", "opened_at_us")
+SEARCH = ("run", "kind", "hash", "message_id")
+MESSAGE = ("state", "processed_at_us", "reason", "revision")
+RUN_BITS = 10
+"""search_key.run is message_id >> 10."""
+_TAKEN = "SELECT key, message_id, claimed_at_us, generation FROM claim WHERE key IN ({in})"
+
+Taken = dict[str, tuple[int, int, int]]
+
+
+@dataclass(slots=True)
+class _Batch:
+    claims: list[tuple[Any, ...]] = field(default_factory=list)
+    taken_over: list[tuple[Any, ...]] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    deliveries: list[tuple[Any, ...]] = field(default_factory=list)
+    bodies: list[tuple[int, bytes]] = field(default_factory=list)
+    exceptions: list[tuple[Any, ...]] = field(default_factory=list)
+    search: set[tuple[Any, ...]] = field(default_factory=set)
+    messages: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+def write(connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
+    """Settle each message against the business keys that are taken, and write its rows."""
+    taken: Taken = {key: (owner, at_us, g) for key, owner, at_us, g in rows.select_in(connection, _TAKEN, _keys(operations))}
+    batch = _Batch()
+    for operation in operations:
+        settled = _settle(connection, operation, taken)
+        _claims(operation, settled, taken, batch)
+        _rows(operation, settled, sequences, batch)
+        _stock(connection, settled)
+        if operation.revision:
+            _begin_again(connection, operation)
+        results[id(operation)] = _done(operation, settled)
+    _flush(connection, batch)
+
+
+def _done(operation: Processed, settled: Settled) -> Callable[[], None]:
+    return lambda: operation.done(settled)
+
+
+def _keys(operations: list[Processed]) -> Iterable[str]:
+    return {key for operation in operations for key in operation.keys}
+
+
+def _settle(connection: Connection, operation: Processed, taken: Taken) -> Settled:
+    """The settled message: as prepared when no key is taken and no stock moves, else asked for."""
+    claims: dict[str, Claim] = {}
+    since_us = operation.at_us - operation.window_us
+    for key in operation.keys:
+        if key in taken:
+            owner, at_us, generation = taken[key]
+            if owner != operation.message.id:
+                claims[key] = Claim(owner, generation, at_us < since_us)
+            elif generation:
+                claims[key] = Claim(owner, generation - 1, True)
+    if operation.ready is not None and not claims:
+        return operation.ready
+    return operation.settle(claims, _positions(connection, operation.touches))
+
+
+def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch) -> None:
+    number = operation.message.id
+    for key, generation in settled.claims:
+        old = taken.get(key)
+        if old is not None and old[0] == number:
+            continue
+        taken[key] = (number, operation.at_us, generation)
+        row = (key, number, operation.at_us, generation)
+        (batch.claims if old is None else batch.taken_over).append(row)
+
+
+def _rows(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> None:
+    m, at_us = operation.message, operation.at_us
+    for state, events in (("raised", settled.events), ("duplicate", settled.duplicates)):
+        for e in events:
+            body = orjson.dumps(e.data, default=str)
+            batch.events.append((m.id, operation.revision, e.number, e.id, e.type, e.line, state, e.key, body))
+    for d in settled.deliveries:
+        add_delivery(d, sequences, at_us, batch.deliveries, batch.bodies)
+    for g in settled.gaps:
+        code = "UNKNOWN_CODE" if g.table else "BAD_VALUE"
+        batch.exceptions.append((m.id, m.channel, "map", code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us))
+    if settled.state == states.PARKED and not settled.gaps:
+        code, _, reason = settled.reason.partition(": ")
+        batch.exceptions.append((m.id, m.channel, "map", code[:40], 0, "", "", "", "", reason or settled.reason, at_us))
+    run = m.id >> RUN_BITS
+    for kind, value in operation.search:
+        batch.search.add((run, kind, search_hash(kind, value), m.id))
+    batch.messages.append((m.id, settled.state, at_us, settled.reason, operation.revision))
+
+
+def add_delivery(d: Any, sequences: Sequences, at_us: int, deliveries: list[tuple[Any, ...]], bodies: list[tuple[int, bytes]]) -> None:
+    """Number a delivery and make its rows."""
+    d.id, d.created_at_us = sequences.next_delivery(), at_us
+    events = ",".join(map(str, d.events))
+    deliveries.append(
+        (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, d.idempotency_key, d.control_id, d.content_type, events)
+        + (at_us, at_us, d.original_id)
+    )
+    bodies.append((d.id, d.body))
+
+
+def _flush(connection: Connection, batch: _Batch) -> None:
+    rows.insert(connection, tables.claim, CLAIM, batch.claims)
+    for key, number, at_us, generation in batch.taken_over:
+        change = tables.claim.update().where(tables.claim.c.key == key)
+        connection.execute(change.values(message_id=number, claimed_at_us=at_us, generation=generation))
+    rows.insert(connection, tables.event, EVENT, batch.events)
+    rows.insert(connection, tables.delivery, DELIVERY, batch.deliveries)
+    rows.insert(connection, tables.delivery_body, BODY, batch.bodies)
+    rows.insert(connection, tables.exception, EXCEPTION, batch.exceptions)
+    rows.insert(connection, tables.search_key, SEARCH, sorted(batch.search))
+    rows.update(connection, tables.message, MESSAGE, batch.messages)
+
+
+def _begin_again(connection: Connection, operation: Processed) -> None:
+    """Before a message is processed again: its exceptions are answered by it, its search keys are made anew."""
+    number = operation.message.id
+    e, s = tables.exception, tables.search_key
+    opened = e.update().where(e.c.message_id == number, e.c.delivery_id.is_(None), e.c.resolved_at_us.is_(None))
+    connection.execute(opened.values(resolved_at_us=operation.at_us, resolution="reprocessed"))
+    connection.execute(s.delete().where(s.c.run == number >> RUN_BITS, s.c.message_id == number))
+
+
+def _positions(connection: Connection, touches: Iterable[StockKey]) -> dict[StockKey, Decimal]:
+    t = tables.stock
+    found: dict[StockKey, Decimal] = {}
+    for location, item in touches:
+        on_hand = connection.execute(t.select().where(t.c.location == location, t.c.item == item)).first()
+        if on_hand is not None:
+            found[location, item] = Decimal(on_hand.on_hand)
+    return found
+
+
+def _stock(connection: Connection, settled: Settled) -> None:
+    t = tables.stock
+    for (location, item), on_hand in settled.stock.items():
+        changed = connection.execute(t.update().where(t.c.location == location, t.c.item == item).values(on_hand=str(on_hand)))
+        if not changed.rowcount:
+            connection.execute(t.insert().values(location=location, item=item, on_hand=str(on_hand)))

@@ -1,0 +1,79 @@
+"""An operator is told what is wrong, in words, and never "ready" when nothing can be received."""
+
+import pytest
+
+from suture.observe.facts import ChannelFact, Facts, QueueFact
+from suture.observe.health import duration, judge
+
+RUNNING = ChannelFact("or-supply", "running", "running")
+
+
+def queue(**facts: object) -> QueueFact:
+    return QueueFact("or-supply", "erp", **facts)
+
+
+def test_a_well_engine_is_ready():
+    health = judge(Facts(channels=(RUNNING,), queues=(queue(waiting=3, oldest_s=1.0),)))
+    assert (health.alive, health.ready, health.state, health.reasons) == (True, True, "ready", ())
+
+
+def test_a_destination_that_failed_for_three_minutes_is_named_in_words():
+    sick = queue(failing_s=185, waiting=1204, oldest_s=190, next_try_s=12, reason="HTTP 503")
+    health = judge(Facts(channels=(RUNNING,), queues=(sick,)))
+    assert health.ready and health.state == "degraded"
+    assert health.reasons == (
+        "erp (channel or-supply) has been failing for 3 min: HTTP 503; 1,204 waiting, the oldest for 3 min, next try in 12 s",
+    )
+
+
+def test_a_destination_that_fails_for_less_than_a_minute_is_left_alone():
+    assert judge(Facts(queues=(queue(failing_s=59.9, reason="HTTP 503"),))).state == "ready"
+    assert judge(Facts(queues=(queue(failing_s=60.0, reason="HTTP 503"),))).state == "degraded"
+
+
+def test_a_stopped_destination_is_named():
+    health = judge(Facts(queues=(queue(stopped=True, reason="the credential was refused (HTTP 401)"),)))
+    assert health.reasons == ("erp (channel or-supply) is stopped: the credential was refused (HTTP 401); nothing waits for it",)
+
+
+def test_a_failed_channel_degrades_and_the_others_go_on():
+    failed = ChannelFact("adt", "running", "failed", "port 2576 is in use")
+    health = judge(Facts(channels=(RUNNING, failed)))
+    assert health.ready and health.reasons == ("channel adt is failed: port 2576 is in use",)
+
+
+def test_a_channel_that_was_stopped_on_purpose_is_no_worry():
+    assert judge(Facts(channels=(RUNNING, ChannelFact("adt", "stopped", "stopped")))).state == "ready"
+    assert judge(Facts(channels=(ChannelFact("adt", "stopped", "stopped"),))).ready
+
+
+def test_no_running_channel_at_all_is_not_ready():
+    health = judge(Facts(channels=(ChannelFact("adt", "running", "failed", "port 2576 is in use"),)))
+    assert (health.alive, health.ready, health.state) == (True, False, "not ready")
+    assert health.reasons == ("no channel is running", "channel adt is failed: port 2576 is in use")
+
+
+def test_a_store_that_takes_nothing_is_not_ready_but_a_restart_is_no_remedy():
+    health = judge(Facts(journal_fault="the disk is full", channels=(RUNNING,)))
+    assert (health.alive, health.ready) == (True, False)
+    assert health.reasons == ("the store takes nothing: the disk is full",)
+
+
+def test_a_journal_that_has_ended_needs_a_new_process():
+    health = judge(Facts(journal_dead=True, channels=(RUNNING,)))
+    assert (health.alive, health.ready) == (False, False)
+    assert health.reasons == ("the journal has ended; the engine has to be restarted",)
+    assert judge(Facts(journal_dead=True, stopping=True)).alive, "an orderly stop ends the journal too"
+
+
+def test_a_stopping_engine_is_alive_and_not_ready():
+    health = judge(Facts(stopping=True, channels=(RUNNING,)))
+    assert (health.alive, health.ready, health.reasons) == (True, False, ("the engine is stopping",))
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (7500, "2 h 5 min"), (86400, "24 h"), (400000, "4 days")],
+)
+def test_durations_in_words(seconds: float, words: str):
+    assert duration(seconds) == words

@@ -1,0 +1,202 @@
+"""Lanes: order within a key, keys in parallel, memory bounded, a sick peer isolated."""
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater, Unavailable
+from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.retry import Policy
+from suture.ports import Attempted, Delivery
+from twisted.internet.task import Clock
+
+
+class Store:
+    """Journal and backlog over one dict; answers on the next turn of the clock, as the real ones do."""
+
+    def __init__(self, clock):
+        self.clock, self.rows, self.states, self.attempts, self.most_loaded = clock, {}, {}, defaultdict(list), 0
+
+    def put(self, number, lane):
+        self.rows[number] = (lane, 0)
+        self.states[number] = "queued"
+        return self.delivery(number)
+
+    def delivery(self, number):
+        return Delivery(number, "c", "d", self.rows[number][0], b"x", id=number)
+
+    def write(self, operation):
+        if isinstance(operation, Attempted):
+            self.attempts[operation.delivery.id].append(operation)
+            self.clock.callLater(0, self.states.__setitem__, operation.delivery.id, operation.state)
+        else:
+            self.clock.callLater(0, operation.done)
+
+    def load(self, channel, destination, after_id, limit, done):
+        self._load(lambda n: n > after_id, limit, done)
+
+    def load_lane(self, channel, destination, lane, after_id, limit, done):
+        self._load(lambda n: n > after_id and self.rows[n][0] == lane, limit, done)
+
+    def _load(self, wanted, limit, done):
+        found = [self.delivery(n) for n in sorted(self.rows) if wanted(n) and self.states[n] in ("queued", "retrying")][:limit]
+        self.clock.callLater(0, done, found)
+
+
+class Peer:
+    """Answers each send with the next outcome of a script (Accepted when it is over), after a moment."""
+
+    def __init__(self, clock, script=()):
+        self.clock, self.script, self.sent, self.busy = clock, list(script), [], 0
+        self.most_busy = 0
+
+    def send(self, delivery, done):
+        self.sent.append(delivery.id)
+        self.busy += 1
+        self.most_busy = max(self.busy, self.most_busy)
+        outcome = self.script.pop(0) if self.script else Accepted("AA")
+
+        def answer():
+            self.busy -= 1
+            done(outcome)
+
+        self.clock.callLater(0.01, answer)
+
+
+class Silent:
+    def __getattr__(self, name):
+        return lambda *a: None
+
+
+def build(policy, script=()):
+    clock = Clock()
+    store, peer = Store(clock), Peer(clock, script)
+    lanes = Lanes("c", "d", peer, policy, World(store, store, clock, Silent(), lambda: 0.0), lambda lanes: None)
+    lanes.start(0)
+    clock.advance(0)
+    return clock, store, peer, lanes
+
+
+def run(clock, seconds):
+    for _ in range(int(seconds * 100)):
+        clock.advance(0.01)
+
+
+def test_a_lane_sends_one_at_a_time_in_order():
+    clock, store, peer, lanes = build(Policy(in_flight=8))
+    for n in (1, 2, 3):
+        lanes.add(store.put(n, "a"))
+    assert peer.sent == [1]
+    run(clock, 1)
+    assert peer.sent == [1, 2, 3]
+
+
+def test_lanes_run_in_parallel_up_to_in_flight():
+    clock, store, peer, lanes = build(Policy(in_flight=2))
+    for n in range(1, 7):
+        lanes.add(store.put(n, str(n)))
+    run(clock, 1)
+    assert peer.most_busy == 2
+    assert sorted(peer.sent) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_head_that_is_tried_again_holds_its_lane_and_no_other():
+    clock, store, peer, lanes = build(Policy(in_flight=2, first_s=5), [TryLater("AR", "busy")])
+    lanes.add(store.put(1, "a"))
+    lanes.add(store.put(2, "a"))
+    lanes.add(store.put(3, "b"))
+    run(clock, 4.9)
+    assert peer.sent == [1, 3]
+    run(clock, 1)
+    assert peer.sent == [1, 3, 1, 2]
+
+
+def test_a_dead_letter_lets_the_next_pass():
+    clock, store, peer, lanes = build(Policy(), [Rejected("AE", "no")])
+    lanes.add(store.put(1, "a"))
+    lanes.add(store.put(2, "a"))
+    run(clock, 1)
+    assert store.states == {1: "dead", 2: "accepted"}
+
+
+def test_a_peer_that_cannot_be_reached_is_probed_and_no_delivery_dies_of_it():
+    policy = Policy(in_flight=4, first_s=1, max_s=4, give_up_after_s=5)
+    clock, store, peer, lanes = build(policy, [Unavailable("CONNECT", "refused")] * 8)
+    for n in range(1, 5):
+        lanes.add(store.put(n, str(n)))
+    run(clock, 0.5)
+    first = len(peer.sent)
+    run(clock, 1)
+    assert len(peer.sent) - first <= 1
+    run(clock, 60)
+    assert set(store.states.values()) == {"accepted"}
+
+
+def test_an_ambiguous_outcome_is_held_where_the_policy_says_so():
+    clock, store, peer, lanes = build(Policy(on_ambiguous="hold"), [Ambiguous("TIMEOUT", "silence")])
+    lanes.add(store.put(1, "a"))
+    run(clock, 1)
+    assert store.states[1] == "held"
+    assert peer.sent == [1]
+
+
+def test_attempts_and_age_have_a_limit():
+    clock, store, peer, lanes = build(Policy(attempts_max=3, first_s=0.1, breaker_after=99), [TryLater("503", "no")] * 9)
+    lanes.add(store.put(1, "a"))
+    run(clock, 5)
+    assert store.states[1] == "dead"
+    assert len(store.attempts[1]) == 3
+
+
+def test_memory_holds_a_window_and_the_rest_waits_in_the_store():
+    clock, store, peer, lanes = build(Policy(in_flight=1, memory_limit=10), [Unavailable("CONNECT", "refused")] * 3)
+    for n in range(1, 101):
+        lanes.add(store.put(n, str(n % 7)))
+        assert lanes.in_memory <= 10
+    run(clock, 60)
+    assert set(store.states.values()) == {"accepted"}
+    assert lanes.depth == 0
+
+
+def test_a_poisoned_lane_does_not_fill_the_window_of_the_others():
+    script = [TryLater("AR", "busy")]
+    clock, store, peer, lanes = build(Policy(in_flight=2, memory_limit=10, first_s=30, breaker_after=99), script)
+    for n in range(1, 60):
+        lanes.add(store.put(n, "poison"))
+    for n in range(60, 70):
+        lanes.add(store.put(n, f"well{n}"))
+    run(clock, 20)
+    assert [n for n in range(60, 70) if store.states[n] == "accepted"] == list(range(60, 70))
+    run(clock, 60)
+    assert [n for n in peer.sent if n < 60][1:] == list(range(1, 60))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40),
+    st.lists(st.sampled_from([Accepted("A"), TryLater("R", "r"), Unavailable("C", "c"), Ambiguous("T", "t"), Rejected("E", "e")]), max_size=30),
+    st.integers(1, 4),
+    st.integers(1, 12),
+)
+def test_whatever_the_peer_does_each_lane_keeps_its_order_and_nothing_is_forgotten(arrivals, script, in_flight, memory):
+    policy = Policy(in_flight=in_flight, memory_limit=memory, first_s=0.05, max_s=0.2, breaker_after=3)
+    clock, store, peer, lanes = build(policy, script)
+    for number, (lane, pause) in enumerate(arrivals, start=1):
+        lanes.add(store.put(number, lane))
+        if pause:
+            run(clock, 0.03)
+    run(clock, 30)
+    assert set(store.states.values()) <= {"accepted", "dead"}
+    for lane in "abc":
+        mine = [n for n in peer.sent if store.rows[n][0] == lane]
+        assert mine == sorted(mine)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3, 50])
+def test_pauses_grow_and_have_a_cap(failures):
+    from suture.pipeline.retry import pause_s
+
+    policy = Policy(first_s=1, max_s=8, jitter=0.5)
+    assert pause_s(policy, failures, lambda: 0.0) == min(8, 2 ** (failures - 1))
+    assert pause_s(policy, failures, lambda: 1.0) <= 12

@@ -1,0 +1,114 @@
+"""The schema: migrating from nothing gives the tables of store/tables.py, and another schema is refused."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
+
+from suture.model.errors import StoreError
+from suture.store import schema, tables
+from suture.store.engine import open_engine
+
+
+@pytest.fixture
+def empty_db(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url, site=None)
+    yield engine
+    engine.dispose()
+
+
+def test_migrating_from_nothing_gives_the_tables_of_the_code(empty_db: Engine) -> None:
+    schema.upgrade(empty_db)
+    with empty_db.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": empty_db.dialect.name == "postgresql"})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def _ddl(engine: Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'")).all()
+    return {name: re.sub(r"\s+", " ", sql) for name, sql in rows if name != "alembic_version"}
+
+
+def test_the_sqlite_tables_are_the_same_to_the_letter(tmp_path: Path) -> None:
+    migrated, created = (open_engine(f"sqlite:///{name}.db", site=tmp_path) for name in ("migrated", "created"))
+    schema.upgrade(migrated)
+    tables.metadata.create_all(created)
+    assert _ddl(migrated) == _ddl(created)
+
+
+def test_head_is_the_newest_migration() -> None:
+    assert schema.revisions()[-1] == schema.head()
+
+
+def test_upgrading_twice_changes_nothing(empty_db: Engine) -> None:
+    assert schema.current(empty_db) is None
+    schema.upgrade(empty_db)
+    schema.upgrade(empty_db)
+    assert schema.current(empty_db) == schema.head()
+    schema.check(empty_db)
+
+
+def test_two_that_upgrade_at_once_both_succeed(database_url: str) -> None:
+    errors: list[Exception] = []
+
+    def run() -> None:
+        engine = open_engine(database_url, site=None)
+        try:
+            schema.prepare(engine)
+        except Exception as error:
+            errors.append(error)
+        engine.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_a_new_database_is_made_ready_by_running(empty_db: Engine) -> None:
+    schema.prepare(empty_db)
+    assert schema.current(empty_db) == schema.head()
+
+
+def _pretend(engine: Engine, revision: str) -> None:
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
+def test_a_newer_schema_is_refused(empty_db: Engine) -> None:
+    _pretend(empty_db, "9999")
+    for use in (schema.check, schema.prepare, schema.upgrade):
+        with pytest.raises(StoreError, match="schema 9999, which this Suture"):
+            use(empty_db)
+
+
+def test_an_older_schema_is_refused_with_the_way_out(empty_db: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema.upgrade(empty_db)
+    monkeypatch.setattr(schema, "HEAD", "0002")
+    for use in (schema.check, schema.prepare):
+        with pytest.raises(StoreError, match="has schema 0001, and this Suture needs 0002; back it up and run `suture db upgrade`"):
+            use(empty_db)
+
+
+def test_an_empty_database_says_what_makes_its_schema(empty_db: Engine) -> None:
+    with pytest.raises(StoreError, match="has no schema yet; `suture run` or `suture db upgrade`"):
+        schema.check(empty_db)
+
+
+def test_somebody_elses_tables_are_left_alone(empty_db: Engine) -> None:
+    with empty_db.begin() as connection:
+        connection.execute(text("CREATE TABLE payroll (a INTEGER)"))
+    for use in (schema.prepare, schema.upgrade):
+        with pytest.raises(StoreError, match="no schema of Suture's"):
+            use(empty_db)

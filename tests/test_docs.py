@@ -1,0 +1,110 @@
+"""The documentation says what the program does: pages written from code are current, and nothing that has a name is left out."""
+
+import ast
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from suture.cli.main import main as command
+from suture.observe.metrics import Metrics
+
+TOP = Path(__file__).parents[1]
+PAGES = [TOP / "README.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").glob("*.md"))]
+CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+CARRIERS = {"MessageError", "Accepted", "TryLater", "Rejected", "Held", "Ambiguous", "Unavailable", "note", "refuse", "quarantine"}
+"""Calls whose first texts in capitals are codes, even without an underscore (CONNECT)."""
+
+
+def read(name: str) -> str:
+    return (TOP / name).read_text(encoding="utf-8")
+
+
+def reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_reference", TOP / "docs" / "make_reference.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_what_the_code_says():
+    assert read("docs/reference.md") == reference().page(), "docs/reference.md is not current: run `make docs`"
+
+
+def codes() -> set[str]:
+    found = set()
+    for path in (TOP / "engine" / "suture").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
+                found.add(node.value)
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in CARRIERS:
+                texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+                found.update(text for text in texts if re.fullmatch("[A-Z][A-Z0-9]{2,}", text))
+    return {code for code in found if not code.startswith("SUTURE_")}
+
+
+def test_every_error_code_is_explained():
+    page = read("docs/errors.md")
+    assert not [code for code in sorted(codes()) if f"`{code}`" not in page]
+
+
+def test_every_code_that_is_explained_exists():
+    explained = {code for code in re.findall(r"`([A-Z0-9_]+)`", read("docs/errors.md")) if CODE.fullmatch(code)}
+    assert not sorted(explained - codes())
+
+
+def test_every_metric_is_explained():
+    page = read("docs/operations.md")
+    families = [family.name for family in text_string_to_metric_families(Metrics().render().decode())]
+    names = {name for name in families if name.startswith("suture_")}
+    assert len(names) > 10
+    assert not [name for name in sorted(names) if f"`{name}`" not in page and f"`{name}_total`" not in page]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def shown_commands() -> list[tuple[str, str]]:
+    """Every `suture ...` line of the shell blocks, without its comment."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            found += [(page.name, line.split("  #")[0].strip()) for line in block.splitlines() if line.startswith("suture ")]
+    return found
+
+
+@pytest.mark.parametrize("page, line", shown_commands())
+def test_commands_that_are_shown_can_be_typed(page: str, line: str):
+    words = shlex.split(line)[1:]
+    one: click.Command = command
+    context = click.Context(command, info_name="suture")
+    while isinstance(one, click.Group) and words and not words[0].startswith("-"):
+        found = one.get_command(context, words[0])
+        assert found is not None, f"{page}: there is no such command: {line}"
+        one, words = found, words[1:]
+    known = {name for parameter in one.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert not [word for word in words if word.startswith("--") and word.split("=")[0] not in known], f"{page}: {line}"
+
+
+def test_every_command_says_what_it_does():
+    def walk(one: click.Command, path: str) -> list[str]:
+        children = one.commands if isinstance(one, click.Group) else {}
+        silent = [] if one.help else [path]
+        return silent + [line for name, child in children.items() for line in walk(child, f"{path} {name}")]
+
+    assert not walk(command, "suture")
+
+
+def test_make_help_knows_every_target():
+    makefile = read("Makefile")
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())
+    assert targets == set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
