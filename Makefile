@@ -23,7 +23,7 @@ demo: $(STAMP) ## a surgical day through the engine and simulated ERP, billing a
 	@$(BIN)/suture demo
 
 run: $(STAMP) ## the same engine and simulators, left running, to try the commands on (Ctrl-C ends it)
-	@$(BIN)/python -m suture.sim.demo --stay
+	@$(BIN)/python -m suture.sim.stay demo-site
 
 test: $(STAMP) ## the tests, without the slow ones
 	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
@@ -53,7 +53,8 @@ format: $(STAMP) ## let ruff lay out the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP) ## write docs/reference.md from the code
+docs: $(STAMP) ## write docs/reference/ from the code
+	@$(BIN)/python -m suture.config.reference
 	@$(BIN)/python docs/make_reference.py
 
 wheel: $(STAMP) ## build dist/suture-*.whl

@@ -31,9 +31,9 @@ destinations:
     - charge.raised: {charge_code: "27000123", quantity: 2}
 """,
     "channels/or-supply/samples/implant.hl7": "MSH|^~\\&|CAB|OR|X|Y|20260302101500||DFT^P03|C1|P|2.5.1\rPID|1||MRN1\r"
-    "FT1|1|T1|||20260302101500|CG|IMP-1|||2\rFT1|2|T2|||20260302101500|PY|IMP-1|||1\r",
+    "FT1|1|T1||20260302101500||CG|IMP-1|||2\rFT1|2|T2||20260302101500||PY|IMP-1|||1\r",
     "channels/or-supply/samples/unknown.hl7": "MSH|^~\\&|CAB|OR|X|Y|20260302101500||DFT^P03|C2|P|2.5.1\rPID|1||MRN1\r"
-    "FT1|1|T3|||20260302101500|CG|ZZ-999|||1\r",
+    "FT1|1|T3||20260302101500||CG|ZZ-999|||1\r",
     "channels/or-supply/samples/adt.hl7": "MSH|^~\\&|CAB|OR|X|Y|20260302101500||ADT^A01|C3|P|2.5.1\rPID|1||MRN1\r",
     "channels/or-supply/samples/garbage.hl7": "no message at all",
     "mappings/supply.yaml": """\

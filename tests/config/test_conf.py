@@ -104,7 +104,7 @@ endpoints:
     assert said(write(tmp_path, base=text)) == [
         "conf/base.yaml:1: site.zone: 'America/Chicgo' is not a time zone; did you mean 'America/Chicago'?",
         "conf/base.yaml:2: store.url: the scheme 'mysql' is not supported; "
-        "write sqlite:///suture.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
+        "write sqlite:///suture.db or postgresql://USER:PASSWORD@HOST/NAME",
         "conf/base.yaml:3: http.port: '99999' is too large; at most 65535",
         "conf/base.yaml:5: journal.batch: 'none' is not a whole number, e.g. 512",
         "conf/base.yaml:4: limits.message_bytes: '1.5' is not a whole number of bytes, e.g. 16777216",
@@ -221,14 +221,19 @@ def test_a_secret_is_in_no_repr_dump_or_traceback(tmp_path: Path):
     assert SECRET in conf.store.url.get_secret_value()
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_store_in_memory_is_refused(tmp_path: Path, url: str):
+    assert said(write(tmp_path, base=f'site: {{zone: UTC}}\nstore: {{url: "{url}"}}\n')) == [
+        "conf/base.yaml:2: store.url: names no file, and messages cannot be kept in memory; write sqlite:///suture.db"
+    ]
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
         ("sqlite:///suture.db", "sqlite:////site/suture.db"),
         ("sqlite:///data/suture.db?timeout=5", "sqlite:////site/data/suture.db?timeout=5"),
         ("sqlite:////var/lib/suture.db", "sqlite:////var/lib/suture.db"),
-        ("sqlite:///:memory:", "sqlite:///:memory:"),
-        ("sqlite://", "sqlite://"),
         ("postgresql://u@h/d", "postgresql+psycopg://u@h/d"),
         ("postgresql+psycopg://u@h/d", "postgresql+psycopg://u@h/d"),
     ],

@@ -52,7 +52,7 @@ def test_the_database_of_the_environment_overrides_the_conf(site: SiteFiles):
     assert "hunter2" not in repr(found)
     assert said(site, None, {"SUTURE_DATABASE_URL": "mysql://u:hunter2@db/x"}) == [
         "conf/base.yaml:1: store.url: SUTURE_DATABASE_URL, which overrides it: the scheme 'mysql' is not supported; "
-        "write sqlite:///suture.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+        "write sqlite:///suture.db or postgresql://USER:PASSWORD@HOST/NAME"
     ]
 
 
@@ -112,13 +112,12 @@ def test_everything_wrong_in_all_files_is_said_at_once(site: SiteFiles):
         ),
         (
             {"as: charge": "per: event"},
-            "9: destinations.billing: 'as' is required: events, cloudevents or an outbound mapping "
-            "(or `message`, to send the received message on)",
+            "9: destinations.billing: 'as' is required: events, cloudevents or an outbound mapping",
         ),
         ({"as: charge}": "as: charge, message: {MSH-5: LAB}}"}, "9: destinations.billing.as: has no meaning beside `message`, "),
         (
             {"mllp_in: {port: 2575}": "mllp_in: {port: 2575}, http_out: {}"},
-            "2: source: unknown key 'http_out'; did you mean 'http_out'?",
+            "2: source: unknown key 'http_out'; there are: mllp_in",
         ),
         ({"{mllp_in: {port: 2575}}": "{}"}, "2: source: a connector is required: mllp_in"),
         ({"FT1-2]": "FT1.2]"}, "4: business_key.1: 'FT1.2' is not a path; write a segment, a dash and a field, "),
@@ -145,6 +144,14 @@ def test_a_channel_without_a_map_passes_messages_on(site: SiteFiles):
     assert said(site) == [
         "channels/adt/channel.yaml:4: destinations.lab: `message` is required, since the channel has no `map` and so no events; "
         "write message: {} to send it on as it is"
+    ]
+
+
+def test_a_channel_with_a_map_does_not_send_messages_on(site: SiteFiles):
+    site.replace(CHANNEL, {'events: ["charge.*"], as: charge': "message: {MSH-5: LAB}"})
+    assert said(site) == [
+        f"{CHANNEL}:9: destinations.billing.message: a channel with `map` sends events; "
+        "make a channel of its own (without `map`) to send received messages on"
     ]
 
 
@@ -198,8 +205,9 @@ def test_a_table_that_is_no_text_is_named(site: SiteFiles):
 def test_what_does_no_harm_is_only_a_warning(site: SiteFiles):
     site.replace("conf/base.yaml", {"endpoints:\n": 'endpoints:\n  old: {http_out: {url: "http://127.0.0.1:9/"}}\n'})
     site.write("mappings/unused.yaml", "mapping: unused\nto: json\nbody: {Item: item}\n")
-    site.replace(CHANNEL, {"stock: true\n": ""})
+    site.replace(CHANNEL, {"stock: true\n": "", "[DFT^P03]": "[DFT^P03, DFT]"})
     assert warned(site) == [
+        f"{CHANNEL}:3: accept: 'DFT' accepts only messages whose MSH-9 has no trigger event; name it, e.g. DFT^P03",
         f"{CHANNEL}:7: destinations.erp.events: 'replenishment.*' matches none of this channel's events: supply.used, charge.raised",
         "mappings/unused.yaml:1: no channel uses this mapping",
         "conf/base.yaml:4: endpoints.old: no channel delivers to this endpoint",
@@ -207,7 +215,7 @@ def test_what_does_no_harm_is_only_a_warning(site: SiteFiles):
 
 
 def test_limits_of_the_site_hold_for_sources_that_set_none(site: SiteFiles):
-    site.replace("conf/base.yaml", {"http:": "limits: {message_bytes: 4096, read_idle_s: 60}\nhttp:"})
+    site.replace("conf/base.yaml", {"http: {": "limits: {message_bytes: 4096, read_idle_s: 60}\nhttp: {"})
     site.replace(CHANNEL, {"{port: 2575}": "{port: 2575, idle_s: 5}"})
     settings = load_site(site.directory, None, {}).channels["or-supply"].source_settings
     assert (settings.limit_bytes, settings.idle_s, settings.connections) == (4096, 5, 2000)  # type: ignore[attr-defined]

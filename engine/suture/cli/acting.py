@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,12 +71,19 @@ def _text(answer: Answer, done: str) -> str:
 def _result(result: Any, otherwise: str) -> str:
     if isinstance(result, str) and result:
         return result
-    if isinstance(result, dict) and result:
-        return "; ".join(f"{name}: {_listed(value)}" for name, value in result.items())
-    return otherwise
+    if not isinstance(result, dict) or not result:
+        return otherwise
+    if "channel" in result:
+        return f"channel {result['channel']} is {result.get('state', 'done')}"
+    return "\n".join(_lines(result)) or otherwise
 
 
-def _listed(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(" ".join(map(str, each)) if isinstance(each, list) else str(each) for each in value) or "none"
-    return str(value)
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    for each in result.get("sent", ()):
+        again = "" if each["delivery"] == each["original"] else f", again for {each['original']}"
+        yield f"delivery {each['delivery']} goes to {each['destination']}{again}"
+    if result.get("reprocessed"):
+        yield f"reprocessed: {', '.join(map(str, result['reprocessed']))}"
+    for each in result.get("skipped", ()):
+        noun = "delivery" if "delivery" in each else "message"
+        yield f"skipped {noun} {each.get(noun)}: {each.get('reason', '')}"

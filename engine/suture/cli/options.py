@@ -19,8 +19,12 @@ Command = Callable[..., Any]
 def site_options(command: Command) -> Command:
     """--site, --env and --json; the command gets a Session as its first argument."""
 
-    @click.option("--site", type=click.Path(path_type=Path), envvar="SUTURE_SITE", default=Path(), help="The site's directory [SUTURE_SITE, else .]")
-    @click.option("--env", "environment", envvar="SUTURE_ENV", help="Environment: conf/ENV.yaml over conf/base.yaml [SUTURE_ENV]", metavar="ENV")
+    @click.option(
+        "--site", type=click.Path(path_type=Path), envvar="SUTURE_SITE", default=Path(), help="The site's directory [SUTURE_SITE, else .]"
+    )
+    @click.option(
+        "--env", "environment", envvar="SUTURE_ENV", help="Environment: conf/ENV.yaml over conf/base.yaml [SUTURE_ENV]", metavar="ENV"
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
     @functools.wraps(command)
     def with_session(site: Path, environment: str | None, as_json: bool, **rest: Any) -> Any:
@@ -41,7 +45,9 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask whether to go 
 reason_option = click.option("--reason", required=True, help="Why; kept in the audit.")
 insist_option = click.option("--insist", is_flag=True, help="Also send what a destination has taken already: it gets it twice.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would go out, and what it would double.")
-wait_option = click.option("--wait", "wait_s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to wait for the engine.")
+wait_option = click.option(
+    "--wait", "wait_s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to wait for the engine."
+)
 
 
 def limit_option(default: int) -> Callable[[Command], Command]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from suture.cli import exits, output
 from suture.cli.options import site_options
 from suture.cli.session import Session
-from suture.model.errors import ConfigError, Problem
+from suture.model.errors import CommandError
 
-PARTS = ("conf", "channels", "mappings")
-_GITIGNORE = "*.db\n*.db-wal\n*.db-shm\n"
+if TYPE_CHECKING:
+    from suture.config.check import CheckResult
 
 
 @click.command()
@@ -26,28 +27,20 @@ def init(directory: Path, as_json: bool) -> int:
     Example:
       suture init mysite && suture check --site mysite && suture run --site mysite
     """
-    if directory.exists() and (not directory.is_dir() or any((directory / part).exists() for part in PARTS)):
-        raise ConfigError([Problem(str(directory), 1, "", "something is there already; name a new directory")])
-    source = example_site()
+    from suture.config.init import write_example_site
+
     try:
-        for part in PARTS:
-            shutil.copytree(source / part, directory / part)
-        if not (directory / ".gitignore").exists():
-            (directory / ".gitignore").write_text(_GITIGNORE)
-    except OSError as error:
-        raise ConfigError([Problem(str(directory), 1, "", f"cannot be made: {error.strerror or error}")]) from None
+        files = write_example_site(directory)
+    except CommandError as error:
+        click.echo(f"suture: {error}", err=True)
+        return exits.WRONG
+    channels = Session(directory).channels()
     if as_json:
-        output.print_json({"site": str(directory), "channels": Session(directory).channels()})
+        output.print_json({"site": str(directory), "channels": channels, "files": [str(file) for file in files]})
     else:
-        click.echo(f"made {directory} with the channels {', '.join(Session(directory).channels())}\nnext: suture run --site {directory}")
+        click.echo(f"made {directory} with {len(files)} files; channels: {', '.join(channels)}")
+        click.echo(f"next:  suture check --site {directory}\n       suture run --site {directory}")
     return exits.OK
-
-
-def example_site() -> Path:
-    """The working hospital that Suture brings: inside the installed package, else the repository's own."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "_site"
-    return inside if inside.is_dir() else package.parent.parent
 
 
 @click.command()
@@ -67,16 +60,19 @@ def run(session: Session) -> int:
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep the demo's site and database, and say where they are.")
-def demo(keep: bool) -> int:
-    """Play a surgical day through the engine with simulated cabinet, ERP, billing and analytics, and prove the balance.
+@click.option("--messages", type=click.IntRange(20, 100_000), default=300, show_default=True, help="Messages of the day.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for scripts.")
+def demo(keep: bool, messages: int, as_json: bool) -> int:
+    """Play a surgical day through the engine with simulated cabinets, ERP, billing and analytics, and prove the balance.
 
     \b
-    Example:
-      suture demo --keep
+    Examples:
+      suture demo
+      suture demo --keep --messages 1000
     """
     from suture.sim.demo import main
 
-    return int(main(keep=keep) or exits.OK)
+    return main(keep=keep, messages=messages, as_json=as_json)
 
 
 @click.command()
@@ -85,7 +81,30 @@ def check(session: Session) -> int:
     """Check a site's files and run the channels' own tests; nothing is started.
 
     \b
-    Example:
-      suture check --site mysite --env prod
+    Examples:
+      suture check --site mysite
+      suture check --site mysite --env prod --json
     """
-    raise NotImplementedError
+    from suture.config.check import check_site
+
+    result = check_site(session.directory, session.environment, os.environ)
+    if session.as_json:
+        output.print_json({"ok": result.ok, "problems": result.problems, "warnings": result.warnings, "tests": result.tests})
+    else:
+        _show_check(result)
+    if result.problems:
+        return exits.WRONG
+    return exits.OK if result.ok else exits.FAILED
+
+
+def _show_check(result: CheckResult) -> None:
+    for problem in result.problems:
+        click.echo(str(problem), err=True)
+    for warning in result.warnings:
+        click.echo(f"{warning} (warning)", err=True)
+    for test in result.tests:
+        click.echo(f"{'passed' if test.ok else 'FAILED'}  {test.channel}: {test.name}")
+        for difference in test.differences:
+            click.echo(f"        {difference}")
+    failed = sum(not test.ok for test in result.tests)
+    click.echo(f"{len(result.problems)} problems, {len(result.warnings)} warnings; {len(result.tests)} tests, {failed} failed")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from suture.config.connector import one_connector
@@ -37,9 +36,13 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
     return [problem for problem in found if problem]
 
 
-def event_warnings(document: Document, library: Library) -> Iterator[Problem]:
-    """Patterns that match an event there is, but none that this channel raises."""
+def channel_warnings(document: Document, library: Library) -> Iterator[Problem]:
+    """What is allowed and probably not meant: types without a trigger, patterns of events that the channel never raises."""
     data = document.data
+    for i, kind in _texts(data.get("accept")):
+        if "^" not in kind:
+            text = f"{kind!r} accepts only messages whose MSH-9 has no trigger event; name it, e.g. DFT^P03"
+            yield document.problem(("accept", i), text, ("accept",))
     raised = raised_types(data, library)
     for destination, route in _routes(data):
         for i, pattern in _texts(route.get("events")):
@@ -57,8 +60,8 @@ def raised_types(data: dict[str, Any], library: Library) -> list[str]:
 
 
 def matches(pattern: str, types: Iterable[str]) -> bool:
-    """Does the pattern (`charge.*`, `*`) name one of these types?"""
-    return any(fnmatchcase(kind, pattern) for kind in types)
+    """Does the pattern name one of these types? A pattern is `*`, `charge.*` or a whole type."""
+    return any(pattern in ("*", kind) or (pattern.endswith(".*") and kind.startswith(pattern[:-1])) for kind in types)
 
 
 def _misnamed(document: Document, data: dict[str, Any], name: str) -> Problem | None:
@@ -128,13 +131,13 @@ def _form_problems(document: Document, data: dict[str, Any], loc: tuple[str, str
     if "message" in route:
         for key in ("as", "events", "per"):
             if key in route:
-                yield document.problem(
-                    (*loc, key), "has no meaning beside `message`, which sends the received message on; keep one of them"
-                )
+                text = "has no meaning beside `message`, which sends the received message on; keep one of them"
+                yield document.problem((*loc, key), text)
+        if "map" in data:
+            text = "a channel with `map` sends events; make a channel of its own (without `map`) to send received messages on"
+            yield document.problem((*loc, "message"), text)
     elif "map" not in data:
         text = "`message` is required, since the channel has no `map` and so no events; write message: {} to send it on as it is"
         yield document.problem(loc, text)
     elif "as" not in route:
-        yield document.problem(
-            loc, f"'as' is required: {', '.join(FORMS)} or an outbound mapping (or `message`, to send the received message on)"
-        )
+        yield document.problem(loc, f"'as' is required: {', '.join(FORMS)} or an outbound mapping")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -36,10 +36,11 @@ class SiteSection(_Section):
     @field_validator("zone")
     @classmethod
     def _known(cls, zone: str) -> str:
-        zones = available_timezones()
-        if zone in zones:
+        try:
+            ZoneInfo(zone)
             return zone
-        meant = nearest(zone, zones)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            meant = nearest(zone, available_timezones())
         raise ValueError(f"{zone!r} is not a time zone; " + (f"did you mean {meant!r}?" if meant else "write one such as America/Chicago"))
 
 
@@ -48,7 +49,7 @@ class StoreSection(_Section):
 
     url: SecretStr = Field(
         default=SecretStr("sqlite:///suture.db"),
-        description="Database: sqlite:///FILE (a relative file begins at the site's directory) or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
+        description="Database: sqlite:///FILE (a relative file begins at the site's directory) or postgresql://USER:PASSWORD@HOST/NAME",
     )
 
     @field_validator("url")
@@ -250,10 +251,12 @@ def endpoint_names(document: Document | None) -> list[str]:
 def database_url_problem(url: str) -> str:
     """What is wrong with a database URL, or "". The text holds no part of the URL but its scheme."""
     scheme = url.partition(":")[0] if "://" in url else ""
+    if scheme == "sqlite" and url.partition("://")[2].partition("?")[0].strip("/") in ("", ":memory:"):
+        return "names no file, and messages cannot be kept in memory; write sqlite:///suture.db"
     if scheme in ("sqlite", "postgresql", "postgresql+psycopg", "postgres"):
         return ""
     named = f"the scheme {scheme!r} is not supported" if re.fullmatch(r"[a-z0-9+]+", scheme) else "this is not a database URL"
-    return f"{named}; write sqlite:///suture.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+    return f"{named}; write sqlite:///suture.db or postgresql://USER:PASSWORD@HOST/NAME"
 
 
 def database_url(directory: Path, url: str) -> str:
@@ -262,6 +265,6 @@ def database_url(directory: Path, url: str) -> str:
     if scheme.startswith("postgres"):
         return f"postgresql+psycopg{separator}{rest}"
     file, question, query = rest.removeprefix("/").partition("?")
-    if not file or file.startswith(("/", ":memory:", "file:")):
+    if file.startswith(("/", "~", "file:")):
         return url
     return f"sqlite:///{(directory / file).resolve()}{question}{query}"

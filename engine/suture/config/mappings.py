@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from suture.config.validate import is_empty, locate, validate
 from suture.config.yaml_file import Document, decode, read_yaml
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
-from suture.mapping.outbound import CLOUDEVENTS, EVENTS, Renderer, compile_outbound
+from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
 from suture.mapping.spec import InboundSpec, OutboundSpec
 from suture.mapping.tables import Table, load_csv
 from suture.master.stock import StockLevels
 from suture.model.errors import Problem
 
-FORMS: dict[str, Renderer] = {"events": EVENTS, "cloudevents": CLOUDEVENTS}
+FORMS: dict[str, Renderer] = BUILT_IN
 """What `as` may name besides an outbound mapping."""
 STOCK = "stock"
-"""The table of opening stock; it is no crosswalk."""
+STOCK_COLUMNS = ("location", "item", "on_hand", "reorder_point", "par_level", "unit")
 
 
 @dataclass(slots=True)
@@ -48,8 +50,10 @@ class Library:
         return [name for name, file in self.files.items() if file.kind == kind]
 
     def inbound(self, name: str, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> Inbound | None:
-        """Compile an inbound mapping for a channel; None when it has problems."""
-        file = self.files[name]
+        """Compile an inbound mapping for a channel; None when there is none, or it has problems."""
+        file = self.files.get(name)
+        if file is None:
+            return None
         file.used = True
         if not isinstance(file.spec, InboundSpec):
             return None
@@ -59,16 +63,21 @@ class Library:
             self._note(file, error)
             return None
 
-    def renderer(self, name: str, zone: ZoneInfo) -> Renderer | None:
-        """A built-in form, or an outbound mapping compiled; None when that has problems."""
+    def renderer(self, name: str, zone: ZoneInfo, per: Literal["message", "event"] = "message") -> Renderer | None:
+        """A built-in form, or an outbound mapping compiled; None when there is none, or it has problems.
+
+        per: one delivery a message or an event.
+        """
         if name in FORMS and name not in self.files:
             return FORMS[name]
-        file = self.files[name]
+        file = self.files.get(name)
+        if file is None:
+            return None
         file.used = True
         if not isinstance(file.spec, OutboundSpec):
             return None
         try:
-            return compile_outbound(file.spec, self.tables, zone)
+            return compile_outbound(file.spec, self.tables, zone, per)
         except SpecError as error:
             self._note(file, error)
             return None
@@ -112,7 +121,28 @@ def _read_tables(directory: Path, library: Library) -> None:
         library.problems += problems
         library.tables[path.stem] = table
         if path.stem == STOCK and not problems:
-            library.stock = StockLevels(table)
+            library.stock, problems = _stock(table, text, file)
+            library.problems += problems
+
+
+def _stock(table: Table, text: str, file: str) -> tuple[StockLevels | None, list[Problem]]:
+    """The opening stock, or None and the problems with the lines of their rows."""
+    missing = [column for column in STOCK_COLUMNS if column not in table.columns]
+    if missing:
+        return None, [Problem(file, 1, "", f"columns are missing: {', '.join(missing)}")]
+    try:
+        return StockLevels(table.rows), []
+    except ValueError as error:
+        lines = _lines_of(table, text)
+        found = [problem.partition(": ") for problem in str(error).splitlines()]
+        return None, [Problem(file, lines.get(position, 1), position, said) for position, _, said in found]
+
+
+def _lines_of(table: Table, text: str) -> dict[str, int]:
+    """The line of each position, by the name that StockLevels gives it."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    rows = [(reader.line_num, dict(zip(table.columns, map(str.strip, cells), strict=False))) for cells in reader]
+    return {f"{row.get('location')} {row.get('item')}": line for line, row in rows}
 
 
 def _read_mapping(path: Path, library: Library) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr
 
 from suture.config.channel import Channel, Route
-from suture.config.channel_checks import Surroundings, channel_problems, event_warnings
+from suture.config.channel_checks import Surroundings, channel_problems, channel_warnings
 from suture.config.conf import (
     DATABASE_URL,
     ENVIRONMENT,
@@ -170,6 +171,8 @@ class SiteLoader:
         for other in names:
             if other != name:
                 self._read_channel(other)
+        # The others were there first: a port that two want is a problem of this one.
+        self.channels |= {name: found} if (found := self.channels.pop(name, None)) else {}
         self.problems = mine + [p for p in self._port_problems() if p.file.startswith(f"channels/{name}/")]
         return self.channels.get(name)
 
@@ -216,7 +219,7 @@ class SiteLoader:
         channel = self._compiled(name, config if not problems else None, document)
         if channel is not None:
             self.channels[name] = channel
-            self.warnings += event_warnings(document, self._library)
+            self.warnings += channel_warnings(document, self._library)
         return problems
 
     def _compiled(self, name: str, config: Channel | None, document: Document) -> ChannelFiles | None:
@@ -243,7 +246,7 @@ class SiteLoader:
 
     def _inbound(self, name: str, config: Channel | None, document: Document) -> Inbound | None:
         mapping = document.data.get("map") if isinstance(document.data, dict) else None
-        if not isinstance(mapping, str) or mapping not in self._library.files:
+        if not isinstance(mapping, str):
             return None
         return self._library.inbound(mapping, self._zone, (config.business_key if config else None) or (), name)
 
@@ -251,8 +254,13 @@ class SiteLoader:
         destinations = document.data.get("destinations") if isinstance(document.data, dict) else None
         if not isinstance(destinations, dict):
             return {}
-        forms = {to: route.get("as") if isinstance(route, dict) else None for to, route in destinations.items()}
-        return {to: self._library.renderer(form, self._zone) if isinstance(form, str) else None for to, form in forms.items()}
+        return {to: self._renderer(route) if isinstance(route, dict) else None for to, route in destinations.items()}
+
+    def _renderer(self, route: dict[str, Any]) -> Renderer | None:
+        form = route.get("as")
+        if not isinstance(form, str):
+            return None
+        return self._library.renderer(form, self._zone, "event" if route.get("per") == "event" else "message")
 
     def _destination(self, name: str, route: Route, conf: Conf, renderer: Renderer | None) -> DestinationFiles:
         endpoint = conf.endpoints[route.to]

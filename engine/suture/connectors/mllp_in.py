@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from twisted.internet import defer, protocol
 from twisted.python.failure import Failure
 
+from suture.connectors.writing import write_now
 from suture.ports import Clock
 from suture.wire import mllp
 
@@ -80,7 +81,7 @@ class _Connection(protocol.Protocol):
     def answer(self, payload: bytes | None) -> None:
         self.unanswered -= 1
         if payload is not None and self.connected:
-            self.transport.write(mllp.frame(payload))
+            write_now(self.transport, mllp.frame(payload))
         if self.paused:
             self.balance()
         if not self.unanswered:

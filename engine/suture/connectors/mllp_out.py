@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from twisted.internet import error, protocol
 from twisted.python.failure import Failure
 
+from suture.connectors.writing import write_now
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.ports import Clock, Delivery
 from suture.wire import ack, mllp
@@ -52,7 +53,7 @@ class _Peer(protocol.Protocol):
     def send(self, delivery: Delivery, done: Done) -> None:
         self.waiting, self.done = delivery, done
         self.deadline_s = self.destination.clock.seconds() + self.destination.config.ack_timeout_s
-        self.transport.write(mllp.frame(delivery.body))
+        write_now(self.transport, mllp.frame(delivery.body))
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         try:

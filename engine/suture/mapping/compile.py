@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from suture.mapping.compile_emit import EmitCompiler, Emitted
+from suture.mapping.compile_emit import EmitCompiler, Emitted, split_column
 from suture.mapping.hints import Loc, Problems, SpecError
-from suture.mapping.inbound import BusinessKey, Condition, EmitPlan, Inbound, Mapped, Plan, Search
+from suture.mapping.inbound import Assembly, Condition, EmitPlan, Inbound, Mapped, Plan, refusal
+from suture.mapping.keys import BusinessKey, Clue, Search
 from suture.mapping.program import Program
+from suture.mapping.sources import several
 from suture.mapping.spec import Conditions, Emit, InboundSpec
 from suture.mapping.steps import Step, Steps
 from suture.mapping.tables import Tables
@@ -45,7 +47,8 @@ class _Compiler:
             self.problems.add(("each",), f"'{spec.each}' is not a segment; write its three letters, e.g. FT1")
         skip = self._conditions(("skip",), spec.skip)
         key = self._key()
-        search = [found for kind, paths in spec.search.items() if (found := self._search(("search", kind), kind, paths))]
+        search = self._search()
+        self._texts()
         self._alone()
         emitted = [EmitCompiler(self.program, self.tables, emit, ("emit", i)).compile() for i, emit in enumerate(spec.emit)]
         self.problems.raise_if_any()
@@ -62,25 +65,36 @@ class _Compiler:
     def _key(self) -> BusinessKey:
         parts = [(self.program.text(("business_key", i), path), path) for i, path in enumerate(self.business_key or DEFAULT_KEY)]
         sound = [(slot, self.program.is_own(path)) for slot, path in parts if slot is not None]
-        control_id = self.program.text((), "MSH-10") or 0
-        return BusinessKey(self.channel, tuple(s for s, _ in sound), tuple(own for _, own in sound), control_id, self.spec.each is not None)
+        return BusinessKey(self.channel, several([s for s, _ in sound]), tuple(own for _, own in sound), self.spec.each is not None)
 
-    def _search(self, loc: Loc, kind: str, paths: Sequence[str]) -> Search | None:
-        slots = [self.program.text((*loc, i), path) for i, path in enumerate(paths)]
-        if not slots:
-            self.problems.add(loc, "no path; write one, e.g. PID-3.1, or leave the key out")
-        own = any(self.program.is_own(path) for path, slot in zip(paths, slots, strict=True) if slot is not None)
-        return Search(kind, [self.program.reader(slot) for slot in slots if slot is not None], own)
+    def _search(self) -> Search:
+        search = Search([], [])
+        for kind, paths in self.spec.search.items():
+            slots = [self.program.text(("search", kind, i), path) for i, path in enumerate(paths)]
+            if not slots:
+                self.problems.add(("search", kind), "no path; write one, e.g. PID-3.1, or leave the key out")
+            own = any(self.program.is_own(path) for path, slot in zip(paths, slots, strict=True) if slot is not None)
+            clue = Clue(kind, [self.program.reader(slot) for slot in slots if slot is not None])
+            (search.own if own else search.whole).append(clue)
+        return search
+
+    def _texts(self) -> None:
+        """Conditions first, so that fields with the same path take the text that is there anyway."""
+        for i, emit in enumerate(self.spec.emit):
+            for key, conditions in (("when", emit.when), ("credit", emit.credit)):
+                for place in conditions:
+                    if split_column(place) is None:
+                        self.program.text(("emit", i, key, place), place)
 
     def _alone(self) -> None:
         """Two events of one type in one line would have one id, and the second would be lost as a duplicate."""
         for i, emit in enumerate(self.spec.emit):
-            twin = next((j for j, other in enumerate(self.spec.emit[:i]) if other.event == emit.event and not _exclusive(emit, other)), None)
-            if twin is not None:
+            twins = [j for j, other in enumerate(self.spec.emit[:i]) if other.event == emit.event and not _exclusive(emit, other)]
+            for twin in twins:
                 remedy = "give both a `when` on the same path with different values, so that a line raises one of them"
                 self.problems.add(("emit", i, "event"), f"'{emit.event}' is raised by entry {twin + 1} of emit too; {remedy}")
 
-    def _plan(self, skip: list[Condition], key: BusinessKey, search: list[Search], emitted: list[Emitted]) -> Plan:
+    def _plan(self, skip: list[Condition], key: BusinessKey, search: Search, emitted: list[Emitted]) -> Plan:
         program = self.program
         uses = [program.closure(emit.uses) for emit in emitted]
         texts = {step.slot for step in program.steps if step.slot in program.texts}
@@ -103,16 +117,13 @@ class _Compiler:
         return EmitPlan(
             type=emit.type,
             index=index,
-            when=emit.when,
-            when_bound=emit.when_bound,
+            refuse=refusal(emit.when),
+            refuse_bound=refusal(emit.when_bound),
             before=_steps(self.program, lambda step: step.own and step.slot in private & decides),
             after=_steps(self.program, lambda step: step.own and step.slot in private - decides),
             decides=decides,
             uses=uses,
-            fields=tuple(emit.fields.items()),
-            calls=emit.calls,
-            bound=tuple(emit.bound.items()),
-            is_credit=emit.is_credit,
+            assembly=Assembly(emit.fields, emit.calls, emit.bound),
         )
 
 

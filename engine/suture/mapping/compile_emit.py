@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from suture.mapping.fields import field_type
-from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS
+from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS, WORD_FUNCTIONS
 from suture.mapping.hints import Loc, Problems, suggestion
 from suture.mapping.inbound import Call, Condition
 from suture.mapping.program import Program
-from suture.mapping.sources import Slots, Source, column_source, path_source, text_source
+from suture.mapping.sources import Slots, Source, column_source, text_source
 from suture.mapping.spec import Conditions, Emit, Value
 from suture.mapping.steps import Conversion, Recipe, credit_step, day_step, matching
 from suture.mapping.tables import Table, Tables
@@ -39,7 +39,6 @@ class Emitted:
     bound: dict[str, int] = field(default_factory=dict)
     decides: set[int] = field(default_factory=set)
     uses: set[int] = field(default_factory=set)
-    is_credit: Callable[[Slots], bool] | None = None
 
 
 class EmitCompiler:
@@ -63,9 +62,9 @@ class EmitCompiler:
             self._field(name)
         self._conditions()
         self.result.fields = {name: slot for name, slot in self.slots.items() if name not in self._called()}
-        self._credit()
+        is_credit = self._credit()
         self._convert()
-        self._calls()
+        self._calls(is_credit)
         self.result.uses |= set(self.result.fields.values()) | self.result.decides | set(self.result.bound.values())
         return self.result
 
@@ -87,7 +86,8 @@ class EmitCompiler:
             return self.slots.get(name)
         loc = (*self.loc, "set", name)
         if name in self.open:
-            self.problems.add(loc, f"goes round in a circle: {' needs '.join([*self.open[self.open.index(name) :], name])}; take one from the message")
+            circle = " needs ".join([*self.open[self.open.index(name) :], name])
+            self.problems.add(loc, f"goes round in a circle: {circle}; take one of them from the message")
             return None
         self.open.append(name)
         slot = self._value(loc, name, self.emit.set[name])
@@ -153,11 +153,13 @@ class EmitCompiler:
         )
 
     def _call_fits(self, loc: Loc, value: Value, as_: str) -> bool:
-        number = as_ in ("decimal", "integer")
-        if value.call in NUMBER_FUNCTIONS and not number:
+        if value.call in WORD_FUNCTIONS:
+            self.problems.add((*loc, "call"), f"{value.call} is for outbound mappings; an event has the number itself")
+        elif value.call in NUMBER_FUNCTIONS and as_ not in ("decimal", "integer"):
             self.problems.add((*loc, "call"), f"{value.call} takes a number, and this is {as_}")
-            return False
-        return True
+        else:
+            return True
+        return False
 
     def _texts_fit(self, loc: Loc, value: Value, table: Table | None, as_: str, parse: Callable[[str], Any]) -> bool:
         """Do the mapping's own texts, and the cells of a table's result column, have the form that `as` asks for?"""
@@ -165,7 +167,7 @@ class EmitCompiler:
         for key, text in (("const", value.const), ("default", value.default if table is None else None)):
             if text and not _COLUMN.fullmatch(text) and parse(text) is None:
                 self.problems.add((*loc, key), f"'{text}' is not of the form {as_}")
-        for binding, column in filter(None, (_split(text) for text in value.from_)):
+        for binding, column in filter(None, (split_column(text) for text in [*value.from_, value.default or ""])):
             bound = self._bound_table(binding)
             if bound is not None and table is None:
                 self._cells_fit(loc, bound, column, as_, parse)
@@ -174,21 +176,17 @@ class EmitCompiler:
         return len(self.problems.found) == before
 
     def _cells_fit(self, loc: Loc, table: Table, column: str, as_: str, parse: Callable[[str], Any]) -> None:
-        wrong = next((row for row in table.rows if row.get(column) and parse(row[column]) is None), None)
-        if wrong is not None:
-            text = f"'{wrong[column]}' of {table.key_columns[0]} '{wrong[table.key_columns[0]]}' in table {table.name} is not of the form {as_}"
-            self.problems.add(loc, f"{text}; correct the table's column {column}")
+        for row in table.rows:
+            if row.get(column) and parse(row[column]) is None:
+                code = f"{table.key_columns[0]} '{row[table.key_columns[0]]}'"
+                self.problems.add(loc, f"column {column} of table {table.name} has '{row[column]}' for {code}, which is not of the form {as_}")
+                return
 
     def _day(self) -> int:
         """The slot of the service date: of used_at, where the event has it, else of MSH-7."""
-        message_day = self.program.message_day()
         used_at = self._field("used_at") if "used_at" in self.emit.set else None
-        if used_at is None:
-            return message_day
-        zone = self.program.zone
-        return self.program.add(
-            ("day", used_at), (used_at, message_day), False, lambda slot: day_step(slot, used_at, message_day, zone)
-        )
+        needs = () if used_at is None else (used_at,)
+        return self.program.add(("day", used_at), needs, False, lambda slot: day_step(slot, used_at, self.program.zone))
 
     # -- where values come from
 
@@ -197,16 +195,16 @@ class EmitCompiler:
             return [text_source(value.const)]
         found = [self._source((*loc, "from", i), name, text) for i, text in enumerate(value.from_)]
         if value.default:
-            split = _split(value.default)
+            split = split_column(value.default)
             found.append(self._column((*loc, "default"), *split) if split else text_source(value.default))
         return [source for source in found if source] if all(found) else None
 
     def _source(self, loc: Loc, name: str, text: str) -> Source | None:
-        split = _split(text)
+        split = split_column(text)
         if split:
             return self._column(loc, *split)
         path = self.program.path(loc, text)
-        return path_source(name, path, self.program.each) if path else None
+        return self.program.source(name, path) if path else None
 
     def _column(self, loc: Loc, binding: str, column: str) -> Source | None:
         table = self._bound_table(binding)
@@ -226,8 +224,8 @@ class EmitCompiler:
         if value is not None and value.table:
             return  # the unknown table is a problem already
         bound = [name for name in self.emit.set if self._bound_table(name)]
-        hint = suggestion(binding, bound) or "; no field in `set` has a table; write a path, e.g. FT1-7.1"
-        self.problems.add(loc, f"'{binding}.{column}' is a column of the row that a field '{binding}' with a table binds, and there is none{hint}")
+        hint = suggestion(binding, bound) or "; give a field a table, or write a path, e.g. FT1-7.1"
+        self.problems.add(loc, f"'{binding}.{column}' is no column: no field '{binding}' with a table is in `set`{hint}")
 
     def _bound_table(self, binding: str) -> Table | None:
         value = self.emit.set.get(binding)
@@ -246,24 +244,26 @@ class EmitCompiler:
 
     def _condition(self, loc: Loc, place: str, values: list[str]) -> tuple[Condition | None, Source | None]:
         """The condition, and its source when it is a column."""
-        split = _split(place)
+        split = split_column(place)
         if split:
             source = self._column(loc, *split)
             return (Condition(place, source.read, frozenset(values)) if source else None), source
         slot = self.program.text(loc, place)
         return (None if slot is None else Condition(place, self.program.reader(slot), frozenset(values))), None
 
-    def _credit(self) -> None:
+    def _credit(self) -> Callable[[Slots], bool] | None:
+        """Make quantity and amount negative where the line is a credit, and say how that is told."""
         conditions, needs = self._matches((*self.loc, "credit"), self.emit.credit)
         if not conditions:
-            return
-        matches = self.result.is_credit = matching([(c.read, c.values) for c in conditions])
+            return None
+        matches = matching([(c.read, c.values) for c in conditions])
         self.result.uses |= needs
         key = tuple((c.place, tuple(sorted(c.values)), tuple(sorted(needs))) for c in conditions)
         for name in ("quantity", "amount"):
             slot = self.result.fields.get(name)
             if slot is not None:
                 self.result.fields[name] = self._signed(key, slot, needs, matches)
+        return matches
 
     def _signed(self, key: Any, number: int, needs: set[int], matches: Callable[[Slots], bool]) -> int:
         return self.program.add(("credit", key, number), {number, *needs}, False, lambda slot: credit_step(slot, number, matches))
@@ -286,7 +286,7 @@ class EmitCompiler:
         before = len(self.problems.found)
         loc = (*self.loc, "convert")
         self._convertible(loc)
-        split = _split(convert.to)
+        split = split_column(convert.to)
         source = self._column((*loc, "to"), *split) if split else None
         if not split:
             self.problems.add((*loc, "to"), f"'{convert.to}' is not a column of a bound row, e.g. item.stock_unit")
@@ -322,15 +322,15 @@ class EmitCompiler:
         key = ("convert", conversion.quantity, conversion.unit, conversion.to.id, conversion.table.name, days)
         return self.program.add(key, needs, False, conversion.step, width=len(CONVERTED))
 
-    def _calls(self) -> None:
+    def _calls(self, is_credit: Callable[[Slots], bool] | None) -> None:
         for name in self.emit.set:
             value = self.emit.set[name]
             if value.call in FIELD_FUNCTIONS and self.model is not None and name in self.model.model_fields:
                 required = field_type(self.model, name)[1] or value.required is True
-                self.result.calls.append(Call(name, FIELD_FUNCTIONS[value.call], required))
+                self.result.calls.append(Call(name, FIELD_FUNCTIONS[value.call], required, is_credit if name == "amount" else None))
 
 
-def _split(text: str) -> tuple[str, str] | None:
+def split_column(text: str) -> tuple[str, str] | None:
     """binding and column of a text such as item.stock_unit."""
     found = _COLUMN.fullmatch(text)
     return (found[1], found[2]) if found else None

@@ -1,7 +1,8 @@
 """The functions a mapping may `call`. Logic that is more than moving and looking up is Python, here, with a test.
 
-A text function takes the value as sent, before any look-up. A number function takes a Decimal. A field function takes
-all fields of the event that are set so far and the rows bound by look-ups, and gives the field's value (None = absent).
+A text function takes the value as sent, before any look-up. A number function takes a Decimal. A word function, for
+payloads only, takes a Decimal and gives a code. A field function, for events only, takes all fields of the event that
+are set so far and the rows bound by look-ups, and gives the field's value (None = absent).
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ def absolute(number: Decimal) -> Decimal:
     return number.copy_abs()
 
 
+def charge_or_credit(number: Decimal) -> str:
+    """HL7 table 0017 of a quantity or an amount: CD (credit) when it is negative, else CG (charge)."""
+    return "CD" if number < 0 else "CG"
+
+
 def extended_amount(fields: Mapping[str, Any], rows: Mapping[str, Mapping[str, str] | None]) -> Decimal | None:
     """quantity * unit_amount, exact; absent when either is."""
     quantity, unit_amount = fields.get("quantity"), fields.get("unit_amount")
@@ -47,5 +53,6 @@ def extended_amount(fields: Mapping[str, Any], rows: Mapping[str, Mapping[str, s
 
 TEXT_FUNCTIONS: dict[str, Callable[[str], str]] = {f.__name__: f for f in (upper, digits_only, strip_zeros)}
 NUMBER_FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {f.__name__: f for f in (negate, absolute)}
+WORD_FUNCTIONS: dict[str, Callable[[Decimal], str]] = {f.__name__: f for f in (charge_or_credit,)}
 FIELD_FUNCTIONS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (extended_amount,)}
-FUNCTIONS: dict[str, Callable[..., Any]] = {**TEXT_FUNCTIONS, **NUMBER_FUNCTIONS, **FIELD_FUNCTIONS}
+FUNCTIONS: dict[str, Callable[..., Any]] = {**TEXT_FUNCTIONS, **NUMBER_FUNCTIONS, **WORD_FUNCTIONS, **FIELD_FUNCTIONS}

@@ -65,4 +65,6 @@ def _wording(detail: Any, model: type[BaseModel]) -> str:
         names = [field.alias or name for name, field in model.model_fields.items()]
         key = str(detail["loc"][-1])
         return f"unknown key '{key}'{suggestion(key, names)}"
+    if detail["type"] in ("model_type", "dict_type"):
+        return "must be the name of a field, or keys with values (from, const, ...)"
     return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from suture.mapping.functions import negate
-from suture.mapping.sources import MESSAGE, SEGMENT, Held, Read, Slots, keepable
+from suture.mapping.keys import BusinessKey, Search
+from suture.mapping.sources import FIELDS, MESSAGE, SEGMENT, Held, Read, Slots
 from suture.mapping.steps import Steps
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id
@@ -18,10 +17,6 @@ from suture.wire import er7
 
 NUMBER_MAX = 32_767
 """Largest number of an event in its message (the store's small integer)."""
-
-KEY_CHARACTERS_MAX = 400
-SEARCH_CHARACTERS_MAX = 200
-"""Longer keys end in a digest, longer search values are cut: databases limit what an index entry may hold."""
 
 
 @dataclass(slots=True)
@@ -46,126 +41,88 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of skip or when: a reader and the values that match."""
+    """One condition: a reader and the values that match."""
 
     place: str
     read: Read
     values: frozenset[str]
 
-    def refusal(self) -> str:
-        """Why an event is kept back when it does not match."""
-        return f"{self.place} is not {' or '.join(sorted(self.values))}"
+
+def refusal(conditions: Sequence[Condition]) -> Callable[[Slots], str] | None:
+    """A function that says which condition does not match, "" when all do; None without conditions."""
+    if not conditions:
+        return None
+    known = [(c.read, c.values, f"{c.place} is not {' or '.join(sorted(c.values))}") for c in conditions]
+
+    def refuse(slots: Slots) -> str:
+        for read, values, reason in known:
+            if read(slots) not in values:
+                return reason
+        return ""
+
+    return refuse
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A field that a function makes of the fields set before it."""
+    """A field that a function makes of the fields set before it. is_credit: of an amount, where there are credits."""
 
     field: str
     function: Callable[..., Any]
     required: bool
+    is_credit: Callable[[Slots], bool] | None
+
+
+class Assembly:
+    """Makes an event's data of the slots.
+
+    fields: name -> slot. bound: binding -> slot of its row, for the functions.
+    """
+
+    __slots__ = ("_bound", "_calls", "_fields")
+
+    def __init__(self, fields: dict[str, int], calls: Sequence[Call], bound: dict[str, int]) -> None:
+        self._fields, self._calls, self._bound = tuple(fields.items()), tuple(calls), tuple(bound.items())
+
+    def data(self, slots: Slots) -> dict[str, Any]:
+        """The event's fields, without the absent ones. Raises Held when a function cannot give a required one."""
+        data = {name: slots[slot] for name, slot in self._fields if slots[slot] is not None}
+        if self._calls:
+            rows = {name: slots[slot] for name, slot in self._bound}
+            for call in self._calls:
+                value = call.function(data, rows)
+                if value is not None:
+                    data[call.field] = value if call.is_credit is None else _signed(value, call.is_credit(slots))
+                elif call.required:
+                    raise Held(call.field, f"call {call.function.__name__}", "required, and the function gives nothing")
+        return data
+
+
+def _signed(value: Any, credit: bool) -> Any:
+    return negate(value) if credit and value > 0 else value
 
 
 @dataclass(frozen=True, slots=True)
 class EmitPlan:
     """How one kind of event is made of a line.
 
-    when: conditions on paths; when_bound: on columns, asked after the `before` steps. before and after are the steps
-    that no other event shares. decides: slots that when_bound needs; uses: all slots the event needs. fields: name ->
-    slot. bound: binding -> slot of its row.
+    refuse: conditions on paths; refuse_bound: on columns, asked after the `before` steps. before and after are the
+    steps that no other event shares. decides: slots that refuse_bound needs; uses: all slots the event needs.
     """
 
     type: str
     index: int
-    when: Sequence[Condition]
-    when_bound: Sequence[Condition]
+    refuse: Callable[[Slots], str] | None
+    refuse_bound: Callable[[Slots], str] | None
     before: Steps
     after: Steps
     decides: frozenset[int]
     uses: frozenset[int]
-    fields: Sequence[tuple[str, int]]
-    calls: Sequence[Call]
-    bound: Sequence[tuple[str, int]]
-    is_credit: Callable[[Slots], bool] | None
+    assembly: Assembly
 
-    def refused(self, conditions: Sequence[Condition], slots: Slots) -> str:
-        """Why the event is kept back, or "" when all conditions match."""
-        for condition in conditions:
-            if condition.read(slots) not in condition.values:
-                return condition.refusal()
-        return ""
-
-    def data(self, slots: Slots) -> dict[str, Any]:
-        """The event's fields, without the absent ones. Raises Held when a function cannot give a required one."""
-        data = {name: slots[slot] for name, slot in self.fields if slots[slot] is not None}
-        if self.calls:
-            self._call(data, slots)
-        return data
-
-    def _call(self, data: dict[str, Any], slots: Slots) -> None:
-        rows = {name: slots[slot] for name, slot in self.bound}
-        for call in self.calls:
-            value = call.function(data, rows)
-            if value is not None:
-                data[call.field] = self._signed(call.field, value, slots)
-            elif call.required:
-                raise Held(call.field, f"call {call.function.__name__}", "required, and the function gives nothing")
-
-    def _signed(self, name: str, value: Any, slots: Slots) -> Any:
-        credit = name == "amount" and isinstance(value, Decimal) and value > 0 and self.is_credit and self.is_credit(slots)
-        return negate(value) if credit else value
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What a message is found by: a kind and where its value stands, first non-empty. own: in the repeated segment."""
-
-    kind: str
-    reads: Sequence[Read]
-    own: bool
-
-    def value(self, slots: Slots) -> str:
-        """The value, "" when absent."""
-        return next((text for read in self.reads if (text := read(slots))), "")[:SEARCH_CHARACTERS_MAX]
-
-
-@dataclass(frozen=True, slots=True)
-class BusinessKey:
-    """How the business key of a line is made.
-
-    parts: slots of its texts; own: whether each is of the repeated segment. control_id: slot of MSH-10. Where nothing
-    tells the lines apart, or the parts that should are empty, control id and line take their place: a key that is the
-    same for all would make every later charge a duplicate.
-    """
-
-    prefix: str
-    parts: tuple[int, ...]
-    own: tuple[bool, ...]
-    control_id: int
-    repeated: bool
-
-    def text(self, slots: Slots, line: int) -> str:
-        """The key of a line."""
-        values = [slots[slot] for slot in self.parts]
-        if not self._telling(values):
-            values += [slots[self.control_id], str(line)]
-        elif self.repeated and not any(self.own):
-            values.append(str(line))
-        return _joined(self.prefix, values)
-
-    def _telling(self, values: list[str]) -> bool:
-        if any(self.own):
-            return any(value for value, own in zip(values, self.own, strict=True) if own)
-        return any(values)
-
-
-def _joined(prefix: str, values: list[str]) -> str:
-    key = "|".join(values)
-    if key.count("|") >= len(values) or "\\" in key:
-        key = "|".join([value.replace("\\", "\\\\").replace("|", "\\|") for value in values])
-    if len(key) > KEY_CHARACTERS_MAX:
-        key = f"{key[:80]}#{hashlib.sha256(key.encode()).hexdigest()}"
-    return f"{prefix}|{key}"
+    def event(self, slots: Slots, line: int, emits: int, key: str) -> Event:
+        """The event of a line whose steps have run. emits: how many events a line may have."""
+        return Event(self.type, (line - 1) * emits + self.index, line, key, self.assembly.data(slots), 0, event_id(self.type, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +138,7 @@ class Plan:
     skip: Sequence[Condition]
     emits: Sequence[EmitPlan]
     key: BusinessKey
-    search: Sequence[Search]
+    search: Search
 
 
 class Inbound:
@@ -199,93 +156,136 @@ class Inbound:
         of that line, and no reason to stop.
         """
         plan, mapped = self._plan, Mapped()
-        segments: Sequence[er7.Segment | None] = message.named(plan.each) if plan.each else (None,)
-        mapped.lines = len(segments)
-        if not segments:
-            mapped.filtered.append((0, f"the message has no {plan.each} segment"))
-        elif len(segments) > self._lines_max:
-            raise MessageError("map", "TOO_MANY_LINES", plan.each or "", f"more than {self._lines_max} lines in one message")
+        segments = self._segments(message, mapped)
         whole, failed = self._blank.copy(), dict[int, Held | None]()
         whole[MESSAGE] = message
-        plan.whole.run(whole, failed)
-        found = {(s.kind, value): None for s in plan.search if not s.own and (value := s.value(whole))}
+        plan.whole.run_all(whole, failed)
+        found = plan.search.of_message(whole)
         for line, segment in enumerate(segments, 1):
             slots = whole.copy()
-            slots[SEGMENT] = segment
-            _Line(plan, line, slots, failed, mapped).run()
-            found.update({(s.kind, value): None for s in plan.search if s.own and (value := s.value(slots))})
-        found.update({("item", event.data["item"][:SEARCH_CHARACTERS_MAX]): None for event in mapped.events})
-        mapped.search = list(found)
+            if segment is not None:
+                slots[SEGMENT] = segment
+                slots[FIELDS] = segment.fields if segment.delimiters is er7.STANDARD else None
+            self._line(slots, line, failed, mapped)
+            plan.search.of_line(slots, found)
+        mapped.search = plan.search.pairs(found, mapped.events)
         return mapped
 
+    def _segments(self, message: er7.Message, mapped: Mapped) -> Sequence[er7.Segment | None]:
+        each = self._plan.each
+        segments: Sequence[er7.Segment | None] = (None,) if each is None else message.named(each)
+        if not segments:
+            mapped.filtered.append((0, f"the message has no {each} segment"))
+        elif len(segments) > self._lines_max:
+            raise MessageError("map", "TOO_MANY_LINES", each or "", f"more than {self._lines_max} lines in one message")
+        mapped.lines = len(segments)
+        return segments
 
-class _Line:
-    """One line on its way through the plan."""
+    def _line(self, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
+        plan = self._plan
+        for run in plan.texts.runs:
+            run(slots)
+        for skip in plan.skip:
+            value = skip.read(slots)
+            if value in skip.values:
+                mapped.filtered.append((line, f"{skip.place} is {value or 'empty'}: skipped by the mapping"))
+                return
+        if failed:
+            Careful(plan, slots, line, failed, mapped).run()
+            return
+        try:
+            self._raise_events(slots, line, mapped)
+        except Held:
+            Careful(plan, slots, line, failed, mapped).run()
 
-    __slots__ = ("failed", "gaps", "key", "line", "mapped", "plan", "reasons", "slots")
+    def _raise_events(self, slots: Slots, line: int, mapped: Mapped) -> None:
+        """All events of a line in which nothing is wrong. Raises Held, and leaves mapped as it is, at the first gap."""
+        plan, key = self._plan, ""
+        events: list[Event] = []
+        refused: list[tuple[int, str, str]] = []
+        for emit in plan.emits:
+            reason = emit.refuse(slots) if emit.refuse else ""
+            if not reason:
+                if not key:
+                    key = plan.key.text(slots, line)
+                    for run in plan.shared.runs:
+                        run(slots)
+                for run in emit.before.runs:
+                    run(slots)
+                reason = emit.refuse_bound(slots) if emit.refuse_bound else ""
+            if reason:
+                refused.append((line, emit.type, reason))
+                continue
+            for run in emit.after.runs:
+                run(slots)
+            events.append(emit.event(slots, line, len(plan.emits), key))
+        settle(mapped, line, key, events, refused)
 
-    def __init__(self, plan: Plan, line: int, slots: Slots, failed: Mapping[int, Held | None], mapped: Mapped) -> None:
-        self.plan, self.line, self.slots, self.mapped = plan, line, slots, mapped
-        self.failed = dict(failed) if failed else {}
+
+def settle(mapped: Mapped, line: int, key: str, events: list[Event], refused: list[tuple[int, str, str]]) -> None:
+    """Note what a line without held events came to."""
+    if events:
+        mapped.events += events
+        mapped.keys[line] = key
+    else:
+        mapped.filtered.append((line, "; ".join(dict.fromkeys(reason for _, _, reason in refused))))
+    if refused:
+        mapped.suppressed += refused
+
+
+class Careful:
+    """A line in which something is wrong, gone through step by step: every gap is found, and only the events that need
+    what is wrong are held."""
+
+    def __init__(self, plan: Plan, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
+        self.plan, self.slots, self.line, self.mapped = plan, slots, line, mapped
+        self.failed = dict(failed)
+        self.key = plan.key.text(slots, line)
         self.gaps: dict[Gap, None] = {}
-        self.reasons: dict[str, None] = {}
-        self.key = ""
+        self.events: list[Event] = []
+        self.refused: list[tuple[int, str, str]] = []
 
     def run(self) -> None:
-        plan, slots, mapped = self.plan, self.slots, self.mapped
-        plan.texts.run(slots, self.failed)
-        for condition in plan.skip:
-            value = condition.read(slots)
-            if value in condition.values:
-                mapped.filtered.append((self.line, f"{condition.place} is {value or 'empty'}: skipped by the mapping"))
-                return
-        live = [emit for emit in plan.emits if self._wanted(emit, emit.when)]
-        if live:
-            self.key = plan.key.text(slots, self.line)
-            plan.shared.run(slots, self.failed)
-            for emit in live:
-                self._emit(emit)
-        self._close()
+        """Note what the line came to."""
+        wanted = [emit for emit in self.plan.emits if not self._refused(emit, emit.refuse)]
+        if wanted:
+            self.plan.shared.run_all(self.slots, self.failed)
+        for emit in wanted:
+            self._emit(emit)
+        if self.gaps:
+            self.mapped.gaps.extend(self.gaps)
+            self.mapped.keys[self.line] = self.key
+            self.mapped.events += self.events
+            self.mapped.suppressed += self.refused
+        else:
+            settle(self.mapped, self.line, self.key, self.events, self.refused)
 
-    def _wanted(self, emit: EmitPlan, conditions: Sequence[Condition]) -> bool:
-        reason = emit.refused(conditions, self.slots)
+    def _refused(self, emit: EmitPlan, refuse: Callable[[Slots], str] | None) -> bool:
+        reason = refuse(self.slots) if refuse else ""
         if reason:
-            self.reasons[reason] = None
-            self.mapped.suppressed.append((self.line, emit.type, reason))
-        return not reason
+            self.refused.append((self.line, emit.type, reason))
+        return bool(reason)
 
     def _emit(self, emit: EmitPlan) -> None:
-        emit.before.run(self.slots, self.failed)
-        if self.failed and not emit.decides.isdisjoint(self.failed):
-            self._hold(emit, self._held(emit))
-        elif self._wanted(emit, emit.when_bound):
-            emit.after.run(self.slots, self.failed)
+        emit.before.run_all(self.slots, self.failed)
+        if not emit.decides.isdisjoint(self.failed):
+            self._hold(emit, emit.decides)
+        elif not self._refused(emit, emit.refuse_bound):
+            emit.after.run_all(self.slots, self.failed)
             self._finish(emit)
 
     def _finish(self, emit: EmitPlan) -> None:
-        if self.failed and not emit.uses.isdisjoint(self.failed):
-            self._hold(emit, self._held(emit))
+        if not emit.uses.isdisjoint(self.failed):
+            self._hold(emit, emit.uses)
             return
         try:
-            data = emit.data(self.slots)
+            self.events.append(emit.event(self.slots, self.line, len(self.plan.emits), self.key))
         except Held as held:
-            self._hold(emit, [held])
-            return
-        number = (self.line - 1) * len(self.plan.emits) + emit.index
-        self.mapped.events.append(Event(emit.type, number, self.line, self.key, data, 0, event_id(emit.type, self.key)))
-        self.mapped.keys[self.line] = self.key
+            self.failed[-1 - emit.index] = held
+            self._hold(emit, frozenset({-1 - emit.index}))
 
-    def _held(self, emit: EmitPlan) -> list[Held]:
-        return [held for slot, held in self.failed.items() if held is not None and slot in emit.uses]
-
-    def _hold(self, emit: EmitPlan, causes: Iterable[Held]) -> None:
+    def _hold(self, emit: EmitPlan, needed: frozenset[int]) -> None:
         self.mapped.held.append((self.line, emit.type))
-        self.mapped.keys[self.line] = self.key
-        for held in causes:
-            value = keepable(held.value)[:SEARCH_CHARACTERS_MAX]
-            self.gaps[Gap(self.line, held.field, held.path, held.reason, held.table, value)] = None
-
-    def _close(self) -> None:
-        self.mapped.gaps.extend(self.gaps)
-        if self.line not in self.mapped.keys:
-            self.mapped.filtered.append((self.line, "; ".join(self.reasons)))
+        for slot, held in self.failed.items():
+            if held is not None and slot in needed:
+                self.gaps[held.gap(self.line)] = None

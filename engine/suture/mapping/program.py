@@ -7,9 +7,8 @@ from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from suture.mapping.hints import Loc, Problems
-from suture.mapping.sources import FIRST_FREE, Read, Run, Slots, is_own, raw_text
-from suture.mapping.steps import Step, message_day_step
-from suture.mapping.values import time_parser
+from suture.mapping.sources import FIRST_FREE, Read, Run, Slots, Source, is_own, path_source, plain_text
+from suture.mapping.steps import Step
 from suture.wire import er7
 
 
@@ -68,7 +67,7 @@ class Program:
         path = self.path(loc, text)
         if path is None:
             return None
-        slot = self.add(("text", text), (), is_own(path, self.each), lambda slot: _keep(raw_text(path), slot))
+        slot = self.add(("text", text), (), is_own(path, self.each), lambda slot: _keep(plain_text(path, self.each), slot))
         self.texts.add(slot)
         return slot
 
@@ -76,10 +75,9 @@ class Program:
         """A reader of a plain text's slot."""
         return itemgetter(slot)
 
-    def message_day(self) -> int:
-        """The slot of the day in MSH-7."""
-        parse = time_parser(self.zone)
-        return self.add("message day", (), False, lambda slot: message_day_step(slot, parse, self.zone))
+    def source(self, field: str, path: er7.Path) -> Source:
+        """The value at a path, for a field; taken from the plain text's slot where there is one."""
+        return path_source(field, path, self.each, self._known.get(("text", path.text)))
 
 
 def _keep(read: Read, slot: int) -> Run:

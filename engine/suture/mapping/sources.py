@@ -5,19 +5,22 @@ Slots are a list for one line: the message, the segment, then what the steps hav
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from suture.mapping.tables import Table
+from suture.model.message import Gap
 from suture.wire import er7
 
 Slots = list[Any]
 Read = Callable[[Slots], str]
 Run = Callable[[Slots], None]
 
-MESSAGE, SEGMENT, FIRST_FREE = 0, 1, 2
-"""Slots of the message and of the repeated segment, and the first one for a value."""
+MESSAGE, SEGMENT, FIELDS, FIRST_FREE = 0, 1, 2, 3
+"""Slots of the message, of the repeated segment and of its raw fields (None: with separators of its own), and the first
+one for a value."""
 
 NULL = '""'
 """HL7's word for "delete this value"; for an event it is an empty value."""
@@ -28,6 +31,10 @@ class Held(Exception):
     def __init__(self, field: str, path: str, reason: str, table: str = "", value: str = "") -> None:
         super().__init__(f"{field}: {reason}")
         self.field, self.path, self.reason, self.table, self.value = field, path, reason, table, value
+
+    def gap(self, line: int) -> Gap:
+        """The gap in that line."""
+        return Gap(line, self.field, self.path, self.reason, self.table, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +53,49 @@ class Source:
     code: Read | None = None
 
 
-def path_source(field: str, path: er7.Path, each: str | None) -> Source:
-    """The value at a path, without blanks around it. Raises Held, for the field, when bytes in it cannot be decoded."""
-    get, place = er7.getter(path), path.text
+def path_source(field: str, path: er7.Path, each: str | None, text_slot: int | None = None) -> Source:
+    """The value at a path, without blanks around it. Raises Held, for the field, when bytes in it cannot be decoded.
+
+    text_slot: of the plain text at this path, when that is read anyway.
+    """
+    read_text = itemgetter(text_slot) if text_slot is not None else plain_text(path, each)
+
+    def read(slots: Slots) -> str:
+        text: str = read_text(slots)
+        if not text.isascii() and undecodable(text):
+            raise Held(field, path.text, "holds bytes that its character set does not have; set MSH-18 or the channel's encoding")
+        return text
+
+    needs = frozenset() if text_slot is None else frozenset({text_slot})
+    return Source(("path", path.text), path.text, read, needs, is_own(path, each))
+
+
+def plain_text(path: er7.Path, each: str | None) -> Read:
+    """The text at a path, without blanks around it; never held."""
+    get = er7.getter(path)
+    quick = is_own(path, each) and path.repetition == 1 and not path.kind and path.segment != "MSH"
+    index, first, head_only = path.field, (path.component or 1) == 1 and (path.sub or 1) == 1, path.component == 1
 
     def read(slots: Slots) -> str:
         text = get(slots[MESSAGE], slots[SEGMENT])
-        if not text.isascii() and undecodable(text):
-            raise Held(field, place, "holds bytes that its character set does not have; set MSH-18 or the channel's encoding")
         return "" if text == NULL else text.strip()
 
-    return Source(("path", place), place, read, own=is_own(path, each))
+    def read_quickly(slots: Slots) -> str:
+        fields = slots[FIELDS]
+        if fields is None:
+            return read(slots)
+        if index >= len(fields):
+            return ""
+        text: str = fields[index]
+        if text.isalnum() or not text:
+            return text if first else ""
+        if head_only:
+            text = text.partition("^")[0]
+        if "^" in text or "~" in text or "&" in text or "\\" in text or text == NULL:
+            return read(slots)
+        return text.strip() if first else ""
+
+    return read_quickly if quick else read
 
 
 def is_own(path: er7.Path, each: str | None) -> bool:
@@ -101,14 +140,8 @@ def keepable(text: str) -> str:
     return text.replace("\x00", "\\x00")
 
 
-def raw_text(path: er7.Path) -> Read:
-    """The value at a path as a store can keep it; never held."""
-    get = er7.getter(path)
-
-    def read(slots: Slots) -> str:
-        text = get(slots[MESSAGE], slots[SEGMENT])
-        if not text.isascii() or "\x00" in text:
-            text = keepable(text)
-        return "" if text == NULL else text.strip()
-
-    return read
+def several(slots: Sequence[int]) -> Callable[[Slots], Sequence[Any]]:
+    """A reader of several slots at once."""
+    if len(slots) == 1:
+        return lambda given: (given[slots[0]],)
+    return itemgetter(*slots) if slots else lambda given: ()

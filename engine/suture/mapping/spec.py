@@ -32,12 +32,12 @@ class Value(_Spec):
     `table`; the conversion to `as`; a number function of `call`.
     """
 
-    from_: Texts = Field(default_factory=list, alias="from", description="Paths or columns (item.<column>); the first that is not empty counts")
-    table: str | None = Field(None, description="Look the value up in this table; the event gets its `to` column, or the key when it has none")
+    from_: Texts = Field(default_factory=list, alias="from", description="Paths or columns (item.<column>); the first not empty counts")
+    table: str | None = Field(None, description="Look it up here; gives the column `to`, or the key where there is none")
     const: str | None = Field(None, description="This very text")
-    default: str | None = Field(None, description="Stands in for an empty value; a text or a column (item.<column>); empty text = may be absent")
-    required: bool | None = Field(None, description="An empty value or an unknown code holds the event; true where there is a table, else false")
-    as_: str | None = Field(None, alias="as", description="text, decimal, integer, time or date; what the canonical field is, when absent")
+    default: str | None = Field(None, description="Stands in for an empty value: a text or a column; empty = may be absent")
+    required: bool | None = Field(None, description="An empty value or unknown code holds the event; default: true with a table")
+    as_: str | None = Field(None, alias="as", description="text, decimal, integer, time, date; absent = as the field is")
     call: str | None = Field(None, description="One listed function (mapping/functions.py)")
 
     @model_validator(mode="before")
@@ -74,10 +74,10 @@ class InboundSpec(_Spec):
 
     mapping: str = Field(description="The mapping's name, which is the file's name too")
     from_: Literal["hl7v2"] = Field(alias="from", description="What is read: hl7v2")
-    each: str | None = Field(None, description="A segment; events are raised for each of its repetitions; absent = once a message")
+    each: str | None = Field(None, description="A segment; events are raised for each one; absent = once a message")
     skip: Conditions = Field(default_factory=dict, description="Lines where any of these matches are filtered")
     emit: list[Emit] = Field(min_length=1, description="The events of a line")
-    search: dict[str, Texts] = Field(default_factory=dict, description="What the message is found by: kind -> paths, the first that is not empty")
+    search: dict[str, Texts] = Field(default_factory=dict, description="What the message is found by: kind -> paths, first not empty")
 
 
 class OutboundSpec(_Spec):

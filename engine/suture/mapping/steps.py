@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from suture.mapping.functions import EXACT, negate
 from suture.mapping.sources import MESSAGE, Held, Read, Run, Slots, Source, code_of, keepable
 from suture.mapping.tables import Table
-from suture.mapping.values import Parser, day_in
+from suture.mapping.values import Parser, day_in, text_parser, time_parser
 from suture.wire import er7
 
 NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
@@ -34,29 +34,22 @@ class Step:
 
 
 class Steps:
-    """Steps in an order in which each finds what it needs."""
+    """Steps in an order in which each finds what it needs. runs: their functions, for who stops at the first Held."""
 
-    __slots__ = ("_runs", "_steps")
+    __slots__ = ("_steps", "runs")
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = tuple(steps)
-        self._runs = tuple(step.run for step in steps)
+        self.runs = tuple(step.run for step in steps)
 
-    def run(self, slots: Slots, failed: dict[int, Held | None]) -> None:
+    def run_all(self, slots: Slots, failed: dict[int, Held | None]) -> None:
         """Fill the slots; note in failed, by slot, what is held (None: only because of another one)."""
-        if not failed:
-            try:
-                for run in self._runs:
-                    run(slots)
-                return
-            except Held:
-                pass  # find everything that is wrong, not only the first
         for step in self._steps:
             _carefully(step, slots, failed)
 
 
 def _carefully(step: Step, slots: Slots, failed: dict[int, Held | None]) -> None:
-    if not step.needs.isdisjoint(failed):
+    if failed and not step.needs.isdisjoint(failed):
         failed[step.slot] = None
         return
     try:
@@ -105,6 +98,9 @@ def _reader(recipe: Recipe) -> Read:
     reads, change = tuple(source.read for source in recipe.sources), recipe.change
     if len(reads) == 1 and change is None:
         return reads[0]
+    if len(reads) == 2 and change is None:
+        first, second = reads
+        return lambda slots: first(slots) or second(slots)
 
     def read(slots: Slots) -> str:
         for one in reads:
@@ -124,12 +120,15 @@ def _text(read: Read, slot: int) -> Run:
 
 
 def _typed(recipe: Recipe, slot: int) -> Run:
-    read, value_of, needs_value = _reader(recipe), _converter(recipe), recipe.needs_value
+    read, parse, finish, needs_value = _reader(recipe), recipe.parse or text_parser, recipe.finish, recipe.needs_value
 
     def run(slots: Slots) -> None:
         text = read(slots)
         if text:
-            slots[slot] = value_of(text, slots)
+            value = parse(text)
+            if value is None:
+                raise _malformed(recipe, slots)
+            slots[slot] = finish(value) if finish else value
         elif needs_value:
             raise _missing(recipe, slots)
         else:
@@ -139,7 +138,7 @@ def _typed(recipe: Recipe, slot: int) -> Run:
 
 
 def _lookup(recipe: Recipe, table: Table, slot: int) -> Run:
-    read, value_of = _reader(recipe), _converter(recipe)
+    read, value_of = _reader(recipe), None if recipe.parse is None else _converter(recipe, recipe.parse)
     find, result, day_slot, row_slot = table.lookup, table.result, recipe.day_slot, slot + 1
 
     def run(slots: Slots) -> None:
@@ -155,17 +154,15 @@ def _lookup(recipe: Recipe, table: Table, slot: int) -> Run:
         slots[row_slot] = row
         text = code if row is None or result is None else row[result]
         if text:
-            slots[slot] = value_of(text, slots)
+            slots[slot] = value_of(text, slots) if value_of else text
         elif recipe.needs_value:
             raise Held(recipe.field, _used(recipe, slots).place, f"{table.name} gives nothing for this code", table.name, keepable(code))
 
     return run
 
 
-def _converter(recipe: Recipe) -> Callable[[str, Slots], Any]:
-    parse, finish = recipe.parse, recipe.finish
-    if parse is None:
-        return lambda text, slots: text
+def _converter(recipe: Recipe, parse: Parser) -> Callable[[str, Slots], Any]:
+    finish = recipe.finish
 
     def convert(text: str, slots: Slots) -> Any:
         value = parse(text)
@@ -196,22 +193,14 @@ def _malformed(recipe: Recipe, slots: Slots) -> Held:
     return Held(recipe.field, source.place, f"{NOT_A[recipe.as_]} in {source.table}", source.table, code_of(source, slots))
 
 
-def day_step(slot: int, used_at_slot: int, message_day_slot: int, zone: ZoneInfo) -> Run:
-    """The service date: the day of used_at where the site is, else the message's."""
+def day_step(slot: int, used_at_slot: int | None, zone: ZoneInfo) -> Run:
+    """The service date: the day of used_at where the site is, else that of MSH-7, else None."""
+    parse, sent_at = time_parser(zone), er7.getter(er7.path("MSH-7.1"))
 
     def run(slots: Slots) -> None:
-        used_at = slots[used_at_slot]
-        slots[slot] = day_in(used_at, zone) if used_at is not None else slots[message_day_slot]
-
-    return run
-
-
-def message_day_step(slot: int, parse: Parser, zone: ZoneInfo) -> Run:
-    """The day of MSH-7 where the site is, or None."""
-    get = er7.getter(er7.path("MSH-7.1"))
-
-    def run(slots: Slots) -> None:
-        moment = parse(get(slots[MESSAGE], None))
+        moment = None if used_at_slot is None else slots[used_at_slot]
+        if moment is None:
+            moment = parse(sent_at(slots[MESSAGE], None))
         slots[slot] = day_in(moment, zone) if moment is not None else None
 
     return run
@@ -275,7 +264,8 @@ class Conversion:
         return factor
 
     def _missing(self, slots: Slots, to: str) -> Held:
+        reason = "empty, so the quantity cannot be converted"
         if not to:
-            return Held("unit", self.to.place, f"empty in {self.to.table}, so the quantity cannot be converted", self.to.table, code_of(self.to, slots))
-        return Held("unit", self.unit_place, "empty, so the quantity cannot be converted")
+            return Held("unit", self.to.place, reason, self.to.table, code_of(self.to, slots))
+        return Held("unit", self.unit_place, reason)
 

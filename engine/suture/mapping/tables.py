@@ -174,7 +174,8 @@ class _Loader:
         return not empty
 
     def _factor(self, line: int, columns: list[str], row: Row) -> bool:
-        if not set(_CONVERSION) <= set(columns) or (number := decimal(row["factor"])) and number > 0:
+        number = decimal(row["factor"]) if set(_CONVERSION) <= set(columns) else Decimal(1)
+        if number is not None and number > 0:
             return True
         self._problem(line, "factor", f"'{row['factor']}' is not a number above zero, e.g. 12")
         return False
@@ -190,7 +191,8 @@ class _Loader:
         twin = next((at for at, other in self.seen.get(key, ()) if period.overlaps(other)), None)
         if twin is not None:
             shown = " ".join(key.split(SEPARATOR))
-            self._problem(line, columns[0], f"'{shown}' stands in line {twin} already, in force at the same time; delete one or date them apart")
+            remedy = "delete one, or date them apart with effective_from and effective_to"
+            self._problem(line, columns[0], f"'{shown}' stands in line {twin} already, in force at the same time; {remedy}")
         self.seen.setdefault(key, []).append((line, period))
         return twin is None
 

@@ -52,10 +52,10 @@ class Facts:
     journal_pending: int = 0
     journal_limit: int = 0
     journal_fault: str = ""
-    journal_dead: bool = False
     stopping: bool = False
     channels: tuple[ChannelFact, ...] = ()
     queues: tuple[QueueFact, ...] = ()
+    journal_dead: bool = False
 
 
 Ask = Callable[[], Facts]

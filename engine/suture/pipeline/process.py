@@ -9,7 +9,7 @@ from functools import partial
 
 from suture.mapping.compile import Inbound, Mapped
 from suture.mapping.outbound import RenderContext, Renderer
-from suture.master.stock import StockLevels
+from suture.master.stock import ReplenishmentData, StockLevels
 from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
@@ -18,6 +18,7 @@ from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.wire import er7
 
 HL7 = "application/hl7-v2"
+CONTROL_ID = er7.getter(er7.path("MSH-10"))
 STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""
 
@@ -109,12 +110,19 @@ class _Job:
     skip: Skip
 
     def settle(self, mapped: Mapped, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
+        """What the mapped message comes to; parked when a payload cannot be made of it."""
+        try:
+            return self._settle(mapped, claims, stock)
+        except MessageError as e:
+            return Settled(states.PARKED, f"{e.code}: {e}", (), (), (), ())
+
+    def _settle(self, mapped: Mapped, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
         """Sort the mapped events by who holds their business keys, move the stock, render what goes out."""
         events, duplicates, claimed = _claimed(mapped, claims)
         positions: Mapping[StockKey, Decimal] = {}
         if self.plan.stock:
             positions, due = self.plan.stock.apply(events, stock)
-            events = [*events, *(_replenishment(data, cause, i) for i, (data, cause) in enumerate(due))]
+            events = [*events, *(_replenishment(one, i) for i, one in enumerate(due))]
         state, reason = _verdict(mapped, events, duplicates, claims)
         return Settled(state, reason, events, duplicates, self.deliveries(events), mapped.gaps, claimed, positions)
 
@@ -157,7 +165,7 @@ class _Job:
                 copy.set(place, text)
             key = idempotency_key(output.destination, [self.plan.channel, str(m.id)])
             body = copy.to_bytes() if output.changes else m.raw
-            found.append(Delivery(m.id, self.plan.channel, output.destination, self.lane, body, key, _clean(copy.get("MSH-10")), HL7))
+            found.append(Delivery(m.id, self.plan.channel, output.destination, self.lane, body, key, _clean(CONTROL_ID(copy, None)), HL7))
         return found
 
 
@@ -199,9 +207,10 @@ def _verdict(mapped: Mapped, events: Sequence[Event], duplicates: Sequence[Event
     return states.FILTERED, mapped.filtered[0][1] if mapped.filtered else "the mapping emits nothing for this message"
 
 
-def _replenishment(data: dict[str, object], cause: Event, index: int) -> Event:
-    key = f"{data['location']}\x1f{data['item']}\x1f{cause.id}"
-    return Event("replenishment.due", STOCK_EVENTS_FROM + index, cause.line, key, data, 0, event_id("replenishment.due", key))
+def _replenishment(due: ReplenishmentData, index: int) -> Event:
+    key = f"{due.location}\x1f{due.item}\x1f{due.cause.id}"
+    number = STOCK_EVENTS_FROM + index
+    return Event("replenishment.due", number, due.cause.line, key, due.data(), 0, event_id("replenishment.due", key))
 
 
 def _nothing(settled: Settled) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +18,13 @@ from suture.model.errors import StoreError
 
 IMMEDIATE = "BEGIN IMMEDIATE"
 _BEGIN = "suture_begin"
+_JOURNAL = "journal"
+"""How the journal begins: at once, on the driver, and with SQLite's own wait; it begins hundreds of times a second."""
 _LOCK_TRY_S = 0.001
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
 
 SQLITE_PRAGMAS = {
-    "journal_mode": "WAL",
     "synchronous": "FULL",
     "cache_size": -16_000,  # KiB a connection
     "wal_autocheckpoint": 4_000,  # pages: 16 MB of log between checkpoints, each of which costs two more fsyncs
@@ -45,6 +48,8 @@ def prepare_sqlite(engine: Engine, busy_timeout_s: float) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_s * 1000)}")
+        # To switch a new file to its log needs the file alone, and SQLite does not wait for that by itself.
+        _until_free(lambda: cursor.execute("PRAGMA journal_mode = WAL"), busy_timeout_s)
         for name, value in SQLITE_PRAGMAS.items():
             cursor.execute(f"PRAGMA {name} = {value}")
         cursor.close()
@@ -52,10 +57,19 @@ def prepare_sqlite(engine: Engine, busy_timeout_s: float) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
-        if statement == IMMEDIATE:
+        if statement == _JOURNAL:
+            _begin_at_once(connection)
+        elif statement == IMMEDIATE:
             _begin_immediate(connection, busy_timeout_s)
         else:
             connection.exec_driver_sql(statement)
+
+
+def _begin_at_once(connection: Connection) -> None:
+    try:
+        connection.connection.cursor().execute(IMMEDIATE)
+    except sqlite3.Error as error:
+        raise OperationalError(IMMEDIATE, None, error) from None
 
 
 def _begin_immediate(connection: Connection, timeout_s: float) -> None:
@@ -77,8 +91,8 @@ def _until_free(begin: Callable[[], object], timeout_s: float) -> None:
         try:
             begin()
             return
-        except OperationalError as error:
-            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+        except (OperationalError, sqlite3.OperationalError) as error:
+            if "locked" not in str(getattr(error, "orig", error)) or time.monotonic() > deadline:
                 raise
             time.sleep(_LOCK_TRY_S)
 
@@ -101,8 +115,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def writer(engine: Engine) -> Connection:
-    """A connection whose transactions hold the write lock from their first statement."""
-    return engine.connect().execution_options(**{_BEGIN: IMMEDIATE})
+    """The journal's connection: its transactions hold the write lock from their first statement.
+
+    On SQLite it leaves the log to `checkpoint.Checkpoints`.
+    """
+    connection = engine.connect().execution_options(**{_BEGIN: _JOURNAL})
+    if is_sqlite(engine):
+        connection.connection.cursor().execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
 
 
 def lock_schema(connection: Connection) -> None:

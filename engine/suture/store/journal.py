@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
 from suture.store import dialect, write_attempts, write_messages, write_processed
+from suture.store.checkpoint import Checkpoints
 from suture.store.sequences import Sequences
 
 CallBack = Callable[[Callable[[], None]], None]
@@ -48,6 +49,7 @@ class Journal(threading.Thread):
         self._operations: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self.sequences = Sequences()
         self._ending = threading.Event()
+        self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
         self._pending = 0
         self._troubled = False
 
@@ -66,6 +68,13 @@ class Journal(threading.Thread):
         self._operations.put(None)
 
     def run(self) -> None:
+        if self._checkpoints:
+            self._checkpoints.start()
+        self._run()
+        if self._checkpoints:
+            self._checkpoints.stop()
+
+    def _run(self) -> None:
         connection: Connection | None = None
         while True:
             operations, last = self._gather()
@@ -111,10 +120,13 @@ class Journal(threading.Thread):
             raise
         except Exception as e:
             if isinstance(e, DBAPIError) and e.connection_invalidated:
-                raise OperationalError("connection lost", None, Exception("connection lost")) from None
+                raise OperationalError("", None, Exception("the connection to the database is lost")) from None
             results = self._one_by_one(connection, operations, e)
         self._observer.batch(len(operations), time.perf_counter() - begin)
         self._recovered()
+        if self._checkpoints:
+            self._checkpoints.wrote(len(operations))
+            self._checkpoints.finish(connection)
         self._call_back(lambda: self._deliver(results))
         return []
 

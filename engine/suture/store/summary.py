@@ -13,7 +13,7 @@ from suture.model import states
 from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id
 from suture.store.tables import channel_state, delivery, destination_state, engine_state, event, exception, message
 
-HEARTBEAT = "heartbeat"
+HEARTBEAT, STOPPED = "heartbeat_us", "stopped_at_us"
 DAY_US = 86_400_000_000
 RECENT_MESSAGES = 100_000
 ALIVE_US = 5_000_000
@@ -71,9 +71,13 @@ def recently(connection: Connection, now_us: int) -> int:
 
 def engine_facts(connection: Connection, now_us: int) -> tuple[bool, dict[str, str], int | None]:
     """Is the engine running, what it says about itself, and when it last said so."""
-    rows = connection.execute(select(engine_state)).all()
-    beat = next((row.updated_at_us for row in rows if row.name == HEARTBEAT), None)
-    return beat is not None and now_us - beat < ALIVE_US, {row.name: row.value for row in rows if row.name != HEARTBEAT}, beat
+    rows = {row.name: row for row in connection.execute(select(engine_state))}
+    facts = {name: row.value for name, row in rows.items() if name not in (HEARTBEAT, STOPPED)}
+    if HEARTBEAT not in rows:
+        return False, facts, None
+    beat = int(rows[HEARTBEAT].updated_at_us)
+    stopped = int(rows[STOPPED].value) if STOPPED in rows else 0
+    return now_us - beat < ALIVE_US and stopped < beat, facts, beat
 
 
 def status(connection: Connection, now_us: int, since_us: int | None) -> Status:

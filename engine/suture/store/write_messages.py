@@ -82,5 +82,5 @@ def _original(
 
 def _raw(connection: Connection, number: int) -> bytes:
     sql = f"SELECT raw FROM message_body WHERE message_id = {rows.mark(connection)}"
-    row = connection.exec_driver_sql(sql, (number,)).fetchone()
-    return bytes(row[0]) if row else b""
+    found = rows.execute(connection, sql, (number,))
+    return bytes(found[0][0]) if found else b""

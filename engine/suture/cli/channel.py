@@ -1,0 +1,134 @@
+"""Channels: list, show, start, stop, restart, reload."""
+
+from __future__ import annotations
+
+import click
+
+from suture.cli import exits, output
+from suture.cli.acting import report
+from suture.cli.books import show as show_books
+from suture.cli.options import channel_argument, site_options, wait_option
+from suture.cli.session import Session
+from suture.cli.status import engine_line, show_channels, show_destinations
+
+
+@click.group()
+def channel() -> None:
+    """Channels: list, show, start, stop, restart, reload."""
+
+
+@channel.command("list")
+@site_options
+def list_(session: Session) -> int:
+    """List the channels, what they should do and what they do.
+
+    \b
+    Example:
+      suture channel list --json
+    """
+    found = session.control.status()
+    if session.as_json:
+        output.print_json([{**output.plain(each), "destinations": list(each.destinations)} for each in found.channels.values()])
+    else:
+        show_channels(session, list(found.channels.values()), found.running)
+    return exits.OK
+
+
+@channel.command()
+@site_options
+@channel_argument
+@click.option("--balance", is_flag=True, help="Also the books over the whole history (slow on a large store).")
+def show(session: Session, channel: str, balance: bool) -> int:
+    """Show one channel and its destinations; --balance accounts for every input and exits 1 when something is missing.
+
+    \b
+    Examples:
+      suture channel show or-supply
+      suture channel show or-supply --balance --json
+    """
+    from suture.control import NotFound
+
+    found = session.control.status()
+    if channel not in found.channels:
+        raise NotFound(f"there is no channel {channel!r}; there are: {', '.join(found.channels) or 'none'}")
+    one = found.channels[channel]
+    books = session.control.balance(channel) if balance else None
+    if session.as_json:
+        output.print_json({**output.plain(one), "destinations": list(one.destinations.values()), "balance": books})
+        return exits.FAILED if books and books.wrong else exits.OK
+    click.echo(f"{engine_line(session, found)}\n")
+    show_channels(session, [one], found.running)
+    click.echo()
+    show_destinations(session, [(one, each) for each in one.destinations.values()])
+    if books is not None:
+        show_books(books)
+    return exits.FAILED if books and books.wrong else exits.OK
+
+
+def _act(session: Session, verb: str, name: str, reason: str, wait_s: float, done: str) -> int:
+    return report(session, [session.control.channel(verb, name, reason, wait_s)], f"channel {name} {done}")
+
+
+_reason = click.option("--reason", default="", help="Why; kept in the audit.")
+
+
+@channel.command()
+@site_options
+@channel_argument
+@_reason
+@wait_option
+def start(session: Session, channel: str, reason: str, wait_s: float) -> int:
+    """Start a channel, and keep it started over restarts of the engine.
+
+    \b
+    Example:
+      suture channel start or-supply
+    """
+    return _act(session, "start", channel, reason, wait_s, "is running")
+
+
+@channel.command()
+@site_options
+@channel_argument
+@_reason
+@wait_option
+def stop(session: Session, channel: str, reason: str, wait_s: float) -> int:
+    """Stop a channel in order, and keep it stopped over restarts of the engine.
+
+    What it has received stays in the store; senders find its port closed.
+
+    \b
+    Example:
+      suture channel stop or-supply --reason "cabinet upgrade until noon"
+    """
+    return _act(session, "stop", channel, reason, wait_s, "is stopped")
+
+
+@channel.command()
+@site_options
+@channel_argument
+@_reason
+@wait_option
+def restart(session: Session, channel: str, reason: str, wait_s: float) -> int:
+    """Stop a channel in order and start it again.
+
+    \b
+    Example:
+      suture channel restart or-supply
+    """
+    return _act(session, "restart", channel, reason, wait_s, "is running")
+
+
+@channel.command()
+@site_options
+@channel_argument
+@_reason
+@wait_option
+def reload(session: Session, channel: str, reason: str, wait_s: float) -> int:
+    """Read a channel's files again: checked first, then swapped; other channels' connections are left alone.
+
+    \b
+    Example:
+      suture check && suture channel reload or-supply
+    """
+    return _act(session, "reload", channel, reason, wait_s, "is reloaded")

@@ -1,0 +1,117 @@
+"""Deliveries: list, show, release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from suture.cli import exits, output, times, tree
+from suture.cli.acting import confirm, report
+from suture.cli.message import show_deliveries
+from suture.cli.options import channel_option, moment, page_options, reason_option, site_options, wait_option, yes_option
+from suture.cli.session import Session
+from suture.model import states
+
+
+@click.group()
+def delivery() -> None:
+    """Deliveries: list, show, release."""
+
+
+@delivery.command("list")
+@site_options
+@channel_option
+@click.option("--to", "destination", help="Only for this destination.", metavar="DESTINATION")
+@click.option("--state", type=click.Choice(states.DELIVERY_STATES), help="Only in this state.")
+@click.option("--message", "message_id", type=int, help="Only of this message.", metavar="ID")
+@click.option("--since", help=f"Made at or after: {times.EXAMPLES}.", metavar="TIME")
+@click.option("--until", help="Made before.", metavar="TIME")
+@page_options
+def list_(session: Session, since: str | None, until: str | None, **given: Any) -> int:
+    """List deliveries, the newest first.
+
+    \b
+    Examples:
+      suture delivery list --to erp --state retrying
+      suture delivery list --state dead --since 7d --json
+    """
+    from suture.store.queries import DeliveryFilter
+
+    wanted = DeliveryFilter(since_us=moment(session, since, "--since"), until_us=moment(session, until, "--until"), **given)
+    found = session.control.deliveries(wanted)
+    if session.as_json:
+        output.print_json(found)
+        return exits.OK
+    show_deliveries(session, found, "no delivery fits")
+    if len(found) == wanted.limit:
+        click.echo(f"perhaps there are more: --before {found[-1]['id']}")
+    return exits.OK
+
+
+@delivery.command()
+@site_options
+@click.argument("delivery_id", type=click.IntRange(1), metavar="ID")
+@click.option("--body", is_flag=True, help="Also the bytes that go out and the peer's answers; written to the audit.")
+def show(session: Session, delivery_id: int, body: bool) -> int:
+    """Show one delivery and its attempts.
+
+    \b
+    Examples:
+      suture delivery show 456
+      suture delivery show 456 --body
+    """
+    if body:
+        row, payload, attempts = session.control.payload(delivery_id)
+    else:
+        row, attempts = session.control.delivery(delivery_id)
+        payload = b""
+    if session.as_json:
+        content = {"body": payload.decode("utf-8", "replace")} if body else {}
+        output.print_json({**row, **content, "attempt_list": [_attempt_json(each) for each in attempts]})
+        return exits.OK
+    _show(session, row, attempts)
+    if body:
+        click.echo(f"\n{tree.readable(payload)}")
+        for each in attempts:
+            if each["response"]:
+                click.echo(f"\nanswer to attempt {each['number']}:\n{tree.readable(bytes(each['response']))}")
+    return exits.OK
+
+
+def _attempt_json(row: dict[str, Any]) -> dict[str, Any]:
+    response = row["response"]
+    return {**row, "response": None if response is None else bytes(response).decode("utf-8", "replace")}
+
+
+def _show(session: Session, row: dict[str, Any], attempts: list[dict[str, Any]]) -> None:
+    facts = ((name.removesuffix("_us").removesuffix("_at").replace("_", " "), _fact(session, name, value)) for name, value in row.items())
+    output.print_facts(facts)
+    click.echo()
+    headers = ["attempt", "ended", "took", "outcome", "code", "reason"]
+    rows = []
+    for each in attempts:
+        took = f"{(each['ended_at_us'] - each['started_at_us']) / 1000:.1f} ms"
+        rows.append([each["number"], session.time(each["ended_at_us"], True), took, each["outcome"], each["code"], each["reason"]])
+    output.print_table(headers, rows, empty="not tried yet")
+
+
+def _fact(session: Session, name: str, value: Any) -> Any:
+    return session.time(value, True) if name.endswith("_us") else value
+
+
+@delivery.command()
+@site_options
+@click.argument("ids", type=click.IntRange(1), nargs=-1, required=True, metavar="ID...")
+@reason_option
+@yes_option
+@wait_option
+def release(session: Session, ids: tuple[int, ...], reason: str, yes: bool, wait_s: float) -> int:
+    """Put held and dead deliveries back to their lanes.
+
+    \b
+    Example:
+      suture delivery release 456 457 --reason "billing confirmed it has neither"
+    """
+    confirm(f"Put {len(ids)} back to be sent?", yes)
+    return report(session, session.control.release(ids, reason, wait_s), f"{len(ids)} released")

@@ -1,0 +1,121 @@
+"""Exceptions, which wait for a person: list, show, resolve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from suture.cli import exits, output
+from suture.cli.acting import confirm
+from suture.cli.options import channel_option, page_options, reason_option, site_options, yes_option
+from suture.cli.session import Session
+
+
+@click.group()
+def exception() -> None:
+    """Exceptions, which wait for a person: list, show, resolve."""
+
+
+@exception.command("list")
+@site_options
+@channel_option
+@click.option("--stage", type=click.Choice(["parse", "map", "deliver"]), help="Only of this stage.")
+@click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
+@click.option("--message", "message_id", type=int, help="Only of this message.", metavar="ID")
+@click.option("--open", "which", flag_value="open", default="open", help="Those that wait (the default).")
+@click.option("--resolved", "which", flag_value="resolved", help="Those that are resolved.")
+@click.option("--all", "which", flag_value="all", help="Both.")
+@page_options
+def list_(session: Session, which: str, **given: Any) -> int:
+    """List exceptions, the newest first.
+
+    \b
+    Examples:
+      suture exception list
+      suture exception list --code UNKNOWN_CODE --channel or-supply --json
+    """
+    from suture.store.queries import ExceptionFilter
+
+    wanted = ExceptionFilter(open={"open": True, "resolved": False, "all": None}[which], **given)
+    found = session.control.exceptions(wanted)
+    if session.as_json:
+        output.print_json(found)
+        return exits.OK
+    headers = ["id", "opened", "message", "delivery", "channel", "stage", "code", "line", "place", "value", "reason"]
+    output.print_table(headers, [_row(session, each) for each in found], empty="no exceptions")
+    if len(found) == wanted.limit:
+        click.echo(f"perhaps there are more: --before {found[-1]['id']}")
+    return exits.OK
+
+
+def _row(session: Session, e: dict[str, Any]) -> list[Any]:
+    place = " ".join(part for part in (e["path"], e["field"]) if part)
+    value = f"{e['value']} ({e['table_name']})" if e["table_name"] else e["value"]
+    opened = session.time(e["opened_at_us"])
+    return [
+        e["id"],
+        opened,
+        e["message_id"],
+        e["delivery_id"],
+        e["channel"],
+        e["stage"],
+        e["code"],
+        e["line"] or "",
+        place,
+        value,
+        e["reason"],
+    ]
+
+
+@exception.command()
+@site_options
+@click.argument("exception_id", type=click.IntRange(1), metavar="ID")
+def show(session: Session, exception_id: int) -> int:
+    """Show one exception, and what can be done about it.
+
+    \b
+    Example:
+      suture exception show 7
+    """
+    row = session.control.exception(exception_id)
+    if session.as_json:
+        output.print_json(row)
+        return exits.OK
+    facts = (
+        (name.removesuffix("_at_us").replace("_", " "), session.time(v, True) if name.endswith("_us") else v) for name, v in row.items()
+    )
+    output.print_facts(facts)
+    if not row["resolved_at_us"]:
+        click.echo(f"\n{_remedy(row)}")
+    return exits.OK
+
+
+def _remedy(row: dict[str, Any]) -> str:
+    if row["delivery_id"]:
+        again = f"suture message resend {row['message_id']} --to {row['field']} --reason ..."
+        return f"look: suture delivery show {row['delivery_id']}; then: {again}"
+    fix = f"add {row['value']!r} to the table {row['table_name']}" if row["table_name"] else "correct the mapping or the table"
+    again = f"suture channel reload {row['channel']} && suture message reprocess {row['message_id']} --reason ..."
+    return f"look: suture message show {row['message_id']} --tree; {fix}; then: {again}"
+
+
+@exception.command()
+@site_options
+@click.argument("ids", type=click.IntRange(1), nargs=-1, required=True, metavar="ID...")
+@reason_option
+@yes_option
+def resolve(session: Session, ids: tuple[int, ...], reason: str, yes: bool) -> int:
+    """Close exceptions that need nothing more; the message or delivery stays as it is.
+
+    \b
+    Example:
+      suture exception resolve 7 8 --reason "test message of the vendor"
+    """
+    confirm(f"Close {len(ids)} exceptions?", yes)
+    closed = session.control.resolve(ids, reason)
+    if session.as_json:
+        output.print_json({"resolved": closed, "resolved_before": sorted(set(ids) - set(closed))})
+    else:
+        click.echo(f"{len(closed)} resolved" + (f", {len(set(ids)) - len(closed)} were before" if len(closed) < len(set(ids)) else ""))
+    return exits.OK

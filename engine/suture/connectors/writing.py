@@ -1,0 +1,19 @@
+"""Writing to a Twisted transport without a detour through the event loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def write_now(transport: Any, data: bytes) -> None:
+    """Send at once what the socket takes, and leave the rest to the transport.
+
+    `transport.write` asks the event loop to say when the socket is writable, which it nearly always is: two system
+    calls and a turn of the loop for each answer.
+    """
+    if not getattr(transport, "dataBuffer", b"-") and not getattr(transport, "_tempDataBuffer", b"-") and not transport.disconnecting:
+        sent = transport.writeSomeData(data)
+        if isinstance(sent, int) and sent >= 0:
+            data = data[sent:]
+    if data:
+        transport.write(data)

@@ -1,0 +1,106 @@
+"""Business keys, and what a message is found by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suture.mapping.sources import MESSAGE, SEGMENT, Read, Slots, keepable
+from suture.model.events import Event
+from suture.wire import er7
+
+KEY_CHARACTERS_MAX = 400
+SEARCH_CHARACTERS_MAX = 200
+"""Longer keys end in a digest, longer search values are cut: databases limit what an index entry may hold."""
+
+Found = dict[tuple[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessKey:
+    """How the business key of a line is made.
+
+    prefix: the channel. parts: reads all texts; own: whether each is of the repeated segment. Where nothing tells the
+    lines apart, or the parts that should are empty, MSH-10 and the line take their place: a key that is the same for
+    all would make every later charge a duplicate.
+    """
+
+    prefix: str
+    parts: Callable[[Slots], Sequence[str]]
+    own: tuple[bool, ...]
+    repeated: bool
+
+    def text(self, slots: Slots, line: int) -> str:
+        """The key of a line."""
+        values = self.parts(slots)
+        if "" in values and not self._telling(values):
+            values = [*values, _CONTROL_ID(slots[MESSAGE], slots[SEGMENT]), str(line)]
+        elif self.repeated and True not in self.own:
+            values = [*values, str(line)]
+        return _joined(self.prefix, values)
+
+    def _telling(self, values: Sequence[str]) -> bool:
+        telling = [value for value, own in zip(values, self.own, strict=True) if own] if True in self.own else values
+        return any(telling)
+
+
+_CONTROL_ID = er7.getter(er7.path("MSH-10"))
+
+
+def _joined(prefix: str, values: Sequence[str]) -> str:
+    key = "|".join(values)
+    if key.count("|") >= len(values) or "\\" in key:
+        key = "|".join([value.replace("\\", "\\\\").replace("|", "\\|") for value in values])
+    if not key.isascii() or "\x00" in key:
+        key = keepable(key)
+    if len(key) > KEY_CHARACTERS_MAX:
+        key = f"{key[:80]}#{hashlib.sha256(key.encode()).hexdigest()}"
+    return f"{prefix}|{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clue:
+    """One kind of value that a message is found by: the first of its places that is not empty."""
+
+    kind: str
+    reads: Sequence[Read]
+
+    def add(self, slots: Slots, found: Found) -> None:
+        """Note the value, unless it is empty."""
+        for read in self.reads:
+            text = read(slots)
+            if text:
+                found[self.kind, keepable(text)[:SEARCH_CHARACTERS_MAX]] = None
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a message is found by: values of the whole message, values of its lines, and the items of its events."""
+
+    whole: list[Clue]
+    own: list[Clue]
+
+    def of_message(self, slots: Slots) -> Found:
+        """The values of the whole message."""
+        found: Found = {}
+        for by in self.whole:
+            by.add(slots, found)
+        return found
+
+    def of_line(self, slots: Slots, found: Found) -> None:
+        """Add the values of a line."""
+        for by in self.own:
+            by.add(slots, found)
+
+    def pairs(self, found: Found, events: Iterable[Event]) -> list[tuple[str, str]]:
+        """(kind, value) of all, each one once."""
+        for event in events:
+            found["item", _item(event.data)] = None
+        return list(found)
+
+
+def _item(data: dict[str, Any]) -> str:
+    return str(data["item"])[:SEARCH_CHARACTERS_MAX]

@@ -1,0 +1,61 @@
+"""What a renderer takes and gives, and what it may say about a value."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from suture.mapping.values import dumps
+from suture.model.errors import MessageError
+from suture.model.events import Event
+from suture.model.message import Message
+
+JSON = "application/json"
+HL7V2 = "application/hl7-v2"
+CLOUDEVENTS_BATCH = "application/cloudevents-batch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderContext:
+    """What a payload may name beside its events.
+
+    now_us: UTC, microseconds since 1970. source: URI reference that names this engine and channel (CloudEvents).
+    """
+
+    message: Message
+    destination: str
+    idempotency_key: str
+    now_us: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The bytes for a destination. control_id: MSH-10 of an HL7 payload, else ""."""
+
+    body: bytes = field(repr=False)
+    content_type: str
+    control_id: str = ""
+
+
+class Renderer(Protocol):
+    """Makes the payload of one delivery."""
+
+    def render(self, events: Sequence[Event], context: RenderContext) -> Payload:
+        """Raises MessageError (stage render) when a value that must be there is not, or a code is unknown."""
+
+
+def control_id(idempotency_key: str) -> str:
+    """MSH-10 of a delivery: 20 characters (what every receiver keeps), the same for the same key."""
+    return b32encode(hashlib.sha256(idempotency_key.encode()).digest()).decode()[:20]
+
+
+def json_payload(content: Any, content_type: str = JSON) -> Payload:
+    """Content as JSON. Raises MessageError when a text in it cannot be written as UTF-8."""
+    try:
+        return Payload(dumps(content), content_type)
+    except TypeError:
+        raise MessageError("render", "NOT_JSON", "", "a value cannot be written as JSON, such as bytes of an unknown character set") from None

@@ -1,0 +1,133 @@
+"""The example site: right in every environment, its channel does what its own tests say, and its tables agree."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from suture.config.check import check_site
+from suture.config.site import load_site
+from suture.model.errors import ConfigError
+from suture.sim.stage import ENVIRONMENT, Ports
+
+SITE = Path(__file__).parents[1]
+TABLES = SITE / "mappings" / "tables"
+PRODUCTION = {
+    "ERP_HOST": "erp.example.org",
+    "ERP_TOKEN": "secret-1",
+    "BILLING_HOST": "billing.example.org",
+    "BILLING_PORT": "6661",
+    "ANALYTICS_HOST": "events.example.org",
+    "ANALYTICS_TOKEN": "secret-2",
+}
+
+
+def rows(table: str) -> list[dict[str, str]]:
+    with (TABLES / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def keys(table: str) -> set[str]:
+    return {next(iter(row.values())) for row in rows(table)}
+
+
+@pytest.mark.parametrize(
+    ("environment", "environ"),
+    [(None, {}), ("dev", {}), ("dev", Ports(1, 2, 3, 4, 5).environment()), ("test", {}), ("prod", PRODUCTION)],
+)
+def test_the_site_is_right_in_every_environment(environment: str | None, environ: Mapping[str, str]) -> None:
+    result = check_site(SITE, environment, environ)
+    assert not result.problems
+    assert not result.warnings
+    assert {test.name: test.differences for test in result.tests if not test.ok} == {}
+    assert len(result.tests) >= 8
+
+
+def test_production_does_not_start_without_its_secrets_and_names_each() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_site(SITE, "prod", {})
+    text = str(refused.value)
+    for name in PRODUCTION:
+        assert name in text
+
+
+def test_the_ports_of_the_demo_reach_every_part_of_the_site() -> None:
+    site = load_site(SITE, ENVIRONMENT, Ports(20001, 20002, 20003, 20004, 20005).environment())
+    channel = site.channels["or-supply"]
+    assert channel.source_settings.port == 20001  # type: ignore[attr-defined]
+    assert site.conf.http.port == 20002
+    assert channel.destinations["billing"].settings.port == 20004  # type: ignore[attr-defined]
+    urls = [str(channel.destinations[name].settings.url) for name in ("erp", "requisitions", "analytics")]  # type: ignore[attr-defined]
+    assert [url.split(":")[2].split("/")[0] for url in urls] == ["20003", "20003", "20005"]
+
+
+def test_every_sample_is_used_by_a_test_and_ends_its_segments_with_cr() -> None:
+    directory = SITE / "channels" / "or-supply"
+    tests = (directory / "tests.yaml").read_text(encoding="utf-8")
+    for sample in (directory / "samples").glob("*.hl7"):
+        assert f"samples/{sample.name}" in tests
+        raw = sample.read_bytes()
+        assert b"\n" not in raw
+        assert raw.endswith(b"\r") or not raw.startswith(b"MSH")
+
+
+def test_the_item_master_is_large_and_varied() -> None:
+    items = rows("item_master")
+    assert len({row["item"] for row in items}) >= 200
+    assert len({row["item"].split("-")[0] for row in items}) >= 20
+    assert {row["status"] for row in items} == {"active", "inactive"}
+    catalogue = {(row["manufacturer"], row["catalogue_number"], row["effective_from"]) for row in items}
+    assert len(catalogue) == len(items)
+
+
+def test_gtins_are_fourteen_digits_with_their_check_digit_under_the_demonstration_prefix() -> None:
+    for row in rows("item_master"):
+        gtin = row["gtin"]
+        assert len(gtin) == 14
+        assert gtin[1:4] == "952", "GS1 keeps 952 for demonstrations: no real product has it"
+        total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(gtin[:13]))
+        assert int(gtin[13]) == -total % 10
+
+
+def test_every_code_of_an_item_is_in_its_table() -> None:
+    suppliers, centres, charges, revenue = keys("supplier"), keys("cost_centre"), keys("charge_code"), keys("revenue_code")
+    assert charges == revenue
+    for row in rows("item_master"):
+        assert row["supplier"] in suppliers
+        assert row["cost_centre"] in centres
+        assert (row["charge_code"] in charges) if row["chargeable"] == "Y" else not row["charge_code"]
+        assert Decimal(row["unit_cost"]) > 0
+        assert (Decimal(row["unit_price"]) > Decimal(row["unit_cost"])) == (row["chargeable"] == "Y")
+
+
+def test_one_item_has_two_prices_one_after_the_other() -> None:
+    old, new = (row for row in rows("item_master") if row["item"] == "CEM-7201")
+    assert old["effective_to"] == new["effective_from"]
+    assert old["unit_price"] != new["unit_price"]
+    assert date.fromisoformat(old["effective_from"]) < date.fromisoformat(new["effective_from"])
+
+
+def test_conversions_lead_to_the_stock_unit_of_items_there_are() -> None:
+    units = {row["item"]: row["stock_unit"] for row in rows("item_master")}
+    conversions = rows("unit_conversion")
+    for row in conversions:
+        assert row["item"] == "*" or units[row["item"]] == row["to_unit"]
+        assert Decimal(row["factor"]) > 0
+    known = {(row["item"], row["from_unit"]) for row in conversions}
+    for row in rows("item_master"):
+        assert row["issue_unit"] == row["stock_unit"] or (row["item"], row["issue_unit"]) in known
+
+
+def test_stock_is_of_active_items_in_places_there_are_with_sound_levels() -> None:
+    units = {row["item"]: row["stock_unit"] for row in rows("item_master") if row["status"] == "active"}
+    places = {row["to"] for row in rows("location")}
+    for row in rows("stock"):
+        assert row["location"] in places
+        assert units[row["item"]] == row["unit"]
+        assert 0 < Decimal(row["reorder_point"]) <= Decimal(row["on_hand"]) <= Decimal(row["par_level"])
+        assert Decimal(row["reorder_point"]) < Decimal(row["par_level"])
