@@ -267,7 +267,7 @@ def test_looking_without_content_shows_none_and_is_not_audited(world: World) -> 
 def test_what_is_not_there_is_not_found(world: World) -> None:
     control = world.control()
     for look in (control.message, control.raw, control.events, control.journey, control.delivery, control.payload, control.exception):
-        with pytest.raises(NotFound, match="there is no .* 42"):
+        with pytest.raises(NotFound, match=r"there is no \w+ 42"):
             look(42)
 
 

@@ -17,8 +17,9 @@ from suture.observe.metrics import Metrics
 TOP = Path(__file__).parents[1]
 PAGES = [TOP / "README.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").rglob("*.md"))]
 CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
-CARRIERS = {"MessageError", "Accepted", "TryLater", "Rejected", "Held", "Ambiguous", "Unavailable", "note", "refuse", "quarantine"}
-"""Calls whose first texts in capitals are codes, even without an underscore (CONNECT)."""
+CARRIERS = dict.fromkeys(("Accepted", "TryLater", "Rejected", "Held", "Ambiguous", "Unavailable", "note", "refuse", "quarantine"), 0)
+CARRIERS |= {"MessageError": 1}
+"""Calls that carry a code, even one without an underscore (CONNECT), and the number of the argument it is."""
 
 
 def read(name: str) -> str:
@@ -50,12 +51,18 @@ SPEAKERS = ("wire", "mapping", "pipeline", "connectors", "store")
 def codes() -> set[str]:
     found = set()
     for path in (path for part in SPEAKERS for path in (TOP / "engine" / "suture" / part).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree.body = [node for node in tree.body if not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")]
+        for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
                 found.add(node.value)
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in CARRIERS:
-                texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-                found.update(text for text in texts if re.fullmatch("[A-Z][A-Z0-9]{2,}", text))
+            if isinstance(node, ast.Constant) and (begin := re.match(r"([A-Z][A-Z0-9_]{2,}): ", str(node.value))):
+                found.add(begin[1])
+            if isinstance(node, ast.Call):
+                place = CARRIERS.get(getattr(node.func, "attr", getattr(node.func, "id", "")))
+                given = node.args[place] if place is not None and len(node.args) > place else None
+                if isinstance(given, ast.Constant) and re.fullmatch("[A-Z][A-Z0-9]{2,}", str(given.value)):
+                    found.add(given.value)
     return found
 
 

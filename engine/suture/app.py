@@ -28,6 +28,7 @@ from suture.store.backlog import Reader
 from suture.store.engine import open_engine
 from suture.store.journal import Journal
 
+Soon = Callable[[Callable[[], None]], Any]
 HEARTBEAT_S = 1.0
 FULL_CHECK_S = 0.02
 
@@ -43,7 +44,7 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     schema.prepare(database)
     reactor, loop = _reactor()
     logs.take_over_twisted()
-    engine = Engine(site, database, reactor, loop.call_soon_threadsafe)
+    engine = Engine(site, database, reactor, loop.call_soon_threadsafe, loop.call_soon)
     loop.call_soon(engine.begin)
     reactor.run(installSignalHandlers=False)
     database.dispose()
@@ -68,12 +69,12 @@ def _reactor() -> tuple[Any, asyncio.AbstractEventLoop]:
 class Engine:
     """The running engine of one site."""
 
-    def __init__(self, site: Site, database: Any, reactor: Any, soon: Callable[[Callable[[], None]], Any]) -> None:
-        """soon: run a function on the reactor's thread, from any thread."""
+    def __init__(self, site: Site, database: Any, reactor: Any, soon: Soon, now_soon: Soon) -> None:
+        """soon: run a function on the reactor's thread, from any thread; now_soon: the same, from that thread only."""
         self.site, self.reactor = site, reactor
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
-        self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, site.conf.journal.batch)
+        self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, now_soon, site.conf.journal.batch)
         self.reader = Reader(database, soon, reactor.callLater)
         self.world = World(self.journal, self.reader, reactor, self.metrics, random.random)
         self.commands = Commands(self, self.journal, self.reader, reactor)

@@ -7,46 +7,17 @@ from typing import Any
 
 from twisted.internet import defer, error
 
-from suture.config.site import ChannelFiles, DestinationFiles
+from suture.config.plan import plan_of
+from suture.config.site import ChannelFiles
 from suture.model.errors import SutureError
-from suture.model.events import EVENT_TYPES
 from suture.model.message import Message
 from suture.observe.logs import Log
 from suture.pipeline.channel import Channel
 from suture.pipeline.deliver import Lanes, World
-from suture.pipeline.process import Output, Plan
 from suture.store import state
 from suture.store.backlog import Reader
-from suture.wire import er7
 
 RECOVERY_CHUNK = 500
-
-
-def plan(files: ChannelFiles, source: str) -> Plan:
-    """The channel's files as the pipeline takes them. source: the name of the site in events."""
-    config = files.config
-    return Plan(
-        channel=files.name,
-        outputs=[_output(d) for d in files.destinations.values()],
-        accept=frozenset(config.accept or ()),
-        order_by=er7.getter(er7.path(config.order_by)) if config.order_by else None,
-        inbound=files.inbound,
-        stock=files.stock,
-        encoding=config.encoding,
-        window_us=config.duplicates.window_s * 1_000_000,
-        source=source,
-    )
-
-
-def _output(d: DestinationFiles) -> Output:
-    if d.route.message is not None:
-        return Output(d.name, changes={er7.path(place): text for place, text in d.route.message.items()})
-    types = frozenset(t for t in EVENT_TYPES if any(_matches(p, t) for p in d.route.events))
-    return Output(d.name, types, d.renderer, per_event=d.route.per == "event")
-
-
-def _matches(pattern: str, event_type: str) -> bool:
-    return pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
 
 
 class RunningChannel:
@@ -74,7 +45,7 @@ class RunningChannel:
             d.name: Lanes(files.name, d.name, self.peers[d.name], d.endpoint.policy(), world, failing) for d in files.destinations.values()
         }
         self.core = Channel(
-            plan(files, site_name),
+            plan_of(files, site_name),
             self.lanes,
             world.journal,
             world.clock,

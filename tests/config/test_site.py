@@ -202,6 +202,17 @@ def test_a_table_that_is_no_text_is_named(site: SiteFiles):
     assert "mappings/tables/item_master.csv:2: byte 0xE9 is not UTF-8; save the file as UTF-8" in said(site)
 
 
+def test_opening_stock_is_checked_with_its_lines(site: SiteFiles):
+    header = "location,item,on_hand,reorder_point,par_level,unit"
+    site.write("mappings/tables/stock.csv", f"{header}\nOR,IMP-1,six,4,10,EA\nOR,IMP-2,6,10,4,EA\n")
+    assert said(site) == [
+        "mappings/tables/stock.csv:2: OR IMP-1: on_hand 'six' is not a number, e.g. 12",
+        "mappings/tables/stock.csv:3: OR IMP-2: par_level must be above reorder_point, or nothing would be ordered",
+    ]
+    site.write("mappings/tables/stock.csv", "location,item,quantity\nOR,IMP-1,6\n")
+    assert said(site) == ["mappings/tables/stock.csv:1: columns are missing: on_hand, reorder_point, par_level, unit"]
+
+
 def test_what_does_no_harm_is_only_a_warning(site: SiteFiles):
     site.replace("conf/base.yaml", {"endpoints:\n": 'endpoints:\n  old: {http_out: {url: "http://127.0.0.1:9/"}}\n'})
     site.write("mappings/unused.yaml", "mapping: unused\nto: json\nbody: {Item: item}\n")

@@ -40,11 +40,11 @@ def test_attempts_are_counted_by_outcome():
 def test_duplicates_and_gaps_are_counted():
     metrics = Metrics()
     metrics.duplicate("or-supply", "message")
-    metrics.duplicate("or-supply", "line")
-    metrics.duplicate("or-supply", "line")
+    metrics.duplicate("or-supply", "event")
+    metrics.duplicate("or-supply", "event")
     metrics.gap("or-supply", "item_master")
     metrics.gap("or-supply", "")
-    assert value(metrics, "suture_duplicates_total", channel="or-supply", kind="line") == 2
+    assert value(metrics, "suture_duplicates_total", channel="or-supply", kind="event") == 2
     assert value(metrics, "suture_duplicates_total", channel="or-supply", kind="message") == 1
     assert value(metrics, "suture_gaps_total", channel="or-supply", table="item_master") == 1
     assert value(metrics, "suture_gaps_total", channel="or-supply", table="") == 1

@@ -9,7 +9,7 @@ import click
 from suture.cli import exits, output, times, tree
 from suture.cli.acting import confirm, report
 from suture.cli.message import show_deliveries
-from suture.cli.options import channel_option, moment, page_options, reason_option, site_options, wait_option, yes_option
+from suture.cli.options import ID, channel_option, moment, page_options, reason_option, site_options, wait_option, yes_option
 from suture.cli.session import Session
 from suture.model import states
 
@@ -24,7 +24,7 @@ def delivery() -> None:
 @channel_option
 @click.option("--to", "destination", help="Only for this destination.", metavar="DESTINATION")
 @click.option("--state", type=click.Choice(states.DELIVERY_STATES), help="Only in this state.")
-@click.option("--message", "message_id", type=int, help="Only of this message.", metavar="ID")
+@click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID")
 @click.option("--since", help=f"Made at or after: {times.EXAMPLES}.", metavar="TIME")
 @click.option("--until", help="Made before.", metavar="TIME")
 @page_options
@@ -51,7 +51,7 @@ def list_(session: Session, since: str | None, until: str | None, **given: Any) 
 
 @delivery.command()
 @site_options
-@click.argument("delivery_id", type=click.IntRange(1), metavar="ID")
+@click.argument("delivery_id", type=ID, metavar="ID")
 @click.option("--body", is_flag=True, help="Also the bytes that go out and the peer's answers; written to the audit.")
 def show(session: Session, delivery_id: int, body: bool) -> int:
     """Show one delivery and its attempts.
@@ -72,10 +72,10 @@ def show(session: Session, delivery_id: int, body: bool) -> int:
         return exits.OK
     _show(session, row, attempts)
     if body:
-        click.echo(f"\n{tree.readable(payload)}")
+        output.say(f"\n{tree.readable(payload)}")
         for each in attempts:
             if each["response"]:
-                click.echo(f"\nanswer to attempt {each['number']}:\n{tree.readable(bytes(each['response']))}")
+                output.say(f"\nanswer to attempt {each['number']}:\n{tree.readable(bytes(each['response']))}")
     return exits.OK
 
 
@@ -102,7 +102,7 @@ def _fact(session: Session, name: str, value: Any) -> Any:
 
 @delivery.command()
 @site_options
-@click.argument("ids", type=click.IntRange(1), nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @reason_option
 @yes_option
 @wait_option

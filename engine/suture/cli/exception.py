@@ -8,7 +8,7 @@ import click
 
 from suture.cli import exits, output
 from suture.cli.acting import confirm
-from suture.cli.options import channel_option, page_options, reason_option, site_options, yes_option
+from suture.cli.options import ID, channel_option, page_options, reason_option, site_options, yes_option
 from suture.cli.session import Session
 
 
@@ -22,7 +22,7 @@ def exception() -> None:
 @channel_option
 @click.option("--stage", type=click.Choice(["parse", "map", "deliver"]), help="Only of this stage.")
 @click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
-@click.option("--message", "message_id", type=int, help="Only of this message.", metavar="ID")
+@click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID")
 @click.option("--open", "which", flag_value="open", default="open", help="Those that wait (the default).")
 @click.option("--resolved", "which", flag_value="resolved", help="Those that are resolved.")
 @click.option("--all", "which", flag_value="all", help="Both.")
@@ -70,7 +70,7 @@ def _row(session: Session, e: dict[str, Any]) -> list[Any]:
 
 @exception.command()
 @site_options
-@click.argument("exception_id", type=click.IntRange(1), metavar="ID")
+@click.argument("exception_id", type=ID, metavar="ID")
 def show(session: Session, exception_id: int) -> int:
     """Show one exception, and what can be done about it.
 
@@ -87,22 +87,24 @@ def show(session: Session, exception_id: int) -> int:
     )
     output.print_facts(facts)
     if not row["resolved_at_us"]:
-        click.echo(f"\n{_remedy(row)}")
+        output.say(f"\n{_remedy(row)}")
     return exits.OK
 
 
 def _remedy(row: dict[str, Any]) -> str:
+    number = row["message_id"]
     if row["delivery_id"]:
-        again = f"suture message resend {row['message_id']} --to {row['field']} --reason ..."
-        return f"look: suture delivery show {row['delivery_id']}; then: {again}"
+        return f"look: suture delivery show {row['delivery_id']}; then: suture message resend {number} --to {row['field']} --reason ..."
+    look = f"look: suture message show {number} --tree"
+    if row["stage"] == "parse":
+        return f"{look}; the sender has to correct it and send it anew; then: suture exception resolve {row['id']} --reason ..."
     fix = f"add {row['value']!r} to the table {row['table_name']}" if row["table_name"] else "correct the mapping or the table"
-    again = f"suture channel reload {row['channel']} && suture message reprocess {row['message_id']} --reason ..."
-    return f"look: suture message show {row['message_id']} --tree; {fix}; then: {again}"
+    return f"{look}; {fix}; then: suture channel reload {row['channel']} && suture message reprocess {number} --reason ..."
 
 
 @exception.command()
 @site_options
-@click.argument("ids", type=click.IntRange(1), nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @reason_option
 @yes_option
 def resolve(session: Session, ids: tuple[int, ...], reason: str, yes: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,9 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code (cli/exits.py). Prints one clear text for an error, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a message may hold what a terminal's encoding has no sign for
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="suture", standalone_mode=False)
         sys.stdout.flush()
@@ -57,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except SutureError as error:
         return _tell(error)
+    except UnicodeEncodeError:
+        click.echo("suture: an argument holds bytes that are not UTF-8", err=True)
+        return exits.WRONG
     except BrokenPipeError:
         # Whoever read our output (head, less) has gone; the interpreter must not find the pipe again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

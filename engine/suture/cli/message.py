@@ -13,6 +13,7 @@ import click
 from suture.cli import exits, output, tree
 from suture.cli.acting import confirm, report, show_preview, summary
 from suture.cli.options import (
+    ID,
     dry_run_option,
     insist_option,
     limit_option,
@@ -30,8 +31,8 @@ from suture.model.errors import MessageError
 if TYPE_CHECKING:
     from suture.store.queries import MessageFilter
 
-_ids = click.argument("ids", type=click.IntRange(1), nargs=-1, metavar="[ID]...")
-_id = click.argument("message_id", type=click.IntRange(1), metavar="ID")
+_ids = click.argument("ids", type=ID, nargs=-1, metavar="[ID]...")
+_id = click.argument("message_id", type=ID, metavar="ID")
 
 
 @click.group()
@@ -113,7 +114,7 @@ def _raw(session: Session, message_id: int) -> None:
         text = raw.decode("utf-8", "replace")
         output.print_json({"id": message_id, "raw": text, "raw_base64": base64.b64encode(raw).decode()})
     elif sys.stdout.isatty():
-        click.echo(tree.readable(raw))
+        output.say(tree.readable(raw))
     else:
         sys.stdout.buffer.write(raw)
 
@@ -128,7 +129,7 @@ def _tree(session: Session, message_id: int) -> None:
         output.print_json(found)
         return
     for line in tree.lines(raw):
-        click.echo(line.encode("utf-8", "replace").decode())
+        output.say(line)
 
 
 def _events(session: Session, message_id: int) -> None:
@@ -137,7 +138,7 @@ def _events(session: Session, message_id: int) -> None:
         output.print_json(found)
         return
     for row in found:
-        click.echo(f"{row['number']}  {row['type']}  {row['state']}  line {row['line']}  id {row['event_id']}")
+        output.say(f"{row['number']}  {row['type']}  {row['state']}  line {row['line']}  id {row['event_id']}")
         output.print_facts((f"   {name}", value) for name, value in row["body"].items())
     if not found:
         click.echo("no events")
@@ -190,7 +191,7 @@ def trace(session: Session, message_id: int) -> int:
         output.print_json(found)
         return exits.OK
     row = found.message
-    click.echo(f"message {row['id']} of channel {row['channel']}, control id {row['control_id'] or '(none)'}, {row['state']}\n")
+    output.say(f"message {row['id']} of channel {row['channel']}, control id {row['control_id'] or '(none)'}, {row['state']}\n")
     began_us = row["received_at_us"]
     steps = [[session.time(s.at_us, True), _since(s.at_us - began_us), s.what, s.text] for s in found.steps]
     output.print_table(["time", "after", "what", ""], steps)

@@ -15,6 +15,23 @@ from suture.model import states
 
 Command = Callable[..., Any]
 
+MAX_ID = (1 << 63) - 1
+
+
+class _Id(click.ParamType[int]):
+    """The number of a message, a delivery or an exception."""
+
+    name = "integer"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= MAX_ID):
+            self.fail(f"{text!r} is not a number as the lists show it.", parameter, context)
+        return int(text)
+
+
+ID = _Id()
+
 
 def site_options(command: Command) -> Command:
     """--site, --env and --json; the command gets a Session as its first argument."""
@@ -28,7 +45,9 @@ def site_options(command: Command) -> Command:
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
     @functools.wraps(command)
     def with_session(site: Path, environment: str | None, as_json: bool, **rest: Any) -> Any:
-        return command(Session(site, environment or None, as_json), **rest)
+        session = Session(site, environment or None, as_json)
+        click.get_current_context().call_on_close(session.close)
+        return command(session, **rest)
 
     return with_session
 
@@ -57,7 +76,7 @@ def limit_option(default: int) -> Callable[[Command], Command]:
 
 def page_options(command: Command) -> Command:
     """--limit and --before, to go through a long list."""
-    before = click.option("--before", "before_id", type=int, help="Only older ones than this number (the next page).", metavar="ID")
+    before = click.option("--before", "before_id", type=ID, help="Only older ones than this number (the next page).", metavar="ID")
     return limit_option(50)(before(command))
 
 

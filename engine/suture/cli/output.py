@@ -85,9 +85,14 @@ def fitted(widths: list[int], screen: int | None) -> list[int]:
     return widths
 
 
+def say(text: str) -> None:
+    """Print text that may hold what others sent: nothing in it can steer the terminal."""
+    click.echo("\n".join(map(_cell, text.split("\n"))))
+
+
 def _cell(value: Any) -> str:
     text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() else "·" for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
 
 
 def _is_number(text: str) -> bool:

@@ -18,7 +18,7 @@ from suture.wire import er7, mllp
 POSITIVE = ("AA", "CA")
 ACK_LIMIT_BYTES = 1 << 20
 _FRAMED = re.compile(rb"\x0b(.*?)(?:\x1c\r?|\Z)", re.DOTALL)
-_BATCH_LINE = re.compile(rb"^(?:FHS|BHS|BTS|FTS)[^\r]*\r?", re.MULTILINE)
+_BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
 
 
 @dataclass(slots=True)
@@ -82,10 +82,14 @@ def messages(data: bytes) -> list[bytes]:
     """The messages of a file: framed ones as they stand, others cut before each MSH, with segments ended by CR."""
     if b"\x0b" in data:
         return [part for part in _FRAMED.findall(data) if part.strip()]
-    text = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\r").replace(b"\n", b"\r").strip(b"\r ")
-    text = _BATCH_LINE.sub(b"", text.replace(b"\r", b"\r\n")).replace(b"\r\n", b"\r")
-    parts = re.split(rb"\r+(?=MSH[^A-Za-z0-9\r])", text)
-    return [part.strip(b"\r") + b"\r" for part in parts if part.strip(b"\r ")]
+    found: list[list[bytes]] = []
+    for line in re.split(rb"[\r\n]+", data.removeprefix(b"\xef\xbb\xbf")):
+        if not line.strip() or line.startswith(_BATCH):
+            continue
+        if line.startswith(b"MSH") or not found:
+            found.append([])
+        found[-1].append(line)
+    return [b"\r".join(lines) + b"\r" for lines in found]
 
 
 def _conversation(found: list[bytes], address: tuple[str, int], timeout_s: float) -> Iterator[Reply]:
@@ -140,7 +144,7 @@ def _judge(reply: Reply) -> None:
         reply.fault = f"the answer is not HL7: {error.reason}"
         return
     answered = ack.get("MSA-2")
-    reply.text = " ".join(part for part in (ack.get("MSA-3"), ack.get("ERR-8")) if part)
+    reply.text = " ".join(dict.fromkeys(part for part in (ack.get("MSA-3"), ack.get("ERR-8")) if part))
     if reply.control_id and answered != reply.control_id:
         reply.fault = f"the answer is for {answered!r}"
         return
@@ -158,9 +162,10 @@ def _control_id(raw: bytes) -> str:
 
 def _show(reply: Reply, alone: bool) -> None:
     if alone and reply.ack:
-        click.echo(tree.readable(reply.ack).rstrip("\n"))
+        output.say(tree.readable(reply.ack).rstrip("\n"))
     result = reply.code or f"FAILED: {reply.fault}"
-    click.echo(f"{reply.control_id or '(no control id)'}  {result}  {reply.text}  {reply.took_ms:.1f} ms".replace("    ", "  "))
+    parts = (reply.control_id or "(no control id)", result, reply.text, f"{reply.took_ms:.1f} ms")
+    output.say("  ".join(part for part in parts if part))
 
 
 def _code(replies: list[Reply]) -> int:

@@ -6,7 +6,7 @@ import getpass
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ class Session:
     directory: Path
     environment: str | None = None
     as_json: bool = False
+    _opened: list[Engine] = field(default_factory=list)
 
     @cached_property
     def control(self) -> Control:
@@ -50,7 +51,13 @@ class Session:
         from suture.store.engine import open_engine
 
         url = os.environ.get(DATABASE_URL) or self._setting("store", "url") or DEFAULT_URL
-        return open_engine(url, site=self.directory, create=create)
+        self._opened.append(open_engine(url, site=self.directory, create=create))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """Let go of the database."""
+        while self._opened:
+            self._opened.pop().dispose()
 
     def channels(self) -> list[str]:
         """The channels the site's files name."""

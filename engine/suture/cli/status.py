@@ -75,7 +75,7 @@ def show_channels(session: Session, channels: list[ChannelStatus], running: bool
     output.print_table(headers, rows, empty="no channels")
     for each in channels:
         if each.reason:
-            click.echo(f"{each.channel}: {each.reason}")
+            output.say(f"{each.channel}: {each.reason}")
 
 
 def _channel_state(channel: ChannelStatus, running: bool) -> str:
@@ -92,7 +92,7 @@ def show_destinations(session: Session, rows: list[tuple[ChannelStatus, Destinat
     output.print_table(headers, [_destination(session, channel, each) for channel, each in rows])
     for channel, each in rows:
         for line in _trouble(session, each):
-            click.echo(f"{channel.channel} {each.destination}: {line}")
+            output.say(f"{channel.channel} {each.destination}: {line}")
 
 
 def _destination(session: Session, channel: ChannelStatus, each: DestinationStatus) -> list[Any]:

@@ -74,4 +74,10 @@ def lines(raw: bytes) -> Iterator[str]:
 def readable(raw: bytes) -> str:
     """Raw bytes for a screen: a line a segment, control characters as pictures."""
     text = raw.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 and c != "\n" else "␡" if c == "\x7f" else c for c in text)
+    return "".join(map(_picture, text))
+
+
+def _picture(c: str) -> str:
+    if ord(c) < 32 and c != "\n":
+        return chr(0x2400 + ord(c))
+    return "␡" if c == "\x7f" else c

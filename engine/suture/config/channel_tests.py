@@ -88,7 +88,7 @@ def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:
 def _message(channel: str, raw: bytes, number: int) -> Message:
     header = ack.Header.read(raw)
     if header is None:
-        return Message(channel, raw, NOW_US, id=number)
+        return Message(channel, raw, NOW_US, id=number, fault="not an HL7 v2 message")
     return Message(
         channel, raw, NOW_US, control_id=header.text(10), type=header.type, sender=f"{header.text(3)}|{header.text(4)}", id=number
     )

@@ -287,7 +287,7 @@ class SiteLoader:
         document = self._conf_document
         if document is None:
             return []
-        used = {route.get("to") for d in self._documents.values() for route in _routes_of(d)}
+        used = {str(route.get("to")) for d in self._documents.values() for route in _routes_of(d)}
         unused = [name for name in endpoint_names(document) if name not in used]
         return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for name in unused]
 

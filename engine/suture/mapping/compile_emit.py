@@ -133,7 +133,7 @@ class EmitCompiler:
         parse = parser(kind, value.as_, self.program.zone)
         if parse is None:
             self.problems.unknown((*loc, "as"), f"form of {name}", as_, forms(kind))
-        sources = self._sources(loc, name, value)
+        sources = self._sources(loc, value)
         if parse is None or sources is None or not self._call_fits(loc, value, as_):
             return None
         table = self.tables[value.table] if value.table else None
@@ -179,7 +179,9 @@ class EmitCompiler:
         for row in table.rows:
             if row.get(column) and parse(row[column]) is None:
                 code = f"{table.key_columns[0]} '{row[table.key_columns[0]]}'"
-                self.problems.add(loc, f"column {column} of table {table.name} has '{row[column]}' for {code}, which is not of the form {as_}")
+                self.problems.add(
+                    loc, f"column {column} of table {table.name} has '{row[column]}' for {code}; that is not of the form {as_}"
+                )
                 return
 
     def _day(self) -> int:
@@ -190,21 +192,21 @@ class EmitCompiler:
 
     # -- where values come from
 
-    def _sources(self, loc: Loc, name: str, value: Value) -> list[Source] | None:
+    def _sources(self, loc: Loc, value: Value) -> list[Source] | None:
         if value.const is not None:
             return [text_source(value.const)]
-        found = [self._source((*loc, "from", i), name, text) for i, text in enumerate(value.from_)]
+        found = [self._source((*loc, "from", i), text) for i, text in enumerate(value.from_)]
         if value.default:
             split = split_column(value.default)
             found.append(self._column((*loc, "default"), *split) if split else text_source(value.default))
         return [source for source in found if source] if all(found) else None
 
-    def _source(self, loc: Loc, name: str, text: str) -> Source | None:
+    def _source(self, loc: Loc, text: str) -> Source | None:
         split = split_column(text)
         if split:
             return self._column(loc, *split)
         path = self.program.path(loc, text)
-        return self.program.source(name, path) if path else None
+        return self.program.source(path) if path else None
 
     def _column(self, loc: Loc, binding: str, column: str) -> Source | None:
         table = self._bound_table(binding)

@@ -15,8 +15,8 @@ from suture.model.events import Event, event_id
 from suture.model.message import Gap
 from suture.wire import er7
 
-NUMBER_MAX = 32_767
-"""Largest number of an event in its message (the store's small integer)."""
+NUMBER_MAX = 19_999
+"""Largest number of an event in its message: the store's small integer, with room for events that others add."""
 
 
 @dataclass(slots=True)
@@ -146,14 +146,14 @@ class Inbound:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._blank = [None] * plan.slots
+        self._blank: Slots = [None] * plan.slots
         self._lines_max = NUMBER_MAX // len(plan.emits)
 
     def run(self, message: er7.Message) -> Mapped:
         """Map one message.
 
-        Raises MessageError (stage map) when the message as a whole cannot be mapped; what is wrong in a line is a gap
-        of that line, and no reason to stop.
+        Its bytes must have been decodable (`message.undecodable`). Raises MessageError (stage map) when the message as
+        a whole cannot be mapped; what is wrong in a line is a gap of that line, and no reason to stop.
         """
         plan, mapped = self._plan, Mapped()
         segments = self._segments(message, mapped)

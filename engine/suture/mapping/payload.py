@@ -58,4 +58,4 @@ def json_payload(content: Any, content_type: str = JSON) -> Payload:
     try:
         return Payload(dumps(content), content_type)
     except TypeError:
-        raise MessageError("render", "NOT_JSON", "", "a value cannot be written as JSON, such as bytes of an unknown character set") from None
+        raise MessageError("render", "NOT_JSON", "", "a value cannot be written as JSON") from None

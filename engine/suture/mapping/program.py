@@ -63,7 +63,7 @@ class Program:
         return frozenset(found)
 
     def text(self, loc: Loc, text: str) -> int | None:
-        """The slot of the plain text at a path, never held; None when it is no path."""
+        """The slot of the plain text at a path, which always is a text; None when it is no path."""
         path = self.path(loc, text)
         if path is None:
             return None
@@ -75,9 +75,9 @@ class Program:
         """A reader of a plain text's slot."""
         return itemgetter(slot)
 
-    def source(self, field: str, path: er7.Path) -> Source:
-        """The value at a path, for a field; taken from the plain text's slot where there is one."""
-        return path_source(field, path, self.each, self._known.get(("text", path.text)))
+    def source(self, path: er7.Path) -> Source:
+        """The value at a path, taken from the plain text's slot where there is one."""
+        return path_source(path, self.each, self._known.get(("text", path.text)))
 
 
 def _keep(read: Read, slot: int) -> Run:

@@ -25,6 +25,7 @@ one for a value."""
 NULL = '""'
 """HL7's word for "delete this value"; for an event it is an empty value."""
 
+
 class Held(Exception):
     """No event can be made of this value. Holds places and codes of tables, never other content (PHI)."""
 
@@ -53,25 +54,15 @@ class Source:
     code: Read | None = None
 
 
-def path_source(field: str, path: er7.Path, each: str | None, text_slot: int | None = None) -> Source:
-    """The value at a path, without blanks around it. Raises Held, for the field, when bytes in it cannot be decoded.
-
-    text_slot: of the plain text at this path, when that is read anyway.
-    """
-    read_text = itemgetter(text_slot) if text_slot is not None else plain_text(path, each)
-
-    def read(slots: Slots) -> str:
-        text: str = read_text(slots)
-        if not text.isascii() and undecodable(text):
-            raise Held(field, path.text, "holds bytes that its character set does not have; set MSH-18 or the channel's encoding")
-        return text
-
-    needs = frozenset() if text_slot is None else frozenset({text_slot})
-    return Source(("path", path.text), path.text, read, needs, is_own(path, each))
+def path_source(path: er7.Path, each: str | None, text_slot: int | None = None) -> Source:
+    """The value at a path. text_slot: of the plain text there, when a step reads it anyway."""
+    if text_slot is None:
+        return Source(("path", path.text), path.text, plain_text(path, each), frozenset(), is_own(path, each))
+    return Source(("path", path.text), path.text, itemgetter(text_slot), frozenset({text_slot}), is_own(path, each))
 
 
 def plain_text(path: er7.Path, each: str | None) -> Read:
-    """The text at a path, without blanks around it; never held."""
+    """The text at a path, without blanks around it; "" when it is absent or HL7's null."""
     get = er7.getter(path)
     quick = is_own(path, each) and path.repetition == 1 and not path.kind and path.segment != "MSH"
     index, first, head_only = path.field, (path.component or 1) == 1 and (path.sub or 1) == 1, path.component == 1
@@ -126,11 +117,6 @@ def text_source(text: str) -> Source:
 def code_of(source: Source, slots: Slots) -> str:
     """The key of the bound row, for a column."""
     return source.code(slots) if source.code else ""
-
-
-def undecodable(text: str) -> bool:
-    """Are there bytes in it that the character set does not have (surrogates, as er7 keeps them)?"""
-    return any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def keepable(text: str) -> str:

@@ -120,12 +120,13 @@ def _text(read: Read, slot: int) -> Run:
 
 
 def _typed(recipe: Recipe, slot: int) -> Run:
-    read, parse, finish, needs_value = _reader(recipe), recipe.parse or text_parser, recipe.finish, recipe.needs_value
+    read, parse = _reader(recipe), recipe.parse or text_parser
+    finish, needs_value = recipe.finish, recipe.needs_value
 
     def run(slots: Slots) -> None:
         text = read(slots)
         if text:
-            value = parse(text)
+            value: Any = parse(text)
             if value is None:
                 raise _malformed(recipe, slots)
             slots[slot] = finish(value) if finish else value
@@ -268,4 +269,3 @@ class Conversion:
         if not to:
             return Held("unit", self.to.place, reason, self.to.table, code_of(self.to, slots))
         return Held("unit", self.unit_place, reason)
-

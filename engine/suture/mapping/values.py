@@ -134,6 +134,7 @@ def day_in(moment: datetime, zone: ZoneInfo) -> date:
     return moment.astimezone(zone).date()
 
 
+@lru_cache(REMEMBERED)
 def hl7_time(moment: datetime, zone: ZoneInfo) -> str:
     """A moment as an HL7 time in zone, to the second, with its offset."""
     return moment.astimezone(zone).strftime("%Y%m%d%H%M%S%z")

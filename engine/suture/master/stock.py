@@ -27,7 +27,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class ReplenishmentData:
-    """A stock that fell to its reorder point. cause: the event that took the last of it."""
+    """A stock that fell to its reorder point, quantities in `unit`. cause: the use that took it there."""
 
     cause: Event
     item: str

@@ -60,7 +60,7 @@ def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None,
 
     skip: what destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
     """
-    if plan.accept and message.type not in plan.accept:
+    if plan.accept and message.type not in plan.accept and not message.fault:
         reason = f"{message.type or 'no message type'} is not accepted by the channel"
         return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
     try:

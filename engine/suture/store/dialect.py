@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

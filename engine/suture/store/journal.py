@@ -21,6 +21,8 @@ from suture.store import dialect, write_attempts, write_messages, write_processe
 from suture.store.checkpoint import Checkpoints
 from suture.store.sequences import Sequences
 
+PIECE = 96
+"""Operations of one turn of the reactor after which the writer may begin."""
 CallBack = Callable[[Callable[[], None]], None]
 """Run a function on the reactor's thread, soon (reactor.callFromThread)."""
 Result = Callable[[], None]
@@ -30,7 +32,7 @@ class Journal(threading.Thread):
     """The writer.
 
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
-    reactor. batch: most operations a transaction. retry_s: pause before a refused group is tried again.
+    reactor. soon(f): run f at the end of this turn of the reactor (None: at once). batch: about the most operations a transaction. retry_s: pause before a refused group is tried again.
     """
 
     def __init__(
@@ -40,13 +42,16 @@ class Journal(threading.Thread):
         observer: Observer,
         trouble: Callable[[str], None],
         bug: Callable[[Exception], None],
+        soon: Callable[[Callable[[], None]], object] | None = None,
         batch: int = 512,
         retry_s: float = 1.0,
     ) -> None:
         super().__init__(name="journal", daemon=True)
         self._engine, self._call_back, self._observer, self._trouble = engine, call_back, observer, trouble
+        self._soon = soon or (lambda flush: flush())
         self._bug, self._batch, self._retry_s = bug, batch, retry_s
-        self._operations: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self._operations: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
+        self._gathered: list[Operation] = []
         self.sequences = Sequences()
         self._ending = threading.Event()
         self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
@@ -54,9 +59,22 @@ class Journal(threading.Thread):
         self._troubled = False
 
     def write(self, operation: Operation) -> None:
-        """Hand over one operation (on the reactor's thread); never blocks."""
+        """Hand over one operation (on the reactor's thread); never blocks.
+
+        The writer gets what one turn of the reactor makes as one piece. Given each operation at once, it would wake for
+        the first, fight the reactor for the interpreter, and commit many small groups.
+        """
         self._pending += 1
-        self._operations.put(operation)
+        self._gathered.append(operation)
+        if len(self._gathered) == 1:
+            self._soon(self._flush)
+        elif len(self._gathered) >= PIECE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._gathered:
+            self._operations.put(self._gathered)
+            self._gathered = []
 
     def pending(self) -> int:
         """Operations handed over and not yet called back."""
@@ -64,6 +82,7 @@ class Journal(threading.Thread):
 
     def stop(self) -> None:
         """Write what was handed over, then end. A database that refuses is given up on (what waits was not acknowledged)."""
+        self._flush()
         self._ending.set()
         self._operations.put(None)
 
@@ -98,14 +117,15 @@ class Journal(threading.Thread):
         return connection
 
     def _gather(self) -> tuple[list[Operation], bool]:
+        """What has been handed over, and whether it is the last."""
         operations: list[Operation] = []
-        operation = self._operations.get()
+        piece = self._operations.get()
         try:
-            while operation is not None:
-                operations.append(operation)
+            while piece is not None:
+                operations.extend(piece)
                 if len(operations) >= self._batch:
                     return operations, False
-                operation = self._operations.get_nowait()
+                piece = self._operations.get_nowait()
         except queue.Empty:
             return operations, False
         return operations, True

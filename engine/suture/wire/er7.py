@@ -60,6 +60,8 @@ def delimiters_of(text: str) -> Delimiters:
         raise MessageError("parse", "BAD_DELIMITER", "MSH-1", "the field separator is a letter, a digit or a line end")
     end = min(i for i in (text.find(field, 4), text.find("\r", 4), text.find("\n", 4), len(text)) if i >= 0)
     given = text[4:end]
+    if not given:
+        raise MessageError("parse", "BAD_DELIMITER", "MSH-2", "the encoding characters are missing")
     pick = [given[i] if i < len(given) else "" for i in range(4)]
     return Delimiters(field, pick[0], pick[1], pick[2], pick[3])
 
@@ -348,14 +350,14 @@ def _field_getter(place: Path) -> Callable[[Segment], str]:
         elif repetition > 1:
             return ""
         if component is None:
-            return unescape(text, d) if d.escape in text and d.component not in text else text
+            return unescape(text, d) if d.escape and d.escape in text and d.component not in text else text
         if d.component in text:
             text = text.split(d.component, component)[component - 1] if text.count(d.component) >= component - 1 else ""
         elif component > 1:
             return ""
         if d.subcomponent and (sub or d.subcomponent in text):
             text = _pick(text, d.subcomponent, sub or 1)
-        return unescape(text, d) if d.escape in text else text
+        return unescape(text, d)
 
     return pick
 

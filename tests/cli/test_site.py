@@ -1,0 +1,83 @@
+"""init, check, run, demo and db."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from suture.cli import exits
+from suture.model.errors import ConfigError, Problem
+from suture.store import schema
+from tests.cli.conftest import Suture, write_site
+
+
+def test_init_makes_a_site_and_says_what_is_next(suture: Suture, tmp_path: Path) -> None:
+    ran = suture("init", tmp_path / "mysite")
+    assert ran.code == exits.OK
+    assert (tmp_path / "mysite" / "conf" / "base.yaml").is_file()
+    assert f"suture run --site {tmp_path / 'mysite'}" in ran.out
+
+
+def test_init_never_writes_over_something(suture: Suture, tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("mine")
+    ran = suture("init", tmp_path)
+    assert ran.code == exits.WRONG and "not empty" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_check_tells_every_problem_with_file_and_line(suture: Suture, tmp_path: Path) -> None:
+    suture("init", tmp_path / "site")
+    (tmp_path / "site" / "conf" / "base.yaml").write_text("site: {zone: Mars/Olympus}\nstorre: {}\n")
+    ran = suture("check", "--site", tmp_path / "site")
+    assert ran.code == exits.WRONG
+    assert "conf/base.yaml:1: site.zone: 'Mars/Olympus' is not a time zone" in ran.err
+    assert "conf/base.yaml:2:" in ran.err and "'storre'" in ran.err
+
+
+def test_check_of_the_example_site_passes(suture: Suture, tmp_path: Path) -> None:
+    suture("init", tmp_path / "site")
+    ran = suture("check", "--site", tmp_path / "site", "--json")
+    assert ran.code == exits.OK, ran.json["problems"]
+    assert ran.json["ok"] is True and ran.json["tests"]
+
+
+def test_run_hands_the_site_to_the_engine(suture: Suture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("suture.app.run", lambda site, environment: asked.append((site, environment)) or 0)
+    assert suture("run", "--site", tmp_path, "--env", "prod").code == exits.OK
+    assert asked == [(tmp_path, "prod")]
+
+
+def test_run_with_wrong_files_is_code_2(suture: Suture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise ConfigError([Problem("conf/base.yaml", 3, "http.port", "'x' is not a whole number")])
+
+    monkeypatch.setattr("suture.app.run", refuse)
+    ran = suture("run", "--site", tmp_path)
+    assert (ran.code, ran.err) == (exits.WRONG, "conf/base.yaml:3: http.port: 'x' is not a whole number\n")
+
+
+def test_demo_passes_on_its_code(suture: Suture, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr("suture.sim.demo.main", lambda **options: asked.append(options) or 1)
+    assert suture("demo", "--keep", "--messages", "50").code == exits.FAILED
+    assert asked == [{"keep": True, "messages": 50, "as_json": False}]
+
+
+def test_upgrade_makes_the_schema_and_current_tells_it(suture: Suture, tmp_path: Path, database_url: str) -> None:
+    write_site(tmp_path / "site", database_url)
+    site = ("--site", tmp_path / "site")
+    ran = suture("db", "upgrade", *site)
+    assert (ran.code, ran.out) == (exits.OK, f"upgraded from nothing to {schema.head()}\n")
+    assert suture("db", "upgrade", *site).out == f"the schema is {schema.head()}, and was that before\n"
+    assert suture("db", "current", *site, "--json").json == {"current": schema.head(), "needed": schema.head()}
+    assert suture("message", "list", *site).code == exits.OK
+
+
+def test_an_empty_database_is_told_apart(suture: Suture, tmp_path: Path, postgres_database: str) -> None:
+    write_site(tmp_path / "site", postgres_database)
+    ran = suture("status", "--site", tmp_path / "site")
+    assert ran.code == exits.NO_ANSWER and "has no schema yet" in ran.err
+    ran = suture("db", "current", "--site", tmp_path / "site")
+    assert ran.code == exits.FAILED and "the database has schema none" in ran.out

@@ -1,0 +1,112 @@
+"""Tables: what a code means, on which day, and what is wrong in a CSV file."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suture.mapping.tables import Table, load_csv
+from tests.mapping.examples import TABLES, table
+
+_APART = "delete one, or date them apart with effective_from and effective_to"
+_ENDS = "the row ends before it begins; effective_to is the first day it no longer holds"
+DATED = "code,to,effective_from,effective_to\nA,old,,2026-01-01\nA,new,2026-01-01,2027-01-01\nB,always,,\n"
+
+
+def said(text: str, name: str = "t") -> list[str]:
+    return [str(problem) for problem in load_csv(text, name, f"{name}.csv")[1]]
+
+
+def to(found: Table, key: str, on: date | None) -> str | None:
+    row = found.lookup(key, on)
+    return row["to"] if row else None
+
+
+class TestLookUp:
+    def test_periods_are_half_open(self) -> None:
+        found = table("t", DATED)
+        days = [date(1990, 1, 1), date(2025, 12, 31), date(2026, 1, 1), date(2026, 12, 31), date(2027, 1, 1)]
+        assert [to(found, "A", day) for day in days] == ["old", "old", "new", "new", None]
+
+    def test_without_a_day_the_row_that_began_last_counts(self) -> None:
+        assert to(table("t", DATED), "A", None) == "new"
+
+    def test_a_row_without_dates_always_counts(self) -> None:
+        assert to(table("t", DATED), "B", date(1990, 1, 1)) == "always"
+
+    def test_an_unknown_code_gives_nothing_and_the_reason_is_not_the_code(self) -> None:
+        assert table("t", DATED).lookup("C", None) is None
+        assert table("t", DATED).absence("C") == "t has no row for this code"
+
+    def test_a_retired_row_is_never_used(self) -> None:
+        found = table("t", "code,to,active\nA,1,Y\nB,2,N\n")
+        assert (to(found, "A", None), to(found, "B", None)) == ("1", None)
+
+    @given(st.lists(st.integers(0, 400), min_size=2, max_size=6, unique=True).map(sorted), st.integers(-5, 405))
+    def test_of_periods_that_do_not_overlap_exactly_the_one_around_the_day_counts(self, borders: list[int], day: int) -> None:
+        start = date(2026, 1, 1).toordinal()
+        iso = [date.fromordinal(start + border).isoformat() for border in borders]
+        rows = [{"code": "A", "to": str(i), "effective_from": a, "effective_to": b} for i, (a, b) in enumerate(itertools.pairwise(iso))]
+        expected = next((str(i) for i, (a, b) in enumerate(itertools.pairwise(borders)) if a <= day < b), None)
+        assert to(Table("t", rows), "A", date.fromordinal(start + day)) == expected
+
+
+class TestUnitConversion:
+    def test_the_items_own_factor_comes_before_that_of_any_item(self) -> None:
+        units = table("units", "item,from_unit,to_unit,factor\nA,DZ,EA,10\n*,DZ,EA,12\n")
+        assert (units.factor("A", "DZ", "EA"), units.factor("B", "DZ", "EA")) == (Decimal(10), Decimal(12))
+
+    def test_there_is_none_the_other_way_round(self) -> None:
+        assert TABLES["units"].factor("GLV-1", "EA", "BX") is None
+
+
+class TestLoading:
+    def test_the_first_column_is_the_key_and_cells_are_stripped(self) -> None:
+        row = table("t", '\ufeffcode, to\r\n A ,"x, y"\r\n\r\n').lookup("A", None)
+        assert row == {"code": "A", "to": "x, y"}
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("", "t.csv:1: the table is empty; the first line must name the columns, the key first"),
+            ("a,,b\n", "t.csv:1: column 2 has no name"),
+            ("a,b,b\n", "t.csv:1: b: two columns have this name; rename one"),
+            ("a,b\nX\n", "t.csv:2: 1 cells where the header has 2; quote a cell that holds a comma"),
+            ("a,b\n,1\n", "t.csv:2: a: the key is empty; fill it in or delete the row"),
+            (
+                "a,b\nX,1\nX,2\n",
+                f"t.csv:3: a: 'X' stands in line 2 already, in force at the same time; {_APART}",
+            ),
+            ("a,effective_from\nX,1.2.2026\n", "t.csv:2: effective_from: '1.2.2026' is not a date, e.g. 2026-01-31"),
+            (
+                "a,effective_from,effective_to\nX,2026-02-01,2026-02-01\n",
+                f"t.csv:2: effective_to: {_ENDS}",
+            ),
+            ("item,from_unit,to_unit,factor\nX,BX,EA,0\n", "t.csv:2: factor: '0' is not a number above zero, e.g. 12"),
+            ('a,b\nX,"1\n', "t.csv:2: unexpected end of data; quote a cell that holds a comma, and double the quotes inside it"),
+        ],
+    )
+    def test_a_mistake_is_reported_with_its_line(self, text: str, expected: str) -> None:
+        assert said(text) == [expected]
+
+    def test_all_mistakes_are_reported(self) -> None:
+        assert len(said("a,b\n,1\nX\nY,1\nY,2\n")) == 3
+
+    def test_rows_of_one_code_may_follow_each_other_in_time(self) -> None:
+        assert said(DATED) == []
+
+    def test_stock_is_told_apart_by_location_and_item(self) -> None:
+        assert said("location,item\nL,A\nL,B\n", "stock") == []
+        assert len(said("location,item\nL,A\nL,A\n", "stock")) == 1
+
+    def test_a_retired_row_may_stand_beside_the_one_in_use(self) -> None:
+        assert said("a,status\nX,inactive\nX,active\n") == []
+
+    @given(st.text(max_size=80))
+    def test_no_text_makes_it_raise(self, text: str) -> None:
+        load_csv(text, "t", "t.csv")

@@ -1,0 +1,125 @@
+"""Text to typed values: exact numbers, HL7 times, and what is neither."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suture.mapping.functions import FUNCTIONS, absolute, charge_or_credit, digits_only, extended_amount, negate, strip_zeros, upper
+from suture.mapping.values import decimal, dumps, hl7_time, integer, iso_day, midnight_parser, plain, time_parser
+from tests.mapping.examples import CHICAGO
+
+time = time_parser(CHICAGO)
+
+
+class TestNumbers:
+    @given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**12), max_value=10**12))
+    def test_a_number_comes_back_exactly_as_written(self, number: Decimal) -> None:
+        assert decimal(plain(number)) == number
+
+    @pytest.mark.parametrize("text", ["", "x", "1,000", "1e5", "NaN", "Infinity", "--1", "1_000", "٣", "1 2", ".", "9" * 41, "100&USD"])
+    def test_what_is_no_number(self, text: str) -> None:
+        assert decimal(text) is None
+
+    @pytest.mark.parametrize(("text", "number"), [(" 1.50 ", "1.50"), ("+3", "3"), ("-.5", "-0.5"), ("2.", "2"), ("-0", "0")])
+    def test_what_hl7_allows(self, text: str, number: str) -> None:
+        assert str(decimal(text)) == number
+
+    def test_integers_have_no_fraction(self) -> None:
+        assert (integer("12"), integer("12.0"), integer("x")) == (Decimal(12), None, None)
+
+    def test_small_numbers_are_written_without_an_exponent(self) -> None:
+        assert plain(Decimal("0.0000001")) == "0.0000001"
+
+
+class TestTimes:
+    @pytest.mark.parametrize(
+        ("text", "iso"),
+        [
+            ("20260401", "2026-04-01T00:00:00-05:00"),
+            ("2026040110", "2026-04-01T10:00:00-05:00"),
+            ("202604011001", "2026-04-01T10:01:00-05:00"),
+            ("20260401100159.1234", "2026-04-01T10:01:59.123400-05:00"),
+            ("20260101100159", "2026-01-01T10:01:59-06:00"),
+            ("20260401100159+0130", "2026-04-01T10:01:59+01:30"),
+            ("20260401-0700", "2026-04-01T00:00:00-07:00"),
+            (" 20260401 ", "2026-04-01T00:00:00-05:00"),
+        ],
+    )
+    def test_a_time_without_an_offset_is_the_sites(self, text: str, iso: str) -> None:
+        found = time(text)
+        assert found is not None
+        assert found.isoformat() == iso
+
+    def test_an_hour_that_the_clock_shows_twice_is_the_first(self) -> None:
+        assert time("20261101013000") == datetime(2026, 11, 1, 1, 30, tzinfo=timezone(timedelta(hours=-5)))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "2026",
+            "202604",
+            "20260231",
+            "2026040125",
+            "20260401106100",
+            "20260401100160",
+            "2026-04-01",
+            "00000000",
+            "20260401100100+9900",
+        ],
+    )
+    def test_what_is_no_time(self, text: str) -> None:
+        assert time(text) is None
+
+    @given(st.text(max_size=30))
+    def test_no_text_makes_it_raise(self, text: str) -> None:
+        time(text), decimal(text), iso_day(text), midnight_parser(CHICAGO)(text)
+
+    @given(st.datetimes(datetime(1950, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)))
+    def test_what_is_written_is_read_as_the_same_second(self, moment: datetime) -> None:
+        assert time(hl7_time(moment, CHICAGO)) == moment.replace(microsecond=0)
+
+    def test_the_day_alone(self) -> None:
+        assert midnight_parser(CHICAGO)("20260401235959") == time("20260401")
+        assert iso_day("20260401235959") == "2026-04-01"
+        assert midnight_parser(CHICAGO)("soon") is iso_day("soon") is None
+
+
+def test_json_has_decimals_as_text_and_times_with_their_offset() -> None:
+    assert json.loads(dumps({"a": Decimal("10.50"), "t": time("20260401")})) == {"a": "10.50", "t": "2026-04-01T00:00:00-05:00"}
+
+
+class TestFunctions:
+    def test_texts(self) -> None:
+        assert (upper("or1"), digits_only("0002-7597-01"), strip_zeros("00120"), strip_zeros("000"), strip_zeros("")) == (
+            "OR1",
+            "0002759701",
+            "120",
+            "0",
+            "",
+        )
+
+    def test_numbers(self) -> None:
+        assert (negate(Decimal("2.50")), absolute(Decimal("-2.50")), str(negate(Decimal(0)))) == (Decimal("-2.50"), Decimal("2.50"), "0")
+        assert (charge_or_credit(Decimal(-1)), charge_or_credit(Decimal(0)), charge_or_credit(Decimal(1))) == ("CD", "CG", "CG")
+
+    @given(st.decimals(allow_nan=False, allow_infinity=False, places=9), st.decimals(allow_nan=False, allow_infinity=False, places=9))
+    def test_an_extended_amount_is_never_rounded(self, quantity: Decimal, price: Decimal) -> None:
+        amount = extended_amount({"quantity": quantity, "unit_amount": price}, {})
+        assert amount is not None
+        n, d = quantity.as_integer_ratio()
+        m, e = price.as_integer_ratio()
+        a, b = amount.as_integer_ratio()
+        assert n * m * b == a * d * e
+
+    def test_an_extended_amount_needs_both(self) -> None:
+        assert extended_amount({"quantity": Decimal(1)}, {}) is None
+
+    def test_every_function_says_what_it_does(self) -> None:
+        assert all(function.__doc__ for function in FUNCTIONS.values())
