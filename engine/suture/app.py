@@ -28,7 +28,6 @@ from suture.store.backlog import Reader
 from suture.store.engine import open_engine
 from suture.store.journal import Journal
 
-Soon = Callable[[Callable[[], None]], Any]
 HEARTBEAT_S = 1.0
 FULL_CHECK_S = 0.02
 
@@ -44,7 +43,7 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     schema.prepare(database)
     reactor, loop = _reactor()
     logs.take_over_twisted()
-    engine = Engine(site, database, reactor, loop.call_soon_threadsafe, loop.call_soon)
+    engine = Engine(site, database, reactor, loop.call_soon_threadsafe, loop.call_later)
     loop.call_soon(engine.begin)
     reactor.run(installSignalHandlers=False)
     database.dispose()
@@ -69,12 +68,19 @@ def _reactor() -> tuple[Any, asyncio.AbstractEventLoop]:
 class Engine:
     """The running engine of one site."""
 
-    def __init__(self, site: Site, database: Any, reactor: Any, soon: Soon, now_soon: Soon) -> None:
-        """soon: run a function on the reactor's thread, from any thread; now_soon: the same, from that thread only."""
+    def __init__(
+        self,
+        site: Site,
+        database: Any,
+        reactor: Any,
+        soon: Callable[[Callable[[], None]], Any],
+        later: Callable[[float, Callable[[], None]], Any],
+    ) -> None:
+        """soon: run a function on the reactor's thread, from any thread; later: after so many seconds, from that thread."""
         self.site, self.reactor = site, reactor
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
-        self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, now_soon, site.conf.journal.batch)
+        self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
         self.reader = Reader(database, soon, reactor.callLater)
         self.world = World(self.journal, self.reader, reactor, self.metrics, random.random)
         self.commands = Commands(self, self.journal, self.reader, reactor)

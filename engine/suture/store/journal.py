@@ -7,10 +7,12 @@ acknowledged, and `trouble` says so. An operation that cannot be written for its
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -21,8 +23,10 @@ from suture.store import dialect, write_attempts, write_messages, write_processe
 from suture.store.checkpoint import Checkpoints
 from suture.store.sequences import Sequences
 
-PIECE = 96
-"""Operations of one turn of the reactor after which the writer may begin."""
+PIECE = 256
+"""Operations that are handed to the writer without waiting for more."""
+_PATIENCE_S: dict[type, float] = {Processed: 0.001, Attempted: 0.01}
+"""Seconds that an operation may wait for others; 0 for the kinds that are not named."""
 CallBack = Callable[[Callable[[], None]], None]
 """Run a function on the reactor's thread, soon (reactor.callFromThread)."""
 Result = Callable[[], None]
@@ -32,7 +36,7 @@ class Journal(threading.Thread):
     """The writer.
 
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
-    reactor. soon(f): run f at the end of this turn of the reactor (None: at once). batch: about the most operations a transaction. retry_s: pause before a refused group is tried again.
+    reactor. later(s, f): run f on the reactor after s seconds, 0 = at the end of this turn (None: at once). batch: about the most operations a transaction. retry_s: pause before a refused group is tried again.
     """
 
     def __init__(
@@ -42,16 +46,18 @@ class Journal(threading.Thread):
         observer: Observer,
         trouble: Callable[[str], None],
         bug: Callable[[Exception], None],
-        soon: Callable[[Callable[[], None]], object] | None = None,
+        later: Callable[[float, Callable[[], None]], object] | None = None,
         batch: int = 512,
         retry_s: float = 1.0,
     ) -> None:
         super().__init__(name="journal", daemon=True)
         self._engine, self._call_back, self._observer, self._trouble = engine, call_back, observer, trouble
-        self._soon = soon or (lambda flush: flush())
+        self._later = later or (lambda seconds, flush: flush())
         self._bug, self._batch, self._retry_s = bug, batch, retry_s
         self._operations: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
         self._gathered: list[Operation] = []
+        self._patience_s = math.inf
+        self._turn = 0
         self.sequences = Sequences()
         self._ending = threading.Event()
         self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
@@ -61,17 +67,27 @@ class Journal(threading.Thread):
     def write(self, operation: Operation) -> None:
         """Hand over one operation (on the reactor's thread); never blocks.
 
-        The writer gets what one turn of the reactor makes as one piece. Given each operation at once, it would wake for
-        the first, fight the reactor for the interpreter, and commit many small groups.
+        Somebody waits for an acknowledgement, so a received message goes at the end of this turn of the reactor and
+        takes along what has gathered; what only tidies up waits a moment for such company. Given each operation at
+        once, the writer would wake for the first, fight the reactor for the interpreter, and commit many small groups.
         """
         self._pending += 1
         self._gathered.append(operation)
-        if len(self._gathered) == 1:
-            self._soon(self._flush)
+        patience_s = _PATIENCE_S.get(type(operation), 0.0)
+        if patience_s < self._patience_s:
+            self._patience_s = patience_s
+            self._turn += 1
+            self._later(patience_s, partial(self._due, self._turn))
         elif len(self._gathered) >= PIECE:
             self._flush()
 
+    def _due(self, turn: int) -> None:
+        if turn == self._turn:
+            self._flush()
+
     def _flush(self) -> None:
+        self._patience_s = math.inf
+        self._turn += 1
         if self._gathered:
             self._operations.put(self._gathered)
             self._gathered = []
