@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import asyncioreactor, defer
+from twisted.internet.main import installReactor
 
 from suture import __version__
 from suture.commands import Commands
@@ -29,6 +30,9 @@ from suture.store.engine import open_engine
 from suture.store.journal import Journal
 
 HEARTBEAT_S = 1.0
+GC_THRESHOLD = (10_000, 10, 10)
+"""A message makes some hundred objects that live for milliseconds and hold no cycles; looking for garbage after every
+700 of them, as Python does unless told, finds none."""
 FULL_CHECK_S = 0.02
 
 
@@ -59,10 +63,23 @@ def _reactor() -> tuple[Any, asyncio.AbstractEventLoop]:
     except ImportError:
         loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    asyncioreactor.install(loop)
-    from twisted.internet import reactor
-
+    reactor = _Reactor(loop)
+    installReactor(reactor)
     return reactor, loop
+
+
+class _Reactor(asyncioreactor.AsyncioSelectorReactor):
+    """Calls a socket's reader without Twisted's logging context around it, which costs as much as the read.
+
+    `_readOrWrite` itself catches and logs what a protocol raises.
+    """
+
+    def addReader(self, reader: Any) -> None:  # noqa: N802
+        if reader not in self._readers:
+            super().addReader(reader)
+            fd = reader.fileno()
+            if reader in self._readers and fd >= 0:
+                self._asyncioEventloop.add_reader(fd, self._readOrWrite, reader, True)
 
 
 class Engine:
@@ -121,6 +138,7 @@ class Engine:
         # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
         self.log.info("the engine is running", version=__version__, channels=len(self.channels))
 
     def _cannot_start(self, failure: Any) -> None:
@@ -306,7 +324,15 @@ class Engine:
             ChannelFact(name, self.desired.get(name, "running"), channel.actual, channel.reason) for name, channel in self.channels.items()
         )
         queues = tuple(_queue(lanes, self.reactor.seconds()) for channel in self.channels.values() for lanes in channel.lanes.values())
-        return Facts(self.journal.pending(), self.site.conf.journal.limit, self._fault, self._stopping, channels, queues)
+        return Facts(
+            self.journal.pending(),
+            self.site.conf.journal.limit,
+            self._fault,
+            self._stopping,
+            channels,
+            queues,
+            journal_dead=self.journal.ident is not None and not self.journal.is_alive(),
+        )
 
 
 def _queue(lanes: Lanes, now_s: float) -> QueueFact:

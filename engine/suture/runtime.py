@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from twisted.internet import defer, error
 
@@ -45,13 +47,14 @@ class RunningChannel:
             d.name: Lanes(files.name, d.name, self.peers[d.name], d.endpoint.policy(), world, failing) for d in files.destinations.values()
         }
         self.core = Channel(
-            plan_of(files, site_name),
+            plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}"),
             self.lanes,
             world.journal,
             world.clock,
             world.observer,
             lambda reason: halted(files.name, reason),
             files.config.on_error,
+            asyncio.get_running_loop().call_soon,
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""

@@ -5,11 +5,12 @@ from collections import defaultdict
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
 from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater, Unavailable
 from suture.pipeline.deliver import Lanes, World
 from suture.pipeline.retry import Policy
 from suture.ports import Attempted, Delivery
-from twisted.internet.task import Clock
 
 
 class Store:
@@ -172,10 +173,15 @@ def test_a_poisoned_lane_does_not_fill_the_window_of_the_others():
     assert [n for n in peer.sent if n < 60][1:] == list(range(1, 60))
 
 
+OUTCOMES = [Accepted("A"), TryLater("R", "r"), Unavailable("C", "c"), Ambiguous("T", "t"), Rejected("E", "e")]
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40),
-    st.lists(st.sampled_from([Accepted("A"), TryLater("R", "r"), Unavailable("C", "c"), Ambiguous("T", "t"), Rejected("E", "e")]), max_size=30),
+    st.lists(
+        st.sampled_from([Accepted("A"), TryLater("R", "r"), Unavailable("C", "c"), Ambiguous("T", "t"), Rejected("E", "e")]), max_size=30
+    ),
     st.integers(1, 4),
     st.integers(1, 12),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from suture.sim.ledger import Ledger, Leg
 from suture.sim.report import tables
 
 EXPECTED = Expected(messages=4, unreadable=1, repeated=1, lines=6, filtered=1, gaps=1, duplicates=1, credits=0, nacked=["T3"])
-DOCUMENTS = [{"document": str(n), "kind": "inventory"} for n in (1, 2, 3)] + [{"document": "90", "kind": "requisitions"}]
-COUNTS: Any = {"billing": {"charges": 1, "doubled": []}, "analytics": {"events": 6}}
+DOCUMENTS = [{"document": str(n), "kind": "inventory", "quantity": "-2"} for n in (1, 2, 3)]
+DOCUMENTS += [{"document": "90", "kind": "requisitions", "quantity": "40"}]
+COUNTS: Any = {"billing": {"charges": 1, "doubled": [], "amount": "4200.00"}, "analytics": {"events": 6}}
 
 
 def ledger() -> Ledger:
@@ -24,9 +26,9 @@ def ledger() -> Ledger:
     books = Ledger(Counter(processed=2, duplicate=1, parked=1), 1, Counter(event=3, filtered=1, duplicate=1, gap=1))
     books.events = {used: Counter(raised=3, duplicate=1), charge: Counter(raised=2), due: Counter(raised=1)}
     books.legs = {
-        "erp": Leg(Counter(posted=3), 4, Counter({used: 3}), Counter({used: 3}), {"1", "2", "3"}),
-        "requisitions": Leg(Counter(posted=1), 0, Counter({due: 1}), Counter({due: 1}), {"90"}),
-        "billing": Leg(Counter(accepted=1, dead=1), 0, Counter({charge: 2}), Counter({charge: 1})),
+        "erp": Leg(Counter(posted=3), 4, Counter({used: 3}), Counter({used: 3}), quantity=Decimal(6), documents={"1", "2", "3"}),
+        "requisitions": Leg(Counter(posted=1), 0, Counter({due: 1}), Counter({due: 1}), documents={"90"}),
+        "billing": Leg(Counter(accepted=1, dead=1), 0, Counter({charge: 2}), Counter({charge: 1}), value=Decimal("4200.0")),
         "analytics": Leg(Counter(accepted=2), 0, Counter({used: 3, charge: 2, due: 1}), Counter({used: 3, charge: 2, due: 1})),
     }
     row = {"id": 1, "message_id": 2, "code": "UNKNOWN_CODE", "stage": "map", "line": 1, "field": "item", "path": "FT1-7.1"}
@@ -82,6 +84,10 @@ def deliver_the_refused_charge(books: Ledger) -> None:
     books.legs["billing"].states.update(dead=-1, accepted=1)
 
 
+def move_too_little_stock(books: Ledger) -> None:
+    books.legs["erp"].quantity -= 1
+
+
 def find_something_in_the_store(books: Ledger) -> None:
     books.wrong = ["1 messages are parked and without an exception"]
 
@@ -99,6 +105,7 @@ def find_something_in_the_store(books: Ledger) -> None:
         leave_a_delivery_waiting,
         mix_up_documents,
         deliver_the_refused_charge,
+        move_too_little_stock,
         find_something_in_the_store,
     ],
 )
@@ -112,7 +119,12 @@ def test_what_the_other_systems_count_is_compared() -> None:
     assert wrong(ledger(), acknowledged=3)
     assert wrong(ledger(), documents=DOCUMENTS[1:])
     assert wrong(ledger(), documents=DOCUMENTS[:-1])
-    for path, value in ((("billing", "charges"), 2), (("billing", "doubled"), ["T1"]), (("analytics", "events"), 5)):
+    for path, value in (
+        (("billing", "charges"), 2),
+        (("billing", "doubled"), ["T1"]),
+        (("billing", "amount"), "4199.99"),
+        (("analytics", "events"), 5),
+    ):
         counts = copy.deepcopy(COUNTS)
         counts[path[0]][path[1]] = value
         assert wrong(ledger(), counts=counts)

@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_day(catalogue: Catalogue) -> None:
     assert raws(plan(catalogue, Random(5), DAY, 120)) != raws(plan(catalogue, Random(6), DAY, 120))
 
 
-@pytest.mark.parametrize("messages", [FEWEST, 41, 123, 300])
+@pytest.mark.parametrize("messages", [FEWEST, 41, 123, 300, 1000])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_day_has_exactly_the_messages_asked_for_and_says_what_they_hold(catalogue: Catalogue, messages: int, seed: int) -> None:
     day = plan(catalogue, Random(seed), DAY, messages)
@@ -80,6 +80,14 @@ def test_only_the_repeated_message_and_the_renamed_charge_use_a_number_twice(day
     assert len(twice) == day.expected.duplicates
     controls = Counter(message.get("MSH-10") for message in once.values())
     assert max(controls.values()) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_renamed_message_holds_a_charge(catalogue: Catalogue, seed: int) -> None:
+    once = {raw: Message.parse(raw) for raw in raws(plan(catalogue, Random(seed), DAY, 60)) if raw != GARBAGE}
+    lines = [line for message in once.values() for line in message.named("FT1")]
+    numbers = Counter(line.get(2) for line in lines)
+    assert any(numbers[line.get(2)] == 2 and catalogue.items[line.get(7)].chargeable for line in lines if line.get(6) == "CG")
 
 
 def test_the_refused_charge_is_sent_in_the_phase_in_which_billing_refuses_it(day: Day) -> None:

@@ -1,6 +1,7 @@
 """Acknowledgements: what we answer and how we read answers."""
 
 import pytest
+
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
 from suture.wire import ack
 

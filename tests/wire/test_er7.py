@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from suture.model.errors import MessageError
 from suture.wire import er7
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from suture.wire import mllp
 
 payloads = st.lists(st.binary(max_size=60).filter(lambda b: b"\x1c\r" not in b and not b.endswith(b"\x1c")), max_size=5)

@@ -18,6 +18,7 @@ Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
 
 RETRY_STATUS = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
+SWEEP_S = 0.25
 CREDENTIAL_STATUS = frozenset({401, 403, 407})
 
 
@@ -34,13 +35,13 @@ class Config(BaseModel):
     """POST each delivery to a URL."""
 
     model_config = ConfigDict(extra="forbid")
-    url: HttpUrl = Field(description="Where to POST, http or https")
+    url: HttpUrl = Field(repr=False, description="Where to POST, http or https")
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="HTTP method (default POST)")
     timeout_s: float = Field(30, gt=0, description="Seconds for one request from connecting to the end of the answer (default 30)")
     connections: int = Field(16, ge=1, le=256, description="Kept-alive connections at a time (default 16)")
     auth: Auth | None = Field(None, description="Credentials")
     headers: dict[str, str] = Field(default_factory=dict, description="Further request headers")
-    document: str | None = Field(None, description="JSON pointer to the document number in the answer (/document); when there, the delivery is posted")
+    document: str | None = Field(None, description="JSON pointer to the document number in the answer (/document): it means posted")
     limit_bytes: int = Field(1_048_576, ge=256, description="Largest answer that is read, in bytes (default 1 MiB)")
     keep_response_bytes: int = Field(1024, ge=0, description="Bytes of the answer that are stored with the attempt (default 1024)")
     meaning: dict[str, Literal["accept", "reject", "retry", "hold"]] = Field(
@@ -55,40 +56,59 @@ class Destination:
         self.config, self.note = config, note
         self._url = URL(str(config.url))
         self._session: aiohttp.ClientSession | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._deadlines: dict[asyncio.Task[None], float] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closed = False
         self._headers = _headers(config)
         self._pointer = config.document.strip("/").split("/") if config.document else None
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """POST once; must be called on a running asyncio loop."""
-        task = asyncio.get_running_loop().create_task(self._send(delivery, done))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        loop = asyncio.get_running_loop()
+        if self._sweep is None:
+            self._sweep = loop.call_later(SWEEP_S, self._swept)
+        self._deadlines[loop.create_task(self._send(delivery, done))] = loop.time() + self.config.timeout_s
 
     async def _send(self, delivery: Delivery, done: Done) -> None:
-        done(await self._attempt(delivery))
+        try:
+            outcome = await self._attempt(delivery)
+        except asyncio.CancelledError:
+            outcome = Ambiguous("TIMEOUT", f"no answer in {self.config.timeout_s:g} s")
+        except Exception as e:  # whatever the library raises, the delivery gets an outcome
+            outcome = Ambiguous("HTTP_ERROR", f"the exchange broke: {type(e).__name__}")
+        task = asyncio.current_task()
+        if task is not None:
+            self._deadlines.pop(task, None)
+        done(outcome)
+
+    def _swept(self) -> None:
+        """Cancel what is over its time; tasks are in the order of their deadlines. One timer instead of one a request."""
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for task in [t for t, deadline_s in self._deadlines.items() if deadline_s <= now_s]:
+            task.cancel()
+        self._sweep = None if self._closed else loop.call_later(SWEEP_S, self._swept)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         session = self._session or self._open()
         headers = {"Content-Type": delivery.content_type or "application/octet-stream", "Idempotency-Key": delivery.idempotency_key}
         try:
-            async with session.request(self.config.method, self._url, data=delivery.body, headers=headers, allow_redirects=False) as answer:
+            answer = await session.request(self.config.method, self._url, data=delivery.body, headers=headers, allow_redirects=False)
+            try:
                 body = await self._read(answer)
-                return self._judge(answer.status, body, answer.headers.get("Retry-After"))
+            finally:
+                answer.release()
+            return self._judge(answer.status, body, answer.headers.get("Retry-After"))
         except aiohttp.ClientConnectorError as e:
             return Unavailable("CONNECT", f"cannot connect to {self._url.host}:{self._url.port}: {_plain(e)}")
         except aiohttp.ServerDisconnectedError:
             return Ambiguous("CONNECTION_LOST", "the connection closed before the answer came")
-        except TimeoutError:
-            return Ambiguous("TIMEOUT", f"no answer in {self.config.timeout_s:g} s")
-        except (aiohttp.ClientError, OSError) as e:
-            return Ambiguous("HTTP_ERROR", f"the exchange broke: {type(e).__name__}")
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self.config.connections, keepalive_timeout=60),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self.config.timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding"),
             headers=self._headers,
@@ -129,8 +149,11 @@ class Destination:
         return str(value)[:200] if isinstance(value, (str, int)) else None
 
     async def _close(self) -> None:
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self.config.timeout_s)
+        self._closed = True
+        if self._deadlines:
+            await asyncio.wait(set(self._deadlines), timeout=self.config.timeout_s)
+        if self._sweep is not None:
+            self._sweep.cancel()
         if self._session is not None:
             await self._session.close()
 

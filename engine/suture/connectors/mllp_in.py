@@ -26,7 +26,7 @@ class Config(BaseModel):
     port: int = Field(ge=0, le=65535, description="TCP port to listen on")
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with a reason")
     ack: Literal["after_store"] = Field("after_store", description="When to answer: after_store = when the message is durable")
-    limit_bytes: int = Field(16_777_216, ge=1024, description="Largest message, in bytes; a larger one closes the connection (default 16 MiB)")
+    limit_bytes: int = Field(16_777_216, ge=1024, description="Largest message, in bytes; a larger one ends the connection (16 MiB)")
     connections: int = Field(2000, ge=1, description="Connections at a time; one more is closed at once (default 2000)")
     unanswered: int = Field(64, ge=1, description="Messages of one connection in work before it is read no further (default 64)")
     frame_timeout_s: float = Field(30, gt=0, description="Seconds from the first byte of a message to its end (default 30)")

@@ -30,7 +30,7 @@ class Config(BaseModel):
     ack_timeout_s: float = Field(30, gt=0, description="Seconds to wait for the acknowledgement (default 30)")
     limit_bytes: int = Field(1_048_576, ge=256, description="Largest acknowledgement, in bytes (default 1 MiB)")
     meaning: dict[str, Literal["accept", "reject", "retry", "hold"]] = Field(
-        default_factory=dict, description="What MSA-1 codes mean here, over the standard's: AE, AR, CE, CR, ... to accept, reject, retry or hold"
+        default_factory=dict, description="What MSA-1 codes mean here, over the standard's: AE, AR, ... to accept, reject, retry or hold"
     )
 
 

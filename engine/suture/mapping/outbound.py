@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from orjson import Fragment
+
 from suture.mapping.hints import Problems
 from suture.mapping.outbound_hl7 import compile_segments
 from suture.mapping.outbound_json import compile_body
 from suture.mapping.outbound_values import OutboundValues
-from suture.mapping.payload import CLOUDEVENTS_BATCH, Payload, RenderContext, Renderer, control_id, json_payload
+from suture.mapping.payload import CLOUDEVENTS_BATCH, Payload, RenderContext, Renderer, control_id, data_json, json_payload
 from suture.mapping.spec import OutboundSpec
 from suture.mapping.tables import Tables
 from suture.model.events import Event
@@ -52,7 +54,7 @@ class _Events:
             {
                 "message": {"id": message.id, "control_id": message.control_id, "channel": message.channel, "type": message.type},
                 "idempotency_key": context.idempotency_key,
-                "events": [{"id": e.id, "type": e.type, "line": e.line, "data": e.data} for e in events],
+                "events": [{"id": e.id, "type": e.type, "line": e.line, "data": Fragment(data_json(e))} for e in events],
             }
         )
 
@@ -75,7 +77,7 @@ def _cloud_event(event: Event, context: RenderContext, received: datetime) -> di
         "subject": event.data.get("item"),
         "datacontenttype": "application/json",
         "controlid": context.message.control_id,
-        "data": event.data,
+        "data": Fragment(data_json(event)),
     }
 
 

@@ -53,6 +53,13 @@ def control_id(idempotency_key: str) -> str:
     return b32encode(hashlib.sha256(idempotency_key.encode()).digest()).decode()[:20]
 
 
+def data_json(event: Event) -> bytes:
+    """An event's data as JSON. Raises MessageError when a text in it cannot be written as UTF-8."""
+    if not event.json:
+        event.json = json_payload(event.data).body
+    return event.json
+
+
 def json_payload(content: Any, content_type: str = JSON) -> Payload:
     """Content as JSON. Raises MessageError when a text in it cannot be written as UTF-8."""
     try:

@@ -85,7 +85,8 @@ class Event:
 
     number: its place among the message's events, stable over reprocessing. line: the source line (FT1 number from 1).
     key: the business key's text; two events of one type with one key are the same thing in the world.
-    generation: 0 unless the sender used the key again after the duplicate window.
+    generation: 0 unless the sender used the key again after the duplicate window. json: the data as JSON, made once
+    by whoever needs it first, because several payloads and the store hold it.
     """
 
     type: str
@@ -95,6 +96,7 @@ class Event:
     data: dict[str, Any] = field(repr=False)
     generation: int = 0
     id: str = ""
+    json: bytes = field(default=b"", repr=False, compare=False)
 
 
 def event_id(event_type: str, key: str, generation: int = 0) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from suture.model.outcome import Accepted, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.pipeline.retry import Policy, pause_s
 
 
@@ -44,5 +44,3 @@ class Breaker:
             opened = self.failures if isinstance(outcome, Unavailable) else self.failures - self._policy.breaker_after + 1
             self.try_at_s = now_s + (pause_s(self._policy, opened, self._random) if asked_s is None else asked_s)
         return changed
-
-

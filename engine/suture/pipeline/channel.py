@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,11 +15,16 @@ from suture.pipeline.process import Plan, Skip, process
 from suture.pipeline.receive import Receiver
 from suture.ports import Clock, Journal, Observer, Processed, Settled
 
+Soon = Callable[[Callable[[], None]], object]
+A_TURN = 8
+"""Messages that are mapped in one turn of the reactor."""
+
 
 class Channel:
     """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
 
-    on_error: park or stop. limit: messages received and not yet processed, above which `full` is true.
+    on_error: park or stop. in_work: messages that are stored and not yet
+    processed, durably. soon(f): run f in the next turn of the reactor (None: at once).
     """
 
     def __init__(
@@ -30,16 +36,37 @@ class Channel:
         observer: Observer,
         halted: Callable[[str], None],
         on_error: str = "park",
+        soon: Soon | None = None,
     ) -> None:
         self.plan, self.lanes = plan, lanes
         self._journal, self._clock, self._observer, self._halted, self._on_error = journal, clock, observer, halted, on_error
-        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self.process)
+        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received)
+        self._soon = soon or (lambda work: work())
+        self._todo: deque[Message] = deque()
         self.in_work = 0
 
     @property
     def name(self) -> str:
         """The channel's name."""
         return self.plan.channel
+
+    def _received(self, message: Message) -> None:
+        """A message is stored and answered: it is mapped when the reactor has looked at its sockets again.
+
+        So the next messages of those who got their answer are on their way to the disk meanwhile.
+        """
+        self.in_work += 1
+        self._todo.append(message)
+        if len(self._todo) == 1:
+            self._soon(self._work)
+
+    def _work(self) -> None:
+        for _ in range(min(A_TURN, len(self._todo))):
+            self.in_work -= 1
+            self.process(self._todo[0])
+            self._todo.popleft()
+        if self._todo:
+            self._soon(self._work)
 
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
         """Map a stored message and write what it comes to; then() is called when that is durable."""

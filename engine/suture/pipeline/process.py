@@ -83,7 +83,13 @@ def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int
     touches = plan.stock.moves(mapped.events) if plan.stock else ()
     settle = partial(job.settle, mapped)
     ready = None if touches else settle({}, {})
-    return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, mapped.search, revision, _nothing, _raise)
+    return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, _search(mapped), revision, _nothing, _raise)
+
+
+def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:
+    """What the message is found by; with the items that no table knows, for they are what a person will look for."""
+    unknown = [("item", gap.value) for gap in mapped.gaps if gap.field == "item" and gap.value]
+    return [*mapped.search, *unknown] if unknown else mapped.search
 
 
 def _fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Settled) -> Processed:
@@ -219,5 +225,3 @@ def _nothing(settled: Settled) -> None:
 
 def _raise(error: Exception) -> None:
     raise error
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from suture.model import states
@@ -45,7 +46,7 @@ def _messages(expected: Expected, acknowledged: int, ledger: Ledger) -> Iterator
     parts = " + ".join(f"{ledger.messages[state]} {state}" for state in states.MESSAGE_STATES if state != states.RECEIVED)
     settled = ledger.received - ledger.messages[states.RECEIVED]
     yield Check(settled == ledger.received, f"{ledger.received} received = {parts}" if settled == ledger.received else f"{parts} only")
-    yield _same(expected.repeated, "repeated byte for byte", ledger.repeated, "recognised")
+    yield _same(expected.repeated, "message repeated byte for byte", ledger.repeated, "recognised")
 
 
 def _lines(expected: Expected, ledger: Ledger) -> Iterator[Check]:
@@ -53,9 +54,9 @@ def _lines(expected: Expected, ledger: Ledger) -> Iterator[Check]:
     total = sum(n.values())
     parts = f"{n['event']} with events + {n['filtered']} filtered + {n['duplicate']} duplicate + {n['gap']} gap"
     yield Check(total == expected.lines and not ledger.torn, f"{expected.lines} FT1 lines sent = {parts}")
-    yield _same(expected.filtered, "payment lines sent", n["filtered"], "filtered")
-    yield _same(expected.duplicates, "charges sent again under a new control id", n["duplicate"], "suppressed")
-    yield _same(expected.gaps, "unknown items sent", n["gap"], "waiting for a person")
+    yield _same(expected.filtered, "payment line sent", n["filtered"], "filtered")
+    yield _same(expected.duplicates, "lines sent again under a new control id", n["duplicate"], "suppressed")
+    yield _same(expected.gaps, "unknown item sent", n["gap"], "waiting for a person")
 
 
 def _events(ledger: Ledger) -> Iterator[Check]:
@@ -76,19 +77,27 @@ def _deliveries(ledger: Ledger) -> Iterator[Check]:
 
 def _erp(ledger: Ledger, documents: list[dict[str, str]]) -> Iterator[Check]:
     for destination, kind in (("erp", "inventory"), ("requisitions", "requisitions")):
-        leg = ledger.legs.get(destination, Leg())
-        theirs = {row["document"] for row in documents if row["kind"] == kind}
+        leg = _leg(ledger, destination)
+        numbers = {row["document"] for row in documents if row["kind"] == kind}
         posted = leg.states[states.POSTED]
-        text = f"{posted} {destination} deliveries posted = {len(theirs)} documents in the ERP, number for number"
-        yield Check(len(theirs) == posted and theirs == leg.documents, text)
+        text = f"{posted} {destination} deliveries posted = {len(numbers)} documents in the ERP, number for number"
+        yield Check(len(numbers) == posted and numbers == leg.documents, text)
+    mine, theirs = -_leg(ledger, "erp").quantity, sum((Decimal(d["quantity"]) for d in documents if d["kind"] == "inventory"), Decimal(0))
+    yield Check(mine == theirs, f"stock moved by {mine:f} in Suture = {theirs:f} in the ERP")
     due = ledger.raised("replenishment.due")
     yield _same(due, "replenishments raised", sum(row["kind"] == "requisitions" for row in documents), "requisitions in the ERP")
 
 
+def _leg(ledger: Ledger, name: str) -> Leg:
+    return ledger.legs.get(name) or Leg()
+
+
 def _billing(expected: Expected, ledger: Ledger, counts: Any) -> Iterator[Check]:
-    leg = ledger.legs.get("billing", Leg())
+    leg = _leg(ledger, "billing")
     delivered = leg.delivered["charge.raised"]
     yield _same(delivered, "charges delivered to billing", counts["charges"], "charges in billing")
+    value, theirs = leg.value, Decimal(counts["amount"])
+    yield Check(value == theirs, f"{value:,.2f} USD of charges delivered = {theirs:,.2f} USD in billing")
     doubled = counts["doubled"]
     yield Check(not doubled, f"no charge is in billing twice{': ' + ', '.join(doubled) if doubled else ''}")
     yield _same(len(expected.nacked), "charge refused by billing", leg.states[states.DEAD], "dead letter")

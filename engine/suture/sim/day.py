@@ -17,7 +17,7 @@ UNKNOWN_ITEM = "ZZ-999"
 GARBAGE = b"\x02STATION 3 SELFTEST\x03 0xA7 \xff\xfe LINK NOISE *** "
 SPECIALS = 9
 """Messages of their own kind among the ordinary ones."""
-FEWEST = 40
+FEWEST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class _Planner:
 
     def _repeats(self) -> list[Sending]:
         """The same bytes again, the same charges under a new control id, noise, and an item that nobody knows."""
-        same, renamed = self.scans[5], self.scans[8]
+        renamed, same = self._charged()
         unknown = Line(self._transaction(), UNKNOWN_ITEM, "TRIAL ITEM VENDOR SAMPLE", "", "1")
         case = self._open_cases()[0]
         lines = self._lines(self._shelf(case), 2)
@@ -144,6 +144,12 @@ class _Planner:
         self.expected.lines += len(renamed.lines)
         self.expected.gaps += 1
         return sendings
+
+    def _charged(self) -> list[Scan]:
+        """Two ordinary messages of the morning, the first with a charge in it."""
+        items = self.catalogue.items
+        first = next((scan for scan in self.scans if any(items[line.item].chargeable for line in scan.lines)), self.scans[0])
+        return [first, next(scan for scan in self.scans if scan is not first)]
 
     def _ordinary(self) -> Sending:
         case = self.rng.choice(self._open_cases())

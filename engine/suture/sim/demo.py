@@ -8,7 +8,7 @@ import json
 import shutil
 import signal
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -76,9 +76,15 @@ def _tidy(directory: Path, keep: bool, progress: report.Progress) -> None:
 
 
 def _as_json(outcome: Outcome) -> str:
-    ledger = asdict(outcome.ledger)
-    body = {"balanced": outcome.balanced, "checks": [asdict(c) for c in outcome.checks], "ledger": ledger, "counts": outcome.counts}
-    return json.dumps(body, indent=2, default=lambda value: sorted(value) if isinstance(value, set) else str(value))
+    body = {"balanced": outcome.balanced, "checks": outcome.checks, "ledger": outcome.ledger, "counts": outcome.counts}
+    return json.dumps(body, indent=2, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Books as JSON has them: a dataclass by its fields, a set sorted, a number as text."""
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return sorted(value) if isinstance(value, set) else str(value)
 
 
 async def _interruptible(work: Any) -> Any:

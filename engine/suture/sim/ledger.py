@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
 
+from suture.model.states import DELIVERED
 from suture.store import queries
 from suture.store.engine import open_engine
 from suture.store.summary import balance
@@ -16,7 +19,8 @@ from suture.wire import er7
 _MESSAGES = "SELECT id, state, duplicate_of FROM message ORDER BY id"
 _BODIES = "SELECT b.message_id, b.raw FROM message_body b JOIN message m ON m.id = b.message_id WHERE m.duplicate_of IS NULL"
 _EVENTS = (
-    "SELECT e.message_id, e.number, e.type, e.line, e.state FROM event e JOIN message m ON m.id = e.message_id AND m.revision = e.revision"
+    "SELECT e.message_id, e.number, e.type, e.line, e.state, e.body "
+    "FROM event e JOIN message m ON m.id = e.message_id AND m.revision = e.revision"
 )
 _DELIVERIES = "SELECT message_id, destination, state, attempts, events, document FROM delivery WHERE original_id IS NULL"
 _GAPS = "SELECT DISTINCT message_id, line FROM exception WHERE stage = 'map' AND line > 0"
@@ -30,6 +34,7 @@ class Leg:
     """One destination. states: deliveries by state. attempts: beyond the first of each delivery.
 
     events: by type, how many its deliveries carry; delivered: of those, how many in deliveries the peer has taken.
+    value, quantity: of the delivered events, the sums of `amount` and of `quantity`.
     uncovered, doubled: events that belong here and are in no delivery, or in more than one.
     """
 
@@ -37,6 +42,8 @@ class Leg:
     attempts: int = 0
     events: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
+    value: Decimal = Decimal(0)
+    quantity: Decimal = Decimal(0)
     documents: set[str] = field(default_factory=set)
     uncovered: int = 0
     doubled: int = 0
@@ -105,7 +112,7 @@ class Books:
         events = self._rows(_EVENTS)
         self._messages(ledger)
         self._lines(ledger, events)
-        for _, _, kind, _, state in events:
+        for _, _, kind, _, state, _ in events:
             ledger.events.setdefault(kind, Counter())[state] += 1
         ledger.legs = self._legs(events)
         with self._database.connect() as connection:
@@ -125,7 +132,7 @@ class Books:
     def _lines(self, ledger: Ledger, events: list[Any]) -> None:
         """Give every FT1 of every message (but exact repetitions) its one fate."""
         fates: dict[Key, set[str]] = defaultdict(set)
-        for message, _, kind, line, state in events:
+        for message, _, kind, line, state, _ in events:
             if kind != "replenishment.due":
                 fates[message, line].add("event" if state == "raised" else "duplicate")
         for message, line in self._rows(_GAPS):
@@ -138,23 +145,31 @@ class Books:
 
     def _legs(self, events: list[Any]) -> dict[str, Leg]:
         legs = {name: Leg() for name in self.legs}
-        types = {(message, number): kind for message, number, kind, _, state in events if state == "raised"}
-        carried: dict[str, Counter[Key]] = {name: Counter() for name in self.legs}
+        raised = {(message, number): (kind, body) for message, number, kind, _, state, body in events if state == "raised"}
+        carried: dict[str, Counter[Key]] = defaultdict(Counter)
         for message, destination, state, attempts, numbers, document in self._rows(_DELIVERIES):
             leg = legs.setdefault(destination, Leg())
             leg.states[state] += 1
             leg.attempts += max(0, attempts - 1)
             leg.documents |= {document} if document else set()
             keys = [(message, int(number)) for number in numbers.split(",")]
-            carried.setdefault(destination, Counter()).update(keys)
+            carried[destination].update(keys)
             for key in keys:
-                leg.events[types[key]] += 1
-                leg.delivered[types[key]] += state in ("accepted", "posted")
+                _carry(leg, *raised[key], delivered=state in DELIVERED)
         for name, patterns in self.legs.items():
-            mine = [key for key, kind in types.items() if any(fnmatchcase(kind, pattern) for pattern in patterns)]
+            mine = [key for key, (kind, _) in raised.items() if any(fnmatchcase(kind, pattern) for pattern in patterns)]
             legs[name].uncovered = sum(not carried[name][key] for key in mine)
             legs[name].doubled = sum(count > 1 for count in carried[name].values())
         return legs
+
+
+def _carry(leg: Leg, kind: str, body: bytes, delivered: bool) -> None:
+    leg.events[kind] += 1
+    if delivered:
+        data = json.loads(bytes(body))
+        leg.delivered[kind] += 1
+        leg.value += Decimal(data.get("amount") or 0)
+        leg.quantity += Decimal(data.get("quantity") or 0)
 
 
 def _count(raw: bytes) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
 
 from suture.config.init import write_example_site
 from suture.model.errors import SutureError
-from suture.sim.processes import ChildError, inherited, is_free
+from suture.sim.processes import ChildError, free_ports, inherited, is_free
 from suture.sim.stage import Ports, Stage
 
 HINT = """
@@ -27,12 +28,16 @@ In another terminal, with SUTURE_ENV=dev:
 """
 
 
+PORTS = "SUTURE_DEMO_PORTS"
+"""Set to `free`: take ports that are free instead of the usual ones."""
+
+
 def run_site(directory: Path = Path("demo-site")) -> int:
     """Run until Ctrl-C or SIGTERM; the site is made where there is none. Returns 0, or 1 when something ended by itself."""
-    ports = Ports()
+    ports = Ports(*free_ports(6)) if os.environ.get(PORTS) == "free" else Ports()
     taken = [str(port) for port in (ports.mllp, ports.http, ports.erp, ports.billing, ports.analytics, ports.control) if not is_free(port)]
     if taken:
-        print(f"In use already: port {', '.join(taken)} of 127.0.0.1. Stop what listens there (another `make run`?), then try again.")
+        print(f"In use already: port {', '.join(taken)} of 127.0.0.1. Stop what listens there (another `make run`?), or set {PORTS}=free.")
         return 1
     try:
         if not (directory / "conf").is_dir():

@@ -36,7 +36,8 @@ class Journal(threading.Thread):
     """The writer.
 
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
-    reactor. later(s, f): run f on the reactor after s seconds, 0 = at the end of this turn (None: at once). batch: about the most operations a transaction. retry_s: pause before a refused group is tried again.
+    reactor. later(s, f): run f on the reactor after s seconds, 0 = at the end of this turn (None: at once).
+    batch: about the most operations a transaction. retry_s: pause before a refused group is tried again.
     """
 
     def __init__(

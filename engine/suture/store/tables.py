@@ -32,12 +32,20 @@ message = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("duplicate_of", BigInteger, comment="the message whose bytes came before"),
     Column("reason", String, nullable=False, server_default="", comment="why filtered, duplicate or parked"),
-    Column("revision", SmallInteger, nullable=False, server_default="0", comment="how often it was reprocessed; its events carry the same number"),
+    Column(
+        "revision",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="how often it was reprocessed; its events carry the same number",
+    ),
 )
 Index("message_control", message.c.control_id, message.c.sender)
 Index("message_open", message.c.id, sqlite_where=text("state = 'received'"), postgresql_where=text("state = 'received'"))
 
-message_body = Table("message_body", metadata, _id("message_id", primary_key=True, autoincrement=False), Column("raw", LargeBinary, nullable=False))
+message_body = Table(
+    "message_body", metadata, _id("message_id", primary_key=True, autoincrement=False), Column("raw", LargeBinary, nullable=False)
+)
 
 event = Table(
     "event",
@@ -92,7 +100,9 @@ OPEN = "state IN ('queued', 'in_flight', 'retrying', 'held')"
 Index("delivery_message", delivery.c.message_id)
 Index("delivery_open", delivery.c.channel, delivery.c.destination, delivery.c.id, sqlite_where=text(OPEN), postgresql_where=text(OPEN))
 
-delivery_body = Table("delivery_body", metadata, _id("delivery_id", primary_key=True, autoincrement=False), Column("body", LargeBinary, nullable=False))
+delivery_body = Table(
+    "delivery_body", metadata, _id("delivery_id", primary_key=True, autoincrement=False), Column("body", LargeBinary, nullable=False)
+)
 
 attempt = Table(
     "attempt",

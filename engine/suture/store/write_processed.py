@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 
+from suture.mapping.payload import data_json
 from suture.model import states
 from suture.ports import Claim, Processed, Settled, StockKey
 from suture.store import rows, tables
@@ -110,8 +110,7 @@ def _rows(operation: Processed, settled: Settled, sequences: Sequences, batch: _
     m, at_us = operation.message, operation.at_us
     for state, events in (("raised", settled.events), ("duplicate", settled.duplicates)):
         for e in events:
-            body = orjson.dumps(e.data, default=str)
-            batch.events.append((m.id, operation.revision, e.number, e.id, e.type, e.line, state, e.key, body))
+            batch.events.append((m.id, operation.revision, e.number, e.id, e.type, e.line, state, e.key, data_json(e)))
     for d in settled.deliveries:
         add_delivery(d, sequences, at_us, batch.deliveries, batch.bodies)
     for g in settled.gaps:

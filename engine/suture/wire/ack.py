@@ -70,7 +70,8 @@ def code_for(header: Header | None, good: bool) -> str | None:
 def build(header: Header | None, code: str, own_id: str, now: str, text: str = "") -> bytes:
     """An acknowledgement of the message with this header. now: HL7 time. text: for people, never content."""
     if header is None:
-        return f"MSH|^~\\&|SUTURE||||{now}||ACK|{own_id}|P|2.5.1\rMSA|{code}||{text}\rERR|||100^Segment sequence error^HL70357|E||||{text}\r".encode()
+        refusal = f"ERR|||100^Segment sequence error^HL70357|E||||{text}\r"
+        return f"MSH|^~\\&|SUTURE||||{now}||ACK|{own_id}|P|2.5.1\rMSA|{code}||{text}\r{refusal}".encode()
     s, f = header.separator, header.fields
     f = f + [b""] * (12 - len(f))
     version = f[11] or b"2.5.1"
