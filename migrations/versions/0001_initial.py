@@ -50,7 +50,7 @@ def _messages() -> None:
             sa.SmallInteger,
             nullable=False,
             server_default="0",
-            comment="how often it was reprocessed, as in its events",
+            comment="how often it was reprocessed; its events carry the same number",
         ),
     )
     op.create_index("message_control", "message", ["control_id", "sender"])
