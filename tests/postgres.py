@@ -17,6 +17,7 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 START_TIMEOUT_S = 30
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
@@ -65,7 +66,7 @@ class Server:
         if done.returncode:
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}\n{done.stderr}")
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         if not self._user:
             return {}
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": [], "env": os.environ | {"HOME": str(self._home)}}

@@ -30,7 +30,7 @@ from suture.store.engine import open_engine
 from suture.store.journal import Journal
 
 HEARTBEAT_S = 1.0
-GC_THRESHOLD = (10_000, 10, 10)
+GC_THRESHOLD = (3_000, 5, 10)
 """A message makes some hundred objects that live for milliseconds and hold no cycles; looking for garbage after every
 700 of them, as Python does unless told, finds none."""
 FULL_CHECK_S = 0.02

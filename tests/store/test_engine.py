@@ -28,7 +28,7 @@ def test_a_relative_sqlite_path_is_relative_to_the_site(tmp_path: Path) -> None:
 def test_sqlite_is_durable_and_bounded(tmp_path: Path) -> None:
     with sqlite(tmp_path).connect() as connection:
         values = {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous", "cache_size")}
-    assert values == {"journal_mode": "wal", "synchronous": 2, "cache_size": -16_000}
+    assert values == {"journal_mode": "wal", "synchronous": 2, "cache_size": -4_000}
 
 
 def test_a_new_sqlite_file_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
 from typing import Any, Literal
@@ -18,8 +19,12 @@ Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
 
 RETRY_STATUS = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
-SWEEP_S = 0.25
 CREDENTIAL_STATUS = frozenset({401, 403, 407})
+SWEEP_S = 0.25
+RETRY_AFTER_MAX_S = 3600.0
+"""A peer that asks us to stay away for longer is asked again after this."""
+CONNECT_MAX_S = 10.0
+"""Longest wait for a connection; shorter than the time of a request, so that it is known that nothing was sent."""
 
 
 class Auth(BaseModel):
@@ -49,6 +54,21 @@ class Config(BaseModel):
     )
 
 
+class _Pool(aiohttp.TCPConnector):
+    """Never gives out a connection on which something came while it rested: it would be taken for the next answer."""
+
+    note: Note
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        for _ in range(self.limit + 1):
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+            self.note("LATE_ACK", "an answer came that nothing waits for; its connection is closed")
+        raise aiohttp.ClientConnectionError
+
+
 class Destination:
     """An HTTP peer. 2xx accepts; 408, 423, 425, 429 and 5xx retry; 401, 403, 407 stop the lane; other 4xx reject."""
 
@@ -56,7 +76,7 @@ class Destination:
         self.config, self.note = config, note
         self._url = URL(str(config.url))
         self._session: aiohttp.ClientSession | None = None
-        self._deadlines: dict[asyncio.Task[None], float] = {}
+        self._on_the_way: dict[int, tuple[float, asyncio.Task[None]]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
         self._headers = _headers(config)
@@ -67,7 +87,7 @@ class Destination:
         loop = asyncio.get_running_loop()
         if self._sweep is None:
             self._sweep = loop.call_later(SWEEP_S, self._swept)
-        self._deadlines[loop.create_task(self._send(delivery, done))] = loop.time() + self.config.timeout_s
+        self._on_the_way[delivery.id] = (loop.time() + self.config.timeout_s, loop.create_task(self._send(delivery, done)))
 
     async def _send(self, delivery: Delivery, done: Done) -> None:
         try:
@@ -76,17 +96,16 @@ class Destination:
             outcome = Ambiguous("TIMEOUT", f"no answer in {self.config.timeout_s:g} s")
         except Exception as e:  # whatever the library raises, the delivery gets an outcome
             outcome = Ambiguous("HTTP_ERROR", f"the exchange broke: {type(e).__name__}")
-        task = asyncio.current_task()
-        if task is not None:
-            self._deadlines.pop(task, None)
+        self._on_the_way.pop(delivery.id, None)
         done(outcome)
 
     def _swept(self) -> None:
-        """Cancel what is over its time; tasks are in the order of their deadlines. One timer instead of one a request."""
+        """Cancel what is over its time. One timer for all, instead of one a request."""
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        for task in [t for t, deadline_s in self._deadlines.items() if deadline_s <= now_s]:
-            task.cancel()
+        for deadline_s, task in list(self._on_the_way.values()):
+            if deadline_s <= now_s:
+                task.cancel()
         self._sweep = None if self._closed else loop.call_later(SWEEP_S, self._swept)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
@@ -101,14 +120,18 @@ class Destination:
             return self._judge(answer.status, body, answer.headers.get("Retry-After"))
         except aiohttp.ClientConnectorError as e:
             return Unavailable("CONNECT", f"cannot connect to {self._url.host}:{self._url.port}: {_plain(e)}")
+        except aiohttp.ConnectionTimeoutError:
+            return Unavailable("CONNECT", f"cannot connect to {self._url.host}:{self._url.port}: no answer to the connection attempt")
         except aiohttp.ServerDisconnectedError:
             return Ambiguous("CONNECTION_LOST", "the connection closed before the answer came")
 
     def _open(self) -> aiohttp.ClientSession:
+        pool = _Pool(limit=self.config.connections, keepalive_timeout=60)
+        pool.note = self.note
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self.config.connections, keepalive_timeout=60),
+            connector=pool,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_MAX_S, 0.75 * self.config.timeout_s)),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding"),
             headers=self._headers,
@@ -128,7 +151,7 @@ class Destination:
         verdict = self.config.meaning.get(code)
         if verdict == "accept" or (verdict is None and 200 <= status < 300):
             return Accepted(code, kept, self._document(body))
-        wait_s = float(retry_after) if retry_after and retry_after.isdigit() else None
+        wait_s = min(RETRY_AFTER_MAX_S, float(retry_after)) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
         if verdict == "retry" or (verdict is None and status in RETRY_STATUS):
             return TryLater(code, f"the peer answered HTTP {status}", wait_s, kept)
         if verdict == "hold":
@@ -144,14 +167,14 @@ class Destination:
             value = json.loads(body)
             for key in self._pointer:
                 value = value[int(key)] if isinstance(value, list) else value[key]
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             return None
         return str(value)[:200] if isinstance(value, (str, int)) else None
 
     async def _close(self) -> None:
         self._closed = True
-        if self._deadlines:
-            await asyncio.wait(set(self._deadlines), timeout=self.config.timeout_s)
+        if self._on_the_way:
+            await asyncio.wait([task for _, task in self._on_the_way.values()], timeout=self.config.timeout_s)
         if self._sweep is not None:
             self._sweep.cancel()
         if self._session is not None:
@@ -168,14 +191,22 @@ def _headers(config: Config) -> dict[str, str]:
     if auth and auth.bearer:
         headers["Authorization"] = f"Bearer {auth.bearer.get_secret_value()}"
     elif auth and auth.user:
-        headers["Authorization"] = aiohttp.BasicAuth(auth.user, auth.password.get_secret_value() if auth.password else "").encode()
+        headers["Authorization"] = f"Basic {_basic(auth.user, auth.password.get_secret_value() if auth.password else '')}"
     return headers
+
+
+def _basic(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _plain(e: aiohttp.ClientConnectorError) -> str:
     """A connection failure in an operator's words."""
     if isinstance(e, aiohttp.ClientConnectorDNSError):
         return "the host name is not known"
+    if isinstance(e, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted"
+    if isinstance(e, aiohttp.ClientConnectorSSLError):
+        return "no agreement on TLS"
     if isinstance(e.os_error, ConnectionRefusedError):
         return "connection refused"
     return type(e.os_error).__name__

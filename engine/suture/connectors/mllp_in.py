@@ -47,6 +47,7 @@ class _Connection(protocol.Protocol):
         self.frame_since_s: float | None = None
         self.peer = ""
         self.strayed = False
+        self.spoke = False
 
     def connectionMade(self) -> None:  # noqa: N802
         address = self.transport.getPeer()
@@ -68,7 +69,8 @@ class _Connection(protocol.Protocol):
         if unframer.stray and not self.strayed:
             self.strayed = True
             source.note("STRAY_BYTES", f"{self.peer} sends bytes outside MLLP frames; they are dropped")
-        if not unframer.partial:
+        self.spoke = self.spoke or bool(messages)
+        if not unframer.partial and (self.spoke or not unframer.stray):
             self.frame_since_s = None
         elif messages or self.frame_since_s is None:
             self.frame_since_s = now_s
@@ -95,6 +97,8 @@ class _Connection(protocol.Protocol):
             if full:
                 self.transport.pauseProducing()
             else:
+                self.last_at_s = self.source.clock.seconds()  # being held back is not the sender's silence
+                self.frame_since_s = None if self.frame_since_s is None else self.last_at_s
                 self.transport.resumeProducing()
 
     def refuse(self, code: str, text: str) -> None:
@@ -103,8 +107,10 @@ class _Connection(protocol.Protocol):
 
     def overdue(self, now_s: float) -> None:
         config = self.source.config
-        if self.frame_since_s is not None and not self.paused and now_s - self.frame_since_s > config.frame_timeout_s:
-            self.refuse("FRAME_TIMEOUT", f"half a message and then silence for {config.frame_timeout_s:g} s; connection closed")
+        if self.paused:
+            return
+        if self.frame_since_s is not None and now_s - self.frame_since_s > config.frame_timeout_s:
+            self.refuse("FRAME_TIMEOUT", f"no whole message within {config.frame_timeout_s:g} s of its first byte; connection closed")
         elif not self.unanswered and now_s - self.last_at_s > config.idle_s:
             self.refuse("IDLE", f"nothing said for {config.idle_s:g} s; connection closed")
 

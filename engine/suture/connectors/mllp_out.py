@@ -161,19 +161,24 @@ class Destination:
         self.note(code, text)
 
     def _swept(self) -> None:
-        self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
         now_s = self.clock.seconds()
         for peer in [p for p in self._peers if p.waiting is not None and p.deadline_s <= now_s]:
             peer.finish(Ambiguous("ACK_TIMEOUT", f"no acknowledgement in {self.config.ack_timeout_s:g} s"), broken=True)
+        idle = self._closed and not any(peer.waiting for peer in self._peers)
+        self._sweep = None if idle else self.clock.callLater(self.SWEEP_S, self._swept)
 
     def close(self) -> None:
-        """Close idle connections now and the others when their answer has come."""
+        """Close idle connections now and the others when their answer has come, or its time is over."""
         self._closed = True
-        if self._sweep is not None and self._sweep.active():
-            self._sweep.cancel()
         for peer in list(self._peers):
             if peer.waiting is None:
                 peer.transport.loseConnection()
+        queue, self._queue = self._queue, deque()
+        for _, done in queue:
+            done(Unavailable("CONNECT", "the destination was closed before a connection was free"))
+        if self._sweep is not None and not any(peer.waiting for peer in self._peers):
+            self._sweep.cancel()
+            self._sweep = None
 
 
 class _Factory(protocol.ClientFactory):

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from suture.mapping.compile_emit import EmitCompiler, Emitted, split_column
 from suture.mapping.hints import Loc, Problems, SpecError
-from suture.mapping.inbound import Assembly, Condition, EmitPlan, Inbound, Mapped, Plan, refusal
+from suture.mapping.inbound import Inbound
 from suture.mapping.keys import BusinessKey, Clue, Search
+from suture.mapping.plan import Assembly, EmitPlan, Mapped, Plan
 from suture.mapping.program import Program
-from suture.mapping.sources import several
 from suture.mapping.spec import Conditions, Emit, InboundSpec
-from suture.mapping.steps import Step, Steps
+from suture.mapping.steps import Condition, Step, Steps, refusal
 from suture.mapping.tables import Tables
 
 __all__ = ["Inbound", "Mapped", "SpecError", "compile_inbound"]
@@ -57,15 +57,16 @@ class _Compiler:
     def _conditions(self, loc: Loc, conditions: Conditions) -> list[Condition]:
         found = []
         for place, values in conditions.items():
-            slot = self.program.text((*loc, place), place)
-            if slot is not None:
-                found.append(Condition(place, self.program.reader(slot), frozenset(values)))
+            condition = self.program.condition((*loc, place), place, values)
+            if condition is not None:
+                found.append(condition)
         return found
 
     def _key(self) -> BusinessKey:
         parts = [(self.program.text(("business_key", i), path), path) for i, path in enumerate(self.business_key or DEFAULT_KEY)]
         sound = [(slot, self.program.is_own(path)) for slot, path in parts if slot is not None]
-        return BusinessKey(self.channel, several([s for s, _ in sound]), tuple(own for _, own in sound), self.spec.each is not None)
+        slots, own = tuple(slot for slot, _ in sound), tuple(own for _, own in sound)
+        return BusinessKey(self.channel, slots, own, self.spec.each is not None)
 
     def _search(self) -> Search:
         search = Search([], [])
@@ -74,7 +75,7 @@ class _Compiler:
             if not slots:
                 self.problems.add(("search", kind), "no path; write one, e.g. PID-3.1, or leave the key out")
             own = any(self.program.is_own(path) for path, slot in zip(paths, slots, strict=True) if slot is not None)
-            clue = Clue(kind, [self.program.reader(slot) for slot in slots if slot is not None])
+            clue = Clue(kind, tuple(slot for slot in slots if slot is not None))
             (search.own if own else search.whole).append(clue)
         return search
 
@@ -117,7 +118,9 @@ class _Compiler:
         return EmitPlan(
             type=emit.type,
             index=index,
+            when=emit.when,
             refuse=refusal(emit.when),
+            bound=emit.when_bound,
             refuse_bound=refusal(emit.when_bound),
             before=_steps(self.program, lambda step: step.own and step.slot in private & decides),
             after=_steps(self.program, lambda step: step.own and step.slot in private - decides),

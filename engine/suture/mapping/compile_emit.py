@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from suture.mapping.fields import field_type
 from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS, WORD_FUNCTIONS
 from suture.mapping.hints import Loc, Problems, suggestion
-from suture.mapping.inbound import Call, Condition
+from suture.mapping.plan import Call
 from suture.mapping.program import Program
-from suture.mapping.sources import Slots, Source, column_source, text_source
+from suture.mapping.sources import Source, column_source, text_source
 from suture.mapping.spec import Conditions, Emit, Value
-from suture.mapping.steps import Conversion, Recipe, credit_step, day_step, matching
+from suture.mapping.steps import Condition, Conversion, Credit, Day, Recipe
 from suture.mapping.tables import Table, Tables
 from suture.mapping.values import forms, parser
 from suture.model.events import EVENT_TYPES
@@ -62,9 +62,9 @@ class EmitCompiler:
             self._field(name)
         self._conditions()
         self.result.fields = {name: slot for name, slot in self.slots.items() if name not in self._called()}
-        is_credit = self._credit()
+        credit = self._credit()
         self._convert()
-        self._calls(is_credit)
+        self._calls(credit)
         self.result.uses |= set(self.result.fields.values()) | self.result.decides | set(self.result.bound.values())
         return self.result
 
@@ -106,7 +106,7 @@ class EmitCompiler:
         if recipe is None:
             return None
         own = any(source.own for source in recipe.sources)
-        slot = self.program.add(recipe.key(), recipe.needs(), own, recipe.step, width=1 if recipe.table is None else 2)
+        slot = self.program.add(recipe.key(), recipe.needs(), own, recipe, width=1 if recipe.table is None else 2)
         if recipe.table is not None:
             self.result.bound[name] = slot + 1
         return slot
@@ -188,7 +188,7 @@ class EmitCompiler:
         """The slot of the service date: of used_at, where the event has it, else of MSH-7."""
         used_at = self._field("used_at") if "used_at" in self.emit.set else None
         needs = () if used_at is None else (used_at,)
-        return self.program.add(("day", used_at), needs, False, lambda slot: day_step(slot, used_at, self.program.zone))
+        return self.program.add(("day", used_at), needs, False, Day(used_at, self.program.zone))
 
     # -- where values come from
 
@@ -249,26 +249,25 @@ class EmitCompiler:
         split = split_column(place)
         if split:
             source = self._column(loc, *split)
-            return (Condition(place, source.read, frozenset(values)) if source else None), source
-        slot = self.program.text(loc, place)
-        return (None if slot is None else Condition(place, self.program.reader(slot), frozenset(values))), None
+            return (Condition(place, source, frozenset(values)) if source else None), source
+        return self.program.condition(loc, place, values), None
 
-    def _credit(self) -> Callable[[Slots], bool] | None:
+    def _credit(self) -> tuple[Condition, ...]:
         """Make quantity and amount negative where the line is a credit, and say how that is told."""
-        conditions, needs = self._matches((*self.loc, "credit"), self.emit.credit)
+        found, needs = self._matches((*self.loc, "credit"), self.emit.credit)
+        conditions = tuple(found)
         if not conditions:
-            return None
-        matches = matching([(c.read, c.values) for c in conditions])
+            return ()
         self.result.uses |= needs
         key = tuple((c.place, tuple(sorted(c.values)), tuple(sorted(needs))) for c in conditions)
         for name in ("quantity", "amount"):
             slot = self.result.fields.get(name)
             if slot is not None:
-                self.result.fields[name] = self._signed(key, slot, needs, matches)
-        return matches
+                self.result.fields[name] = self._signed(key, slot, needs, conditions)
+        return conditions
 
-    def _signed(self, key: Any, number: int, needs: set[int], matches: Callable[[Slots], bool]) -> int:
-        return self.program.add(("credit", key, number), {number, *needs}, False, lambda slot: credit_step(slot, number, matches))
+    def _signed(self, key: Any, number: int, needs: set[int], conditions: tuple[Condition, ...]) -> int:
+        return self.program.add(("credit", key, number), {number, *needs}, False, Credit(number, conditions))
 
     def _matches(self, loc: Loc, conditions: Conditions) -> tuple[list[Condition], set[int]]:
         """Conditions with the slots that they need."""
@@ -322,14 +321,14 @@ class EmitCompiler:
         days = () if conversion.day_slot is None else (conversion.day_slot,)
         needs = {conversion.quantity, conversion.unit, *conversion.to.needs, *days}
         key = ("convert", conversion.quantity, conversion.unit, conversion.to.id, conversion.table.name, days)
-        return self.program.add(key, needs, False, conversion.step, width=len(CONVERTED))
+        return self.program.add(key, needs, False, conversion, width=len(CONVERTED))
 
-    def _calls(self, is_credit: Callable[[Slots], bool] | None) -> None:
+    def _calls(self, credit: tuple[Condition, ...]) -> None:
         for name in self.emit.set:
             value = self.emit.set[name]
             if value.call in FIELD_FUNCTIONS and self.model is not None and name in self.model.model_fields:
                 required = field_type(self.model, name)[1] or value.required is True
-                self.result.calls.append(Call(name, FIELD_FUNCTIONS[value.call], required, is_credit if name == "amount" else None))
+                self.result.calls.append(Call(name, FIELD_FUNCTIONS[value.call], required, credit if name == "amount" else ()))
 
 
 def split_column(text: str) -> tuple[str, str] | None:

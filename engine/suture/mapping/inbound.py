@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from suture.mapping.functions import negate
-from suture.mapping.keys import BusinessKey, Search
-from suture.mapping.sources import FIELDS, MESSAGE, SEGMENT, Held, Read, Slots
-from suture.mapping.steps import Steps
+from suture.mapping.codegen_lines import quick_way
+from suture.mapping.keys import Found
+from suture.mapping.plan import EmitPlan, Mapped, Plan
+from suture.mapping.sources import FIELDS, MESSAGE, SEGMENT, Held, Slots
 from suture.model.errors import MessageError
-from suture.model.events import Event, event_id
+from suture.model.events import Event
 from suture.model.message import Gap
 from suture.wire import er7
 
@@ -19,135 +18,27 @@ NUMBER_MAX = 19_999
 """Largest number of an event in its message: the store's small integer, with room for events that others add."""
 
 
-@dataclass(slots=True)
-class Mapped:
-    """What a mapping makes of one message. Every line has events, a gap, or a reason why it is filtered.
-
-    lines: how many there are, numbered from 1. filtered: (line, reason); line 0 when there is no line at all.
-    suppressed: (line, event type, reason) of events that `when` keeps back. held: (line, event type) of events that a
-    gap keeps back; other events of the line go on. keys: line -> business key, of lines with an event or a gap.
-    search: (kind, value) pairs. Reasons hold places and texts of the mapping, never content.
-    """
-
-    events: list[Event] = field(default_factory=list)
-    lines: int = 0
-    filtered: list[tuple[int, str]] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    keys: dict[int, str] = field(default_factory=dict, repr=False)
-    search: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    suppressed: list[tuple[int, str, str]] = field(default_factory=list)
-    held: list[tuple[int, str]] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition: a reader and the values that match."""
+class _Whole:
+    """What all lines share: slots with the values of the whole message, and what is held of them."""
 
-    place: str
-    read: Read
-    values: frozenset[str]
-
-
-def refusal(conditions: Sequence[Condition]) -> Callable[[Slots], str] | None:
-    """A function that says which condition does not match, "" when all do; None without conditions."""
-    if not conditions:
-        return None
-    known = [(c.read, c.values, f"{c.place} is not {' or '.join(sorted(c.values))}") for c in conditions]
-
-    def refuse(slots: Slots) -> str:
-        for read, values, reason in known:
-            if read(slots) not in values:
-                return reason
-        return ""
-
-    return refuse
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A field that a function makes of the fields set before it. is_credit: of an amount, where there are credits."""
-
-    field: str
-    function: Callable[..., Any]
-    required: bool
-    is_credit: Callable[[Slots], bool] | None
-
-
-class Assembly:
-    """Makes an event's data of the slots.
-
-    fields: name -> slot. bound: binding -> slot of its row, for the functions.
-    """
-
-    __slots__ = ("_bound", "_calls", "_fields")
-
-    def __init__(self, fields: dict[str, int], calls: Sequence[Call], bound: dict[str, int]) -> None:
-        self._fields, self._calls, self._bound = tuple(fields.items()), tuple(calls), tuple(bound.items())
-
-    def data(self, slots: Slots) -> dict[str, Any]:
-        """The event's fields, without the absent ones. Raises Held when a function cannot give a required one."""
-        data = {name: slots[slot] for name, slot in self._fields if slots[slot] is not None}
-        if self._calls:
-            rows = {name: slots[slot] for name, slot in self._bound}
-            for call in self._calls:
-                value = call.function(data, rows)
-                if value is not None:
-                    data[call.field] = value if call.is_credit is None else _signed(value, call.is_credit(slots))
-                elif call.required:
-                    raise Held(call.field, f"call {call.function.__name__}", "required, and the function gives nothing")
-        return data
-
-
-def _signed(value: Any, credit: bool) -> Any:
-    return negate(value) if credit and value > 0 else value
-
-
-@dataclass(frozen=True, slots=True)
-class EmitPlan:
-    """How one kind of event is made of a line.
-
-    refuse: conditions on paths; refuse_bound: on columns, asked after the `before` steps. before and after are the
-    steps that no other event shares. decides: slots that refuse_bound needs; uses: all slots the event needs.
-    """
-
-    type: str
-    index: int
-    refuse: Callable[[Slots], str] | None
-    refuse_bound: Callable[[Slots], str] | None
-    before: Steps
-    after: Steps
-    decides: frozenset[int]
-    uses: frozenset[int]
-    assembly: Assembly
-
-    def event(self, slots: Slots, line: int, emits: int, key: str) -> Event:
-        """The event of a line whose steps have run. emits: how many events a line may have."""
-        return Event(self.type, (line - 1) * emits + self.index, line, key, self.assembly.data(slots), 0, event_id(self.type, key))
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A compiled mapping. whole: steps of the whole message; texts: of the line's conditions and key; shared: of the
-    line, for more than one event."""
-
-    each: str | None
-    slots: int
-    whole: Steps
-    texts: Steps
-    shared: Steps
-    skip: Sequence[Condition]
-    emits: Sequence[EmitPlan]
-    key: BusinessKey
-    search: Search
+    slots: Slots
+    failed: dict[int, Held | None]
 
 
 class Inbound:
-    """A mapping from received messages to canonical events; made by compile_inbound, used for any number of messages."""
+    """A mapping from received messages to canonical events; made by compile_inbound, used for any number of messages.
+
+    A message goes the quick way, one function made for this mapping. Where it meets anything out of the ordinary, the
+    line (or the message) goes the careful way from the start, which alone knows what to say about it.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._blank: Slots = [None] * plan.slots
         self._lines_max = NUMBER_MAX // len(plan.emits)
+        self._skip = [(skip.source.read, skip.values, skip.place) for skip in plan.skip]
+        self._quick = quick_way(plan)
 
     def run(self, message: er7.Message) -> Mapped:
         """Map one message.
@@ -155,20 +46,22 @@ class Inbound:
         Its bytes must have been decodable (`message.undecodable`). Raises MessageError (stage map) when the message as
         a whole cannot be mapped; what is wrong in a line is a gap of that line, and no reason to stop.
         """
-        plan, mapped = self._plan, Mapped()
-        segments = self._segments(message, mapped)
-        whole, failed = self._blank.copy(), dict[int, Held | None]()
-        whole[MESSAGE] = message
-        plan.whole.run_all(whole, failed)
-        found = plan.search.of_message(whole)
-        for line, segment in enumerate(segments, 1):
-            slots = whole.copy()
-            if segment is not None:
-                slots[SEGMENT] = segment
-                slots[FIELDS] = segment.fields if segment.delimiters is er7.STANDARD else None
-            self._line(slots, line, failed, mapped)
-            plan.search.of_line(slots, found)
-        mapped.search = plan.search.pairs(found, mapped.events)
+        if message.delimiters is not er7.STANDARD:
+            return self.run_carefully(message)
+        mapped, found = Mapped(), Found()
+        if not self._quick(message, self._segments(message, mapped), mapped, found, self._slow_line):
+            return self.run_carefully(message)
+        mapped.search = self._plan.search.pairs(found, mapped.events)
+        return mapped
+
+    def run_carefully(self, message: er7.Message) -> Mapped:
+        """The same, step by step."""
+        mapped, found = Mapped(), Found()
+        whole = self._whole(message)
+        self._plan.search.of_message(whole.slots, found)
+        for line, segment in enumerate(self._segments(message, mapped), 1):
+            self._slow_line(message, segment, line, mapped, found, whole)
+        mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
 
     def _segments(self, message: er7.Message, mapped: Mapped) -> Sequence[er7.Segment | None]:
@@ -181,14 +74,33 @@ class Inbound:
         mapped.lines = len(segments)
         return segments
 
+    def _whole(self, message: er7.Message) -> _Whole:
+        whole = _Whole(self._blank.copy(), {})
+        whole.slots[MESSAGE] = message
+        self._plan.whole.run_all(whole.slots, whole.failed)
+        return whole
+
+    def _slow_line(
+        self, message: er7.Message, segment: er7.Segment | None, line: int, mapped: Mapped, found: Found, whole: _Whole | None
+    ) -> _Whole:
+        """Map one line. whole: what the line before gave back; None for the first one."""
+        whole = whole or self._whole(message)
+        slots = whole.slots.copy()
+        if segment is not None:
+            slots[SEGMENT] = segment
+            slots[FIELDS] = segment.fields if segment.delimiters is er7.STANDARD else None
+        self._line(slots, line, whole.failed, mapped)
+        self._plan.search.of_line(slots, found)
+        return whole
+
     def _line(self, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
         plan = self._plan
         for run in plan.texts.runs:
             run(slots)
-        for skip in plan.skip:
-            value = skip.read(slots)
-            if value in skip.values:
-                mapped.filtered.append((line, f"{skip.place} is {value or 'empty'}: skipped by the mapping"))
+        for read, values, place in self._skip:
+            value = read(slots)
+            if value in values:
+                mapped.filtered.append((line, f"{place} is {value or 'empty'}: skipped by the mapping"))
                 return
         if failed:
             Careful(plan, slots, line, failed, mapped).run()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from suture.mapping.sources import MESSAGE, SEGMENT, Read, Slots, keepable
+from suture.mapping.sources import MESSAGE, SEGMENT, Slots, keepable
 from suture.model.events import Event
 from suture.wire import er7
 
@@ -22,24 +21,32 @@ Found = dict[tuple[str, str], None]
 class BusinessKey:
     """How the business key of a line is made.
 
-    prefix: the channel. parts: reads all texts; own: whether each is of the repeated segment. Where nothing tells the
+    prefix: the channel. slots: of its texts; own: whether each is of the repeated segment. Where nothing tells the
     lines apart, or the parts that should are empty, MSH-10 and the line take their place: a key that is the same for
     all would make every later charge a duplicate.
     """
 
     prefix: str
-    parts: Callable[[Slots], Sequence[str]]
+    slots: tuple[int, ...]
     own: tuple[bool, ...]
     repeated: bool
 
     def text(self, slots: Slots, line: int) -> str:
         """The key of a line."""
-        values = self.parts(slots)
+        return self.of([slots[slot] for slot in self.slots], slots[MESSAGE], slots[SEGMENT], line)
+
+    def of(self, values: Sequence[str], message: er7.Message, segment: er7.Segment | None, line: int) -> str:
+        """The key of a line with these texts."""
         if "" in values and not self._telling(values):
-            values = [*values, _CONTROL_ID(slots[MESSAGE], slots[SEGMENT]), str(line)]
-        elif self.repeated and True not in self.own:
+            values = [*values, _CONTROL_ID(message, segment), str(line)]
+        elif self.numbered:
             values = [*values, str(line)]
         return _joined(self.prefix, values)
+
+    @property
+    def numbered(self) -> bool:
+        """Does every key end in the line?"""
+        return self.repeated and True not in self.own
 
     def _telling(self, values: Sequence[str]) -> bool:
         telling = [value for value, own in zip(values, self.own, strict=True) if own] if True in self.own else values
@@ -60,19 +67,24 @@ def _joined(prefix: str, values: Sequence[str]) -> str:
     return f"{prefix}|{key}"
 
 
+def findable(text: str) -> str:
+    """The text as a message is found by it."""
+    return keepable(text)[:SEARCH_CHARACTERS_MAX]
+
+
 @dataclass(frozen=True, slots=True)
 class Clue:
     """One kind of value that a message is found by: the first of its places that is not empty."""
 
     kind: str
-    reads: Sequence[Read]
+    slots: tuple[int, ...]
 
     def add(self, slots: Slots, found: Found) -> None:
         """Note the value, unless it is empty."""
-        for read in self.reads:
-            text = read(slots)
+        for slot in self.slots:
+            text = slots[slot]
             if text:
-                found[self.kind, keepable(text)[:SEARCH_CHARACTERS_MAX]] = None
+                found[self.kind, findable(text)] = None
                 return
 
 
@@ -83,12 +95,10 @@ class Search:
     whole: list[Clue]
     own: list[Clue]
 
-    def of_message(self, slots: Slots) -> Found:
-        """The values of the whole message."""
-        found: Found = {}
+    def of_message(self, slots: Slots, found: Found) -> None:
+        """Add the values of the whole message."""
         for by in self.whole:
             by.add(slots, found)
-        return found
 
     def of_line(self, slots: Slots, found: Found) -> None:
         """Add the values of a line."""
@@ -98,9 +108,5 @@ class Search:
     def pairs(self, found: Found, events: Iterable[Event]) -> list[tuple[str, str]]:
         """(kind, value) of all, each one once."""
         for event in events:
-            found["item", _item(event.data)] = None
+            found["item", event.data["item"][:SEARCH_CHARACTERS_MAX]] = None
         return list(found)
-
-
-def _item(data: dict[str, Any]) -> str:
-    return str(data["item"])[:SEARCH_CHARACTERS_MAX]

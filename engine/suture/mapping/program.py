@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from operator import itemgetter
+from collections.abc import Hashable, Iterable
 from zoneinfo import ZoneInfo
 
 from suture.mapping.hints import Loc, Problems
-from suture.mapping.sources import FIRST_FREE, Read, Run, Slots, Source, is_own, path_source, plain_text
-from suture.mapping.steps import Step
+from suture.mapping.sources import FIRST_FREE, Source, is_own, path_source
+from suture.mapping.steps import Condition, Maker, Step, Text
 from suture.wire import er7
 
 
@@ -35,14 +34,14 @@ class Program:
         """Is the path (a sound one) read from the repeated segment?"""
         return is_own(er7.path(text), self.each)
 
-    def add(self, key: Hashable, needs: Iterable[int], own: bool, make: Callable[[int], Run], width: int = 1) -> int:
+    def add(self, key: Hashable, needs: Iterable[int], own: bool, made: Maker, width: int = 1) -> int:
         """The slot of the step that this key stands for; it is made, with `width` slots, when there is none yet."""
         if key in self._known:
             return self._known[key]
         slot = self._known[key] = self.size
         self.size += width
         needed = frozenset(needs)
-        step = Step(make(slot), slot, needed, own or any(self.own(need) for need in needed))
+        step = Step(made.step(slot), slot, needed, own or any(self.own(need) for need in needed), made)
         self.steps.append(step)
         self._by_slot.update({slot + i: step for i in range(width)})
         return slot
@@ -67,21 +66,16 @@ class Program:
         path = self.path(loc, text)
         if path is None:
             return None
-        slot = self.add(("text", text), (), is_own(path, self.each), lambda slot: _keep(plain_text(path, self.each), slot))
+        slot = self.add(("text", text), (), is_own(path, self.each), Text(path, self.each))
         self.texts.add(slot)
         return slot
 
-    def reader(self, slot: int) -> Read:
-        """A reader of a plain text's slot."""
-        return itemgetter(slot)
+    def condition(self, loc: Loc, text: str, values: Iterable[str]) -> Condition | None:
+        """A condition on the plain text at a path; None when it is no path."""
+        if self.text(loc, text) is None:
+            return None
+        return Condition(text, self.source(er7.path(text)), frozenset(values))
 
     def source(self, path: er7.Path) -> Source:
         """The value at a path, taken from the plain text's slot where there is one."""
         return path_source(path, self.each, self._known.get(("text", path.text)))
-
-
-def _keep(read: Read, slot: int) -> Run:
-    def run(slots: Slots) -> None:
-        slots[slot] = read(slots)
-
-    return run

@@ -5,7 +5,7 @@ Slots are a list for one line: the message, the segment, then what the steps hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -42,7 +42,9 @@ class Held(Exception):
 class Source:
     """A place where a text can come from: a path, a column of a bound row, or a text of the mapping itself.
 
-    id: equal for sources that read the same. needs: the slot it needs, or none. code: the key of the bound row.
+    id: equal for sources that read the same. needs: the slot it needs, or none. code: the key of the bound row. The
+    rest says the same as read, for the code generator: the path, or the text, or the column of the row in a slot;
+    slot of a path: of the plain text there, where a step reads it anyway.
     """
 
     id: tuple[Any, ...]
@@ -52,24 +54,39 @@ class Source:
     own: bool = False
     table: str = ""
     code: Read | None = None
+    path: er7.Path | None = None
+    text: str = ""
+    slot: int | None = None
+    column: str = ""
+    key_column: str = ""
 
 
 def path_source(path: er7.Path, each: str | None, text_slot: int | None = None) -> Source:
     """The value at a path. text_slot: of the plain text there, when a step reads it anyway."""
-    if text_slot is None:
-        return Source(("path", path.text), path.text, plain_text(path, each), frozenset(), is_own(path, each))
-    return Source(("path", path.text), path.text, itemgetter(text_slot), frozenset({text_slot}), is_own(path, each))
+    read = plain_text(path, each) if text_slot is None else itemgetter(text_slot)
+    needs = frozenset() if text_slot is None else frozenset({text_slot})
+    return Source(("path", path.text), path.text, read, needs, is_own(path, each), path=path, slot=text_slot)
+
+
+def text_getter(path: er7.Path) -> er7.Getter:
+    """The text at a path, without blanks around it; "" when it is absent or HL7's null."""
+    get = er7.getter(path)
+
+    def read(message: er7.Message, segment: er7.Segment | None) -> str:
+        text = get(message, segment)
+        return "" if text == NULL else text.strip()
+
+    return read
 
 
 def plain_text(path: er7.Path, each: str | None) -> Read:
-    """The text at a path, without blanks around it; "" when it is absent or HL7's null."""
-    get = er7.getter(path)
+    """The same as a reader of slots."""
+    get = text_getter(path)
     quick = is_own(path, each) and path.repetition == 1 and not path.kind and path.segment != "MSH"
     index, first, head_only = path.field, (path.component or 1) == 1 and (path.sub or 1) == 1, path.component == 1
 
     def read(slots: Slots) -> str:
-        text = get(slots[MESSAGE], slots[SEGMENT])
-        return "" if text == NULL else text.strip()
+        return get(slots[MESSAGE], slots[SEGMENT])
 
     def read_quickly(slots: Slots) -> str:
         fields = slots[FIELDS]
@@ -106,12 +123,13 @@ def column_source(place: str, column: str, table: Table, value_slot: int, own: b
         row = slots[row_slot]
         return row[key] if row is not None else ""
 
-    return Source(("column", row_slot, column), place, read, frozenset({value_slot}), own, table.name, code)
+    id_, needs = ("column", row_slot, column), frozenset({value_slot})
+    return Source(id_, place, read, needs, own, table.name, code, slot=row_slot, column=column, key_column=key)
 
 
 def text_source(text: str) -> Source:
     """A text of the mapping itself."""
-    return Source(("text", text), "default", lambda slots: text)
+    return Source(("text", text), "default", lambda slots: text, text=text)
 
 
 def code_of(source: Source, slots: Slots) -> str:
@@ -124,10 +142,3 @@ def keepable(text: str) -> str:
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode()
     return text.replace("\x00", "\\x00")
-
-
-def several(slots: Sequence[int]) -> Callable[[Slots], Sequence[Any]]:
-    """A reader of several slots at once."""
-    if len(slots) == 1:
-        return lambda given: (given[slots[0]],)
-    return itemgetter(*slots) if slots else lambda given: ()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from suture.mapping.functions import EXACT, negate
-from suture.mapping.sources import MESSAGE, Held, Read, Run, Slots, Source, code_of, keepable
+from suture.mapping.sources import MESSAGE, Held, Read, Run, Slots, Source, code_of, keepable, plain_text
 from suture.mapping.tables import Table
 from suture.mapping.values import Parser, day_in, text_parser, time_parser
 from suture.wire import er7
@@ -23,28 +23,39 @@ NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "no
 """What a malformed value is, by `as`."""
 
 
+class Maker(Protocol):
+    """What a step does, in a form that can be run and that the code generator can read."""
+
+    def step(self, slot: int) -> Run:
+        """The function that fills slot (and the next ones, where it gives several values)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A run with the slot it fills and the slots it needs. own: it reads the repeated segment, or needs what does."""
+    """A run with the slot it fills and the slots it needs. own: it reads the repeated segment, or needs what does.
+
+    made: what run was made of.
+    """
 
     run: Run
     slot: int
     needs: frozenset[int]
     own: bool
+    made: Maker
 
 
 class Steps:
     """Steps in an order in which each finds what it needs. runs: their functions, for who stops at the first Held."""
 
-    __slots__ = ("_steps", "runs")
+    __slots__ = ("runs", "steps")
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        self._steps = tuple(steps)
+        self.steps = tuple(steps)
         self.runs = tuple(step.run for step in steps)
 
     def run_all(self, slots: Slots, failed: dict[int, Held | None]) -> None:
         """Fill the slots; note in failed, by slot, what is held (None: only because of another one)."""
-        for step in self._steps:
+        for step in self.steps:
             _carefully(step, slots, failed)
 
 
@@ -56,6 +67,23 @@ def _carefully(step: Step, slots: Slots, failed: dict[int, Held | None]) -> None
         step.run(slots)
     except Held as held:
         failed[step.slot] = held
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The plain text at a path; always a text."""
+
+    path: er7.Path
+    each: str | None
+
+    def step(self, slot: int) -> Run:
+        """The function that fills slot."""
+        read = plain_text(self.path, self.each)
+
+        def run(slots: Slots) -> None:
+            slots[slot] = read(slots)
+
+        return run
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,39 +222,86 @@ def _malformed(recipe: Recipe, slots: Slots) -> Held:
     return Held(recipe.field, source.place, f"{NOT_A[recipe.as_]} in {source.table}", source.table, code_of(source, slots))
 
 
-def day_step(slot: int, used_at_slot: int | None, zone: ZoneInfo) -> Run:
-    """The service date: the day of used_at where the site is, else that of MSH-7, else None."""
-    parse, sent_at = time_parser(zone), er7.getter(er7.path("MSH-7.1"))
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The service date: the day of used_at (its slot) where the site is, else that of MSH-7, else None."""
 
-    def run(slots: Slots) -> None:
-        moment = None if used_at_slot is None else slots[used_at_slot]
+    used_at: int | None
+    zone: ZoneInfo
+
+    def of(self, moment: datetime | None, message: er7.Message) -> date | None:
+        """The day, of used_at or of the message."""
         if moment is None:
-            moment = parse(sent_at(slots[MESSAGE], None))
-        slots[slot] = day_in(moment, zone) if moment is not None else None
+            moment = time_parser(self.zone)(_SENT_AT(message, None))
+        return day_in(moment, self.zone) if moment is not None else None
 
-    return run
+    def step(self, slot: int) -> Run:
+        """The function that fills slot."""
+        of, used_at = self.of, self.used_at
+
+        def run(slots: Slots) -> None:
+            slots[slot] = of(None if used_at is None else slots[used_at], slots[MESSAGE])
+
+        return run
 
 
-Matches = Sequence[tuple[Read, frozenset[str]]]
-"""Readers and the values that match; all of them must."""
+_SENT_AT = er7.getter(er7.path("MSH-7.1"))
 
 
-def matching(conditions: Matches) -> Callable[[Slots], bool]:
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition: a place and the values that match."""
+
+    place: str
+    source: Source
+    values: frozenset[str]
+
+    @property
+    def reason(self) -> str:
+        """Why a line does not match: place and texts of the mapping, never content."""
+        return f"{self.place} is not {' or '.join(sorted(self.values))}"
+
+
+def refusal(conditions: Sequence[Condition]) -> Callable[[Slots], str] | None:
+    """A function that says which condition does not match, "" when all do; None without conditions."""
+    if not conditions:
+        return None
+    known = [(c.source.read, c.values, c.reason) for c in conditions]
+
+    def refuse(slots: Slots) -> str:
+        for read, values, reason in known:
+            if read(slots) not in values:
+                return reason
+        return ""
+
+    return refuse
+
+
+def matching(conditions: Sequence[Condition]) -> Callable[[Slots], bool]:
     """Do all conditions match?"""
-    if len(conditions) == 1:
-        read_one, values_one = conditions[0]
+    known = [(c.source.read, c.values) for c in conditions]
+    if len(known) == 1:
+        read_one, values_one = known[0]
         return lambda slots: read_one(slots) in values_one
-    return lambda slots: all(read(slots) in values for read, values in conditions)
+    return lambda slots: all(read(slots) in values for read, values in known)
 
 
-def credit_step(slot: int, number_slot: int, matches: Callable[[Slots], bool]) -> Run:
-    """The number, negative where the line is a credit; what is negative already stays so."""
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """The number in a slot, negative where the line is a credit; what is negative already stays so."""
 
-    def run(slots: Slots) -> None:
-        number = slots[number_slot]
-        slots[slot] = negate(number) if number is not None and number > 0 and matches(slots) else number
+    number: int
+    conditions: tuple[Condition, ...]
 
-    return run
+    def step(self, slot: int) -> Run:
+        """The function that fills slot."""
+        number_slot, matches = self.number, matching(self.conditions)
+
+        def run(slots: Slots) -> None:
+            number = slots[number_slot]
+            slots[slot] = negate(number) if number is not None and number > 0 and matches(slots) else number
+
+        return run
 
 
 @dataclass(frozen=True, slots=True)

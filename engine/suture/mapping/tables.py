@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -80,6 +80,10 @@ class Table:
                 if period.since <= on < period.until:
                     return period.row
         return self._always.get(key)
+
+    def finder(self) -> Callable[[str, None], Row | None] | Callable[[str, date | None], Row | None]:
+        """The quickest function that does what lookup does; of a table that is not `dated`, only without a day."""
+        return self.lookup if self.dated else self._always.get
 
     def absence(self, key: str) -> str:
         """Why a look-up of key found nothing, in words for an operator."""

@@ -16,7 +16,7 @@ from suture.pipeline.receive import Receiver
 from suture.ports import Clock, Journal, Observer, Processed, Settled
 
 Soon = Callable[[Callable[[], None]], object]
-A_TURN = 8
+A_TURN = 32
 """Messages that are mapped in one turn of the reactor."""
 
 
@@ -61,12 +61,11 @@ class Channel:
             self._soon(self._work)
 
     def _work(self) -> None:
+        if len(self._todo) > A_TURN:
+            self._soon(self._work)
         for _ in range(min(A_TURN, len(self._todo))):
             self.in_work -= 1
-            self.process(self._todo[0])
-            self._todo.popleft()
-        if self._todo:
-            self._soon(self._work)
+            self.process(self._todo.popleft())
 
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
         """Map a stored message and write what it comes to; then() is called when that is durable."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from suture.model import states
-from suture.model.outcome import Outcome
+from suture.model.outcome import Ambiguous, Outcome
 from suture.pipeline.breaker import Breaker
 from suture.pipeline.retry import Policy, decide
 from suture.ports import Attempted, Backlog, Clock, Delivery, Destination, Journal, Observer, Sending
@@ -48,6 +48,7 @@ class Lanes:
         self._timers: dict[str, Any] = {}
         self._spilled: dict[str, int] = {}  # lane to the highest number of it that memory has held
         self._skipped: set[str] = set()
+        self._brought: tuple[set[int], set[int]] = (set(), set())  # what the last two reads of the store gave to memory
         self._in_flight = 0
         self._count = 0
         self._bytes = 0
@@ -77,6 +78,8 @@ class Lanes:
         self._pump()
 
     def _take(self, delivery: Delivery) -> None:
+        if delivery.id <= self._last_id:
+            return  # the window brought it before the journal told of it
         self._last_id = delivery.id
         if delivery.lane in self._spilled:
             self._skipped.add(delivery.lane)
@@ -84,10 +87,20 @@ class Lanes:
             self._accept(delivery)
 
     def release(self, delivery: Delivery) -> None:
-        """A delivery that a person let go, or asked to send again: at the end of its lane."""
+        """A delivery that a person let go, or asked to send again (without an attempt so far, then).
+
+        A new number comes by way of the store, in its order; an old one goes to the end of its lane.
+        """
         self.depth += 1
-        if not self.running:
+        new = not delivery.attempts
+        if (new and delivery.id <= self._last_id) or any(delivery.id in brought for brought in self._brought):
+            return  # the store was read after the commit, and its answer was here first
+        if not self.running or delivery.id > self._last_id:
             self._behind = self._missed = True
+            if not self._full():
+                self._refill()
+        elif delivery.id > self._spilled.get(delivery.lane, delivery.id):
+            self._skipped.add(delivery.lane)  # it comes with its lane
         else:
             self._accept(delivery)
             self._pump()
@@ -123,6 +136,9 @@ class Lanes:
 
     def _begin(self, key: str) -> None:
         delivery = self._lanes[key][0]
+        if delivery.state == states.IN_FLIGHT and self.policy.on_ambiguous == "hold":
+            self._interrupted(delivery)
+            return
         self._in_flight += 1
         if self.policy.on_ambiguous == "hold":
             self._journal.write(Sending(delivery, self._now_us(), partial(self._send, delivery)))
@@ -131,6 +147,16 @@ class Lanes:
 
     def _send(self, delivery: Delivery) -> None:
         self.peer.send(delivery, partial(self._done, delivery, self._clock.seconds()))
+
+    def _interrupted(self, delivery: Delivery) -> None:
+        """An earlier run of the engine began to send it and did not live to see the answer."""
+        delivery.attempts += 1
+        now_us = self._now_us()
+        outcome = Ambiguous("INTERRUPTED", "the engine stopped while it was being sent")
+        decision = decide(self.policy, delivery, outcome, now_us, self._random)
+        self._journal.write(Attempted(delivery, now_us, now_us, outcome, decision.state, 0, decision.reason))
+        self._observer.attempt(self.channel, self.name, OUTCOME_NAMES["Ambiguous"])
+        self._leave(delivery, decision.state)
 
     def _done(self, delivery: Delivery, started_s: float, outcome: Outcome) -> None:
         self._in_flight -= 1
@@ -147,7 +173,7 @@ class Lanes:
             self._again(delivery.lane, decision.wait_s)
         else:
             self._observer.stage(self.channel, "end_to_end", now_s - delivery.created_at_us / 1e6)
-            self._leave(delivery)
+            self._leave(delivery, decision.state)
         if changed or self.breaker.open:
             self._changed(self)
         self._pump()
@@ -165,8 +191,11 @@ class Lanes:
         self._ready.append(key)
         self._pump()
 
-    def _leave(self, delivery: Delivery) -> None:
+    def _leave(self, delivery: Delivery, state: str) -> None:
         key = delivery.lane
+        if state not in states.DELIVERED:
+            for brought in self._brought:
+                brought.discard(delivery.id)  # a person may let it go
         lane = self._lanes[key]
         lane.popleft()
         self.depth -= 1
@@ -194,6 +223,7 @@ class Lanes:
         self._loading = False
         if not self.running:
             return
+        self._brought = (self._brought[1], {delivery.id for delivery in deliveries})
         full = len(deliveries) >= limit
         for position, delivery in enumerate(deliveries):
             if position and self._bytes >= self.policy.memory_bytes:
@@ -211,11 +241,12 @@ class Lanes:
         if not (self._behind and self._full()) or self._in_flight or self._ready or self.breaker.open:
             return
         for key, lane in self._lanes.items():
-            if len(lane) > 1:
-                self._spilled[key] = lane[0].id
-                while len(lane) > 1:
-                    self._count -= 1
-                    self._bytes -= len(lane.pop().body)
+            size = len(lane)
+            while len(lane) > 1 and lane[-1].id > lane[0].id:  # a smaller number was let go by a person: keep it
+                self._count -= 1
+                self._bytes -= len(lane.pop().body)
+            if len(lane) < size:
+                self._spilled[key] = max(delivery.id for delivery in lane)
         self._refill()
 
     def _reload(self, key: str) -> None:
@@ -229,6 +260,7 @@ class Lanes:
             return
         # A number over _last_id comes again with the window, or is skipped there.
         mine = [d for d in deliveries if d.id <= self._last_id]
+        self._brought = (self._brought[1], {d.id for d in mine})
         if len(mine) < limit and key not in self._skipped:
             del self._spilled[key]
         elif mine:
@@ -270,6 +302,7 @@ class Lanes:
         self._ready.clear()
         self._spilled.clear()
         self._skipped.clear()
+        self._brought = (set(), set())
         self._count = self._bytes = self._last_id = 0
         self._behind = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,10 +16,9 @@ from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Message
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
-from suture.wire import er7
+from suture.wire import ack, er7
 
 HL7 = "application/hl7-v2"
-CONTROL_ID = er7.getter(er7.path("MSH-10"))
 STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""
 
@@ -56,7 +56,7 @@ class Plan:
 
 
 def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0) -> Processed:
-    """Say what a message comes to. Never raises MessageError: what cannot be read or mapped is parked, with its reason.
+    """Say what a message comes to. Never raises: what cannot be read or mapped is parked, with its reason.
 
     skip: what destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
     """
@@ -66,7 +66,9 @@ def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None,
     try:
         return _mapped(plan, message, now_us, skip or {}, revision)
     except MessageError as e:
-        return _fixed(plan, message, now_us, revision, Settled(states.PARKED, f"{e.code}: {e}", (), (), (), ()))
+        return _fixed(plan, message, now_us, revision, _parked(e))
+    except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
+        return _fixed(plan, message, now_us, revision, _parked(_unexpected(e)))
 
 
 def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int) -> Processed:
@@ -84,6 +86,18 @@ def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int
     settle = partial(job.settle, mapped)
     ready = None if touches else settle({}, {})
     return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, _search(mapped), revision, _nothing, _raise)
+
+
+def _parked(error: MessageError) -> Settled:
+    reason = f"{error.place}: {error.reason}" if error.place else error.reason
+    return Settled(states.PARKED, f"{error.code}: {reason}", (), (), (), ())
+
+
+def _unexpected(error: Exception) -> MessageError:
+    """An error that should not be; told by its type and place in the program, never by its text (PHI)."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    return MessageError("map", "UNEXPECTED", "", f"{type(error).__name__} at {where}; please report it")
 
 
 def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:
@@ -107,8 +121,10 @@ def _clean(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode() if not text.isascii() or "\x00" in text else text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
+    """One message on its way. (Not frozen: one is made for every message, and Python makes those four times as slowly.)"""
+
     plan: Plan
     message: Message
     lane: str
@@ -120,7 +136,7 @@ class _Job:
         try:
             return self._settle(mapped, claims, stock)
         except MessageError as e:
-            return Settled(states.PARKED, f"{e.code}: {e}", (), (), (), ())
+            return _parked(e)
 
     def _settle(self, mapped: Mapped, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
         """Sort the mapped events by who holds their business keys, move the stock, render what goes out."""
@@ -171,7 +187,9 @@ class _Job:
                 copy.set(place, text)
             key = idempotency_key(output.destination, [self.plan.channel, str(m.id)])
             body = copy.to_bytes() if output.changes else m.raw
-            found.append(Delivery(m.id, self.plan.channel, output.destination, self.lane, body, key, _clean(CONTROL_ID(copy, None)), HL7))
+            header = ack.Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer
+            control_id = header.text(10) if header else ""
+            found.append(Delivery(m.id, self.plan.channel, output.destination, self.lane, body, key, control_id, HL7))
         return found
 
 
@@ -187,6 +205,10 @@ def _first_lines(events: Sequence[Event]) -> dict[str, int]:
 def _claimed(mapped: Mapped, claims: Mapping[str, Claim]) -> tuple[list[Event], list[Event], list[tuple[str, int]]]:
     """Events that are new, events whose key is taken (or used by an earlier line), and the keys to claim."""
     first = _first_lines(mapped.events)
+    if not claims:  # as nearly always
+        new = [e for e in mapped.events if e.line == first[e.key]]
+        old = [] if len(new) == len(mapped.events) else [e for e in mapped.events if e.line != first[e.key]]
+        return new, old, [(key, 0) for key in first]
     claimed = [(key, claims[key].generation + 1 if key in claims else 0) for key in first if key not in claims or claims[key].expired]
     events: list[Event] = []
     duplicates: list[Event] = []

@@ -25,7 +25,7 @@ _SCHEMA_LOCK = 0x53757475
 
 SQLITE_PRAGMAS = {
     "synchronous": "FULL",
-    "cache_size": -16_000,  # KiB a connection
+    "cache_size": -4_000,  # KiB a connection; the hot pages are few, because keys grow
     "wal_autocheckpoint": 4_000,  # pages: 16 MB of log between checkpoints, each of which costs two more fsyncs
     "journal_size_limit": 64_000_000,  # bytes of log file kept after a burst
 }

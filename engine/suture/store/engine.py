@@ -13,6 +13,8 @@ from suture.model.errors import StoreError
 from suture.store import dialect
 
 __all__ = ["Engine", "open_engine"]
+CACHED_STATEMENTS = 400
+"""Prepared statements a SQLite connection keeps: the journal has one for each table and number of rows."""
 _KINDS = "sqlite:///suture.db or postgresql://user:password@host/database"
 
 
@@ -57,7 +59,9 @@ def _open_sqlite(url: URL, busy_timeout_s: float, create: bool) -> Engine:
         if not create:
             raise StoreError(f"there is no database {path} yet; `suture run` or `suture db upgrade` makes it")
         _make_private(path)
-    engine = create_engine(url, hide_parameters=True, pool_size=4, max_overflow=8, pool_timeout=30)
+    engine = create_engine(
+        url, hide_parameters=True, pool_size=4, max_overflow=8, pool_timeout=30, connect_args={"cached_statements": CACHED_STATEMENTS}
+    )
     dialect.prepare_sqlite(engine, busy_timeout_s)
     return engine
 

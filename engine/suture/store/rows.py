@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-CHUNKS = (64, 32, 16, 8, 4, 2, 1)
+CHUNKS = (96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Rows a statement: few sizes, so that the driver's cache of prepared statements stays small."""
 
 
@@ -84,7 +84,16 @@ def select_in(connection: Connection, sql: str, values: Iterable[Any]) -> list[t
     """Rows of a query whose text holds {in} for a list of placeholders, asked in few statements."""
     found: list[tuple[Any, ...]] = []
     placeholder = mark(connection)
-    for part in chunks(list(values)):
+    for part in _padded(list(values)):
         text = sql.replace("{in}", ", ".join([placeholder] * len(part)))
-        found.extend(execute(connection, text, list(part)))
+        found.extend(execute(connection, text, part))
     return found
+
+
+def _padded(values: list[Any]) -> Iterator[list[Any]]:
+    """Pieces of the sizes in CHUNKS; the last is filled up with a value that is asked for anyway."""
+    largest = CHUNKS[0]
+    for start in range(0, len(values), largest):
+        part = values[start : start + largest]
+        size = min(n for n in CHUNKS if n >= len(part))
+        yield part + part[-1:] * (size - len(part))

@@ -33,9 +33,9 @@ class Header:
         """MSH-number as written, b"" when absent."""
         return self.fields[number - 1] if number <= len(self.fields) else b""
 
-    def text(self, number: int, limit: int = 199) -> str:
-        """MSH-number as text that any database takes: no NUL, at most `limit` characters."""
-        return self.get(number)[:limit].decode("utf-8", "replace").replace("\x00", "")
+    def text(self, number: int) -> str:
+        """MSH-number as `text_of` has it."""
+        return text_of(self.get(number))
 
     @property
     def type(self) -> str:
@@ -50,6 +50,11 @@ class Header:
     @property
     def _structured(self) -> bool:
         return self.get(9).count(self.component.encode("latin-1")) >= 2
+
+
+def text_of(raw: bytes, limit: int = 199) -> str:
+    """A field as text that any database takes: no NUL, at most `limit` bytes; the same bytes give the same text."""
+    return raw[:limit].decode("utf-8", "replace").replace("\x00", "")
 
 
 def code_for(header: Header | None, good: bool) -> str | None:
@@ -94,16 +99,17 @@ MEANINGS = ("accept", "reject", "retry", "hold")
 def judge(answer: bytes, control_id: str, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome | None:
     """Turn a peer's answer into an outcome; None when it answers another message than `control_id`.
 
-    control_id: MSH-10 of what was sent, compared whole. meaning: MSA-1 to accept, reject, retry or hold. Never raises;
+    control_id: MSH-10 of what was sent as `Header.text` has it, compared whole. meaning: MSA-1 to accept, reject, retry or hold. Never raises;
     an answer that cannot be read is Ambiguous, because the peer may have taken the message.
     """
     header = Header.read(answer)
     if header is None:
         return Ambiguous("ACK_UNREADABLE", "the answer is not an HL7 message", answer)
-    msa = _segment(answer, b"MSA", header.separator)
+    lines = answer.replace(b"\n", b"\r") if b"\n" in answer else answer  # some peers end segments in their own way
+    msa = _segment(lines, b"MSA", header.separator)
     if msa is None or len(msa) < 3:
         return Ambiguous("ACK_UNREADABLE", "the answer has no MSA segment with a code and a control id", answer)
-    if msa[2].decode("utf-8", "replace") != control_id:
+    if text_of(msa[2]) != control_id:
         return None
     code = msa[1].decode("ascii", "replace")[:8]
     verdict = meaning.get(code)

@@ -1,0 +1,107 @@
+"""The command line of the bench."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bench.databases import NAMES
+from bench.engine import SUTURE
+from bench.workloads import WORKLOADS
+
+EXAMPLES = """\
+examples:
+  python -m bench                               both workloads, both databases, 8 and 64 senders
+  python -m bench --quick                       the same shape, small: does it work, and roughly how fast
+  python -m bench --workload w1 --database sqlite --connections 8 --count 50000
+  python -m bench --growth 500000               does the cost of a message grow with the store
+  python -m bench --sink-down 100000            a destination that is down: memory, drain, order
+
+exit codes: 0 all well; 1 something was lost, doubled or out of order; 2 it could not be measured
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is to be measured; the fields are the options."""
+
+    workload: tuple[str, ...]
+    database: tuple[str, ...]
+    connections: tuple[int, ...]
+    count: int
+    warm: int
+    growth: int | None
+    sink_down: int | None
+    floor: Path | None
+    floor_python: str
+    engine: str
+    directory: Path | None
+    limit: float
+    json: bool
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Read the command line; a wrong one ends the program with a message and exit code 2."""
+    given = vars(_parser().parse_args(arguments))
+    long_run = given["growth"] is not None or given["sink_down"] is not None
+    small = given.pop("quick")
+    chosen = {
+        "workload": ["w1"] if long_run else list(WORKLOADS),
+        "database": ["sqlite"] if long_run else list(NAMES),
+        "connections": [8] if long_run or small else [8, 64],
+        "count": 2_000 if small else 20_000,
+        "warm": 500 if small else 2_000,
+    }
+    for name, value in chosen.items():
+        if given[name] is None:
+            given[name] = value
+    assert given.keys() == {field.name for field in fields(Options)}
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return Options(**values)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure the engine on the sites of bench/sites with a load and sinks of the bench's own.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--workload", nargs="+", choices=list(WORKLOADS), help="which sites (default both)")
+    add("--database", nargs="+", choices=NAMES, help="which databases (default both; PostgreSQL is started from its wheel)")
+    add("--connections", nargs="+", type=_positive, metavar="N", help="senders at a time, each waiting for its ACK (default 8 64)")
+    add("--count", type=_positive, metavar="N", help="messages a run (default 20000)")
+    add("--warm", type=_natural, metavar="N", help="messages before each run that are not counted (default 2000)")
+    add("--quick", action="store_true", help="2000 messages, 500 to warm up, 8 senders")
+    long_runs = parser.add_mutually_exclusive_group()
+    long_runs.add_argument(
+        "--growth", nargs="?", type=_positive, const=500_000, metavar="N", help="N messages (500000), with the cost of each 10000"
+    )
+    long_runs.add_argument(
+        "--sink-down", nargs="?", type=_positive, const=100_000, metavar="N", help="N messages (100000) while the destination is down"
+    )
+    add("--floor", type=Path, metavar="DIR", help="also run DIR/floor.py, the least that w1 can cost, and print ratios to it")
+    add("--floor-python", default=sys.executable, metavar="PYTHON", help="the Python for floor.py (it needs httptools)")
+    add("--engine", default=SUTURE, metavar="COMMAND", help="the engine; {site} is filled in (default: this checkout's suture run)")
+    add("--directory", type=Path, metavar="DIR", help="where the databases are made (default: the system's temporary directory)")
+    add("--limit", type=float, default=60, metavar="S", help="give up when nothing arrives for so many seconds (default 60)")
+    add("--json", action="store_true", help="print the JSON instead of the table; it is written to bench/results/ in any case")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = _natural(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"not a whole number: {text!r}")
+    return int(text)

@@ -1,0 +1,154 @@
+"""The whole of a mapping as one function: the values of the message, then its lines, each with its key and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from suture.mapping.codegen import Code, Texts, local, special
+from suture.mapping.codegen_steps import ZERO, StepWriter
+from suture.mapping.functions import negate
+from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
+from suture.mapping.plan import Call, EmitPlan, Plan
+from suture.mapping.steps import Condition
+from suture.model.events import Event, event_id
+
+Quick = Callable[..., bool]
+"""quick(message, segments, mapped, found, slow): map a message with standard separators into mapped and found (what it
+is found by). False: nothing is done, because a value of the whole message is wrong. A line in which anything is out of
+the ordinary is left to slow(message, segment, line, mapped, found, whole), which returns its `whole` for the next one."""
+
+
+def quick_way(plan: Plan) -> Quick:
+    """The function that does what the plan says."""
+    return _Lines(plan).function()
+
+
+class _Lines:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.code = Code("message, segments, mapped, found, slow", stop="return False")
+        self.texts = Texts(self.code)
+        self.steps = StepWriter(self.code, self.texts)
+
+    def function(self) -> Quick:
+        plan, code = self.plan, self.code
+        self.steps.write(plan.whole.steps)
+        self._clues(plan.search.whole)
+        code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")
+        code.stop = "whole = slow(message, segment, line, mapped, found, whole); continue"
+        with code.block("for segment in segments"):
+            code.line("line += 1")
+            with code.deferred() as fields:
+                self._line()
+            self._fields(fields)
+        code.line("return True")
+        return code.function()
+
+    def _fields(self, put: Callable[[str], None]) -> None:
+        """The raw fields of the line, as many as are asked for."""
+        width = self.texts.width
+        if not width:
+            return
+        put("text = segment.text")
+        put(f"if {special(self.code, 'text')}: {self.code.stop}")
+        put("f = segment.fields")
+        put(f"if len(f) < {width}: f = f + {self.code.const([''] * width)}")
+
+    def _line(self) -> None:
+        plan, code = self.plan, self.code
+        self.steps.write(plan.texts.steps)
+        for skip in plan.skip:
+            code.stop_if(self.texts.holds((skip,)))
+        for emit in plan.emits:
+            if emit.when:
+                self._refuse(emit, emit.when)
+        if all(emit.when for emit in plan.emits):
+            code.stop_if(" and ".join(_reason(emit) for emit in plan.emits))
+        self._key(plan.key)
+        self.steps.write(plan.shared.steps)
+        for emit in plan.emits:
+            self._emit(emit)
+        self._results()
+        self._clues(plan.search.own)
+
+    def _refuse(self, emit: EmitPlan, conditions: Sequence[Condition]) -> None:
+        """The reason why the event is not raised, or None."""
+        reasons = [f"{self.code.const(c.reason)} if not ({self.texts.holds((c,))}) else" for c in conditions]
+        self.code.line(f"{_reason(emit)} = {' '.join(reasons)} None")
+
+    def _key(self, key: BusinessKey) -> None:
+        """The business key; where it is not made of plain texts, BusinessKey itself makes it."""
+        code, parts = self.code, [local(slot) for slot in key.slots]
+        shown = [*parts, "line"] if key.numbered else parts
+        code.line(f'key = f"{{{code.const(key.prefix + "|")}}}{"|".join(f"{{{part}}}" for part in shown)}"')
+        backslash, null = code.const("\\"), code.const("\x00")
+        odd = f'key.count("|") != {len(shown)} or {backslash} in key or {null} in key or len(key) > {KEY_CHARACTERS_MAX}'
+        with code.block(f"if not ({' and '.join(parts)} and key.isascii()) or {odd}"):
+            code.line(f"key = {code.const(key.of)}(({', '.join(parts)},), message, segment, line)")
+
+    def _emit(self, emit: EmitPlan) -> None:
+        code, sure = self.code, set(self.texts.sure)
+        if _may_fail(emit):
+            code.line(f"e{emit.index} = None")
+        with code.block(f"if {_reason(emit)} is None", wanted=bool(emit.when)):
+            self.steps.write(emit.before.steps)
+            if emit.bound:
+                self._refuse(emit, emit.bound)
+            with code.block(f"if {_reason(emit)} is None", wanted=bool(emit.bound)):
+                self.steps.write(emit.after.steps)
+                self._event(emit)
+        self.texts.sure.intersection_update(sure)
+
+    def _event(self, emit: EmitPlan) -> None:
+        code, fields = self.code, emit.assembly.fields
+        code.line(f"data = {{{', '.join(f'{code.const(name)}: {local(slot)}' for name, slot in fields)}}}")
+        for name, slot in fields:
+            if slot not in self.texts.sure:
+                code.line(f"if {local(slot)} is None: del data[{code.const(name)}]")
+        for call in emit.assembly.calls:
+            self._call(emit, call)
+        number, type_ = f"(line - 1) * {len(self.plan.emits)} + {emit.index}", code.const(emit.type)
+        id_ = f"{code.const(event_id)}({type_}, key)"
+        code.line(f"e{emit.index} = {code.const(Event)}({type_}, {number}, line, key, data, 0, {id_})")
+
+    def _call(self, emit: EmitPlan, call: Call) -> None:
+        """A field that a function makes of those before it."""
+        code = self.code
+        rows = ", ".join(f"{code.const(name)}: {local(slot)}" for name, slot in emit.assembly.bound)
+        code.line(f"value = {code.const(call.function)}(data, {{{rows}}})")
+        if call.required:
+            code.stop_if("value is None")
+        with code.block("if value is not None"):
+            if call.credit:
+                credit = f"({self.texts.holds(call.credit)}) and value > {code.const(ZERO)}"
+                code.line(f"if {credit}: value = {code.const(negate)}(value)")
+            code.line(f"data[{code.const(call.field)}] = value")
+
+    def _results(self) -> None:
+        """Note the events, now that nothing can go wrong any more."""
+        code, emits = self.code, self.plan.emits
+        if all(_may_fail(emit) for emit in emits):
+            code.stop_if(" and ".join(f"e{emit.index} is None" for emit in emits))
+        for emit in emits:
+            name = f"e{emit.index}"
+            if not _may_fail(emit):
+                code.line(f"add({name})")
+                continue
+            code.line(f"if {name} is not None: add({name})")
+            code.line(f"else: mapped.suppressed.append((line, {code.const(emit.type)}, {_reason(emit)}))")
+        code.line("keys[line] = key")
+
+    def _clues(self, clues: Sequence[Clue]) -> None:
+        code = self.code
+        for clue in clues:
+            code.line(f"text = {' or '.join(local(slot) for slot in clue.slots)}")
+            code.line(f"if text: found[{code.const(clue.kind)}, {code.const(findable)}(text)] = None")
+
+
+def _reason(emit: EmitPlan) -> str:
+    return f"r{emit.index}"
+
+
+def _may_fail(emit: EmitPlan) -> bool:
+    """Are there lines that do not raise this event?"""
+    return bool(emit.when or emit.bound)

@@ -1,0 +1,377 @@
+"""The MLLP source, whatever its senders do: each message once, answers in order, one bad sender alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from twisted.internet import defer
+from twisted.internet.task import Clock
+
+from suture.connectors import mllp_in
+from suture.connectors.registry import SOURCES
+from suture.wire.mllp import frame
+
+LIMIT_BYTES = 2048
+FRAME_TIMEOUT_S = 30.0
+IDLE_S = 300.0
+MARKER = b"ZZMARKER"
+
+Answer = Callable[[bytes | None], None]
+
+
+class Engine:
+    """What stands behind the source: it keeps what it is given and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[bytes, str, Answer]] = []
+        self.notes: list[tuple[str, str]] = []
+        self.at_once = True
+        self._changed = asyncio.Event()
+
+    def receive(self, raw: bytes, peer: str, answer: Answer) -> None:
+        self.received.append((raw, peer, answer))
+        if self.at_once:
+            answer(b"ACK " + raw)
+        self._changed.set()
+
+    def note(self, code: str, text: str) -> None:
+        self.notes.append((code, text))
+        self._changed.set()
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [raw for raw, _, _ in self.received]
+
+    @property
+    def codes(self) -> list[str]:
+        return [code for code, _ in self.notes]
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not true():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Sender:
+    """A client of the source."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def say(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def answer(self) -> bytes:
+        """The next answer."""
+        async with asyncio.timeout(5):
+            return (await self.reader.readuntil(b"\x1c\r"))[1:-2]
+
+    async def answers(self, count: int) -> list[bytes]:
+        return [await self.answer() for _ in range(count)]
+
+    async def is_closed(self) -> bool:
+        """Wait for the other side to close."""
+        try:
+            async with asyncio.timeout(5):
+                await self.reader.read()
+                return True
+        except ConnectionError:
+            return True
+
+
+class Stand:
+    """A source, the engine behind it, its clock, and senders to it."""
+
+    def __init__(self, reactor: Any, **settings: Any) -> None:
+        base = {"port": 0, "limit_bytes": LIMIT_BYTES, "frame_timeout_s": FRAME_TIMEOUT_S, "idle_s": IDLE_S}
+        self.engine, self.clock = Engine(), Clock()
+        self.source = mllp_in.Source(mllp_in.Config(**{**base, **settings}), reactor, self.engine.receive, self.engine.note)
+        self.source.clock = self.clock
+        self.senders: list[Sender] = []
+
+    async def sender(self) -> Sender:
+        self.senders.append(Sender(*await asyncio.open_connection("127.0.0.1", self.source.port)))
+        return self.senders[-1]
+
+    async def close(self, drain_s: float = 1.0) -> None:
+        closing = defer.Deferred.fromCoroutine(self.source.close(drain_s))
+        await closing.asFuture(asyncio.get_running_loop())
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, a second at a time."""
+        for _ in range(int(seconds)):
+            self.clock.advance(1)
+
+
+@asynccontextmanager
+async def stand(reactor: Any, **settings: Any) -> AsyncIterator[Stand]:
+    one = Stand(reactor, **settings)
+    one.source.open()
+    try:
+        yield one
+    finally:
+        for sender in one.senders:
+            sender.writer.close()
+        await one.close(0)
+        assert one.clock.getDelayedCalls() == []
+        assert MARKER.decode() not in repr(one.engine.notes), "content in a note"
+
+
+def test_every_source_has_its_tests_here() -> None:
+    assert set(SOURCES) == {"mllp_in"}, "a new source needs tests of its own in this file"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+async def test_chunks_of_any_size_give_the_same_messages(reactor: Any, size: int) -> None:
+    messages = [b"MSH|1", b"MSH|" + b"x" * 100, b"\x1c\x0b in the middle", b"last"]
+    data = b"".join(map(frame, messages))
+    async with stand(reactor) as s:
+        one = await s.sender()
+        for start in range(0, len(data), size):
+            one.say(data[start : start + size])
+            await one.writer.drain()
+            await asyncio.sleep(0)
+        assert await one.answers(4) == [b"ACK " + m for m in messages]
+        assert s.engine.bodies == messages
+
+
+async def test_many_messages_in_one_packet_are_answered_in_order(reactor: Any) -> None:
+    messages = [f"MSH|{i}".encode() for i in range(200)]
+    async with stand(reactor, unanswered=500) as s:
+        one = await s.sender()
+        one.say(b"".join(map(frame, messages)))
+        assert await one.answers(200) == [b"ACK " + m for m in messages]
+
+
+async def test_garbage_between_messages_is_dropped_and_said_once(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one = await s.sender()
+        one.say(b"GET / HTTP/1.1\r\n\r\n" + frame(b"MSH|1") + MARKER + b"\r\n" + frame(b"MSH|2") + b"\n\n" + frame(b"MSH|3"))
+        assert await one.answers(3) == [b"ACK MSH|1", b"ACK MSH|2", b"ACK MSH|3"]
+        assert s.engine.codes == ["STRAY_BYTES"]
+
+
+async def test_a_message_over_the_limit_ends_its_connection_and_no_other(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        good, bad = await s.sender(), await s.sender()
+        bad.say(b"\x0bMSH|" + MARKER * (LIMIT_BYTES // 4))
+        assert await bad.is_closed()
+        good.say(frame(b"MSH|" + b"x" * (LIMIT_BYTES - 10)))
+        assert len(await good.answer()) == LIMIT_BYTES - 2
+        assert s.engine.codes == ["FRAME_TOO_LARGE"]
+        assert len(s.source.connections) == 1
+
+
+async def test_messages_before_an_oversized_one_are_not_answered_with_its_end(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one = await s.sender()
+        one.say(frame(b"MSH|1"))
+        assert await one.answer() == b"ACK MSH|1"
+        one.say(frame(b"MSH|2") + b"\x0b" + b"x" * LIMIT_BYTES * 2)
+        assert await one.is_closed()
+        assert s.engine.bodies == [b"MSH|1"]  # the second was not answered, so its sender sends it again
+
+
+async def test_half_a_message_and_then_silence_ends_the_connection(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        slow, quiet = await s.sender(), await s.sender()
+        slow.say(b"\x0bMSH|" + MARKER)
+        quiet.say(frame(b"MSH|1"))
+        await quiet.answer()
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        s.pass_time(FRAME_TIMEOUT_S - 5)
+        slow.say(b"still here")
+        quiet.say(frame(b"MSH|2"))
+        await quiet.answer()
+        s.pass_time(10)
+        assert await slow.is_closed()
+        quiet.say(frame(b"MSH|3"))
+        assert await quiet.answer() == b"ACK MSH|3"
+        assert s.engine.codes == ["FRAME_TIMEOUT"]
+
+
+async def test_a_client_that_does_not_speak_mllp_is_not_kept(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one, good = await s.sender(), await s.sender()
+        one.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        good.say(frame(b"MSH|1") + b"\r\n")  # a line end after a message is a habit of some, and no reason
+        await good.answer()
+        await s.engine.until(lambda: len(s.engine.notes) == 2)
+        s.pass_time(FRAME_TIMEOUT_S / 2)
+        one.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        s.pass_time(FRAME_TIMEOUT_S / 2 + 5)
+        assert await one.is_closed()
+        good.say(frame(b"MSH|2"))
+        assert await good.answer() == b"ACK MSH|2"
+        assert s.engine.codes == ["STRAY_BYTES", "STRAY_BYTES", "FRAME_TIMEOUT"]
+
+
+async def test_time_that_a_sender_is_held_back_does_not_count_against_its_message(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one, other = await s.sender(), await s.sender()
+        one.say(b"\x0bMSH|be")
+        other.say(frame(b"MSH|1"))
+        await other.answer()
+        s.source.set_full(True)
+        s.pass_time(FRAME_TIMEOUT_S * 3)
+        s.source.set_full(False)
+        s.pass_time(5)
+        one.say(b"gun\x1c\r")
+        assert await one.answer() == b"ACK MSH|begun"
+        assert s.engine.codes == []
+
+
+async def test_a_connection_that_says_nothing_is_closed_after_its_time_and_a_busy_one_is_not(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        silent, busy, waiting = await s.sender(), await s.sender(), await s.sender()
+        for n in range(10):
+            busy.say(frame(b"MSH|%d" % n))
+            await busy.answer()
+            s.pass_time(IDLE_S / 10)
+        s.engine.at_once = False
+        waiting_since = len(s.engine.received)
+        assert waiting_since == 10
+        s.pass_time(6)
+        assert await silent.is_closed()
+        assert await waiting.is_closed()
+        assert s.engine.codes == ["IDLE", "IDLE"]
+        assert len(s.source.connections) == 1
+
+
+async def test_a_sender_that_waits_for_its_answer_is_not_idle(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.engine.at_once = False
+        one = await s.sender()
+        one.say(frame(b"MSH|1"))
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        s.pass_time(IDLE_S * 3)
+        s.engine.received[0][2](b"ACK")
+        assert await one.answer() == b"ACK"
+
+
+async def test_one_connection_too_many_is_closed_and_the_others_go_on(reactor: Any) -> None:
+    async with stand(reactor, connections=3) as s:
+        inside = [await s.sender() for _ in range(3)]
+        for _ in range(4):
+            assert await (await s.sender()).is_closed()
+        assert s.engine.codes == ["TOO_MANY_CONNECTIONS"]
+        inside[0].writer.close()
+        await inside[0].writer.wait_closed()
+        async with asyncio.timeout(5):
+            while len(s.source.connections) == 3:
+                await asyncio.sleep(0)
+        new = await s.sender()
+        for n, one in enumerate([*inside[1:], new]):
+            one.say(frame(b"MSH|%d" % n))
+            assert await one.answer() == b"ACK MSH|%d" % n
+
+
+async def test_a_full_engine_reads_nothing_and_goes_on_where_it_was(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one, probe = await s.sender(), await s.sender()
+        probe.say(frame(b"MSH|0"))
+        await probe.answer()
+        s.source.set_full(True)
+        one.say(frame(b"MSH|1"))
+        late = await s.sender()
+        late.say(frame(b"MSH|2"))
+        async with asyncio.timeout(5):
+            while len(s.source.connections) < 3:
+                await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert s.engine.bodies == [b"MSH|0"]
+        s.source.set_full(False)
+        assert (await one.answer(), await late.answer()) == (b"ACK MSH|1", b"ACK MSH|2")
+
+
+async def test_a_sender_with_too_many_unanswered_messages_is_read_no_further(reactor: Any) -> None:
+    async with stand(reactor, unanswered=5) as s:
+        s.engine.at_once = False
+        one, other = await s.sender(), await s.sender()
+        for n in range(5):
+            one.say(frame(b"MSH|%d" % n))
+        await s.engine.until(lambda: len(s.engine.received) == 5)
+        one.say(b"".join(frame(b"MSH|%d" % n) for n in range(5, 40)))
+        other.say(frame(b"OTHER"))
+        await s.engine.until(lambda: b"OTHER" in s.engine.bodies)
+        assert len(s.engine.received) == 6
+        for _, _, answer in list(s.engine.received):
+            answer(b"ACK")
+        await s.engine.until(lambda: len(s.engine.received) == 41)
+        assert s.engine.bodies[:5] + s.engine.bodies[6:] == [b"MSH|%d" % n for n in range(40)]
+        for _, _, answer in s.engine.received[6:]:
+            answer(b"ACK")
+        assert await one.answers(40) == [b"ACK"] * 40
+
+
+async def test_no_answer_is_sent_where_none_is_wanted_and_the_next_goes_on(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.engine.at_once = False
+        one = await s.sender()
+        one.say(frame(b"MSH|1") + frame(b"MSH|2"))
+        await s.engine.until(lambda: len(s.engine.received) == 2)
+        s.engine.received[0][2](None)
+        s.engine.received[1][2](b"ACK 2")
+        assert await one.answer() == b"ACK 2"
+
+
+async def test_a_sender_that_is_gone_before_its_answer_harms_nobody(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.engine.at_once = False
+        gone, other = await s.sender(), await s.sender()
+        gone.say(frame(b"MSH|1"))
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        gone.writer.transport.abort()
+        other.say(frame(b"MSH|2"))
+        await s.engine.until(lambda: len(s.engine.received) == 2)
+        for _, _, answer in s.engine.received:
+            answer(b"ACK")
+        assert await other.answer() == b"ACK"
+
+
+async def test_closing_answers_what_was_read_and_takes_nothing_more(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.engine.at_once = False
+        one, silent = await s.sender(), await s.sender()
+        one.say(frame(b"MSH|1"))
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        closing = asyncio.ensure_future(s.close(10))
+        await asyncio.sleep(0)
+        one.say(frame(b"MSH|2"))
+        s.engine.received[0][2](b"ACK 1")
+        assert await one.answer() == b"ACK 1"
+        await closing
+        assert await one.is_closed()
+        assert await silent.is_closed()
+        assert s.engine.bodies == [b"MSH|1"]
+
+
+async def test_closing_gives_up_on_answers_that_do_not_come(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.engine.at_once = False
+        one = await s.sender()
+        one.say(frame(b"MSH|1"))
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        closing = asyncio.ensure_future(s.close(10))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not closing.done()
+        s.pass_time(11)
+        await closing
+        assert await one.is_closed()
+
+
+async def test_an_error_behind_the_source_harms_no_other_connection(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one, other = await s.sender(), await s.sender()
+        s.source.receive = lambda raw, peer, answer: 1 / 0 if raw == b"bad" else s.engine.receive(raw, peer, answer)
+        one.say(frame(b"bad"))
+        other.say(frame(b"MSH|1"))
+        assert await other.answer() == b"ACK MSH|1"
+        assert await one.is_closed()

@@ -1,0 +1,138 @@
+"""HTTP out: what statuses, headers and answers mean, credentials, and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suture.connectors import http_out
+from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from tests.conformance.kits import KITS, sender
+from tests.faults.peer import FaultyPeer, Status
+
+KIT = KITS["http_out"]
+
+
+async def judged(reactor: Any, status: Status, **more: Any) -> Outcome:
+    """What an answer comes to."""
+    async with KIT.peer([status]) as peer, sender(KIT, reactor, peer.port, **more) as s:
+        return await s.send(1).outcome()
+
+
+KINDS = {
+    Accepted: (200, 201, 202, 204, 206, 299),
+    TryLater: (408, 423, 425, 429, 500, 502, 503, 504, 507),
+    Unavailable: (401, 403, 407),
+    Rejected: (301, 302, 307, 400, 404, 405, 406, 409, 410, 412, 413, 415, 422, 451, 501, 505),
+}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(status, kind) for kind, statuses in KINDS.items() for status in statuses])
+async def test_what_a_status_means(reactor: Any, status: int, kind: type[Outcome]) -> None:
+    outcome = await judged(reactor, Status(status))
+    assert type(outcome) is kind
+    assert outcome.code == str(status)
+    if not isinstance(outcome, Accepted):
+        assert str(status) in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "kind"),
+    [(409, "accept", Accepted), (500, "reject", Rejected), (200, "retry", TryLater), (422, "hold", Held), (401, "reject", Rejected)],
+)
+async def test_a_table_of_the_destination_goes_before_the_usual_meaning(reactor: Any, status: int, word: str, kind: type[Outcome]) -> None:
+    assert type(await judged(reactor, Status(status), meaning={str(status): word})) is kind
+
+
+@pytest.mark.parametrize("status", [429, 503, 401])
+@pytest.mark.parametrize(
+    ("asked", "wait_s"),
+    [("7", 7.0), ("0", 0.0), ("", None), ("soon", None), ("-5", None), ("²", None), ("9" * 30, http_out.RETRY_AFTER_MAX_S)],
+)
+async def test_how_long_the_peer_asks_us_to_wait(reactor: Any, status: int, asked: str, wait_s: float | None) -> None:
+    outcome = await judged(reactor, Status(status, {"Retry-After": asked}))
+    assert isinstance(outcome, TryLater | Unavailable)
+    assert outcome.wait_s == wait_s
+
+
+@pytest.mark.parametrize(
+    ("pointer", "body", "document"),
+    [
+        ("/document", b'{"document": "INV-1"}', "INV-1"),
+        ("/document", b'{"document": 17}', "17"),
+        ("/items/0/number", b'{"items": [{"number": "A"}]}', "A"),
+        ("/items/7/number", b'{"items": [{"number": "A"}]}', None),
+        ("/items/x", b'{"items": [1]}', None),
+        ("/document", b'{"document": null}', None),
+        ("/document", b'{"document": {"a": 1}}', None),
+        ("/document", b"not json", None),
+        ("/document", b"\xff\xfe\x00", None),
+        ("/document", b'"text"', None),
+        ("/document", b"[" * 100_000, None),
+        ("/document", b"", None),
+        (None, b'{"document": "INV-1"}', None),
+    ],
+)
+async def test_the_document_number_is_found_or_the_delivery_is_only_accepted(reactor: Any, pointer: str, body: bytes, document: str | None) -> None:
+    outcome = await judged(reactor, Status(200, {}, body), document=pointer, limit_bytes=1_000_000, keep_response_bytes=100)
+    assert isinstance(outcome, Accepted)
+    assert outcome.document == document
+
+
+async def test_a_part_of_the_answer_is_kept(reactor: Any) -> None:
+    outcome = await judged(reactor, Status(422, {}, b"x" * 3000), keep_response_bytes=10)
+    assert outcome.response == b"x" * 10
+
+
+async def test_a_redirect_is_not_followed(reactor: Any) -> None:
+    async with KIT.peer() as elsewhere:
+        outcome = await judged(reactor, Status(302, {"Location": f"http://127.0.0.1:{elsewhere.port}/"}))
+        assert isinstance(outcome, Rejected)
+        assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"), [({"bearer": "s3cret"}, "Bearer s3cret"), ({"user": "u", "password": "s3cret"}, "Basic dTpzM2NyZXQ="), ({"user": "u"}, "Basic dTo=")]
+)
+async def test_credentials_go_to_the_peer_and_nowhere_else(reactor: Any, auth: dict[str, str], header: str) -> None:
+    async with KIT.peer([Status(401)]) as peer, sender(KIT, reactor, peer.port, auth=auth, headers={"X-Site": "general"}) as s:
+        outcome = await s.send(1).outcome()
+        assert isinstance(outcome, Unavailable)
+        assert "auth" in outcome.reason
+        assert peer.seen[0].headers["authorization"] == header
+        assert peer.seen[0].headers["x-site"] == "general"
+        assert "s3cret" not in repr(s.destination.config) + outcome.reason
+
+
+async def test_an_answer_without_a_length_that_never_ends_is_cut_at_the_limit(reactor: Any) -> None:
+    async with FaultyPeer("http", [Status(200, {"Content-Length": "", "Transfer-Encoding": "chunked"})]) as peer:
+        async with sender(KIT, reactor, peer.port) as s:
+            assert isinstance(await s.send(1).outcome(), Ambiguous)
+
+
+async def test_a_certificate_that_nobody_signed_is_nobodys_fault(reactor: Any, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-keyout", str(key), "-out"]
+    try:
+        subprocess.run([*request, str(certificate)], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("no openssl command")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with sender(KIT, reactor, port, url=f"https://127.0.0.1:{port}/", timeout_s=5) as s:
+        outcome = await s.send(1).outcome()
+    server.close()
+    assert isinstance(outcome, Unavailable)
+    assert "certificate" in outcome.reason
+
+
+async def test_a_port_that_does_not_speak_tls_is_nobodys_fault(reactor: Any) -> None:
+    async with KIT.peer([Status(200)]) as peer, sender(KIT, reactor, peer.port, url=f"https://127.0.0.1:{peer.port}/", timeout_s=1) as s:
+        assert isinstance(await s.send(1).outcome(), Unavailable)

@@ -1,0 +1,137 @@
+"""Sent garbage: a clear answer or a closed connection, a log line without content, and other connections unharmed."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import resource
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.crash.hospital import MARKER, Hospital, wait_until
+from tests.crash.load import dft
+
+CLOSED_WITHIN_S = 12
+
+
+@pytest.fixture
+def busy(hospital: Hospital) -> Iterator[Hospital]:
+    """A hospital with senders that are not to notice anything."""
+    hospital.start()
+    charges = hospital.send_charges()
+    wait_until(lambda: len(charges.acked) > 50)
+    before = hospital.rss_bytes()
+    yield hospital
+    taken = len(charges.acked)
+    wait_until(lambda: len(charges.acked) > taken + 50, what="others go on")
+    assert (charges.refused, charges.broken) == (0, 0), "others were disturbed"
+    assert hospital.rss_bytes() - before < 60_000_000
+    hospital.wait_for_delivery()
+    hospital.terminate()
+
+
+def bad(hospital: Hospital) -> socket.socket:
+    """A connection of a bad sender."""
+    return socket.create_connection(("127.0.0.1", hospital.charges_port), 5)
+
+
+def end_of(connection: socket.socket) -> bytes:
+    """What is answered until the engine closes the connection."""
+    connection.settimeout(CLOSED_WITHIN_S)
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while got := connection.recv(65536):
+            answer += got
+    connection.close()
+    return answer
+
+
+def test_random_bytes(busy: Hospital) -> None:
+    chance = random.Random(5)
+    for connection in [bad(busy) for _ in range(5)]:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(chance.randbytes(100_000))
+        assert MARKER.encode() not in end_of(connection)
+
+
+def test_a_web_browser(busy: Hospital) -> None:
+    with bad(busy) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: " + MARKER.encode() + b"\r\n\r\n")
+        assert end_of(connection) == b""
+    busy.check()
+
+
+def test_a_frame_of_fifty_megabytes(busy: Hospital) -> None:
+    with bad(busy) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"\x0bMSH|^~\\&|" + b"x" * 50_000_000 + b"\x1c\r")
+        assert end_of(connection) == b""
+    assert "FRAME_TOO_LARGE" in busy.said()
+    busy.check()
+
+
+def test_half_a_message_and_then_silence(busy: Hospital) -> None:
+    halves = [bad(busy) for _ in range(20)]
+    for connection in halves:
+        connection.sendall(b"\x0b" + dft("C999", 1)[:-40])
+    assert [end_of(connection) for connection in halves] == [b""] * 20
+    assert "FRAME_TIMEOUT" in busy.said()
+    busy.check()
+
+
+def test_frames_that_are_no_messages_are_kept_answered_and_wait_for_a_person(busy: Hospital) -> None:
+    odd = [
+        b"",
+        MARKER.encode(),
+        b"MSH",
+        b"MSH|",
+        b"MSH|^~\\&",
+        b"\x00" * 100,
+        b"PID|1||" + MARKER.encode(),
+        dft("D1", 1).replace(b"FT1|1|D1-1", b"FT1|1|\xff\xfe"),
+        dft("D2", 1).replace(b"IMP-1", MARKER.encode() * 40),
+        dft("D3", 1).replace(b"CG|IMP-1|||1", b"CG|IMP-1|||" + MARKER.encode()),
+        dft("D4", 1).replace(b"20260512090210-0500", MARKER.encode()),
+        dft("D5", 1).replace(b"P03", b"P99"),
+        dft("D6", 1).replace(b"D6|P|", b"D6" * 300 + b"|P|"),
+        dft("D7\x00", 1),
+    ]
+    with bad(busy) as connection:
+        connection.settimeout(5)
+        for each in odd:
+            connection.sendall(b"\x0b" + each + b"\x1c\r")
+            answer = connection.recv(65536)
+            assert answer.startswith(b"\x0bMSH|") and b"\rMSA|A" in answer, each
+            assert MARKER.encode() not in answer
+    wait_until(lambda: busy.query("SELECT count(*) FROM message WHERE state = 'received'") == [(0,)])
+    states = dict(busy.query("SELECT state, count(*) FROM message WHERE control_id NOT LIKE 'C%' GROUP BY state"))
+    assert sum(states.values()) == len(odd)
+    reasons = repr(busy.query("SELECT reason, code, field, path FROM exception"))
+    assert len(busy.query("SELECT id FROM exception")) >= 9
+    assert MARKER not in reasons
+    assert MARKER not in repr(busy.query("SELECT reason FROM message"))
+    assert MARKER not in busy.page("metrics")[1] + busy.page("readyz")[1]
+
+
+@pytest.mark.parametrize("descriptors", [1024])
+def test_a_thousand_connections_that_say_nothing(hospital: Hospital, descriptors: int) -> None:
+    """With the limit of open files that most systems give a process."""
+    hospital.limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    hospital.start()
+    charges = hospital.send_charges()
+    wait_until(lambda: len(charges.acked) > 50)
+    silent = [bad(hospital) for _ in range(1000)]
+    taken = len(charges.acked)
+    wait_until(lambda: len(charges.acked) > taken + 100, what="others go on")
+    with bad(hospital) as one_more:
+        one_more.sendall(b"\x0b" + dft("C9999999", 1) + b"\x1c\r")
+        one_more.settimeout(5)
+        assert b"MSA|AA|C9999999" in one_more.recv(65536)
+    assert (charges.refused, charges.broken) == (0, 0), "others were disturbed"
+    wait_until(lambda: "C9999999" in {row[0] for row in list(hospital.erp.seen)}, what="deliveries go on")
+    for connection in silent:
+        connection.close()
+    hospital.wait_for_delivery()
+    hospital.terminate()

@@ -1,0 +1,127 @@
+"""The quick way of a mapping gives what the careful way gives, whatever a message holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suture.mapping import codegen_lines
+from suture.mapping.codegen import Code
+from suture.mapping.inbound import Inbound
+from suture.wire import er7
+from tests.mapping.examples import MAPPING, ft1, inbound, message
+
+EVERYTHING = """
+mapping: everything
+from: hl7v2
+each: FT1
+skip: {FT1-6.1: [PY], FT1-3: [X]}
+emit:
+  - event: charge.raised
+    when: {item.chargeable: Y, FT1-6.1: [CG, CD, ""], PV1-2: [I, ""]}
+    set:
+      transaction: {from: [FT1-2, FT1-1], call: strip_zeros}
+      patient: {from: "PID-3[MR].1"}
+      account: {from: [PID-18.1, PID-3.1]}
+      visit: "PID-3[2].1"
+      item: {from: [FT1-34.1, FT1-7], table: items, call: upper}
+      description: {from: [FT1-7.2, item.description]}
+      supplier: {from: item.supplier, required: true}
+      charge_code: {from: [item.charge_code, FT1-25.1], default: NONE}
+      quantity: {from: FT1-10, as: integer, call: absolute}
+      unit: {from: "FT1-43[1].2", default: item.issue_unit}
+      unit_amount: {from: [FT1-12.1, item.unit_price], as: decimal}
+      amount: {call: extended_amount, required: true}
+      location: {from: [FT1-16.1, PV1-3.1], table: locations, required: false, default: ""}
+      department: {const: OR}
+      used_at: {from: "FT1(1)-4.1", as: date}
+    credit: {FT1-6.1: CD, item.chargeable: Y}
+  - event: supply.used
+    when: {FT1-6.1: [CG, CD]}
+    set:
+      item: {from: [FT1-34.1, FT1-7.1], table: items}
+      unit_cost: {from: item.unit_cost, as: decimal, call: negate}
+      quantity: FT1-10
+      unit: {from: FT1-43.2, default: item.issue_unit}
+      used_at: {from: EVN-2, as: time}
+    convert: {quantity: quantity, unit: unit, to: item.stock_unit, table: units}
+search: {patient: PID-3.1, transaction: [FT1-2, FT1-3]}
+"""
+
+ONCE = """
+mapping: once
+from: hl7v2
+emit:
+  - event: supply.used
+    set:
+      patient: {from: PID-3.1, required: true}
+      item: {from: "FT1(2)-7.1", table: items}
+      quantity: {from: FT1-10.1, default: "1"}
+search: {patient: PID-3.1}
+"""
+
+MAPPINGS = {
+    "the example": inbound(),
+    "lines keyed by the message": inbound(MAPPING, key=()),
+    "everything": inbound(EVERYTHING, key=("MSH-4", "PID-18.1", "FT1-2", "FT1-3")),
+    "once a message": inbound(ONCE, key=("MSH-3.1", "PID-3.1")),
+}
+
+PLAIN = st.sampled_from(["", "", "1", "2", "-3", "0.5", "CG", "CD", "PY", "T1", "OR1", "OR9", "EA", "BX", "20260401100100", "20260801"])
+ITEM = st.sampled_from(["IMP-1", "IMP-1", "IMP-2", "GLV-1", "NEW-1", "OLD-1", "imp-1", "NOPE"])
+ODD = st.sampled_from(['""', " ", " T1 ", "^", "A^B", "^DZ", "A~B", "A&B", "A\\T\\B", "\\F\\", "a|b", "Ü", "\x00", "9" * 41, "x" * 450])
+FIELD = st.one_of(PLAIN, PLAIN, ITEM, ODD)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> str:
+    """An FT1 of the example with some fields replaced, and cut off somewhere."""
+    fields = ft1(draw(ITEM), type=draw(st.sampled_from(["CG", "CG", "CD", "PY", "AJ", ""])), id=draw(FIELD)).split("|")
+    for index in draw(st.lists(st.integers(0, len(fields) - 1), max_size=4)):
+        fields[index] = draw(FIELD)
+    return "|".join(fields[: draw(st.one_of(st.none(), st.integers(0, 43)))])
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> er7.Message:
+    pid = draw(st.one_of(st.none(), st.tuples(FIELD, FIELD)))
+    segments: dict[str, Any] = {"pid": f"PID|1||{pid[0]}^^^HOSP^MR~9^^^SSA^SS|||||||||||||||{pid[1]}"} if pid else {}
+    if draw(st.booleans()):
+        segments["pv1"] = f"PV1|1|{draw(FIELD)}|{draw(FIELD)}"
+    made = message(*draw(st.lists(lines(), max_size=4)), **segments)
+    theirs = draw(st.sampled_from([b"", b"", b"", b"^~\\#"]))
+    return er7.Message.parse(made.raw.replace(b"^~\\&", theirs, 1) if theirs else made.raw)
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+@given(made=messages())
+def test_it_gives_what_the_careful_way_gives(name: str, made: er7.Message) -> None:
+    quick, careful = MAPPINGS[name].run(made), MAPPINGS[name].run_carefully(made)
+    assert quick == careful
+    # Equality does not see the order of fields, nor 1.0 for 1, and payloads show both.
+    assert [str(event.data) for event in quick.events] == [str(event.data) for event in careful.events]
+
+
+def test_a_message_in_which_nothing_is_wrong_goes_no_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Inbound, "_slow_line", None)
+    found = inbound().run(message(ft1(quantity="2"), ft1("GLV-1", id="T2", unit="BX"), ft1(id="T3", type="CD"), ft1("NEW-1", id="T4")))
+    assert len(found.events) == 7
+    assert found.suppressed == [(2, "charge.raised", "item.chargeable is not Y")]
+
+
+def test_no_text_of_a_mapping_stands_in_the_source_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Spy(Code):
+        def function(self) -> Any:
+            written.extend([*self._head, *self._lines])
+            return super().function()
+
+    monkeypatch.setattr(codegen_lines, "Code", Spy)
+    inbound(MAPPING.replace("[PY, AJ]", '["SKIPPED\'\\"", AJ]'))
+    assert written
+    for text in ("SKIPPED", "item", "chargeable", "charge.raised", "patient", "FT1", "PID"):
+        assert not any(text in line for line in written), text
