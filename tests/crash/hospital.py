@@ -42,6 +42,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
 def wait_until(true: Callable[[], Any], timeout_s: float = 20, what: str = "") -> Any:
     """Look every few milliseconds until something is true; what it was. Fails when the time is over."""
     deadline_s = time.monotonic() + timeout_s
@@ -128,7 +137,7 @@ class Hospital:
     def is_ready(self) -> bool:
         """Whether it says that it takes messages (it has to live)."""
         assert self._process is None or self._process.poll() is None, f"the engine has ended:\n{self.said()[-3000:]}"
-        return self.page("readyz")[0] == 200
+        return self.page("readyz")[0] == 200 and all(map(listens, (self.charges_port, self.adt_port)))
 
     def page(self, name: str) -> tuple[int, str]:
         """Status and text of one of the engine's pages; (0, "") when there is none."""

@@ -20,7 +20,7 @@ def sink_down_for(hospital: Hospital, count: int, timeout_s: float) -> None:
     wait_until(lambda: len(hospital.lab.seen) == 200, what="the laboratory has all of its own")
     assert hospital.rss_bytes() - before < GROWTH_BYTES
     assert hospital.erp.seen == []
-    assert f'suture_queue_depth{{channel="charges",destination="erp"}} {count}' in hospital.page("metrics")[1].replace(".0\n", "\n")
+    assert f'suture_queue_waiting{{channel="charges",destination="erp"}} {float(count)}\n' in hospital.page("metrics")[1]
     assert "connection refused" in hospital.said()
     hospital.sinks.call(hospital.erp.start())
     hospital.wait_for_delivery(timeout_s)

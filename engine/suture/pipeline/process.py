@@ -23,7 +23,9 @@ STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""
 
 Skip = Mapping[str, frozenset[int]]
-"""Destination to numbers of events (0 for a passed message) that it has taken already."""
+"""Destination to numbers of events (0 for a passed message) that it has taken already; STOCK for those it has counted."""
+STOCK = ""
+"""The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int
     _readable(parsed)
     mapped = plan.inbound.run(parsed)
     keys = tuple(_first_lines(mapped.events))
-    touches = plan.stock.moves(mapped.events) if plan.stock else ()
+    touches = plan.stock.moves(job.moving(mapped.events)) if plan.stock else ()
     settle = partial(job.settle, mapped)
     ready = None if touches else settle({}, {})
     return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, _search(mapped), revision, _nothing, _raise)
@@ -143,10 +145,15 @@ class _Job:
         events, duplicates, claimed = _claimed(mapped, claims)
         positions: Mapping[StockKey, Decimal] = {}
         if self.plan.stock:
-            positions, due = self.plan.stock.apply(events, stock)
+            positions, due = self.plan.stock.apply(self.moving(events), stock)
             events = [*events, *(_replenishment(one, i) for i, one in enumerate(due))]
         state, reason = _verdict(mapped, events, duplicates, claims)
         return Settled(state, reason, events, duplicates, self.deliveries(events), mapped.gaps, claimed, positions)
+
+    def moving(self, events: Sequence[Event]) -> Sequence[Event]:
+        """The events that have not moved the stock yet."""
+        moved = self.skip.get(STOCK)
+        return [e for e in events if e.number not in moved] if moved else events
 
     def deliveries(self, events: Sequence[Event]) -> list[Delivery]:
         found: list[Delivery] = []

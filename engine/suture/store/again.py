@@ -14,7 +14,7 @@ from suture.ports import Delivery
 from suture.store import rows
 from suture.store.backlog import deliveries_by_id, stored_message
 from suture.store.sequences import Sequences
-from suture.store.tables import delivery, delivery_body, exception, message, message_body
+from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
 from suture.store.write_processed import BODY, DELIVERY, add_delivery
 
 
@@ -96,10 +96,19 @@ class Stored:
 
 
 def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Stored]:
-    """Messages with what their destinations have already; with insist, as if they had nothing."""
+    """Messages with what their destinations have already; with insist, as if they had nothing.
+
+    What the stock has counted is told in either case, under the destination "".
+    """
     query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
     found = connection.execute(query.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
-    return [Stored(stored_message(row), row.revision, {} if insist else _taken_events(connection, row.id)) for row in found]
+    return [Stored(stored_message(row), row.revision, _taken_by_all(connection, row.id, insist)) for row in found]
+
+
+def _taken_by_all(connection: Connection, number: int, insist: bool) -> dict[str, frozenset[int]]:
+    raised = select(event.c.number).where(event.c.message_id == number, event.c.state == "raised")
+    taken = {} if insist else _taken_events(connection, number)
+    return {**taken, "": frozenset(connection.execute(raised).scalars())}
 
 
 def _taken_events(connection: Connection, number: int) -> dict[str, frozenset[int]]:
