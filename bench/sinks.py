@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from multiprocessing.connection import Connection
@@ -112,6 +113,7 @@ def serve(pipe: Connection, kind: str, port: int) -> None:
     pipe.send(None)
 
     def asked() -> None:
+        os.set_blocking(pipe.fileno(), True)  # the loop made it non-blocking, and a long answer does not fit at once
         try:
             pipe.send(len(book.seen) if pipe.recv() == "unique" else book.take())
         except (EOFError, OSError):

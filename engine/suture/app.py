@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import random
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,7 @@ GC_THRESHOLD = (3_000, 5, 10)
 """A message makes some hundred objects that live for milliseconds and hold no cycles; looking for garbage after every
 700 of them, as Python does unless told, finds none."""
 FULL_CHECK_S = 0.02
+OPEN_FILES = 65_536
 
 
 def run(site_directory: Path, environment: str | None = None) -> int:
@@ -45,6 +47,7 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     logs.configure(as_json=os.environ.get("SUTURE_LOG") == "json")
     database = open_engine(site.database_url, site=site.directory)
     schema.prepare(database)
+    _open_many_files()
     reactor, loop = _reactor()
     logs.take_over_twisted()
     engine = Engine(site, database, reactor, loop.call_soon_threadsafe, loop.call_later)
@@ -52,6 +55,14 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     reactor.run(installSignalHandlers=False)
     database.dispose()
     return engine.exit_code
+
+
+def _open_many_files() -> None:
+    """Every connection is an open file, and many systems allow a process 1,024 until it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _reactor() -> tuple[Any, asyncio.AbstractEventLoop]:

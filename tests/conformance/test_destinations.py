@@ -156,7 +156,10 @@ async def test_an_oversized_answer_is_cut_off_with_its_connection(kit: Kit, reac
         assert isinstance(await s.send(2).outcome(), Accepted)
 
 
-@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", b"\x0b\x1c\r", b"\x0bMSH|^~\\&|A\r\x1c\r", b"\x0bMSH|^~\\&|A\rMSA|\r\x1c\r", b"\x00" * 50, b"\xff\xfe\x0b\x1c"])
+@pytest.mark.parametrize(
+    "data",
+    [b"nonsense\r\n\r\n", b"\x0b\x1c\r", b"\x0bMSH|^~\\&|A\r\x1c\r", b"\x0bMSH|^~\\&|A\rMSA|\r\x1c\r", b"\x00" * 50, b"\xff\xfe\x0b\x1c"],
+)
 async def test_an_answer_that_cannot_be_read_is_ambiguous(kit: Kit, reactor: Any, data: bytes) -> None:
     async with kit.peer([Raw(data)]) as peer, sender(kit, reactor, peer.port) as s:
         assert isinstance(await s.send(1).outcome(), Ambiguous)
@@ -222,10 +225,11 @@ async def test_every_fault_in_a_row_harms_no_delivery_that_follows(kit: Kit, rea
 
 
 async def test_no_payload_makes_it_raise(kit: Kit, reactor: Any) -> None:
-    delivery = kit.delivery
     odd = []
-    for n, (body, content_type, control_id) in enumerate([(b"", "", ""), (bytes(range(256)), "x/y", "M"), (b"x" * 3_000_000, "x/y", "\u20ac")], 1):
-        one = delivery(n)
+    for n, (body, content_type, control_id) in enumerate(
+        [(b"", "", ""), (bytes(range(256)), "x/y", "M"), (b"x" * 3_000_000, "x/y", "€")], 1
+    ):
+        one = kit.delivery(n)
         one.body, one.content_type, one.control_id = body, content_type, control_id
         odd.append(one)
     async with kit.peer(usual=Silence()) as peer, sender(kit, reactor, peer.port) as s:

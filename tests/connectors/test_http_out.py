@@ -12,8 +12,8 @@ import pytest
 
 from suture.connectors import http_out
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
-from tests.conformance.kits import KITS, sender
-from tests.faults.peer import FaultyPeer, Status
+from tests.conformance.kits import KITS, LIMIT_BYTES, sender
+from tests.faults.peer import Raw, Status
 
 KIT = KITS["http_out"]
 
@@ -78,7 +78,9 @@ async def test_how_long_the_peer_asks_us_to_wait(reactor: Any, status: int, aske
         (None, b'{"document": "INV-1"}', None),
     ],
 )
-async def test_the_document_number_is_found_or_the_delivery_is_only_accepted(reactor: Any, pointer: str, body: bytes, document: str | None) -> None:
+async def test_the_document_number_is_found_or_the_delivery_is_only_accepted(
+    reactor: Any, pointer: str, body: bytes, document: str | None
+) -> None:
     outcome = await judged(reactor, Status(200, {}, body), document=pointer, limit_bytes=1_000_000, keep_response_bytes=100)
     assert isinstance(outcome, Accepted)
     assert outcome.document == document
@@ -97,7 +99,8 @@ async def test_a_redirect_is_not_followed(reactor: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "header"), [({"bearer": "s3cret"}, "Bearer s3cret"), ({"user": "u", "password": "s3cret"}, "Basic dTpzM2NyZXQ="), ({"user": "u"}, "Basic dTo=")]
+    ("auth", "header"),
+    [({"bearer": "s3cret"}, "Bearer s3cret"), ({"user": "u", "password": "s3cret"}, "Basic dTpzM2NyZXQ="), ({"user": "u"}, "Basic dTo=")],
 )
 async def test_credentials_go_to_the_peer_and_nowhere_else(reactor: Any, auth: dict[str, str], header: str) -> None:
     async with KIT.peer([Status(401)]) as peer, sender(KIT, reactor, peer.port, auth=auth, headers={"X-Site": "general"}) as s:
@@ -110,16 +113,27 @@ async def test_credentials_go_to_the_peer_and_nowhere_else(reactor: Any, auth: d
 
 
 async def test_an_answer_without_a_length_that_never_ends_is_cut_at_the_limit(reactor: Any) -> None:
-    async with FaultyPeer("http", [Status(200, {"Content-Length": "", "Transfer-Encoding": "chunked"})]) as peer:
-        async with sender(KIT, reactor, peer.port) as s:
-            assert isinstance(await s.send(1).outcome(), Ambiguous)
+    endless = Raw(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b"x" * 0x1000 + b"\r\n" + b"8000\r\n" + b"x" * 0x7000
+    )
+    async with KIT.peer([endless, Status(200)]) as peer, sender(KIT, reactor, peer.port) as s:
+        assert len((await s.send(1).outcome()).response) == LIMIT_BYTES
+        assert isinstance(await s.send(2).outcome(), Accepted)
+        assert peer.connections == 2
+
+
+async def test_an_answer_that_stops_in_its_middle_is_ambiguous(reactor: Any) -> None:
+    half = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    async with KIT.peer([half, Status(200)]) as peer, sender(KIT, reactor, peer.port) as s:
+        assert isinstance(await s.send(1).outcome(), Ambiguous)
+        assert isinstance(await s.send(2).outcome(), Accepted)
 
 
 async def test_a_certificate_that_nobody_signed_is_nobodys_fault(reactor: Any, tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-keyout", str(key), "-out"]
+    request = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -keyout"
     try:
-        subprocess.run([*request, str(certificate)], check=True, capture_output=True)
+        subprocess.run([*request.split(), str(key), "-out", str(certificate)], check=True, capture_output=True)
     except FileNotFoundError:
         pytest.skip("no openssl command")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -23,14 +23,25 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [("AA", Accepted), ("CA", Accepted), ("AE", Rejected), ("CE", Rejected), ("CR", Rejected), ("AR", TryLater), ("ZZ", Ambiguous), ("", Ambiguous)],
+    [
+        ("AA", Accepted),
+        ("CA", Accepted),
+        ("AE", Rejected),
+        ("CE", Rejected),
+        ("CR", Rejected),
+        ("AR", TryLater),
+        ("ZZ", Ambiguous),
+        ("", Ambiguous),
+    ],
 )
 async def test_what_a_code_means(reactor: Any, code: str, kind: type[Outcome]) -> None:
     async with KIT.peer([Ack(code)]) as peer, sender(KIT, reactor, peer.port) as s:
         assert type(await s.send(1).outcome()) is kind
 
 
-@pytest.mark.parametrize(("code", "word", "kind"), [("AE", "retry", TryLater), ("AR", "reject", Rejected), ("CE", "hold", Held), ("AE", "accept", Accepted)])
+@pytest.mark.parametrize(
+    ("code", "word", "kind"), [("AE", "retry", TryLater), ("AR", "reject", Rejected), ("CE", "hold", Held), ("AE", "accept", Accepted)]
+)
 async def test_a_table_of_the_destination_goes_before_the_standard(reactor: Any, code: str, word: str, kind: type[Outcome]) -> None:
     async with KIT.peer([Ack(code)]) as peer, sender(KIT, reactor, peer.port, meaning={code: word}) as s:
         assert type(await s.send(1).outcome()) is kind
@@ -58,5 +69,8 @@ async def test_peers_that_end_segments_in_their_own_way_are_understood(reactor: 
 
 
 async def test_an_answer_with_other_separators_is_understood(reactor: Any) -> None:
-    async with KIT.peer([Raw(b"\x0bMSH#*~\\&#P#P#S#S#20260301##ACK#1#P#2.5.1\rMSA#AE#M1\r\x1c\r")]) as peer, sender(KIT, reactor, peer.port) as s:
+    async with (
+        KIT.peer([Raw(b"\x0bMSH#*~\\&#P#P#S#S#20260301##ACK#1#P#2.5.1\rMSA#AE#M1\r\x1c\r")]) as peer,
+        sender(KIT, reactor, peer.port) as s,
+    ):
         assert isinstance(await s.send(1).outcome(), Rejected)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.hospital import Hospital
+from tests.crash.hospital import Hospital, wait_until
+from tests.faults.peer import Silence
 
 
 def kill_again_and_again(hospital: Hospital, kills: int, seed: int) -> None:
@@ -36,6 +37,22 @@ def test_killed_at_random_moments_on_sqlite(hospital: Hospital) -> None:
 def test_killed_at_random_moments_on_postgresql(tmp_path: Path, durable_database: str) -> None:
     with Hospital(tmp_path, durable_database) as hospital:
         kill_again_and_again(hospital, 1, seed=2)
+
+
+@pytest.mark.parametrize(("on_ambiguous", "times", "state"), [("hold", 1, "held"), ("resend", 2, "accepted")])
+def test_killed_while_a_peer_that_knows_no_keys_has_a_message(tmp_path: Path, on_ambiguous: str, times: int, state: str) -> None:
+    """Nobody knows whether the peer took it: the destination's policy decides, not the restart."""
+    with Hospital(tmp_path, LAB_ON_AMBIGUOUS=on_ambiguous) as hospital:
+        hospital.lab.script = [Silence()]
+        hospital.start()
+        load = hospital.send_adt(1)
+        wait_until(lambda: hospital.lab.seen)
+        hospital.kill()
+        hospital.start()
+        wait_until(lambda: hospital.query("SELECT state FROM delivery") == [(state,)])
+        assert [row[0] for row in hospital.lab.seen] == ["A0"] * times
+        assert load.acked == {"A0"}
+        hospital.terminate()
 
 
 @pytest.mark.slow

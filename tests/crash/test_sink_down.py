@@ -20,7 +20,8 @@ def sink_down_for(hospital: Hospital, count: int, timeout_s: float) -> None:
     wait_until(lambda: len(hospital.lab.seen) == 200, what="the laboratory has all of its own")
     assert hospital.rss_bytes() - before < GROWTH_BYTES
     assert hospital.erp.seen == []
-    assert f'suture_queue_waiting{{channel="charges",destination="erp"}} {float(count)}\n' in hospital.page("metrics")[1]
+    waiting = f'suture_queue_waiting{{channel="charges",destination="erp"}} {float(count)}\n'
+    wait_until(lambda: waiting in hospital.page("metrics")[1], what="the metrics say how many wait")
     assert "connection refused" in hospital.said()
     hospital.sinks.call(hospital.erp.start())
     hospital.wait_for_delivery(timeout_s)

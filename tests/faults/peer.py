@@ -143,7 +143,9 @@ class Http:
 
     @staticmethod
     def answer(seen: Seen, code: str = "AA", control_id: str | None = None) -> bytes:
-        return Http.status(Status(STATUS_OF[code], {"Content-Type": "application/json"}, json.dumps({"document": f"D-{seen.key}"}).encode()))
+        return Http.status(
+            Status(STATUS_OF[code], {"Content-Type": "application/json"}, json.dumps({"document": f"D-{seen.key}"}).encode())
+        )
 
     @staticmethod
     def status(status: Status) -> bytes:

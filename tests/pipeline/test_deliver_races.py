@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,14 +87,14 @@ class Slow:
             if letter.isupper():
                 self.let_go.add(numbers[place])
             hear = self.lanes.release if letter.isupper() else self.lanes.add
-            self.told.append(lambda hear=hear, delivery=self.delivery(numbers[place]): hear(delivery))
+            self.told.append(partial(hear, self.delivery(numbers[place])))
 
     def _let_go(self) -> None:
         for number, row in self.rows.items():
             if row[1] == states.HELD:
                 row[1] = states.QUEUED
                 self.let_go.add(number)
-                self.told.append(lambda delivery=self.delivery(number): self.lanes.release(delivery))
+                self.told.append(partial(self.lanes.release, self.delivery(number)))
 
     def delivery(self, number: int) -> Delivery:
         lane, state = self.rows[number]

@@ -14,12 +14,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from suture.model.errors import StoreError
+from suture.store import rows
 
 IMMEDIATE = "BEGIN IMMEDIATE"
 _BEGIN = "suture_begin"
 _JOURNAL = "journal"
 """How the journal begins: at once, on the driver, and with SQLite's own wait; it begins hundreds of times a second."""
 _LOCK_TRY_S = 0.001
+_READ_ONLY = "25006"
+"""PostgreSQL's SQLSTATE of a server that takes no writes, as a standby."""
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
 
@@ -122,6 +125,34 @@ def writer(engine: Engine) -> Connection:
     if is_sqlite(engine):
         connection.connection.cursor().execute("PRAGMA wal_autocheckpoint = 0")
     return connection
+
+
+def transaction_number(connection: Connection) -> int | None:
+    """The number of this transaction, to ask `was_committed` with when its commit was not answered.
+
+    None on SQLite: a commit that fails there was not made.
+    """
+    if is_sqlite(connection):
+        return None
+    return int(rows.execute(connection, "SELECT txid_current()", ())[0][0])
+
+
+def was_committed(connection: Connection, number: int) -> bool:
+    """Whether a transaction of an earlier connection was committed. Raises OperationalError while that is not decided."""
+    with connection.begin():
+        status = rows.execute(connection, "SELECT txid_status(%s)", (number,))[0][0]
+    if status == "in progress":
+        raise OperationalError(None, None, Exception("the last transaction has not ended yet"))
+    return bool(status == "committed")
+
+
+def refuses(error: Exception) -> bool:
+    """Whether the database itself is in trouble (full disk, lost connection, read-only), and not what was written to it."""
+    if isinstance(error, OperationalError | OSError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", "") == _READ_ONLY
 
 
 def lock_schema(connection: Connection) -> None:

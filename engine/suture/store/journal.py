@@ -11,12 +11,13 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
 from suture.store import dialect, write_attempts, write_messages, write_processed
@@ -64,6 +65,7 @@ class Journal(threading.Thread):
         self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
         self._pending = 0
         self._troubled = False
+        self._in_doubt: tuple[int, list[Result]] | None = None
 
     def write(self, operation: Operation) -> None:
         """Hand over one operation (on the reactor's thread); never blocks.
@@ -114,11 +116,13 @@ class Journal(threading.Thread):
         connection: Connection | None = None
         while True:
             operations, last = self._gather()
-            while operations:
+            groups = deque([operations] if operations else [])
+            while groups:
                 try:
                     connection = connection or self._open()
-                    operations = self._commit(connection, operations)
-                except (OperationalError, OSError) as e:
+                    self._write(connection, groups)
+                    self._tidy(connection, len(operations))
+                except (SQLAlchemyError, OSError) as e:
                     _dispose(connection)
                     connection = None
                     if not self._wait(e):
@@ -126,6 +130,11 @@ class Journal(threading.Thread):
             if last:
                 _dispose(connection)
                 return
+
+    def _tidy(self, connection: Connection, operations: int) -> None:
+        if self._checkpoints:
+            self._checkpoints.wrote(operations)
+            self._checkpoints.finish(connection)
 
     def _open(self) -> Connection:
         connection = dialect.writer(self._engine)
@@ -147,42 +156,44 @@ class Journal(threading.Thread):
             return operations, False
         return operations, True
 
-    def _commit(self, connection: Connection, operations: list[Operation]) -> list[Operation]:
-        """Write a group; return what is still to be written (nothing)."""
-        begin = time.perf_counter()
+    def _write(self, connection: Connection, groups: deque[list[Operation]]) -> None:
+        """Write the first group and tell of it; one that cannot be written for its own sake is cut into its operations."""
+        begin, group = time.perf_counter(), groups[0]
         try:
-            with connection.begin():
-                results = self._apply(connection, operations)
-        except OperationalError:
-            raise
+            results = self._durable(connection) or self._transaction(connection, group)
         except Exception as e:
-            if isinstance(e, DBAPIError) and e.connection_invalidated:
-                raise OperationalError("", None, Exception("the connection to the database is lost")) from None
-            results = self._one_by_one(connection, operations, e)
-        self._observer.batch(len(operations), time.perf_counter() - begin)
-        self._recovered()
-        if self._checkpoints:
-            self._checkpoints.wrote(len(operations))
-            self._checkpoints.finish(connection)
-        self._call_back(lambda: self._deliver(results))
-        return []
-
-    def _one_by_one(self, connection: Connection, operations: list[Operation], error: Exception) -> list[Result]:
-        """One of the group cannot be written: find it, tell it alone, write the others."""
-        if len(operations) == 1:
-            operation = operations[0]
-            failed = getattr(operation, "failed", None)
-            return [_bind(failed, error) if failed else _nothing]
-        results: list[Result] = []
-        for operation in operations:
-            try:
-                with connection.begin():
-                    results.extend(self._apply(connection, [operation]))
-            except OperationalError:
+            if dialect.refuses(e):
                 raise
-            except Exception as e:
-                results.extend(self._one_by_one(connection, [operation], e))
+            groups.popleft()
+            if len(group) > 1:
+                groups.extendleft([operation] for operation in reversed(group))
+                return
+            results = [_bind(getattr(group[0], "failed", self._bug), e)]
+        else:
+            groups.popleft()
+        self._written(len(group), results, time.perf_counter() - begin)
+
+    def _written(self, size: int, results: list[Result], seconds: float) -> None:
+        self._observer.batch(size, seconds)
+        self._recovered()
+        self._call_back(lambda: self._deliver(results))
+
+    def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
+        with connection.begin():
+            results = self._apply(connection, group)
+            if (number := dialect.transaction_number(connection)) is not None:
+                self._in_doubt = number, results
+        self._in_doubt = None
         return results
+
+    def _durable(self, connection: Connection) -> list[Result] | None:
+        """The results of the first group, if the connection broke after its commit and before the answer to it."""
+        if self._in_doubt is None:
+            return None
+        number, results = self._in_doubt
+        committed = dialect.was_committed(connection, number)
+        self._in_doubt = None
+        return results if committed else None
 
     def _apply(self, connection: Connection, operations: list[Operation]) -> list[Result]:
         """The rows of a group, by kind; the results in the order of the operations."""

@@ -13,7 +13,7 @@ from suture.mapping.payload import data_json
 from suture.model import states
 from suture.ports import Claim, Processed, Settled, StockKey
 from suture.store import rows, tables
-from suture.store.search import search_hash
+from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
 CLAIM = ("key", "message_id", "claimed_at_us", "generation")
@@ -37,8 +37,6 @@ BODY = ("delivery_id", "body")
 EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", "table_name", "value", "reason", "opened_at_us")
 SEARCH = ("run", "kind", "hash", "message_id")
 MESSAGE = ("state", "processed_at_us", "reason", "revision")
-RUN_BITS = 10
-"""search_key.run is message_id >> 10."""
 _TAKEN = "SELECT key, message_id, claimed_at_us, generation FROM claim WHERE key IN ({in})"
 
 Taken = dict[str, tuple[int, int, int]]

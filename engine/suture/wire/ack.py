@@ -99,8 +99,8 @@ MEANINGS = ("accept", "reject", "retry", "hold")
 def judge(answer: bytes, control_id: str, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome | None:
     """Turn a peer's answer into an outcome; None when it answers another message than `control_id`.
 
-    control_id: MSH-10 of what was sent as `Header.text` has it, compared whole. meaning: MSA-1 to accept, reject, retry or hold. Never raises;
-    an answer that cannot be read is Ambiguous, because the peer may have taken the message.
+    control_id: MSH-10 of what was sent, as `Header.text` has it; compared whole. meaning: MSA-1 to accept, reject, retry or hold.
+    Never raises; an answer that cannot be read is Ambiguous, because the peer may have taken the message.
     """
     header = Header.read(answer)
     if header is None:
