@@ -218,7 +218,7 @@ class Journal(threading.Thread):
 
     def _wait(self, error: Exception) -> bool:
         self._troubled = True
-        text = str(getattr(error, "orig", error)).splitlines()[0][:200]
+        text = (str(getattr(error, "orig", error)) or type(error).__name__).splitlines()[0][:200]
         self._call_back(lambda: self._trouble(text))
         return not self._ending.wait(self._retry_s)
 
