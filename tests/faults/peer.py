@@ -49,6 +49,13 @@ class Late:
 
 
 @dataclass(frozen=True)
+class Slow:
+    """Answers properly after a while."""
+
+    after_s: float
+
+
+@dataclass(frozen=True)
 class Reset:
     """Writes this much of a proper answer, then resets the connection."""
 
@@ -97,7 +104,7 @@ class Raw:
     data: bytes
 
 
-Fault = Ack | Status | Silence | Late | Reset | Close | WrongId | Pieces | Twice | Oversized | Raw
+Fault = Ack | Status | Silence | Late | Slow | Reset | Close | WrongId | Pieces | Twice | Oversized | Raw
 
 
 @dataclass(frozen=True)
@@ -265,6 +272,9 @@ class FaultyPeer:
             case Late(code):
                 await self._go.wait()
                 writer.write(self._wire.answer(seen, code))
+            case Slow(after_s):
+                await asyncio.sleep(after_s)
+                writer.write(answer)
             case Reset(after_bytes):
                 await self._end(writer, answer[:after_bytes], reset=True)
             case Close(after_bytes):
