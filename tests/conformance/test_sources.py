@@ -375,3 +375,42 @@ async def test_an_error_behind_the_source_harms_no_other_connection(reactor: Any
         other.say(frame(b"MSH|1"))
         assert await other.answer() == b"ACK MSH|1"
         assert await one.is_closed()
+
+
+async def test_a_sender_that_does_not_read_its_answers_is_read_no_further(reactor: Any) -> None:
+    count, size = 3000, 20_000
+    messages = [b"MSH|%d|" % n + b"x" * 1500 for n in range(count)]
+    async with stand(reactor) as s:
+        s.source.receive = lambda raw, peer, answer: s.engine.receive(raw, peer, lambda ack: answer(b"ACK" * (size // 3)))
+        reader, writer = await asyncio.open_connection("127.0.0.1", s.source.port, limit=2**16)
+        one = Sender(reader, writer)
+        s.senders.append(one)
+        writer.transport.pause_reading()
+        one.say(b"".join(map(frame, messages)))
+        seen = -1
+        while seen < len(s.engine.received):  # until it stands still
+            seen = len(s.engine.received)
+            await asyncio.sleep(0.2)
+        assert seen < count / 2, "answers for nobody pile up in memory"
+        writer.transport.resume_reading()
+        for _ in range(count):
+            await one.reader.readuntil(b"\x1c\r")
+        assert s.engine.bodies == messages
+
+
+async def test_a_sender_that_never_reads_its_answers_is_closed_after_its_time(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.source.receive = lambda raw, peer, answer: s.engine.receive(raw, peer, lambda ack: answer(b"x" * 20_000_000))
+        one = await s.sender()
+        one.writer.transport.pause_reading()
+        one.say(frame(b"MSH|1"))
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        s.pass_time(IDLE_S + 4)
+        good = await s.sender()
+        s.pass_time(6)
+        await s.engine.until(lambda: "IDLE" in s.engine.codes)
+        one.writer.transport.resume_reading()
+        assert await one.is_closed()
+        s.source.receive = s.engine.receive
+        good.say(frame(b"MSH|2"))
+        assert await good.answer() == b"ACK MSH|2"

@@ -43,6 +43,7 @@ class _Connection(protocol.Protocol):
         self.unframer = mllp.Unframer(source.config.limit_bytes)
         self.unanswered = 0
         self.paused = False
+        self.clogged = False
         self.last_at_s = source.clock.seconds()
         self.frame_since_s: float | None = None
         self.peer = ""
@@ -57,6 +58,20 @@ class _Connection(protocol.Protocol):
             return
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """The sender does not read its answers."""
+        self.clogged = True
+        self.balance()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """It has read them."""
+        self.clogged = False
+        self.balance()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """The connection is gone."""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         source, unframer = self.source, self.unframer
@@ -91,7 +106,7 @@ class _Connection(protocol.Protocol):
 
     def balance(self) -> None:
         """Pause or resume reading, as the connection's and the engine's limits say."""
-        full = self.source.full or self.unanswered >= self.source.config.unanswered
+        full = self.source.full or self.clogged or self.unanswered >= self.source.config.unanswered
         if full != self.paused and self.connected:
             self.paused = full
             if full:
@@ -101,15 +116,23 @@ class _Connection(protocol.Protocol):
                 self.frame_since_s = None if self.frame_since_s is None else self.last_at_s
                 self.transport.resumeProducing()
 
+    def end(self) -> None:
+        """Close, when what was answered is on its way."""
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
     def refuse(self, code: str, text: str) -> None:
         self.source.note(code, f"{self.peer}: {text}")
         self.transport.abortConnection()
 
     def overdue(self, now_s: float) -> None:
         config = self.source.config
-        if self.paused:
+        if self.clogged:
+            if now_s - self.last_at_s > config.idle_s:
+                self.refuse("IDLE", f"answers not read for {config.idle_s:g} s; connection closed")
+        elif self.paused:
             return
-        if self.frame_since_s is not None and now_s - self.frame_since_s > config.frame_timeout_s:
+        elif self.frame_since_s is not None and now_s - self.frame_since_s > config.frame_timeout_s:
             self.refuse("FRAME_TIMEOUT", f"no whole message within {config.frame_timeout_s:g} s of its first byte; connection closed")
         elif not self.unanswered and now_s - self.last_at_s > config.idle_s:
             self.refuse("IDLE", f"nothing said for {config.idle_s:g} s; connection closed")
@@ -200,4 +223,4 @@ class Source:
                 timer.cancel()
         self._sweep.cancel()
         for connection in list(self.connections):
-            connection.transport.loseConnection()
+            connection.end()
