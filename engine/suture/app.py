@@ -25,7 +25,7 @@ from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
 from suture.runtime import RunningChannel
-from suture.store import schema, state
+from suture.store import ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import open_engine
 from suture.store.journal import Journal
@@ -46,6 +46,7 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     site = load_site(site_directory, environment, os.environ)
     logs.configure(as_json=os.environ.get("SUTURE_LOG") == "json")
     database = open_engine(site.database_url, site=site.directory)
+    ownership.take(database)
     schema.prepare(database)
     _open_many_files()
     reactor, loop = _reactor()

@@ -106,8 +106,14 @@ class Hospital:
 
     # -- the engine ------------------------------------------------------------------------------------------------
 
-    def start(self, wait: bool = True) -> None:
-        """Start the engine; wait until it takes messages."""
+    @property
+    def command(self) -> list[str]:
+        """What starts the engine."""
+        return [sys.executable, "-m", "suture.cli.main", "run", "--site", str(self.directory)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The engine's environment: where it listens, where the sinks are, and its store."""
         ports = {
             "CHARGES_PORT": self.charges_port,
             "ADT_PORT": self.adt_port,
@@ -115,11 +121,13 @@ class Hospital:
             "ERP_PORT": self.erp.port,
             "LAB_PORT": self.lab.port,
         }
-        environment = os.environ | self._environment | {name: str(port) for name, port in ports.items()}
-        environment |= {"SUTURE_DATABASE_URL": self.url, "PYTHONPATH": str(Path(suture.__file__).parents[1])}
-        command = [sys.executable, "-m", "suture.cli.main", "run", "--site", str(self.directory)]
+        given = os.environ | self._environment | {name: str(port) for name, port in ports.items()}
+        return given | {"SUTURE_DATABASE_URL": self.url, "PYTHONPATH": str(Path(suture.__file__).parents[1])}
+
+    def start(self, wait: bool = True) -> None:
+        """Start the engine; wait until it takes messages."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, preexec_fn=self.limit)
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.environment, preexec_fn=self.limit)
         self.starts += 1
         if wait:
             self.wait_until_ready()

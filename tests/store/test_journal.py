@@ -247,6 +247,8 @@ def test_a_database_that_refuses_is_waited_for(journal, engine_db):
 def test_numbers_go_on_after_a_restart(journal, engine_db):
     receive(journal, "M1")
     journal.settle()
+    journal.stop()
+    journal.join(10)
     second = Journal(engine_db, lambda f: f(), Quiet(), lambda t: None, lambda e: None)
     message, results = receive(second, "M2")
     second.start()

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
-from suture.store import dialect, write_attempts, write_messages, write_processed
+from suture.store import dialect, ownership, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
 from suture.store.sequences import Sequences
 
@@ -138,6 +138,7 @@ class Journal(threading.Thread):
 
     def _open(self) -> Connection:
         connection = dialect.writer(self._engine)
+        ownership.hold(connection)
         with connection.begin():
             self.sequences.load(connection)
         return connection
