@@ -1,0 +1,81 @@
+"""What is wrong with a message, and where: what validation finds and an ERR segment tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SEGMENT_SEQUENCE = 100
+REQUIRED_FIELD_MISSING = 101
+DATA_TYPE = 102
+TABLE_VALUE = 103
+TOO_LONG = 104
+CARDINALITY = 198
+OTHER = 199
+UNSUPPORTED_MESSAGE_TYPE = 200
+UNSUPPORTED_EVENT = 201
+UNSUPPORTED_PROCESSING_ID = 202
+UNSUPPORTED_VERSION = 203
+UNKNOWN_KEY = 204
+DUPLICATE_KEY = 205
+RECORD_LOCKED = 206
+APPLICATION_ERROR = 207
+
+MEANING = {
+    SEGMENT_SEQUENCE: "Segment sequence error",
+    REQUIRED_FIELD_MISSING: "Required field missing",
+    DATA_TYPE: "Data type error",
+    TABLE_VALUE: "Table value not found",
+    TOO_LONG: "Value too long",
+    CARDINALITY: "Non-Conformant Cardinality",
+    OTHER: "Other HL7 Error",
+    UNSUPPORTED_MESSAGE_TYPE: "Unsupported message type",
+    UNSUPPORTED_EVENT: "Unsupported event code",
+    UNSUPPORTED_PROCESSING_ID: "Unsupported processing id",
+    UNSUPPORTED_VERSION: "Unsupported version id",
+    UNKNOWN_KEY: "Unknown key identifier",
+    DUPLICATE_KEY: "Duplicate key identifier",
+    RECORD_LOCKED: "Application record locked",
+    APPLICATION_ERROR: "Application internal error",
+}
+"""HL7 table 0357, message error condition codes."""
+
+ERROR, WARNING, INFORMATION = "E", "W", "I"
+"""HL7 table 0516, error severity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a message, as the ERL data type has it (HL7 2.5.1 section 2.A.28); numbers count from 1, 0: not named.
+
+    sequence: which of the segments of that name.
+    """
+
+    segment: str
+    sequence: int = 1
+    field: int = 0
+    repetition: int = 0
+    component: int = 0
+    subcomponent: int = 0
+
+    def __str__(self) -> str:
+        """The place as a path that an analyst knows: FT1(2)-7[1].1."""
+        text = self.segment if self.sequence == 1 else f"{self.segment}({self.sequence})"
+        if self.field:
+            text += f"-{self.field}"
+            text += f"[{self.repetition}]" if self.repetition > 1 else ""
+            text += f".{self.component}" if self.component else ""
+            text += f".{self.subcomponent}" if self.subcomponent else ""
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong. code: of HL7 table 0357. severity: of table 0516. text: for people, never content (PHI)."""
+
+    code: int
+    severity: str
+    location: Location | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.text}" if self.location else self.text
