@@ -7,7 +7,6 @@ acknowledged, and `trouble` says so. An operation that cannot be written for its
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
@@ -25,9 +24,11 @@ from suture.store.checkpoint import Checkpoints
 from suture.store.sequences import Sequences
 
 PIECE = 256
-"""Operations that are handed to the writer without waiting for more."""
-_PATIENCE_S: dict[type, float] = {Processed: 0.001, Attempted: 0.01}
-"""Seconds that an operation may wait for others; 0 for the kinds that are not named."""
+"""Operations of a kind that are handed to the writer without waiting for more."""
+_PATIENCE_S: dict[type, float] = {Processed: 0.003, Attempted: 0.02}
+"""Seconds that an operation may wait for others of its kind; 0 for the kinds that are not named."""
+_TOGETHER = (Work, Sending)
+"""Kinds that take along everything handed over before them: what was done first is durable first."""
 CallBack = Callable[[Callable[[], None]], None]
 """Run a function on the reactor's thread, soon (reactor.callFromThread)."""
 Result = Callable[[], None]
@@ -57,9 +58,7 @@ class Journal(threading.Thread):
         self._later = later or (lambda seconds, flush: flush())
         self._bug, self._batch, self._retry_s = bug, batch, retry_s
         self._operations: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
-        self._gathered: list[Operation] = []
-        self._patience_s = math.inf
-        self._turn = 0
+        self._gathered: dict[type, list[Operation]] = {}
         self.sequences = Sequences()
         self._ending = threading.Event()
         self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
@@ -70,30 +69,34 @@ class Journal(threading.Thread):
     def write(self, operation: Operation) -> None:
         """Hand over one operation (on the reactor's thread); never blocks.
 
-        Somebody waits for an acknowledgement, so a received message goes at the end of this turn of the reactor and
-        takes along what has gathered; what only tidies up waits a moment for such company. Given each operation at
-        once, the writer would wake for the first, fight the reactor for the interpreter, and commit many small groups.
+        Each kind is gathered by itself. Somebody waits for an acknowledgement, so received messages go at the end of
+        this turn of the reactor; what nobody waits for goes some milliseconds later, more of it at a time: its
+        statements then cost once for many messages, and do not hold up the acknowledgements.
         """
         self._pending += 1
-        self._gathered.append(operation)
-        patience_s = _PATIENCE_S.get(type(operation), 0.0)
-        if patience_s < self._patience_s:
-            self._patience_s = patience_s
-            self._turn += 1
-            self._later(patience_s, partial(self._due, self._turn))
-        elif len(self._gathered) >= PIECE:
-            self._flush()
+        kind = type(operation)
+        mine = self._gathered.get(kind)
+        if mine is None:
+            mine = self._gathered[kind] = [operation]
+            self._later(_PATIENCE_S.get(kind, 0.0), partial(self._due, kind, mine))
+            return
+        mine.append(operation)
+        if len(mine) >= PIECE:
+            self._due(kind, mine)
 
-    def _due(self, turn: int) -> None:
-        if turn == self._turn:
+    def _due(self, kind: type, mine: list[Operation]) -> None:
+        if self._gathered.get(kind) is not mine:
+            return  # they have gone with others
+        if kind in _TOGETHER:
             self._flush()
+        else:
+            del self._gathered[kind]
+            self._operations.put(mine)
 
     def _flush(self) -> None:
-        self._patience_s = math.inf
-        self._turn += 1
         if self._gathered:
-            self._operations.put(self._gathered)
-            self._gathered = []
+            self._operations.put([operation for mine in self._gathered.values() for operation in mine])
+            self._gathered = {}
 
     def pending(self) -> int:
         """Operations handed over and not yet called back."""

@@ -1,0 +1,136 @@
+"""The journal gathers each kind of operation by itself, so that what nobody waits for costs once for many messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from suture.model.message import Message
+from suture.model.outcome import Accepted
+from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled, Work
+from suture.store.journal import PIECE, Journal
+
+
+class Observed:
+    """Stands where the metrics do."""
+
+    def batch(self, size, seconds):
+        pass
+
+
+class Later:
+    """Timers that fire when the test says so; 0 s is the end of this turn."""
+
+    def __init__(self):
+        self.timers = []
+
+    def __call__(self, seconds, run):
+        self.timers.append((seconds, run))
+
+    def pass_time(self, seconds):
+        due = [timer for timer in self.timers if timer[0] <= seconds]
+        self.timers = [(left - seconds, run) for left, run in self.timers if left > seconds]
+        for _, run in due:
+            run()
+
+
+class Gathering:
+    """A journal whose writer never starts; `pieces` are what it would have been given."""
+
+    def __init__(self, engine):
+        self.later = Later()
+        self.journal = Journal(engine, lambda f: f(), Observed(), lambda t: None, lambda e: None, self.later)
+
+    def write(self, *operations):
+        for operation in operations:
+            self.journal.write(operation)
+
+    def pieces(self):
+        found = []
+        while not self.journal._operations.empty():
+            piece = self.journal._operations.get()
+            found.append(piece if piece is None else [type(operation) for operation in piece])
+        return found
+
+
+@pytest.fixture
+def gathering(engine_db):
+    return Gathering(engine_db)
+
+
+def nothing(*_):
+    pass
+
+
+def operation(kind: type) -> Operation:
+    message = Message("c", b"MSH", 1)
+    delivery = Delivery(1, "c", "d", "lane", b"")
+    made: dict[type, Operation] = {
+        Received: Received(message, 1, nothing, nothing),
+        Processed: Processed(
+            message,
+            1,
+            1,
+            (),
+            Settled("processed", "", (), (), (), ()),
+            nothing,
+            (),
+            (),
+            0,
+            nothing,
+            nothing,  # type: ignore[arg-type]
+        ),
+        Attempted: Attempted(delivery, 1, 2, Accepted("200"), "accepted", 0, ""),
+        Sending: Sending(delivery, 1, nothing),
+        Work: Work("w", nothing, nothing, nothing),
+    }
+    return made[kind]
+
+
+def test_a_received_message_goes_at_the_end_of_the_turn_and_alone(gathering):
+    gathering.write(operation(Processed), operation(Attempted), operation(Received), operation(Received))
+    assert gathering.pieces() == []
+    gathering.later.pass_time(0)
+    assert gathering.pieces() == [[Received, Received]]
+
+
+def test_what_nobody_waits_for_goes_some_milliseconds_later_and_together(gathering):
+    gathering.write(operation(Processed), operation(Attempted))
+    gathering.later.pass_time(0.001)
+    gathering.write(operation(Processed), operation(Attempted))
+    gathering.later.pass_time(0.002)
+    assert gathering.pieces() == [[Processed, Processed]]
+    gathering.later.pass_time(0.017)
+    assert gathering.pieces() == [[Attempted, Attempted]]
+
+
+@pytest.mark.parametrize("kind", [Work, Sending])
+def test_what_has_to_follow_what_was_done_before_takes_it_along(gathering, kind):
+    gathering.write(operation(Attempted), operation(Processed), operation(kind))
+    gathering.later.pass_time(0)
+    assert gathering.pieces() == [[Attempted, Processed, kind]]
+    gathering.later.pass_time(1)
+    assert gathering.pieces() == []
+
+
+def test_a_timer_of_operations_that_have_gone_does_not_hurry_the_next(gathering):
+    gathering.write(operation(Attempted), operation(Work))
+    gathering.later.pass_time(0)
+    gathering.pieces()
+    gathering.later.pass_time(0.015)
+    gathering.write(operation(Attempted))
+    gathering.later.pass_time(0.015)
+    assert gathering.pieces() == []
+    gathering.later.pass_time(0.005)
+    assert gathering.pieces() == [[Attempted]]
+
+
+def test_many_of_a_kind_do_not_wait_for_their_time(gathering):
+    gathering.write(*[operation(Attempted) for _ in range(PIECE + 1)])
+    assert gathering.pieces() == [[Attempted] * PIECE]
+
+
+def test_the_end_takes_everything(gathering):
+    gathering.write(operation(Attempted), operation(Received))
+    gathering.journal.stop()
+    assert gathering.pieces() == [[Attempted, Received], None]
+    assert gathering.journal.pending() == 2
