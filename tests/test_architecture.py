@@ -37,11 +37,12 @@ ROOT = {"app", "runtime", "commands"}
 """The composition root: app.py builds, runtime.py is one running channel, commands.py obeys the operator."""
 
 HOMES = {
-    "aiohttp": {"connectors", "observe", "sim"},
+    "aiohttp": {"observe", "sim"},
     "alembic": {"store"},
     "click": {"cli", "sim"},
     "fhir": {"wire"},
     "hl7apy": {"wire"},
+    "httptools": {"connectors"},
     "prometheus_client": {"observe"},
     "psycopg": {"store"},
     "sqlalchemy": {"store"},

@@ -13,7 +13,7 @@ import pytest
 from suture.connectors import http_out
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from tests.conformance.kits import KITS, LIMIT_BYTES, sender
-from tests.faults.peer import Raw, Status
+from tests.faults.peer import Raw, Silence, Status
 
 KIT = KITS["http_out"]
 
@@ -127,6 +127,107 @@ async def test_an_answer_that_stops_in_its_middle_is_ambiguous(reactor: Any) -> 
     async with KIT.peer([half, Status(200)]) as peer, sender(KIT, reactor, peer.port) as s:
         assert isinstance(await s.send(1).outcome(), Ambiguous)
         assert isinstance(await s.send(2).outcome(), Accepted)
+
+
+async def test_an_interim_answer_is_not_the_answer(reactor: Any) -> None:
+    both = Raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n")
+    async with KIT.peer([both, Status(200)]) as peer, sender(KIT, reactor, peer.port) as s:
+        assert (await s.send(1).outcome()).code == "409"
+        assert isinstance(await s.send(2).outcome(), Accepted)
+        assert peer.connections == 1
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection(reactor: Any) -> None:
+    async with KIT.peer([Silence()]) as peer, sender(KIT, reactor, peer.port, timeout_s=5) as s:
+        one = s.send(1)
+        await peer.got(1)
+        await peer.stop()
+        assert isinstance(await one.outcome(), Ambiguous)
+    server = await asyncio.start_server(_says(b"HTTP/1.0 200 OK\r\n\r\n{}"), "127.0.0.1", 0)
+    async with sender(KIT, reactor, server.sockets[0].getsockname()[1], timeout_s=5) as s:
+        outcome = await s.send(1).outcome()
+        assert (outcome.code, outcome.response) == ("200", b"{}")
+    server.close()
+
+
+def _says(answer: bytes) -> Any:
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    return met
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 20_000,
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + b"HTTP/1.1 100 Continue\r\n" + b"X: y\r\n" * 20_000,
+    ],
+)
+async def test_headers_without_an_end_are_given_up(reactor: Any, endless: bytes) -> None:
+    async with KIT.peer([Raw(endless), Status(200)]) as peer, sender(KIT, reactor, peer.port, timeout_s=5) as s:
+        outcome = await s.send(1).outcome()
+        assert isinstance(outcome, Ambiguous)
+        assert outcome.code == "HTTP_ERROR"
+        assert isinstance(await s.send(2).outcome(), Accepted)
+
+
+async def test_a_change_of_protocol_is_no_acceptance(reactor: Any) -> None:
+    upgrade = Raw(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\x00\x01")
+    async with KIT.peer([upgrade, Status(200)]) as peer, sender(KIT, reactor, peer.port) as s:
+        assert isinstance(await s.send(1).outcome(), Rejected)
+        assert isinstance(await s.send(2).outcome(), Accepted)
+
+
+async def test_a_peer_that_asks_for_it_gets_a_new_connection(reactor: Any) -> None:
+    async with KIT.peer([Status(200, {"Connection": "close"})]) as peer, sender(KIT, reactor, peer.port) as s:
+        assert isinstance(await s.send(1).outcome(), Accepted)
+        assert isinstance(await s.send(2).outcome(), Accepted)
+        assert peer.connections == 2
+
+
+async def test_a_connection_that_rested_too_long_is_closed(reactor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_out, "SWEEP_S", 0.02)
+    async with KIT.peer() as peer, sender(KIT, reactor, peer.port, idle_s=0.05) as s:
+        assert isinstance(await s.send(1).outcome(), Accepted)
+        await peer.until(lambda: peer.open == 0)
+        assert isinstance(await s.send(2).outcome(), Accepted)
+
+
+async def test_nothing_in_a_delivery_can_add_a_header(reactor: Any) -> None:
+    one = KIT.delivery(1)
+    one.content_type, one.idempotency_key = "text/plain\r\nX-Evil: 1", "key\n\nbody"
+    async with KIT.peer() as peer, sender(KIT, reactor, peer.port) as s:
+        assert isinstance(await s.send(one).outcome(), Accepted)
+        assert "x-evil" not in peer.seen[0].headers
+        assert peer.seen[0].body == one.body
+
+
+@pytest.mark.parametrize("headers", [{"X-A": "1\r\nX-B: 2"}, {"X A": "1"}, {"": "1"}, {"Content-Length": "5"}, {"transfer-encoding": "x"}])
+def test_headers_that_cannot_be_sent_are_refused_when_the_files_are_read(headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="header"):
+        http_out.Config(url="http://127.0.0.1/", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "host"),
+    [
+        ("http://erp.example", b"POST / ", b"Host: erp.example\r\n"),
+        ("http://erp.example:8080/a%20b/?x=100%25", b"POST /a%20b/?x=100%25 ", b"Host: erp.example:8080\r\n"),
+        ("https://[::1]:8443/in#part", b"POST /in ", b"Host: [::1]:8443\r\n"),
+        ("http://u:s3cret@erp.example/in", b"POST /in ", b"Authorization: Basic dTpzM2NyZXQ=\r\n"),
+    ],
+)
+def test_the_first_lines_of_a_request_say_where_it_goes(url: str, target: bytes, host: bytes) -> None:
+    head = http_out.request_head(http_out.Config(url=url)) % (b"a/b", b"key", 7)
+    assert head.startswith(target)
+    assert host in head
+    assert head.endswith(b"\r\nContent-Type: a/b\r\nIdempotency-Key: key\r\nContent-Length: 7\r\n\r\n")
 
 
 async def test_a_certificate_that_nobody_signed_is_nobodys_fault(reactor: Any, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_timer_of_operations_that_have_gone_does_not_hurry_the_next(gathering)
     gathering.write(operation(Attempted))
     gathering.later.pass_time(0.015)
     assert gathering.pieces() == []
-    gathering.later.pass_time(0.005)
+    gathering.later.pass_time(0.006)
     assert gathering.pieces() == [[Attempted]]
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
+import socket
+import ssl
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
-import aiohttp
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator
 from yarl import URL
 
+from suture import __version__
+from suture.connectors.http_connection import Answer, Connection, Fault
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.ports import Delivery
 
@@ -21,10 +28,17 @@ Done = Callable[[Outcome], None]
 RETRY_STATUS = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
 CREDENTIAL_STATUS = frozenset({401, 403, 407})
 SWEEP_S = 0.25
+CLOSE_CHECK_S = 0.02
 RETRY_AFTER_MAX_S = 3600.0
 """A peer that asks us to stay away for longer is asked again after this."""
 CONNECT_MAX_S = 10.0
 """Longest wait for a connection; shorter than the time of a request, so that it is known that nothing was sent."""
+
+
+OWN_HEADERS = frozenset(
+    {"connection", "content-length", "content-type", "expect", "idempotency-key", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
 
 
 class Auth(BaseModel):
@@ -44,6 +58,7 @@ class Config(BaseModel):
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="HTTP method (default POST)")
     timeout_s: float = Field(30, gt=0, description="Seconds for one request from connecting to the end of the answer (default 30)")
     connections: int = Field(16, ge=1, le=256, description="Kept-alive connections at a time (default 16)")
+    idle_s: float = Field(60, gt=0, description="Seconds a connection may rest before it is closed (default 60)")
     auth: Auth | None = Field(None, description="Credentials")
     headers: dict[str, str] = Field(default_factory=dict, description="Further request headers")
     document: str | None = Field(None, description="JSON pointer to the document number in the answer (/document): it means posted")
@@ -53,98 +68,138 @@ class Config(BaseModel):
         default_factory=dict, description="What HTTP statuses mean here, over the default: '409' to accept, reject, retry or hold"
     )
 
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if name.lower() in OWN_HEADERS:
+                raise ValueError(f"the header {name} is set by Suture; leave it out")
+            if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
+                raise ValueError(f"the header {name!r} cannot be sent: a name is letters, digits and dashes, a value one line of text")
+        return headers
 
-class _Pool(aiohttp.TCPConnector):
-    """Never gives out a connection on which something came while it rested: it would be taken for the next answer."""
 
-    note: Note
+@dataclass(slots=True)
+class _Waiting:
+    """A delivery that was handed over at since_s."""
 
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-        for _ in range(self.limit + 1):
-            connection = await super().connect(req, traces, timeout)
-            if connection.protocol is None or not connection.protocol.should_close:
-                return connection
-            connection.close()
-            self.note("LATE_ACK", "an answer came that nothing waits for; its connection is closed")
-        raise aiohttp.ClientConnectionError
+    delivery: Delivery
+    done: Done
+    since_s: float
 
 
 class Destination:
     """An HTTP peer. 2xx accepts; 408, 423, 425, 429 and 5xx retry; 401, 403, 407 stop the lane; other 4xx reject."""
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
-        self.config, self.note = config, note
+        self.config, self.note, self._clock = config, note, reactor
+        self.limit_bytes = config.limit_bytes
         self._url = URL(str(config.url))
-        self._session: aiohttp.ClientSession | None = None
-        self._on_the_way: dict[int, tuple[float, asyncio.Task[None]]] = {}
-        self._sweep: asyncio.TimerHandle | None = None
-        self._closed = False
-        self._headers = _headers(config)
+        self._address = self._url.host or "", self._url.port or 0
+        self._head = request_head(config)
         self._pointer = config.document.strip("/").split("/") if config.document else None
+        self._tls: ssl.SSLContext | None = None
+        self._connections: set[Connection] = set()
+        self._idle: deque[Connection] = deque()
+        self._queue: deque[_Waiting] = deque()
+        self._connecting = 0
+        self._sweep: Any = None
+        self._closed = False
 
     def send(self, delivery: Delivery, done: Done) -> None:
-        """POST once; must be called on a running asyncio loop."""
-        loop = asyncio.get_running_loop()
+        """POST once over an idle connection, or open one, or wait for one; must be called on a running asyncio loop."""
         if self._sweep is None:
-            self._sweep = loop.call_later(SWEEP_S, self._swept)
-        self._on_the_way[delivery.id] = (loop.time() + self.config.timeout_s, loop.create_task(self._send(delivery, done)))
+            self._sweep = self._clock.callLater(SWEEP_S, self._swept)
+        waiting = _Waiting(delivery, done, self._clock.seconds())
+        if self._idle:
+            self._give(self._idle.pop(), waiting)
+            return
+        self._queue.append(waiting)
+        if len(self._connections) + self._connecting < self.config.connections:
+            self._connect()
 
-    async def _send(self, delivery: Delivery, done: Done) -> None:
-        try:
-            outcome = await self._attempt(delivery)
-        except asyncio.CancelledError:
-            outcome = Ambiguous("TIMEOUT", f"no answer in {self.config.timeout_s:g} s")
-        except Exception as e:  # whatever the library raises, the delivery gets an outcome
-            outcome = Ambiguous("HTTP_ERROR", f"the exchange broke: {type(e).__name__}")
-        self._on_the_way.pop(delivery.id, None)
-        done(outcome)
+    def _give(self, connection: Connection, waiting: _Waiting) -> None:
+        delivery = waiting.delivery
+        head = self._head % (
+            _value(delivery.content_type or "application/octet-stream"),
+            _value(delivery.idempotency_key),
+            len(delivery.body),
+        )
+        connection.at_s = waiting.since_s
+        connection.send(head, delivery.body, partial(self._answered, waiting.done))
+
+    def _answered(self, done: Done, answer: Answer | Fault) -> None:
+        if isinstance(answer, Answer):
+            done(self._judge(answer.status, answer.body, answer.retry_after))
+        else:
+            done(Ambiguous(answer.code, answer.reason))
+
+    # -- connections -------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self._connecting += 1
+        attempt = asyncio.ensure_future(asyncio.wait_for(self._open(), min(CONNECT_MAX_S, 0.75 * self.config.timeout_s)))
+        attempt.add_done_callback(self._opened)
+
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._url.scheme == "https" and self._tls is None:
+            self._tls = await loop.run_in_executor(None, _tls)
+        await loop.create_connection(partial(Connection, self), *self._address, ssl=self._tls)
+
+    def _opened(self, attempt: asyncio.Future[None]) -> None:
+        self._connecting -= 1
+        error = None if attempt.cancelled() else attempt.exception()
+        if error is not None and not self._connections:
+            reason = f"cannot connect to {self._url.host}:{self._url.port}: {_plain(error)}"
+            self._refuse(Unavailable("CONNECT", reason))
+
+    def _refuse(self, outcome: Outcome) -> None:
+        """What waits for a connection is told that there is none."""
+        queue, self._queue = self._queue, deque()
+        for waiting in queue:
+            waiting.done(outcome)
+
+    def opened(self, connection: Connection) -> None:
+        """A connection was made: it takes the first of the queue."""
+        self._connections.add(connection)
+        self.free(connection)
+
+    def free(self, connection: Connection) -> None:
+        """A connection takes the next of the queue, or rests."""
+        if self._queue:
+            self._give(connection, self._queue.popleft())
+        elif self._closed:
+            connection.close()
+        else:
+            connection.at_s = self._clock.seconds()
+            self._idle.append(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is no more."""
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if self._queue and not self._closed and len(self._connections) + self._connecting < self.config.connections:
+            self._connect()
+
+    def strayed(self) -> None:
+        """Never give out a connection on which something came while it rested: it would be taken for the next answer."""
+        self.note("LATE_ACK", "an answer came that nothing waits for; its connection is closed")
 
     def _swept(self) -> None:
-        """Cancel what is over its time. One timer for all, instead of one a request."""
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        for deadline_s, task in list(self._on_the_way.values()):
-            if deadline_s <= now_s:
-                task.cancel()
-        self._sweep = None if self._closed else loop.call_later(SWEEP_S, self._swept)
-
-    async def _attempt(self, delivery: Delivery) -> Outcome:
-        session = self._session or self._open()
-        headers = {"Content-Type": delivery.content_type or "application/octet-stream", "Idempotency-Key": delivery.idempotency_key}
-        try:
-            answer = await session.request(self.config.method, self._url, data=delivery.body, headers=headers, allow_redirects=False)
-            try:
-                body = await self._read(answer)
-            finally:
-                answer.release()
-            return self._judge(answer.status, body, answer.headers.get("Retry-After"))
-        except aiohttp.ClientConnectorError as e:
-            return Unavailable("CONNECT", f"cannot connect to {self._url.host}:{self._url.port}: {_plain(e)}")
-        except aiohttp.ConnectionTimeoutError:
-            return Unavailable("CONNECT", f"cannot connect to {self._url.host}:{self._url.port}: no answer to the connection attempt")
-        except aiohttp.ServerDisconnectedError:
-            return Ambiguous("CONNECTION_LOST", "the connection closed before the answer came")
-
-    def _open(self) -> aiohttp.ClientSession:
-        pool = _Pool(limit=self.config.connections, keepalive_timeout=60)
-        pool.note = self.note
-        self._session = aiohttp.ClientSession(
-            connector=pool,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_MAX_S, 0.75 * self.config.timeout_s)),
-            auto_decompress=False,
-            skip_auto_headers=("Accept", "Accept-Encoding"),
-            headers=self._headers,
-        )
-        return self._session
-
-    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        if answer.content_length is not None and answer.content_length <= self.config.limit_bytes:
-            return await answer.read()
-        body = b""
-        while len(body) <= self.config.limit_bytes and (chunk := await answer.content.read(65536)):
-            body += chunk
-        return body[: self.config.limit_bytes]
+        """Give up what is over its time. One timer for all, instead of one a request."""
+        config, now_s = self.config, self._clock.seconds()
+        for connection in list(self._connections):
+            if connection.busy and now_s - connection.at_s >= config.timeout_s:
+                connection.fail(Fault("TIMEOUT", f"no answer in {config.timeout_s:g} s"))
+            elif not connection.busy and now_s - connection.at_s >= config.idle_s:
+                connection.close()
+        while self._queue and now_s - self._queue[0].since_s >= config.timeout_s:
+            self._queue.popleft().done(Unavailable("CONNECT", f"no connection was free in {config.timeout_s:g} s"))
+        self._sweep = None if self._closed and not self._connections else self._clock.callLater(SWEEP_S, self._swept)
 
     def _judge(self, status: int, body: bytes, retry_after: str | None) -> Outcome:
         code, kept = str(status), body[: self.config.keep_response_bytes]
@@ -173,40 +228,70 @@ class Destination:
 
     async def _close(self) -> None:
         self._closed = True
-        if self._on_the_way:
-            await asyncio.wait([task for _, task in self._on_the_way.values()], timeout=self.config.timeout_s)
+        for connection in [c for c in self._connections if not c.busy]:
+            connection.close()
+        self._refuse(Unavailable("CONNECT", "the destination was closed before a connection was free"))
+        while self._connections or self._connecting:
+            await asyncio.sleep(CLOSE_CHECK_S)
         if self._sweep is not None:
             self._sweep.cancel()
-        if self._session is not None:
-            await self._session.close()
+            self._sweep = None
 
     def close(self) -> asyncio.Future[None]:
-        """Wait for what is in flight, then close the connections."""
+        """Wait for what is in flight (at most its time), then close the connections."""
         return asyncio.ensure_future(self._close())
 
 
-def _headers(config: Config) -> dict[str, str]:
-    headers = dict(config.headers)
+def request_head(config: Config) -> bytes:
+    """The head of a request, but for its %-places: content type, idempotency key and length."""
+    url = URL(str(config.url))
+    lines = [f"{config.method} {url.raw_path_qs} HTTP/1.1"]
+    headers = {"Host": url.host_port_subcomponent or "", "User-Agent": f"suture/{__version__}", **config.headers}
+    if credentials := _credentials(config, url):
+        headers["Authorization"] = credentials
+    lines += [f"{name}: {value.strip()}" for name, value in headers.items()]
+    fixed = b"\r\n".join(map(_value, lines)).replace(b"%", b"%%")
+    return fixed + b"\r\nContent-Type: %b\r\nIdempotency-Key: %b\r\nContent-Length: %d\r\n\r\n"
+
+
+def _credentials(config: Config, url: URL) -> str:
     auth = config.auth
     if auth and auth.bearer:
-        headers["Authorization"] = f"Bearer {auth.bearer.get_secret_value()}"
-    elif auth and auth.user:
-        headers["Authorization"] = f"Basic {_basic(auth.user, auth.password.get_secret_value() if auth.password else '')}"
-    return headers
+        return f"Bearer {auth.bearer.get_secret_value()}"
+    if auth and auth.user:
+        return f"Basic {_basic(auth.user, auth.password.get_secret_value() if auth.password else '')}"
+    return f"Basic {_basic(url.user, url.password or '')}" if url.user else ""
 
 
 def _basic(user: str, password: str) -> str:
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def _plain(e: aiohttp.ClientConnectorError) -> str:
+def _value(text: str) -> bytes:
+    """A header's value: one line, whatever the text holds."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text.encode("utf-8")
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _plain(error: BaseException | None) -> str:
     """A connection failure in an operator's words."""
-    if isinstance(e, aiohttp.ClientConnectorDNSError):
-        return "the host name is not known"
-    if isinstance(e, aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not trusted"
-    if isinstance(e, aiohttp.ClientConnectorSSLError):
-        return "no agreement on TLS"
-    if isinstance(e.os_error, ConnectionRefusedError):
-        return "connection refused"
-    return type(e.os_error).__name__
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words
+    return type(error).__name__
+
+
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "the host name is not known"),
+    (ssl.SSLCertVerificationError, "its certificate is not trusted"),
+    (ssl.SSLError, "no agreement on TLS"),
+    (ConnectionRefusedError, "connection refused"),
+    (TimeoutError, "no answer to the connection attempt"),
+)
