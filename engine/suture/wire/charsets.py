@@ -15,6 +15,8 @@ from suture.model.errors import MessageError
 
 UTF_8 = "utf-8"
 JAPANESE = "iso2022_jp_ext"
+SWITCHING = "iso2022 from "
+"""What codec_for puts before the codec of the default set where MSH-18 names others to switch to."""
 
 CHARSETS = {
     "": "",
@@ -70,6 +72,9 @@ _SURELY_TRANSPARENT = frozenset({UTF_8, "ascii", "cp1252", *(f"iso8859-{n}" for 
 _WIDE = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff", "utf-32-le": b"\xff\xfe\x00\x00", "utf-32-be": b"\x00\x00\xfe\xff"}
 """Wide codecs, and the mark that may stand before a text in each."""
 
+_SWITCHABLE = frozenset({UTF_8, JAPANESE, *(f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17)))})
+"""Codecs of sets that ISO 2022 sequences can switch from. (UTF-8 stands for ASCII here.)"""
+
 _BEGINS_WIDE = re.compile(
     rb"(?P<utf_32_le>\xff\xfe\0\0|(?:[ \t\r\n\x0b]\0\0\0)*M\0\0\0S\0\0\0)"
     rb"|(?P<utf_32_be>\0\0\xfe\xff|(?:\0\0\0[ \t\r\n\x0b])*\0\0\0M\0\0\0S)"
@@ -118,6 +123,8 @@ def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
     """
     if raw[:3] == b"MSH":
         chosen = override or _declared(raw) or default
+        if chosen.startswith(SWITCHING):
+            return chosen
         return (UTF_8 if chosen == UTF_8 else _narrow(chosen, default)) if chosen[:3] == "utf" else canonical(chosen)
     if wide := _BEGINS_WIDE.match(raw):
         return str(wide.lastgroup).replace("_", "-")
@@ -128,6 +135,8 @@ def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
 
 
 def _narrow(codec: str, default: str) -> str:
+    if codec.startswith(SWITCHING):
+        return codec
     for one in (canonical(codec), canonical(default)):
         if one not in ("utf-16", "utf-32", *_WIDE):
             return one
@@ -150,13 +159,14 @@ def _declared(raw: bytes) -> str:
 
 
 def _repeated(field: bytes, head: bytes) -> str:
-    """The default set is the first one (empty: ASCII); with a Japanese one among the others, escape sequences switch to it."""
+    """The default set is the first one (empty: ASCII); escape sequences switch to the others, except from Unicode."""
     separator = b"" if head[5:6] == head[3:4] else head[5:6]
     names = field.split(separator) if separator else [field]
     codecs = [codec_of(name.decode("ascii", "replace")) for name in names]
-    if JAPANESE in codecs[1:] and codecs[0] in ("", UTF_8):
-        return JAPANESE
-    return codecs[0]
+    first = codecs[0]
+    if not any(codecs[1:]) or (first and first not in _SWITCHABLE) or names[0][:1] == b"U":
+        return first
+    return JAPANESE if JAPANESE in codecs else SWITCHING + ("ascii" if first in ("", UTF_8) else first)
 
 
 def _spread(fields: list[bytes]) -> str:
@@ -199,7 +209,25 @@ def decode_line(line: bytes, codec: str) -> tuple[str, str, bool]:
 
 
 _SWITCH = re.compile(rb"\\[CM]((?:[0-9A-Fa-f]{2}){2,3})\\")
+_SETS = {
+    **{f"-{final}".encode(): f"iso8859-{n}" for final, n in zip("ABCDLGFHMVTY_bf", (*range(1, 12), *range(13, 17)), strict=True)},
+    b"$)C": "euc_kr",
+    b"$)A": "gb2312",
+}
+"""Sequences (behind ESC) that say what bytes from A0 on mean, by the registry of ISO 2022."""
+_SEQUENCE = re.compile(b"\x1b(" + b"|".join(re.escape(one) for one in (*_SETS, b"(B")) + b")")
 _JAPANESE_SWITCHES = {b"(B", b"(J", b"(I", b"$@", b"$B", b"$(D"}
+
+
+def decode_switching(line: bytes, default: str) -> tuple[str, bool]:
+    r"""One segment of a message that switches between sets, by ISO 2022 sequences or as \C..\ and \M..\, as decode_line has it."""
+    pieces = _SEQUENCE.split(_SWITCH.sub(_sequence, line))
+    text, bad = [], False
+    for sequence, piece in zip([b"(B", *pieces[1::2]], pieces[::2], strict=True):
+        part, _, wrong = decode_line(piece, _SETS.get(sequence, default))
+        text.append(part)
+        bad = bad or wrong
+    return "".join(text), bad
 
 
 def _japanese(line: bytes) -> tuple[bytes, str]:
@@ -214,7 +242,7 @@ def _japanese(line: bytes) -> tuple[bytes, str]:
 def _sequence(match: re.Match[bytes]) -> bytes:
     r"""ESC and the rest of the sequence. (\M2442\ is ESC $ B; HL7 2.5.1 section 2.7.1.)"""
     rest = bytes.fromhex(match[1].decode("ascii"))
-    return b"\x1b" + rest if rest in _JAPANESE_SWITCHES else match[0]
+    return b"\x1b" + rest if rest in _JAPANESE_SWITCHES or rest in _SETS else match[0]
 
 
 def encode(text: str, codec: str, place: str) -> bytes:

@@ -31,14 +31,14 @@ _CUTTING_ORDER = ("repetition", "component", "subcomponent", "escape", "truncati
 """From the outermost cut to the innermost: a character that MSH-2 names twice has the first role here."""
 
 
-def delimiters_of(text: str) -> Delimiters:
-    """Read MSH-1 and MSH-2 (or those of a BHS or FHS).
+def delimiters_of(text: str, header: str = "MSH") -> Delimiters:
+    """Read MSH-1 and MSH-2 (header: BHS or FHS, for those of a batch or file).
 
     A role that MSH-2 leaves out, gives to a letter, a digit or a character that has a role already, is not there: values
-    with such a character stay whole. Raises MessageError when the text does not begin with MSH and a separator.
+    with such a character stay whole. Raises MessageError when the text does not begin with the header and a separator.
     """
-    if len(text) < 4 or text[:3] not in HEADERS:
-        raise MessageError("parse", "NOT_HL7", "MSH", "the message does not begin with an MSH segment")
+    if len(text) < 4 or text[:3] != header:
+        raise MessageError("parse", "NOT_HL7", header, f"the message does not begin with an {header} segment")
     if text.startswith("|^~\\&", 3):
         following = text[8:10]
         if following[:1] in ("|", "\r", ""):

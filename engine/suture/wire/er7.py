@@ -84,7 +84,13 @@ class Message:
                 text, bad = raw.decode("utf-8", "surrogateescape"), True
             d = delimiters_of(text)
             return cls(raw, [Segment(line, d) for line in lines.lines_of(text)], codec, bad)
-        segments, bad = _wide(raw, codec) if charsets.is_wide(codec) else _by_line(raw, codec)
+        if charsets.is_wide(codec):
+            segments, bad = _wide(raw, codec)
+        elif codec.startswith(charsets.SWITCHING):
+            codec = codec.removeprefix(charsets.SWITCHING)
+            segments, bad = _switching(raw, codec)
+        else:
+            segments, bad = _by_line(raw, codec)
         return cls(raw, segments, codec, bad)
 
     def copy(self) -> Message:
@@ -219,6 +225,13 @@ def _by_line(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
         segments.append(CodedSegment(text, d, actual, line))
         undecodable = undecodable or bad
     return segments, undecodable
+
+
+def _switching(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
+    spans = lines.spans_of(raw, lines.lead_of(raw))
+    found = [(raw[begin:end], *charsets.decode_switching(raw[begin:end], codec)) for begin, end in spans]
+    d = delimiters_of(found[0][1])
+    return [CodedSegment(text, d, codec, line) for line, text, _ in found], any(bad for _, _, bad in found)
 
 
 def _transparent(raw: memoryview, spans: list[tuple[int, int]], codec: str, d: Delimiters) -> tuple[list[Segment], bool]:
