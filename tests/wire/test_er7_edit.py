@@ -185,6 +185,13 @@ def test_the_changes_of_a_route_are_raw_text_in_fields_and_values_in_components(
     assert er7.changed(DFT.encode(), wanted).decode() == DFT.replace("ENGINE", "LAB^1").replace("17^", "a\\S\\b^")
 
 
+def test_a_route_s_change_that_a_message_cannot_take_is_told_as_its_error():
+    message = er7.Message.parse(b"MSH!^~\\&!A\rPID!a\r")
+    with pytest.raises(MessageError, match="NOT_SETTABLE at PID-1") as caught:
+        message.put(er7.path("PID-1"), "wow!")
+    assert "wow" not in str(caught.value)
+
+
 MARKS = st.lists(st.sampled_from("|^~\\&#!@$%*;:<>?="), min_size=6, max_size=6, unique=True)
 PARTS = st.text(st.sampled_from("ab1 é.XFE"), max_size=4)
 

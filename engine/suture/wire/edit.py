@@ -100,8 +100,11 @@ def add_segment(
     segment = message.new_segment(name)
     for number, value in sorted(values.items()):
         segment.put(number, escape(value, message.delimiters))
-    message.segments.insert(at, segment)
-    message.forget_names()
+    if at == len(message.segments):
+        message.append(segment)
+    else:
+        message.segments.insert(at, segment)
+        message.forget_names()
     return segment
 
 
@@ -117,7 +120,8 @@ def _position(message: Message, after: str | Segment | None, before: str | Segme
         if not found:
             raise ValueError(f"the message has no {anchor}")
         anchor = found[-1] if after is not None else found[0]
-    at = next((i for i, one in enumerate(message.segments) if one is anchor), None)
+    last = len(message.segments) - 1
+    at = last if anchor is message.segments[last] else next((i for i, one in enumerate(message.segments) if one is anchor), None)
     if at is None:
         raise ValueError("the segment is none of this message")
     if before is not None and at == 0:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from suture.model.errors import MessageError
 from suture.wire import charsets, edit, lines, reading
 from suture.wire.charsets import CHARSETS
 from suture.wire.delimiters import HEADERS, STANDARD, STANDARD_27, USUAL, Delimiters, delimiters_of
@@ -137,11 +138,17 @@ class Message:
         edit.set_raw(self, edit.place_to_set(place), text)
 
     def put(self, place: Path, text: str) -> None:
-        """Put ER7 text in a whole field, or a value, escaped, in a component. Raises ValueError as the others do."""
-        if place.component is None:
-            edit.set_raw(self, edit.place_to_set(place), text)
-        else:
-            edit.set_value(self, edit.place_to_set(place), text)
+        """Put ER7 text in a whole field, or a value, escaped, in a component: the changes that a channel's file names.
+
+        Raises MessageError (stage render) where this message has no such place.
+        """
+        try:
+            if place.component is None:
+                edit.set_raw(self, edit.place_to_set(place), text)
+            else:
+                edit.set_value(self, edit.place_to_set(place), text)
+        except ValueError as error:
+            raise MessageError("render", "NOT_SETTABLE", place.text, str(error)) from None
 
     def insert(self, place: str | Path, value: str) -> None:
         """Put a repetition before the one that the path names (PID-3[2]), or behind the last one; its value is escaped.

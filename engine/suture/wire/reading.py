@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from suture.wire.delimiters import HEADERS
 from suture.wire.escapes import unescape
 from suture.wire.path import Condition, Path
-from suture.wire.segment import LARGE, Segment
+from suture.wire.segment import LONG, Segment
 
 if TYPE_CHECKING:
     from suture.wire.er7 import Message
@@ -94,7 +94,7 @@ def value_of(segment: Segment, text: str, component: int | None, sub: int | None
         composite = between and between in text
         return unescape(text, d, segment.encoding) if d.escape and d.escape in text and not composite else text
     if between and between in text:
-        if len(text) > LARGE:
+        if len(text) > LONG:
             text = segment.nth(text, between, component)
         else:
             parts = text.split(between, component)

@@ -9,7 +9,9 @@ from suture.wire.delimiters import HEADERS, Delimiters
 from suture.wire.escapes import unescape
 
 LARGE = 1 << 16
-"""Characters from which on a text is not kept beside its parts, and its parts are kept for the next look at them."""
+"""Characters from which on a segment's text is not kept beside its fields."""
+LONG = 1 << 9
+"""Characters from which on the parts of a text are kept for the next look at them, so that looking at each takes one cut."""
 
 
 class Segment:
@@ -81,14 +83,14 @@ class Segment:
         """The part of that number between separators; "" when there are fewer."""
         if not separator or separator not in text:
             return text if number == 1 else ""
-        parts = self.cut(text, separator) if len(text) > LARGE else text.split(separator, number)
+        parts = self.cut(text, separator) if len(text) > LONG else text.split(separator, number)
         return parts[number - 1] if number <= len(parts) else ""
 
     def cut(self, text: str, separator: str) -> Sequence[str]:
         """All parts between separators (not to be changed); the whole text where there is no such separator."""
         if not separator:
             return (text,)
-        if len(text) <= LARGE:
+        if len(text) <= LONG:
             return text.split(separator)
         if not hasattr(self, "_cuts"):
             self._cuts = {}
