@@ -55,7 +55,6 @@ CHARSETS = {
     "JIS X 0202": JAPANESE,
     "JIS X 0208": JAPANESE,
     "ISO-2022-JP": JAPANESE,
-    "SHIFT_JIS": "cp932",
     "SHIFT-JIS": "cp932",
     "SJIS": "cp932",
     "WINDOWS-31J": "cp932",
@@ -96,8 +95,8 @@ def canonical(codec: str) -> str:
 
 
 def codec_of(name: str) -> str:
-    """The codec for a name of a character set as MSH-18 has it; "" when it is empty or not known."""
-    return CHARSETS.get(name.strip().upper(), "")
+    """The codec for a name of a character set as MSH-18 has it, large or small; "" when it is empty or not known."""
+    return CHARSETS.get(name.strip().upper().replace("_", "-"), "")
 
 
 def is_transparent(codec: str) -> bool:
