@@ -19,7 +19,7 @@ from suture.wire.delimiters import HEADERS, STANDARD, STANDARD_27, USUAL, Delimi
 from suture.wire.escapes import escape, unescape
 from suture.wire.path import Condition, Path, path, path_to_many, segment_path
 from suture.wire.reading import ABSENT, EMPTY, NULL, VALUE, Getter, getter
-from suture.wire.segment import LARGE, CodedSegment, Segment
+from suture.wire.segment import LARGE, CodedSegment, LargeSegment, Segment
 
 __all__ = [
     "ABSENT",
@@ -246,7 +246,7 @@ def _transparent(raw: memoryview, spans: list[tuple[int, int]], codec: str, d: D
     undecodable = False
     for begin, end in spans:
         text, bad = charsets.decode_all(raw[begin:end], codec)
-        segments.append(Segment(text, d) if codec == Segment.encoding else CodedSegment(text, d, codec))
+        segments.append(LargeSegment(text, d) if codec == Segment.encoding else CodedSegment(text, d, codec))
         undecodable = undecodable or bad
     return segments, undecodable
 

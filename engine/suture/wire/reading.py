@@ -67,13 +67,15 @@ def _field_getter(place: Path) -> Callable[[Segment], str]:
         return lambda segment: segment.raw(place.field)
     index, component, sub, repetition, kind = place.index, place.component, place.sub, place.repetition, place.kind
 
+    first = (component or 1) == 1 and (sub or 1) == 1 and repetition == 1 and not kind
+
     def pick(segment: Segment) -> str:
         fields = segment.fields
         if index >= len(fields):
             return ""
         text = fields[index]
-        if not text:
-            return ""
+        if text.isalnum() or not text:  # as most are; no letter or digit is a delimiter
+            return text if first else ""
         d = segment.delimiters
         if kind:
             text = _of_kind(segment, text, kind)

@@ -46,10 +46,7 @@ class Segment:
         """The raw texts between field separators."""
         fields = self._fields
         if fields is None:
-            text = self.text
-            fields = self._fields = text.split(self.delimiters.field)
-            if len(text) > LARGE:
-                self._text = None
+            fields = self._fields = (self._text or "").split(self.delimiters.field)
         return fields
 
     def copy(self) -> Segment:
@@ -113,7 +110,26 @@ class Segment:
         return charsets.encode(self.text, self.encoding, self.name)
 
 
-class CodedSegment(Segment):
+class LargeSegment(Segment):
+    """A segment that may be large: its text is not kept beside its fields then."""
+
+    __slots__ = ()
+
+    @property
+    def fields(self) -> list[str]:
+        """The raw texts between field separators."""
+        if self._fields is None:
+            self._fields = (self._text or "").split(self.delimiters.field)
+            if len(self._text or "") > LARGE:
+                self._text = None
+        return self._fields
+
+    def copy(self) -> Segment:
+        """A segment of its own, to be changed."""
+        return LargeSegment(self.text, self.delimiters)
+
+
+class CodedSegment(LargeSegment):
     """A segment of a message that is not UTF-8. kept: its bytes as they came, until it is changed; b"" when not needed."""
 
     __slots__ = ("encoding", "kept")
