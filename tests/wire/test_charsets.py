@@ -117,6 +117,11 @@ def test_what_wins_override_then_bytes_then_msh_18_then_default():
     assert er7.Message.parse(("\ufeff" + head("8859/1") + "PID|é\r").encode()).get("PID-1") == "é"
 
 
+def test_a_mark_counts_behind_blanks_too():
+    assert er7.Message.parse((" \r\n\ufeff" + head("8859/1") + "PID|é\r").encode()).get("PID-1") == "é"
+    assert er7.Message.parse(b"\r\n " + head("8859/1").encode() + b"PID|\xe9\r").get("PID-1") == "é"
+
+
 def test_japanese_escapes_of_hl7_switch_as_those_of_iso_2022():
     name = "山田".encode("iso2022_jp")  # ESC $ B ... ESC ( B
     escaped = name.replace(b"\x1b$B", b"\\M2442\\").replace(b"\x1b(B", b"\\C2842\\")

@@ -199,6 +199,28 @@ def test_parse_then_write_is_the_identity(tail):
     assert er7.Message.parse(raw).to_bytes() == normalised(raw)
 
 
+PATHS = st.builds(
+    lambda *parts: "".join(parts),
+    st.sampled_from(["PID", "PID(1)", "PID(2)", "MSH", "ZZZ", "PID[1='a']", "PID[2.2='']", "PID(*)"]),
+    st.sampled_from(["-1", "-2", "-3", "-9"]),
+    st.sampled_from(["", "[1]", "[2]", "[9]", "[a]", "[*]"]),
+    st.sampled_from(["", ".1", ".2", ".5", ".*", ".1.1", ".2.2"]),
+)
+
+
+@given(st.text(st.sampled_from('a^~\\&|\r\nPID|1XF"'), max_size=80), PATHS)
+def test_any_path_may_be_asked_of_any_message(tail, path):
+    message = parse("MSH|^~\\&|A|\rPID|" + tail)
+    place = er7.path_to_many(path)
+    values = message.get_all(place)
+    if place.many:
+        return
+    state = message.state(path)
+    assert values == [message.get(path)]
+    assert state != er7.NULL or message.get(path) == '""'
+    assert state in (er7.VALUE, er7.NULL) or message.get(path) == ""
+
+
 ODD = st.characters(codec="ascii", exclude_characters="\r\n", exclude_categories=["Lu", "Ll", "Nd"])
 
 
@@ -214,6 +236,17 @@ def test_lines_of_bytes_and_of_text_are_the_same(tail):
     text = "MSH|^~\\&|" + tail
     raw = text.encode()
     assert [raw[a:b].decode() for a, b in spans_of(raw, 0)] == lines_of(text)
+
+
+@given(st.binary(max_size=60) | st.text(st.sampled_from("PID|1\r\n\r\nAé\ufeff"), max_size=60).map(str.encode))
+def test_a_large_message_is_read_as_a_small_one_is(tail):
+    raw = b"MSH|^~\\&|" + tail
+    small = er7.Message.parse(raw)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(er7, "LARGE", 0)
+        large = er7.Message.parse(raw)
+    assert [s.text for s in large.segments] == [s.text for s in small.segments]
+    assert (large.encoding, large.undecodable, large.to_bytes()) == (small.encoding, small.undecodable, small.to_bytes())
 
 
 def test_a_message_does_not_show_its_content():

@@ -148,6 +148,7 @@ def test_what_was_added_or_deleted_is_found_or_not_found():
         lambda m: m.add_segment("toolong"),
         lambda m: m.add_segment("NTE", "text"),
         lambda m: m.add_segment("NTE", {0: "x"}),
+        lambda m: m.add_segment("NTE", {10_000: "x"}),
         lambda m: m.add_segment("NTE", after="ZZZ"),
         lambda m: m.add_segment("NTE", before="MSH"),
         lambda m: m.add_segment("NTE", before="PID", after="PID"),
@@ -178,6 +179,13 @@ def test_a_value_that_the_character_set_lacks_is_an_error_and_not_another_messag
     with pytest.raises(MessageError, match="CHARSET at PID") as caught:
         message.to_bytes()
     assert "李" not in str(caught.value)
+
+
+def test_half_a_surrogate_pair_is_no_character():
+    message = er7.Message.parse(DFT.encode())
+    message.set("PID-4", "\ud800")
+    with pytest.raises(MessageError, match="CHARSET at PID"):
+        message.to_bytes()
 
 
 def test_the_changes_of_a_route_are_raw_text_in_fields_and_values_in_components():

@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 
 from suture.model.errors import MessageError
+from suture.wire.lines import lead_of
 
 UTF_8 = "utf-8"
 JAPANESE = "iso2022_jp_ext"
@@ -127,10 +128,9 @@ def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
         return (UTF_8 if chosen == UTF_8 else _narrow(chosen, default)) if chosen[:3] == "utf" else canonical(chosen)
     if wide := _BEGINS_WIDE.match(raw):
         return str(wide.lastgroup).replace("_", "-")
-    if raw[:3] == b"\xef\xbb\xbf":
-        return _narrow(override or UTF_8, default)
-    start = len(raw) - len(raw.lstrip(b" \t\r\n\x0b"))
-    return _narrow(override or _declared(raw[start : start + 4096]) or default, default)
+    start = lead_of(raw)
+    marked = UTF_8 if b"\xef\xbb\xbf" in raw[:start] else ""
+    return _narrow(override or marked or _declared(raw[start : start + 4096]) or default, default)
 
 
 def _narrow(codec: str, default: str) -> str:

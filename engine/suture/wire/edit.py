@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 NULL_TEXT = '""'
 
+FIELDS_MAX = 9999
+"""Number of the last field that a segment can be given, as in a path; HL7's own segments have less than a hundred."""
+
 
 def place_to_set(place: str | Path) -> Path:
     """The path to one value that may be changed. Raises ValueError with the remedy."""
@@ -94,8 +97,8 @@ def add_segment(
     if isinstance(fields, str):
         raise ValueError("fields: a list of values, or a value by its number")
     values = fields if isinstance(fields, Mapping) else dict(enumerate(fields, 1))
-    if any(number < 1 for number in values):
-        raise ValueError("fields are counted from 1")
+    if any(not 1 <= number <= FIELDS_MAX for number in values):
+        raise ValueError(f"fields are counted from 1, and to {FIELDS_MAX} at most")
     at = _position(message, after, before)
     segment = message.new_segment(name)
     for number, value in sorted(values.items()):

@@ -74,7 +74,7 @@ class Message:
         """Read ER7 bytes. encoding: the codec when MSH-18 is empty; override: the codec whatever MSH-18 says.
 
         Bytes that do not decode are kept (surrogateescape), and `undecodable` is set. Lines are normalised as lines.py
-        says. Raises MessageError (stage parse) when the bytes are not an HL7 v2 message.
+        says. Raises MessageError (stage parse) when the bytes are not an HL7 v2 message, and LookupError for no codec.
         """
         codec = charsets.codec_for(raw, encoding, override)
         if codec == "utf-8" and len(raw) < LARGE and raw[:3] == b"MSH":
@@ -201,7 +201,10 @@ class Message:
         message's character set cannot hold.
         """
         if self.encoding == "utf-8":
-            return "".join([f"{s.text}\r" for s in self.segments]).encode("utf-8", "surrogateescape")
+            try:
+                return "".join([f"{s.text}\r" for s in self.segments]).encode("utf-8", "surrogateescape")
+            except UnicodeError:
+                pass  # half a surrogate pair that someone has set: below, the segment that holds it says so
         end = charsets.encode("\r", self.encoding, "")
         parts = [charsets.mark_of(self.raw, self.encoding)]
         for segment in self.segments:

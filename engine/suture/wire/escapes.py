@@ -106,7 +106,7 @@ def _written(d: Delimiters) -> tuple[tuple[str, str], ...]:
     """What is replaced by what, but for the escape character itself, which comes before all others."""
     e = d.escape
     named = [(getattr(d, role), f"{e}{code}{e}") for code, role in ROLES.items() if code != "E"]
-    line_end = f"{e}X0A{e}" if "." in (d.field, d.component, d.repetition, d.subcomponent) else f"{e}.br{e}"
+    line_end = f"{e}X0A{e}" if "." in (d.field, d.component, d.repetition, d.subcomponent, e) else f"{e}.br{e}"
     controls = [("\r\n", f"{e}X0D0A{e}"), ("\n", line_end), *((c, f"{e}X{ord(c):02X}{e}") for c in _CONTROLS if c != "\n")]
     return tuple((character, code) for character, code in named + controls if character)
 
