@@ -117,6 +117,11 @@ def test_what_wins_override_then_bytes_then_msh_18_then_default():
     assert er7.Message.parse(("\ufeff" + head("8859/1") + "PID|é\r").encode()).get("PID-1") == "é"
 
 
+def test_msh_18_is_not_looked_for_beyond_an_msh_that_ends_with_a_line_feed():
+    raw = b"MSH|^~\\&|A|\nPID|1|||||||||||||8859/5|8859/5\rPV1|\xc3\xa9\r"
+    assert er7.Message.parse(raw).get("PV1-1") == "é"
+
+
 def test_a_mark_counts_behind_blanks_too():
     assert er7.Message.parse((" \r\n\ufeff" + head("8859/1") + "PID|é\r").encode()).get("PID-1") == "é"
     assert er7.Message.parse(b"\r\n " + head("8859/1").encode() + b"PID|\xe9\r").get("PID-1") == "é"

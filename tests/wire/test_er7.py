@@ -276,6 +276,18 @@ def test_a_large_document_is_read_in_three_copies_of_the_message():
     assert peak < 2.2 * len(raw)  # beside the raw bytes, which are the first copy
 
 
+def test_a_large_message_in_another_character_set_costs_no_more():
+    head = "MSH|^~\\&|A|||||||||||||||BIG-5\rPID|功許\r".encode("cp950")
+    raw = head + b"OBX|1|TX|||^" + b"x" * TEN_MEGABYTES + b"\r"
+    tracemalloc.start()
+    try:
+        assert len(er7.Message.parse(raw).get("OBX-5.2")) == TEN_MEGABYTES
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.2 * len(raw)
+
+
 def test_a_large_message_in_wide_characters_costs_no_more_where_it_has_none():
     raw = DFT.replace("DOE", "李").encode() + b"OBX|1|TX|||" + b"x" * TEN_MEGABYTES + b"\r"
     tracemalloc.start()

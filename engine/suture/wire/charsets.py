@@ -14,6 +14,9 @@ from functools import lru_cache
 from suture.model.errors import MessageError
 from suture.wire.lines import lead_of
 
+HEAD_MAX = 4096
+"""Bytes in which MSH-18 is looked for."""
+
 UTF_8 = "utf-8"
 JAPANESE = "iso2022_jp_ext"
 SWITCHING = "iso2022 from "
@@ -117,9 +120,10 @@ def mark_of(raw: bytes, codec: str) -> bytes:
 
 
 def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
-    """The codec of a message: override, else what its first bytes show, else MSH-18, else default.
+    """The codec of a message: a wide one where its first bytes show it, else override, UTF-8 with its mark, MSH-18, default.
 
-    A sender that declares UTF-16 or UTF-32 but has written single bytes (as the first three show) is not believed.
+    Who says UTF-16 or UTF-32 of a message that is written in single bytes (as the first three show) is not believed.
+    Raises LookupError for an override or default that is no codec.
     """
     if raw[:3] == b"MSH":
         chosen = override or _declared(raw) or default
@@ -130,7 +134,7 @@ def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
         return str(wide.lastgroup).replace("_", "-")
     start = lead_of(raw)
     marked = UTF_8 if b"\xef\xbb\xbf" in raw[:start] else ""
-    return _narrow(override or marked or _declared(raw[start : start + 4096]) or default, default)
+    return _narrow(override or marked or _declared(raw[start : start + HEAD_MAX]) or default, default)
 
 
 def _narrow(codec: str, default: str) -> str:
@@ -144,10 +148,10 @@ def _narrow(codec: str, default: str) -> str:
 
 def _declared(raw: bytes) -> str:
     """The codec that MSH-18 asks for, "" when it says nothing that is known."""
-    end = raw.find(b"\r", 0, 4096)
-    if end < 0:
-        end = raw.find(b"\n", 0, 4096)
-    head = raw[: end if end >= 0 else 4096]
+    end = raw.find(b"\r", 0, HEAD_MAX)
+    head = raw[: end if end >= 0 else HEAD_MAX]
+    if b"\n" in head:
+        head = head[: head.index(b"\n")]
     fields = head.split(head[3:4] or b"|", 40)
     if len(fields) < 18:
         return ""

@@ -206,7 +206,7 @@ class Message:
             except UnicodeError:
                 pass  # half a surrogate pair that someone has set: below, the segment that holds it says so
         end = charsets.encode("\r", self.encoding, "")
-        parts = [charsets.mark_of(self.raw, self.encoding)]
+        parts: list[bytes | memoryview] = [charsets.mark_of(self.raw, self.encoding)]
         for segment in self.segments:
             parts += (segment.to_bytes(), end)
         return b"".join(parts)
@@ -228,18 +228,17 @@ def _by_line(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
     if charsets.is_transparent(codec):
         return _transparent(memoryview(raw), spans, codec, d)
     segments: list[Segment] = []
-    undecodable = False
+    undecodable, view = False, memoryview(raw)
     for begin, end in spans:
-        line = raw[begin:end]
-        text, actual, bad = charsets.decode_line(line, codec)
-        segments.append(CodedSegment(text, d, actual, line))
+        text, actual, bad = charsets.decode_line(raw[begin:end], codec)
+        segments.append(CodedSegment(text, d, actual, view[begin:end]))
         undecodable = undecodable or bad
     return segments, undecodable
 
 
 def _switching(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
-    spans = lines.spans_of(raw, lines.lead_of(raw))
-    found = [(raw[begin:end], *charsets.decode_switching(raw[begin:end], codec)) for begin, end in spans]
+    view, spans = memoryview(raw), lines.spans_of(raw, lines.lead_of(raw))
+    found = [(view[begin:end], *charsets.decode_switching(raw[begin:end], codec)) for begin, end in spans]
     d = delimiters_of(found[0][1])
     return [CodedSegment(text, d, codec, line) for line, text, _ in found], any(bad for _, _, bad in found)
 

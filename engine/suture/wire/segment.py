@@ -105,7 +105,7 @@ class Segment:
         self._text = None
         self._cuts = {}
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self) -> bytes | memoryview:
         """The segment as bytes, without its line end. Raises MessageError when its character set lacks a character."""
         return charsets.encode(self.text, self.encoding, self.name)
 
@@ -134,10 +134,10 @@ class CodedSegment(LargeSegment):
 
     __slots__ = ("encoding", "kept")
 
-    def __init__(self, text: str, delimiters: Delimiters, encoding: str, kept: bytes = b"") -> None:
+    def __init__(self, text: str, delimiters: Delimiters, encoding: str, kept: bytes | memoryview = b"") -> None:
         super().__init__(text, delimiters)
         self.encoding = encoding
-        self.kept = kept
+        self.kept: bytes | memoryview = kept
 
     def copy(self) -> CodedSegment:
         """A segment of its own, to be changed."""
@@ -148,6 +148,6 @@ class CodedSegment(LargeSegment):
         super().put(index, text)
         self.kept = b""
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self) -> bytes | memoryview:
         """The bytes that came, or what has been made of them."""
         return self.kept or super().to_bytes()
