@@ -120,7 +120,7 @@ def test_everything_wrong_in_all_files_is_said_at_once(site: SiteFiles):
             "2: source: unknown key 'http_out'; there are: mllp_in",
         ),
         ({"{mllp_in: {port: 2575}}": "{}"}, "2: source: a connector is required: mllp_in"),
-        ({"FT1-2]": "FT1.2]"}, "4: business_key.1: 'FT1.2' is not a path; write a segment, a dash and a field, "),
+        ({"FT1-2]": "FT1.2]"}, "4: business_key.1: 'FT1.2' is not a path; a dash stands before the field; did you mean FT1-2?"),
     ],
 )
 def test_what_only_shows_against_the_rest_of_the_site(site: SiteFiles, changes: dict[str, str], expected: str):

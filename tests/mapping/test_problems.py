@@ -83,6 +83,12 @@ def test_the_example_has_no_problems() -> None:
         ("as: time", "as: decimal", "emit.0.set.used_at.as", "unknown form of used_at 'decimal'; use one of: date, time"),
         ("each: FT1", "each: ft1", "each", "'ft1' is not a segment; write its three letters, e.g. FT1"),
         ("transaction: FT1-2", "transaction: FT1", "emit.0.set.transaction.from.0", "is not a path"),
+        (
+            "transaction: FT1-2",
+            'transaction: "FT1(*)-2"',
+            "emit.0.set.transaction.from.0",
+            "'FT1(*)-2' names several values where one is wanted; say which one, e.g. FT1(1)-2",
+        ),
         ('search: {patient: "PID-3[MR].1"', "search: {patient: PID", "search.patient.0", "is not a path"),
         ("skip: {FT1-6.1", "skip: {FT1_6.1", "skip.FT1_6.1", "is not a path"),
         ("credit: &credit {FT1-6.1: CD}", "credit: &credit {FT1-6.: CD}", "emit.0.credit.FT1-6.", "is not a path"),

@@ -48,7 +48,7 @@ emit:
       unit: {from: FT1-43.2, default: item.issue_unit}
       used_at: {from: EVN-2, as: time}
     convert: {quantity: quantity, unit: unit, to: item.stock_unit, table: units}
-search: {patient: PID-3.1, transaction: [FT1-2, FT1-3]}
+search: {patient: PID-3.1, transaction: [FT1-2, FT1-3], credit: "FT1[6='CD']-2", third: "FT1[6.1='CG'](2)-2"}
 """
 
 ONCE = """
@@ -92,7 +92,7 @@ def messages(draw: st.DrawFn) -> er7.Message:
     if draw(st.booleans()):
         segments["pv1"] = f"PV1|1|{draw(FIELD)}|{draw(FIELD)}"
     made = message(*draw(st.lists(lines(), max_size=4)), **segments)
-    theirs = draw(st.sampled_from([b"", b"", b"", b"^~\\#"]))
+    theirs = draw(st.sampled_from([b"", b"", b"", b"^~\\#", b"^~\\&#"]))
     return er7.Message.parse(made.raw.replace(b"^~\\&", theirs, 1) if theirs else made.raw)
 
 

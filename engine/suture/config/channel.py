@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from suture.config.connector import OneConnector, with_connectors
 from suture.connectors.registry import SOURCES
-from suture.wire import er7
+from suture.wire import charsets, er7
 
 
 def _listed(value: Any) -> Any:
@@ -27,7 +27,7 @@ def _settable(text: str) -> str:
     place = er7.path(text)
     if place.segment == "MSH" and place.field in (1, 2):
         raise ValueError(f"{text} holds the separators of the message and cannot be set")
-    if place.kind or place.sub or place.repetition > 1:
+    if place.kind or place.sub or place.repetition > 1 or place.condition:
         raise ValueError(f"{text!r} cannot be set; only a whole field (PID-18) or a component of its first repetition (PID-18.1) can")
     return text
 
@@ -54,7 +54,7 @@ Name = Annotated[str, AfterValidator(_matching(r"[a-z0-9][a-z0-9_-]{0,63}", "a n
 
 def _encoding(value: str) -> str:
     try:
-        return codecs.lookup(value).name
+        return charsets.canonical(codecs.lookup(value).name)
     except LookupError:
         raise ValueError(f"{value!r} is not an encoding, e.g. utf-8 or iso8859-1") from None
 

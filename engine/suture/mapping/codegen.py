@@ -134,7 +134,7 @@ class Texts:
 
     def of_line(self, path: er7.Path) -> str:
         """The text at a path of a line without special characters."""
-        if not _plain(path) or path.segment == "MSH":
+        if not _plain(path) or path.segment in er7.HEADERS:
             return f"{self.code.const(text_getter(path))}(message, segment)"
         self.width = max(self.width, path.field + 1)
         text = f"f[{path.field}]"
@@ -149,10 +149,10 @@ class Texts:
 
     def _read(self, name: str, path: er7.Path) -> None:
         code, careful = self.code, f"{self.code.const(text_getter(path))}(message, None)"
-        if not _plain(path) or (path.segment == "MSH" and path.field <= 2):
+        if not _plain(path) or (path.segment in er7.HEADERS and path.field <= 2):
             code.head(f"{name} = {careful}")
             return
-        fields, index = self._fields(path), path.field - (path.segment == "MSH")
+        fields, index = self._fields(path), path.index
         code.head(f'{name} = {fields}[{index}] if len({fields}) > {index} else ""')
         code.head(f"if {name} and not {name}.isalnum():")
         if path.component:
@@ -169,5 +169,5 @@ class Texts:
 
 
 def _plain(path: er7.Path) -> bool:
-    """Is it a whole field or its first component?"""
-    return not path.kind and path.repetition == 1 and (path.component or 1) == 1 and (path.sub or 1) == 1
+    """Is it a whole field or its first component, in a segment that is found by its number?"""
+    return not path.kind and path.condition is None and path.repetition == 1 and (path.component or 1) == 1 and (path.sub or 1) == 1

@@ -46,7 +46,7 @@ class Inbound:
         Its bytes must have been decodable (`message.undecodable`). Raises MessageError (stage map) when the message as
         a whole cannot be mapped; what is wrong in a line is a gap of that line, and no reason to stop.
         """
-        if message.delimiters is not er7.STANDARD:
+        if message.delimiters not in er7.USUAL:
             return self.run_carefully(message)
         mapped, found = Mapped(), Found()
         if not self._quick(message, self._segments(message, mapped), mapped, found, self._slow_line):
@@ -88,7 +88,7 @@ class Inbound:
         slots = whole.slots.copy()
         if segment is not None:
             slots[SEGMENT] = segment
-            slots[FIELDS] = segment.fields if segment.delimiters is er7.STANDARD else None
+            slots[FIELDS] = segment.fields if segment.delimiters in er7.USUAL else None
         self._line(slots, line, whole.failed, mapped)
         self._plan.search.of_line(slots, found)
         return whole

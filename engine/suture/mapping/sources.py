@@ -82,7 +82,7 @@ def text_getter(path: er7.Path) -> er7.Getter:
 def plain_text(path: er7.Path, each: str | None) -> Read:
     """The same as a reader of slots."""
     get = text_getter(path)
-    quick = is_own(path, each) and path.repetition == 1 and not path.kind and path.segment != "MSH"
+    quick = is_own(path, each) and path.repetition == 1 and not path.kind and path.segment not in er7.HEADERS
     index, first, head_only = path.field, (path.component or 1) == 1 and (path.sub or 1) == 1, path.component == 1
 
     def read(slots: Slots) -> str:
@@ -108,7 +108,7 @@ def plain_text(path: er7.Path, each: str | None) -> Read:
 
 def is_own(path: er7.Path, each: str | None) -> bool:
     """Is it read from the repeated segment itself, and not from a segment of the whole message?"""
-    return path.segment == each and "(" not in path.text
+    return path.segment == each and path.own
 
 
 def column_source(place: str, column: str, table: Table, value_slot: int, own: bool) -> Source:

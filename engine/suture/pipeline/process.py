@@ -191,7 +191,7 @@ class _Job:
                 continue
             copy = parsed.copy() if len(self.plan.outputs) > 1 else parsed
             for place, text in output.changes.items():
-                copy.set(place, text)
+                copy.put(place, text)
             key = idempotency_key(output.destination, [self.plan.channel, str(m.id)])
             body = copy.to_bytes() if output.changes else m.raw
             header = ack.Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer

@@ -1,0 +1,69 @@
+"""The separators of one message, as its first segment defines them (HL7 2.5.1 section 2.5.4; truncation: 2.7 section 2.5.5.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suture.model.errors import MessageError
+
+HEADERS = frozenset({"MSH", "BHS", "FHS"})
+"""Segments whose field 1 is the separator itself, so that what stands behind the n-th separator is field n+1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delimiters:
+    """MSH-1, then the characters of MSH-2 in their order; "" for one that the message does not have."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    subcomponent: str = "&"
+    truncation: str = ""
+
+
+STANDARD = Delimiters()
+STANDARD_27 = Delimiters(truncation="#")
+USUAL = (STANDARD, STANDARD_27)
+"""Delimiters that cut every message in the same way; delimiters_of gives these very objects."""
+
+_CUTTING_ORDER = ("repetition", "component", "subcomponent", "escape", "truncation")
+"""From the outermost cut to the innermost: a character that MSH-2 names twice has the first role here."""
+
+
+def delimiters_of(text: str, header: str = "MSH") -> Delimiters:
+    """Read MSH-1 and MSH-2 (header: BHS or FHS, for those of a batch or file).
+
+    A role that MSH-2 leaves out, gives to a letter, a digit or a character that has a role already, is not there: values
+    with such a character stay whole. Raises MessageError when the text does not begin with the header and a separator.
+    """
+    if len(text) < 4 or text[:3] != header:
+        raise MessageError("parse", "NOT_HL7", header, f"the message does not begin with an {header} segment")
+    if text.startswith("|^~\\&", 3):
+        following = text[8:10]
+        if following[:1] in ("|", "\r", ""):
+            return STANDARD
+        if following in ("#|", "#\r", "#"):
+            return STANDARD_27
+    return _unusual(text)
+
+
+def _unusual(text: str) -> Delimiters:
+    field = text[3]
+    if field.isalnum() or field in "\r\n":
+        raise MessageError("parse", "BAD_DELIMITER", "MSH-1", "the field separator is a letter, a digit or a line end")
+    ends = (text.find(field, 4), text.find("\r", 4), text.find("\n", 4), len(text))
+    given = text[4 : min(i for i in ends if i >= 0)]
+    if not given:
+        raise MessageError("parse", "BAD_DELIMITER", "MSH-2", "the encoding characters are missing")
+    names = ("component", "repetition", "escape", "subcomponent", "truncation")
+    roles = dict(zip(names, given, strict=False))
+    taken = {field}
+    for role in _CUTTING_ORDER:
+        character = roles.get(role, "")
+        if character.isalnum() or character in taken:
+            character = ""
+        taken.add(character)
+        roles[role] = character
+    found = Delimiters(field, **roles)
+    return next((one for one in USUAL if one == found), found)

@@ -1,0 +1,120 @@
+r"""Escape sequences (HL7 2.5.1 section 2.7): what stands in a message for a delimiter, a line end or a byte.
+
+A sequence is a code between two escape characters; sequences are not nested. What means text is resolved; what no table
+knows (a vendor's \Z..\, a code that is none) stays as it is, for nobody here can say what it means.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from suture.model.errors import MessageError
+from suture.wire.delimiters import STANDARD, Delimiters
+
+ROLES = {"F": "field", "S": "component", "T": "subcomponent", "R": "repetition", "E": "escape", "P": "truncation"}
+_USUAL = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "P": "#"}
+"""What a code means in a message that has no such delimiter."""
+
+_FORMATTING = {".br": "\n", ".ce": "\n", ".fi": "", ".nf": "", "H": "", "N": ""}
+"""Formatting (2.7.2, 2.7.6): line ends are kept as such; highlighting and wrapping are no part of the value."""
+
+_BLANKS_MAX = 999
+"""Blank lines or blanks that one \\.sp n\\ or \\.sk n\\ may stand for; a larger number is no formatting, and is kept."""
+
+_CONTROLS = "\r\n\x0b\x1c"
+"""Line ends, and the bytes that MLLP frames messages with: they never stand in a value that is written."""
+
+
+def unescape(text: str, d: Delimiters = STANDARD, encoding: str = "utf-8") -> str:
+    r"""The value that a text stands for.
+
+    \F\ \S\ \T\ \R\ \E\ \P\ are the delimiters; \Xhh..\ is the text of these bytes in the message's character set
+    (encoding), and stays as it is where they are no text; \.br\ \.sp\ \.sk\ \.ce\ are line ends and blanks; \.fi\ \.nf\
+    \.in\ \.ti\ \H\ \N\ only say how to show the value, and fall away. Any other sequence is kept.
+    """
+    e = d.escape
+    if not e or e not in text:
+        return text
+
+    def value(match: re.Match[str]) -> str:
+        found = _value(match[0], match[1], d, encoding)
+        return match[0] if found is None else found
+
+    return _sequences(e).sub(value, text)
+
+
+@lru_cache(64)
+def _sequences(escape: str) -> re.Pattern[str]:
+    e = re.escape(escape)
+    # Neighbours of \Xhh\ belong together, for each may hold one byte of the same character.
+    codes = f"X(?:[0-9A-Fa-f]{{2}})+(?:{e}{e}X(?:[0-9A-Fa-f]{{2}})+)*|Z[^{e}]*|[A-Za-z.][^{e}\\s]*"
+    return re.compile(f"{e}({codes}){e}")
+
+
+def _value(whole: str, code: str, d: Delimiters, encoding: str) -> str | None:
+    """The text of one sequence; None: not known."""
+    if code in ROLES:
+        return str(getattr(d, ROLES[code])) or _USUAL[code]
+    if code in _FORMATTING:
+        return _FORMATTING[code]
+    if code[0] == "X":
+        return _bytes(whole, d.escape, encoding)
+    return _blanks(code) if code[0] == "." else None
+
+
+def _bytes(whole: str, escape: str, encoding: str) -> str | None:
+    digits = whole.replace(escape, "").replace("X", "")
+    if len(digits) % 2 or not re.fullmatch("[0-9A-Fa-f]+", digits):
+        return None
+    raw = bytes.fromhex(digits)
+    try:
+        return raw.decode("ascii" if raw.isascii() else encoding)
+    except UnicodeError:
+        return None
+
+
+def _blanks(code: str) -> str | None:
+    match = re.fullmatch(r"\.(sp|sk|in|ti) ?([+-]?[0-9]{0,3})", code)
+    if not match:
+        return None
+    number = min(int(match[2]) if match[2].strip("+-") else 1, _BLANKS_MAX)
+    return {"sp": "\n", "sk": " "}.get(match[1], "") * number if number >= 0 or match[1] in ("in", "ti") else None
+
+
+def escape(text: str, d: Delimiters = STANDARD) -> str:
+    r"""Make any text safe as one HL7 value; `unescape` gives the same text back.
+
+    A line end is written \.br\ (and CR, which only Windows has before it, in hexadecimal). Raises MessageError (stage
+    render) when the text holds a delimiter and the message has no escape character: written as it is, it would be cut.
+    """
+    if text.isalnum():
+        return text
+    e = d.escape
+    if not e:
+        return _as_it_is(text, d)
+    if e in text:
+        text = text.replace(e, f"{e}E{e}")
+    for character, code in _written(d):
+        if character in text:
+            text = text.replace(character, code)
+    return text
+
+
+@lru_cache(64)
+def _written(d: Delimiters) -> tuple[tuple[str, str], ...]:
+    """What is replaced by what, but for the escape character itself, which comes before all others."""
+    e = d.escape
+    named = [(getattr(d, role), f"{e}{code}{e}") for code, role in ROLES.items() if code != "E"]
+    line_end = f"{e}X0A{e}" if "." in (d.field, d.component, d.repetition, d.subcomponent, e) else f"{e}.br{e}"
+    controls = [("\r\n", f"{e}X0D0A{e}"), ("\n", line_end), *((c, f"{e}X{ord(c):02X}{e}") for c in _CONTROLS if c != "\n")]
+    return tuple((character, code) for character, code in named + controls if character)
+
+
+def _as_it_is(text: str, d: Delimiters) -> str:
+    for character in (d.field, d.component, d.repetition, d.subcomponent, *_CONTROLS):
+        if character and character in text:
+            what = "a line end or a control character" if character in _CONTROLS else "a delimiter"
+            reason = f"the value holds {what}, and the message has no escape character to write it with"
+            raise MessageError("render", "NO_ESCAPE", "MSH-2", reason)
+    return text
