@@ -58,7 +58,7 @@ rules:
   - {at: FT1-2, pattern: "(a"}
   - {at: FT1, values: [A]}
   - {at: FT1-2, length: {min: 5, max: 2}}
-  - {at: FT1-2, as: nummer}
+  - {at: FT1-2, as: decimel}
   - {at: PV1, forbidden: yes, required: yes}
   - {at: MSH-2, required: yes}
   - {at: FT1-2, times: {}}
@@ -75,7 +75,7 @@ rules:
         f"{file}:7: rules.4.pattern: the pattern '(a' cannot be used: a ( is not closed",
         f"{file}:8: rules.5.values: 'values' is about a value, and FT1 is a whole segment; write a path, e.g. FT1-1",
         f"{file}:9: rules.6.length: min 5 is more than max 2",
-        f"{file}:10: rules.7.as: 'nummer' is none of the choices: number, integer, date, time; did you mean 'number'?",
+        f"{file}:10: rules.7.as: 'decimel' is none of the choices: decimal, integer, date, time; did you mean 'decimal'?",
         f"{file}:11: rules.8.forbidden: has no meaning beside required; make two rules, or keep one of them",
         f"{file}:12: rules.9.at: MSH-2 holds the separators of the message, and without them it could not be read",
         f"{file}:13: rules.10.times: says nothing; write {{min: 1}}, {{max: 20}} or both",

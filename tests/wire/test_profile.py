@@ -52,7 +52,7 @@ def rule(at: str, **given: Any) -> Rule:
         (rule("FT1-7.1", table="item_master", known={"IMP-2"}.__contains__), ["103 E FT1-7.1: is not in the table item_master"]),
         (rule("FT1-7.2", values=frozenset({"Hip & stem"})), []),
         (rule("FT1-2", pattern=Pattern("[A-Z]{2}\\d{6}")), ["102 E FT1(2)-2: does not match [A-Z]{2}\\d{6}"]),
-        (rule("FT1-11", type="number"), ["102 E FT1(2)-11: is not a number"]),
+        (rule("FT1-11", type="decimal"), ["102 E FT1(2)-11: is not a number"]),
         (rule("FT1-4", type="date"), ["102 E FT1-4: is not a date as YYYYMMDD"]),
         (rule("FT1-4", type="time"), []),
         (rule("FT1-1", type="integer"), []),
@@ -99,7 +99,7 @@ def test_findings_are_limited():
 
 
 def test_no_finding_holds_content():
-    for asked in (rule("PID-5.1", type="number"), rule("PID-5.1", values=frozenset({"X"})), rule("PID-5.1", length=(0, 1))):
+    for asked in (rule("PID-5.1", type="decimal"), rule("PID-5.1", values=frozenset({"X"})), rule("PID-5.1", length=(0, 1))):
         (text,) = found(asked)
         assert "SAMPLE" not in text
 
@@ -111,7 +111,7 @@ rules = st.builds(
     forbidden=st.booleans(),
     values=st.none() | st.just(frozenset({"1"})),
     pattern=st.none() | st.just(Pattern("[A-Z]*")),
-    type=st.sampled_from(["", "number", "integer", "date", "time"]),
+    type=st.sampled_from(["", "decimal", "integer", "date", "time"]),
     length=st.none() | st.just((1, 3)),
     times=st.none() | st.just((1, 2)),
     when=st.sampled_from([[], [("FT1-1", frozenset({"1", ""}))]]),

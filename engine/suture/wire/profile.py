@@ -28,7 +28,7 @@ def _is_integer(text: str) -> bool:
 
 
 TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
-    "number": (is_number, "a number"),
+    "decimal": (is_number, "a number"),
     "integer": (_is_integer, "a whole number"),
     "date": (is_date, "a date as YYYYMMDD"),
     "time": (is_moment, "a time as YYYYMMDD[HHMM[SS]]"),
