@@ -78,3 +78,13 @@ def test_a_message_that_is_not_accepted_is_filtered_and_not_judged():
 def test_what_cannot_be_read_is_parked_as_that():
     parked = settled(b"no message", profile=NO_VISIT, enforce_profile=True)
     assert parked.reason.startswith("NOT_HL7")
+
+
+def test_the_standard_is_asked_for_messages_that_are_accepted():
+    message = Message("or", RAW, 0, type="DFT^P03", id=7)
+    asked = Plan("or", [], frozenset({"DFT^P03"}), validation=Validation(standard=Rules()))
+    assert asked.asks_the_standard(message)
+    assert not asked.asks_the_standard(Message("or", RAW, 0, type="ADT^A01"))
+    assert not asked.asks_the_standard(Message("or", b"", 0, type="DFT^P03", fault="not an HL7 v2 message"))
+    assert not Plan("or", [], validation=Validation(profile=NO_VISIT)).asks_the_standard(message)
+    assert not Plan("or", []).asks_the_standard(message)

@@ -30,6 +30,8 @@ def judge(segments: str, name: str = "DFT_P03") -> list[str]:
         ("ADT_A01", "MSH EVN PID PV1 AL1 DG1 PR1 ROL IN1 IN2 ACC"),
         ("ORU_R01", "MSH PID PV1 ORC OBR OBX NTE OBX OBR OBX SPM"),
         ("MFN_M01", "MSH MFI MFE LOC MFE LOC"),
+        ("OML_O21", "MSH PID ORC OBR DG1 OBX SPM SPM ORC OBR DG1 OBX SPM"),
+        ("OML_O21", "MSH PID ORC OBR PID PV1 ORC OBR OBX ORC OBR OBX"),
         ("RAS_O17", "MSH PID ORC RXA RXR OBX ORC RXA RXA RXR"),
     ],
 )

@@ -57,6 +57,9 @@ def _prepared(place: Group | SegmentRef) -> Structure:
         first |= child.first
         if not child.optional and not place.choice:
             break
+    if place.name.split("_")[-2:] == ["PRIOR", "RESULT"] and children[0].children:
+        # The standard lets prior results begin with an order, which cannot be told from the next order: they begin with a patient.
+        first = set(children[0].first)
     names = frozenset().union(*(child.names for child in children))
     empty = any(c.optional for c in children) if place.choice else all(c.optional for c in children)
     return Structure(place.name, names, frozenset(first), place.min == 0 or empty, place.min, place.max, place.choice, children)
