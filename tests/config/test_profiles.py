@@ -147,3 +147,10 @@ def test_standard_validation_runs_in_a_channels_tests(checked: SiteFiles):
         "unexpected gap in line 1: quantity: not a number",
         "no finding with place FT1-10, code 102",
     ]
+
+
+def test_an_empty_or_broken_profile_is_told_by_its_file(checked: SiteFiles):
+    checked.write("mappings/profiles/cabinet.yaml", "# nothing yet\n")
+    assert problems(checked) == ["mappings/profiles/cabinet.yaml:1: the file is empty"]
+    checked.write("mappings/profiles/cabinet.yaml", "profile: cabinet\nrules: all of them\n")
+    assert problems(checked) == ["mappings/profiles/cabinet.yaml:2: rules: a list, such as [A, B], must stand here, not 'all of them'"]

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from suture.wire.dictionary import ANY_SEGMENT, Group, SegmentRef, structure
 
+MISPLACED_MAX = 1000
+"""Segments out of place, after which a message is no more looked at."""
 MISSING, UNEXPECTED, REPEATS = "segment_missing", "segment_unexpected", "segment_repeats"
 
 
@@ -197,6 +199,8 @@ def misplaced(whole: Structure, names: Sequence[str]) -> list[Misplaced]:
                 missing.setdefault(wanted, Misplaced(MISSING, wanted, index, group))
         else:
             missing.pop(name, None)
+            if len(found) >= MISPLACED_MAX:
+                return found
             found.append(Misplaced(REPEATS if name == last and name in known else UNEXPECTED, name, index))
         last = name
     for wanted, group in cursor.end():
