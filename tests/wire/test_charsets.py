@@ -149,6 +149,13 @@ def test_a_switch_between_sets_of_single_bytes(switch, back):
         message.to_bytes()
 
 
+@pytest.mark.parametrize("charset", ["ASCII~ISO IR87", "8859/1~8859/5"])
+def test_a_switch_to_an_unknown_set_is_told_and_kept(charset):
+    message = read(charset, b"PID|a\x1b$1bc\r")
+    assert message.undecodable
+    assert message.to_bytes().endswith(b"PID|a\x1b$1bc\r")
+
+
 def test_a_korean_switch():
     body = b"PID|\x1b$)C" + "김".encode("euc_kr") + b"|x\r"
     assert read("ASCII~KS X 1001", body).get("PID-1") == "김"

@@ -197,12 +197,16 @@ def decode_all(raw: bytes | memoryview, codec: str) -> tuple[str, bool]:
 
 
 def decode_line(line: bytes, codec: str) -> tuple[str, str, bool]:
-    """The bytes of one segment as text, the codec that reads them, and whether some were not of it."""
+    """The bytes of one segment as text, the codec that reads them, and whether some were not of it.
+
+    A switch to a set that nobody here knows is such bytes: what follows it means something else than it says.
+    """
     actual = codec
     if codec == JAPANESE:
         line, actual = _japanese(line)
     try:
-        return line.decode(actual), actual, False
+        text = line.decode(actual)
+        return text, actual, codec == JAPANESE and "\x1b" in text
     except UnicodeError:
         pass
     try:
@@ -229,7 +233,7 @@ def decode_switching(line: bytes, default: str) -> tuple[str, bool]:
     for sequence, piece in zip([b"(B", *pieces[1::2]], pieces[::2], strict=True):
         part, _, wrong = decode_line(piece, _SETS.get(sequence, default))
         text.append(part)
-        bad = bad or wrong
+        bad = bad or wrong or "\x1b" in part
     return "".join(text), bad
 
 

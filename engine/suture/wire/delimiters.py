@@ -34,7 +34,7 @@ _CUTTING_ORDER = ("repetition", "component", "subcomponent", "escape", "truncati
 def delimiters_of(text: str, header: str = "MSH") -> Delimiters:
     """Read MSH-1 and MSH-2 (header: BHS or FHS, for those of a batch or file).
 
-    A role that MSH-2 leaves out, gives to a letter, a digit or a character that has a role already, is not there: values
+    A role that MSH-2 leaves out, gives to a letter, a digit, ESC or a character that has a role already, is not there: values
     with such a character stay whole. Raises MessageError when the text does not begin with the header and a separator.
     """
     if len(text) < 4 or text[:3] != header:
@@ -58,7 +58,7 @@ def _unusual(text: str) -> Delimiters:
         raise MessageError("parse", "BAD_DELIMITER", "MSH-2", "the encoding characters are missing")
     names = ("component", "repetition", "escape", "subcomponent", "truncation")
     roles = dict(zip(names, given, strict=False))
-    taken = {field}
+    taken = {field, "\x1b"}  # ESC switches character sets
     for role in _CUTTING_ORDER:
         character = roles.get(role, "")
         if character.isalnum() or character in taken:
