@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from suture.model.events import Event
 from suture.model.message import Gap, Message
 from suture.model.outcome import Outcome
+from suture.wire.finding import Finding
 
 
 class Clock(Protocol):
@@ -58,6 +59,10 @@ class Claim:
 StockKey = tuple[str, str]
 """(location, item)"""
 
+AckTime = Literal["after_store", "after_process", "after_delivery"]
+"""When the application acknowledgement of a message is given: when it is durable, when it is processed, when every
+delivery of it has been taken. It never comes before the message is durable."""
+
 
 @dataclass(slots=True)
 class Settled:
@@ -71,6 +76,27 @@ class Settled:
     gaps: Sequence[Gap]
     claims: Sequence[tuple[str, int]] = ()
     stock: Mapping[StockKey, Decimal] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An open exception of a message. code: as in docs/errors.md. path: FT1-7.1, "" when unknown. line: 0 for the message."""
+
+    code: str
+    path: str
+    line: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the store says of a message. id: of the first that had these bytes. deliveries: (id, destination, state)."""
+
+    id: int
+    state: str
+    faults: Sequence[Fault] = ()
+    deliveries: Sequence[tuple[int, str, str]] = ()
 
 
 @dataclass(slots=True)

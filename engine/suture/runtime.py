@@ -14,10 +14,12 @@ from suture.config.site import ChannelFiles
 from suture.model.errors import SutureError
 from suture.model.message import Message
 from suture.observe.logs import Log
+from suture.pipeline.answers import Answer, Say
 from suture.pipeline.channel import Channel
 from suture.pipeline.deliver import Lanes, World
 from suture.store import state
 from suture.store.backlog import Reader
+from suture.store.past import recall
 
 RECOVERY_CHUNK = 500
 
@@ -55,6 +57,7 @@ class RunningChannel:
             lambda reason: halted(files.name, reason),
             files.config.on_error,
             asyncio.get_running_loop().call_soon,
+            recall,
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""
@@ -65,9 +68,9 @@ class RunningChannel:
 
         return note
 
-    def receive(self, raw: bytes, peer: str, answer: Callable[[bytes | None], None]) -> None:
+    def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """One message from the source."""
-        self.core.receiver.receive(raw, peer, answer)
+        self.core.receiver.receive(raw, peer, answer, say)
         self._hold_back()
 
     async def start(self) -> None:
@@ -121,6 +124,7 @@ class RunningChannel:
         for lanes in self.lanes.values():
             lanes.stop()
         await self.until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
+        self.core.answers.stop()
         for peer in self.peers.values():
             peer.close()
         self.actual = "stopped"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from suture.config.channel_checks import matches
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.model.events import EVENT_TYPES
+from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output, Plan
 from suture.wire import er7
 
@@ -22,6 +23,22 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         encoding=config.encoding,
         window_us=config.duplicates.window_s * 1_000_000,
         source=source,
+        answer=_answer(channel),
+    )
+
+
+def _answer(channel: ChannelFiles) -> AnswerRules:
+    """How the channel answers: its `answer` section, and the `ack` of its source."""
+    given = channel.config.answer
+    return AnswerRules(
+        when=getattr(channel.source_settings, "ack", "after_store"),
+        within_s=given.within_s,
+        types=frozenset(channel.config.accept or ()) if given.unsupported == "refuse" else frozenset(),
+        versions=frozenset(given.versions),
+        processing_ids=frozenset(given.processing_ids),
+        settings={place: Setting(text=s) if isinstance(s, str) else Setting(msh=s.number) for place, s in given.set.items()},
+        batch=given.batch,
+        batch_messages=given.batch_messages,
     )
 
 

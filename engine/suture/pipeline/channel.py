@@ -10,6 +10,7 @@ from functools import partial
 from suture.model import states
 from suture.model.errors import SutureError
 from suture.model.message import Message
+from suture.pipeline.answers import Answers, Recall
 from suture.pipeline.deliver import Lanes
 from suture.pipeline.process import Plan, Skip, process
 from suture.pipeline.receive import Receiver
@@ -23,8 +24,8 @@ A_TURN = 32
 class Channel:
     """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
 
-    on_error: park or stop. in_work: messages that are stored and not yet
-    processed, durably. soon(f): run f in the next turn of the reactor (None: at once).
+    on_error: park or stop. in_work: messages that are stored and not yet processed, durably. soon(f): run f in the next
+    turn of the reactor (None: at once). recall: reads of the store what became of a message, for answers to repetitions.
     """
 
     def __init__(
@@ -37,10 +38,16 @@ class Channel:
         halted: Callable[[str], None],
         on_error: str = "park",
         soon: Soon | None = None,
+        recall: Recall | None = None,
     ) -> None:
         self.plan, self.lanes = plan, lanes
         self._journal, self._clock, self._observer, self._halted, self._on_error = journal, clock, observer, halted, on_error
-        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received)
+        self.answers = Answers(plan.answer, journal, clock, recall)
+        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received, self.answers)
+        self._waits = plan.answer.when != "after_store"
+        if plan.answer.when == "after_delivery":
+            for one in lanes.values():
+                one.ended = self.answers.ended
         self._soon = soon or (lambda work: work())
         self._todo: deque[Message] = deque()
         self.in_work = 0
@@ -89,6 +96,8 @@ class Channel:
             observer.duplicate(self.name, "event")
         for gap in settled.gaps:
             observer.gap(self.name, gap.table)
+        if self._waits:
+            self.answers.processed(message.id, settled)
         for delivery in settled.deliveries:
             self.lanes[delivery.destination].add(delivery)
         if then:

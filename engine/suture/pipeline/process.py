@@ -15,6 +15,7 @@ from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Message
+from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.wire import ack, er7
 
@@ -24,6 +25,7 @@ STOCK_EVENTS_FROM = 20_000
 
 Skip = Mapping[str, frozenset[int]]
 """Destination to numbers of events (0 for a passed message) that it has taken already; STOCK for those it has counted."""
+NO_RULES = AnswerRules()
 STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
 
@@ -55,6 +57,7 @@ class Plan:
     encoding: str = "utf-8"
     window_us: int = 0
     source: str = "suture"
+    answer: AnswerRules = NO_RULES
 
 
 def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0) -> Processed:
@@ -65,6 +68,8 @@ def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None,
     if plan.accept and message.type not in plan.accept and not message.fault:
         reason = f"{message.type or 'no message type'} is not accepted by the channel"
         return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
+    if plan.answer.restricts and (refused := _refused(plan, message)):
+        return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, refused, (), (), (), ()))
     try:
         return _mapped(plan, message, now_us, skip or {}, revision)
     except MessageError as e:
@@ -88,6 +93,13 @@ def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int
     settle = partial(job.settle, mapped)
     ready = None if touches else settle({}, {})
     return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, _search(mapped), revision, _nothing, _raise)
+
+
+def _refused(plan: Plan, message: Message) -> str:
+    """Why the sender was told that the message is not taken, "" when it is."""
+    header = ack.Header.read(message.raw)
+    finding = plan.answer.refusal(header) if header else None
+    return f"refused: {finding}" if finding else ""
 
 
 def _parked(error: MessageError) -> Settled:

@@ -187,6 +187,11 @@ def _text(header: Header, text: str) -> bytes:
     return escape(text, d).encode(header.codec, "replace")
 
 
+def value(header: Header, text: str) -> bytes:
+    """A text that a channel sets, as a field of the answer; ^ stands between components."""
+    return _delimiter(header, 0).join(_text(header, part) for part in text.split("^"))
+
+
 def _delimiters(header: Header) -> Delimiters:
     given = header.get(2)[:4].decode("latin-1")
     pick = [given[i] if i < len(given) else "" for i in range(4)]

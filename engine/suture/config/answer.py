@@ -1,0 +1,73 @@
+"""`answer:` of a channel: whom it refuses, how long an answer may wait, and what is set in its answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_PLACE = re.compile(r"(MSH|MSA)-([1-9]\d?)")
+_FIXED = {"MSH": (1, 2, 7, 10), "MSA": (1, 2, 4)}
+"""Fields that make an answer an answer: its separators, its own time and number, and what it says about which message."""
+_LAST = {"MSH": 25, "MSA": 8}
+
+
+def _settable(text: str) -> str:
+    match = _PLACE.fullmatch(text)
+    if match is None or int(match[2]) > _LAST[match[1]]:
+        raise ValueError(f"{text!r} is not a field of MSH or MSA, e.g. MSA-3 or MSH-4")
+    if int(match[2]) in _FIXED[match[1]]:
+        raise ValueError(f"{text} is the engine's to write and cannot be set")
+    return text
+
+
+def _own_header(text: str) -> str:
+    match = _PLACE.fullmatch(text)
+    if match is None or match[1] != "MSH" or int(match[2]) < 3:
+        raise ValueError(f"{text!r} is not a field of the received MSH, e.g. MSH-6")
+    return text
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Listed = BeforeValidator(_listed)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FromHeader(_Section):
+    """A field of the answer that is copied from the message's MSH."""
+
+    from_: Annotated[str, AfterValidator(_own_header)] = Field(alias="from", description="Field of the received MSH: MSH-6")
+
+    @property
+    def number(self) -> int:
+        """The number of the field."""
+        return int(self.from_[4:])
+
+
+class Answer(_Section):
+    """How a channel answers its senders."""
+
+    within_s: float = Field(default=60, gt=0, description="Seconds that an answer may wait with after_process or after_delivery; then AR")
+    unsupported: Literal["filter", "refuse"] = Field(
+        default="filter", description="A type that is not in `accept`: filter (AA) or refuse it (AR or CR with code 200 or 201)"
+    )
+    versions: Annotated[list[str], Listed] = Field(
+        default_factory=list, description="Values of MSH-12 that are taken; others are refused with code 203. Absent: all"
+    )
+    processing_ids: Annotated[list[str], Listed] = Field(
+        default_factory=list, description="Values of MSH-11 that are taken; others are refused with code 202. Absent: all"
+    )
+    set: dict[Annotated[str, AfterValidator(_settable)], str | FromHeader] = Field(
+        default_factory=dict, description="Fields of the answer: {MSH-3: SUTURE, MSA-3: Received, MSH-4: {from: MSH-6}}"
+    )
+    batch: Literal["all", "errors", "none"] = Field(
+        default="all", description="Answer to a batch: a batch of all acknowledgements, of those that are not positive, or nothing"
+    )
+    batch_messages: int = Field(default=10_000, ge=1, description="Most messages in one MLLP frame; a larger batch is refused whole")
