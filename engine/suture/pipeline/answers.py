@@ -23,7 +23,7 @@ from suture.wire import due
 from suture.wire.due import Fate
 from suture.wire.finding import Finding
 from suture.wire.header import Header
-from suture.wire.reply import Reply, build, written
+from suture.wire.reply import Form, Reply, form, written
 
 Answer = Callable[[bytes | None], None]
 """The answer of one message, called exactly once; None: say nothing."""
@@ -54,6 +54,24 @@ class _Entry:
     findings: Sequence[Finding] = field(default_factory=tuple)
 
 
+_Forms = list[tuple[Form | None, Form | None]]
+FORMS_MAX = 512
+"""Kinds of messages of which the form of the answer is remembered."""
+
+
+def _forms(header: Header) -> _Forms:
+    """The first and the second answer to a message that went well, as forms; [] where that cannot be."""
+    codes, enhanced = due.replies(header, "accepted"), due.wants(header).enhanced
+    found: list[Form | None] = []
+    for code, application in ((codes.commit, None), (codes.application, "NE" if enhanced else None)):
+        if code is not None:
+            found.append(form(header, code, application))
+            if found[-1] is None:
+                return []
+    found += [None, None]
+    return [(found[0], found[1])]
+
+
 class Answers:
     """The answers of one channel. recall: reads the store (None: a repetition is answered as if the first had gone well)."""
 
@@ -65,6 +83,7 @@ class Answers:
         self._entries: dict[int, _Entry] = {}
         self._timer: Any = None
         self._now = ("", 0)
+        self._forms: dict[tuple[bytes, ...], _Forms] = {}
 
     @property
     def waiting(self) -> int:
@@ -78,8 +97,7 @@ class Answers:
         if header is None:
             answer(written(None, Reply("AE", f"SUT{message.id}", self.now(), f"kept as message {message.id}, but it is not HL7 v2")))
             return
-        if self._plain and len(header.fields) < 15:
-            answer(build(header, "AA", f"SUT{message.id}", self.now()))
+        if self._plain and len(header.fields) > 11 and self._by_form(header, message.id, answer, say):
             return
         asker = Asker(header, message.id, answer, say)
         refusal = self.rules.refusal(header) if self.rules.restricts else None
@@ -91,6 +109,24 @@ class Answers:
             self._answer(asker, GOOD)
         elif asker.answer is not None or due.wants(header).application != b"NE":
             self._await(asker, state, message)
+
+    def _by_form(self, header: Header, number: int, answer: Answer, say: Say | None) -> bool:
+        """Answer at once and well, as nearly always; what the message asks for and looks like is remembered for its sender's next."""
+        f = header.fields
+        key = (header.separator, f[1], f[2], f[3], f[4], f[5], f[8], f[10], f[11], *f[14:18])
+        forms = self._forms.get(key)
+        if forms is None:
+            if len(self._forms) >= FORMS_MAX:
+                self._forms.clear()
+            forms = self._forms[key] = _forms(header)
+        if not forms:
+            return False
+        now, own_id, control_id = self.now().encode(), b"SUT%d" % number, f[9]
+        first, second = forms[0]
+        answer(None if first is None else first.fill(now, own_id, control_id))
+        if second is not None and say is not None:
+            say(second.fill(now, own_id + b"A", control_id))
+        return True
 
     def unstorable(self, header: Header | None, answer: Answer) -> None:
         """The store does not take this message (and takes others): the sender has to send it again."""

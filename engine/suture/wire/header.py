@@ -29,10 +29,11 @@ _VERSION = re.compile(rb"\s*(\d)\.(\d+)(?:\.(\d+))?")
 _LATEST = (2, 5, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Header:
     """What an answer needs of the message that it answers. fields[0] is MSH, fields[n] is MSH-(n+1).
 
+    (Not frozen: one is made for every message, and Python makes those three times as slowly.)
     wide: the codec when the message is in UTF-16 or UTF-32 (the fields are then UTF-8), else "". mark: its byte order mark.
     """
 
@@ -59,7 +60,14 @@ class Header:
     @property
     def type(self) -> str:
         """MSH-9 as message code and trigger: DFT^P03."""
-        return self.text(9).split("~")[0].replace(self.component, "^").rsplit("^", 1)[0] if self._structured else self.text(9)
+        fields = self.fields
+        if len(fields) < 9:
+            return ""
+        signs = fields[1]
+        kind = fields[8]
+        if signs[1:2] and signs[1:2] in kind:
+            kind = kind.split(signs[1:2], 1)[0]
+        return text_of(b"^".join(kind.split(signs[:1] or b"^", 2)[:2]))
 
     @property
     def component(self) -> str:
@@ -83,10 +91,6 @@ class Header:
         return (
             "utf-8" if name.startswith(b"UNICODE") or name == b"UTF-8" else _SHIFTY.get(name, "euc-kr" if name == b"KS X 1001" else "ascii")
         )
-
-    @property
-    def _structured(self) -> bool:
-        return self.get(9).count(self.component.encode("latin-1")) >= 2
 
 
 def text_of(raw: bytes, limit: int = 199) -> str:
