@@ -84,6 +84,7 @@ class Answers:
         self._timer: Any = None
         self._now = ("", 0)
         self._forms: dict[tuple[bytes, ...], _Forms] = {}
+        self._batch_number = 0
 
     @property
     def waiting(self) -> int:
@@ -271,6 +272,11 @@ class Answers:
             text = str(told.findings[0])
         custom = self.rules.custom(header, code in due.POSITIVE)
         return written(header, Reply(code, own_id, self.now(), text, told.findings, asker.expected, application, False, custom))
+
+    def batch_id(self) -> str:
+        """A control id for the answer to a batch: the second, and a number."""
+        self._batch_number += 1
+        return f"SUTB{int(self._clock.seconds())}.{self._batch_number}"
 
     def now(self) -> str:
         """The time as HL7 has it, in UTC, to the second."""

@@ -8,6 +8,7 @@ from functools import partial
 from suture.model import states
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Say
+from suture.pipeline.batches import NAMES, Batches
 from suture.ports import Clock, Journal, Observer, Received
 from suture.wire.header import Header
 
@@ -29,11 +30,18 @@ class Receiver:
         self._observer, self._process, self._answers = observer, process, answers
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
-        """Take one message. answer is called once, with the acknowledgement (None: none is wanted), never before it is durable.
+        """Take one message, or a batch of them.
 
+        answer is called once, with the acknowledgement (None: none is wanted), never before what came is durable.
         say: sends one more message to the same sender: an application acknowledgement that follows a commit
         acknowledgement. Without it such an acknowledgement is not given.
         """
+        if raw[:3] in NAMES and len(raw) > 3 and not raw[3:4].isalnum():
+            Batches(self._answers, partial(self._one, peer)).receive(raw, answer, say)
+            return
+        self._one(peer, raw, answer, say)
+
+    def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None) -> None:
         header = Header.read(raw)
         at_s = self._clock.seconds()
         message = Message(self._channel, raw, int(at_s * 1e6), peer=peer)
