@@ -55,7 +55,6 @@ class RunningChannel:
             world.clock,
             world.observer,
             lambda reason: halted(files.name, reason),
-            files.config.on_error,
             asyncio.get_running_loop().call_soon,
             recall,
         )
@@ -107,7 +106,7 @@ class RunningChannel:
                 break
             after_id, total = messages[-1].id, total + len(messages)
             for message in messages:
-                self.core.process(message)
+                self.core.recover(message)
             await self.until(lambda: self.core.in_work == 0, None)
         if total:
             self.log.info("processed messages that an earlier run had received", messages=total)
@@ -124,7 +123,7 @@ class RunningChannel:
         for lanes in self.lanes.values():
             lanes.stop()
         await self.until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
-        self.core.answers.stop()
+        self.core.stop()
         for peer in self.peers.values():
             peer.close()
         self.actual = "stopped"

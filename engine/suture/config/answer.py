@@ -71,3 +71,12 @@ class Answer(_Section):
         default="all", description="Answer to a batch: a batch of all acknowledgements, of those that are not positive, or nothing"
     )
     batch_messages: int = Field(default=10_000, ge=1, description="Most messages in one MLLP frame; a larger batch is refused whole")
+
+
+class Continuation(_Section):
+    """Messages that come in fragments (MSH-14, DSC, ADD). Fragments are stored, and the whole is processed."""
+
+    timeout_s: float = Field(default=300, gt=0, description="Seconds to wait for the next fragment; then what came is parked")
+    fragments: int = Field(default=1000, ge=2, description="Most fragments of one message")
+    size_bytes: int = Field(default=67_108_864, ge=1024, description="Largest whole message, in bytes (64 MiB)")
+    messages: int = Field(default=100, ge=1, description="Unfinished messages at a time")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from suture.config.answer import Answer
+from suture.config.answer import Answer, Continuation
 from suture.config.connector import OneConnector, with_connectors
 from suture.connectors.registry import SOURCES
 from suture.wire import er7
@@ -121,6 +121,9 @@ class Channel(_Section):
         default="utf-8", description="Character set of messages whose MSH-18 is empty"
     )
     answer: Answer = Field(default_factory=Answer, description="How senders are answered, beyond the source's `ack`")
+    continuation: Continuation | None = Field(
+        default=None, description="Join messages that come in fragments. Absent: DSC and MSH-14 have no meaning"
+    )
     destinations: dict[Name, Route] = Field(min_length=1, description="Where the channel delivers, by name")
     on_error: Literal["park", "stop"] = Field(
         default="park", description="A message that cannot be processed: park it and go on, or stop the channel"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from suture.config.answer import Continuation
 from suture.config.channel_checks import matches
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.model.events import EVENT_TYPES
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output, Plan
 from suture.wire import er7
+from suture.wire.continuation import Limits
 
 
 def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
@@ -24,6 +26,8 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         window_us=config.duplicates.window_s * 1_000_000,
         source=source,
         answer=_answer(channel),
+        on_error=config.on_error,
+        continuation=_continuation(config.continuation),
     )
 
 
@@ -40,6 +44,10 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
         batch=given.batch,
         batch_messages=given.batch_messages,
     )
+
+
+def _continuation(given: Continuation | None) -> Limits | None:
+    return Limits(given.fragments, given.size_bytes, given.messages, given.timeout_s) if given else None
 
 
 def _output(destination: DestinationFiles) -> Output:

@@ -129,6 +129,38 @@ class Answers:
             say(second.fill(now, own_id + b"A", control_id))
         return True
 
+    def fragment(self, header: Header, number: int, answer: Answer, say: Say | None, last: bool) -> Asker | None:
+        """A fragment is durable: the accept acknowledgement at once; who asks for the application's is given back.
+
+        In original mode every fragment but the last is answered AA, for that is how its sender knows to go on.
+        """
+        asker = Asker(header, number, answer, say)
+        if due.wants(header).enhanced:
+            self._commit(asker)
+            if not last and asker.answer is not None:
+                asker.answer(None)
+                asker.answer = None
+        elif not last:
+            self._answer(asker, GOOD)
+            return None
+        return asker
+
+    def whole(self, first: Header, asker: Asker, state: str, message: Message) -> None:
+        """The message that fragments were joined to is durable: its application acknowledgement names the first fragment.
+
+        In original mode the one reply there is answers the last fragment.
+        """
+        if due.wants(first).enhanced:
+            asker.header = first
+        if self._at_once:
+            self._answer(asker, GOOD)
+        elif asker.answer is not None or due.wants(first).application != b"NE":
+            self._await(asker, state, message)
+
+    def broken(self, asker: Asker, finding: Finding) -> None:
+        """The fragments will never be a message."""
+        self._answer(asker, Verdict("error", [finding], finding.text))
+
     def unstorable(self, header: Header | None, answer: Answer) -> None:
         """The store does not take this message (and takes others): the sender has to send it again."""
         text = "the message could not be stored; send it again"

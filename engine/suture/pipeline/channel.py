@@ -12,7 +12,8 @@ from suture.model.errors import SutureError
 from suture.model.message import Message
 from suture.pipeline.answers import Answers, Recall
 from suture.pipeline.deliver import Lanes
-from suture.pipeline.process import Plan, Skip, process
+from suture.pipeline.fragments import Fragments
+from suture.pipeline.process import Plan, Skip, fixed, process
 from suture.pipeline.receive import Receiver
 from suture.ports import Clock, Journal, Observer, Processed, Settled
 
@@ -24,7 +25,7 @@ A_TURN = 32
 class Channel:
     """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
 
-    on_error: park or stop. in_work: messages that are stored and not yet processed, durably. soon(f): run f in the next
+    in_work: messages that are stored and not yet processed, durably. soon(f): run f in the next
     turn of the reactor (None: at once). recall: reads of the store what became of a message, for answers to repetitions.
     """
 
@@ -36,14 +37,17 @@ class Channel:
         clock: Clock,
         observer: Observer,
         halted: Callable[[str], None],
-        on_error: str = "park",
         soon: Soon | None = None,
         recall: Recall | None = None,
     ) -> None:
         self.plan, self.lanes = plan, lanes
-        self._journal, self._clock, self._observer, self._halted, self._on_error = journal, clock, observer, halted, on_error
+        self._journal, self._clock, self._observer, self._halted = journal, clock, observer, halted
         self.answers = Answers(plan.answer, journal, clock, recall)
-        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received, self.answers)
+        self.fragments: Fragments | None = None
+        if plan.continuation:
+            self.fragments = Fragments(plan.continuation, journal, clock, self.answers, self._received, self._settle, plan.window_us)
+        window_us = plan.window_us
+        self.receiver = Receiver(plan.channel, window_us, journal, clock, observer, self._received, self.answers, self.fragments)
         self._waits = plan.answer.when != "after_store"
         if plan.answer.when == "after_delivery":
             for one in lanes.values():
@@ -74,6 +78,22 @@ class Channel:
             self.in_work -= 1
             self.process(self._todo.popleft())
 
+    def recover(self, message: Message) -> None:
+        """A message that an earlier run stored and did not process; nobody waits for its answer any more."""
+        if self.fragments is None or not self.fragments.take(message):
+            self.process(message)
+
+    def stop(self) -> None:
+        """Forget who waits for an answer, and what is only in memory; all messages are in the store."""
+        self.answers.stop()
+        if self.fragments:
+            self.fragments.stop()
+
+    def _settle(self, message: Message, settled: Settled) -> None:
+        """Write what a message came to, where that is not for the mapping to say."""
+        begin_s = self._clock.seconds()
+        self._write(fixed(self.plan, message, int(begin_s * 1e6), 0, settled), begin_s, None)
+
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
         """Map a stored message and write what it comes to; then() is called when that is durable."""
         begin_s = self._clock.seconds()
@@ -102,7 +122,7 @@ class Channel:
             self.lanes[delivery.destination].add(delivery)
         if then:
             then()
-        if self._on_error == "stop" and (settled.state == states.PARKED or settled.gaps):
+        if self.plan.on_error == "stop" and (settled.state == states.PARKED or settled.gaps):
             self._halted(f"message {message.id} is parked, and the channel says on_error: stop")
 
     def _failed(self, work: Processed, begin_s: float, then: Callable[[], None] | None, error: Exception) -> None:

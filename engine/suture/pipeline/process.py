@@ -18,6 +18,7 @@ from suture.model.message import Message
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.wire import ack, er7
+from suture.wire.continuation import Limits, links
 
 HL7 = "application/hl7-v2"
 STOCK_EVENTS_FROM = 20_000
@@ -46,7 +47,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection."""
+    """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection.
+
+    answer: how senders are answered. continuation: limits of messages in fragments, None where DSC means nothing.
+    on_error: park or stop.
+    """
 
     channel: str
     outputs: Sequence[Output]
@@ -58,6 +63,8 @@ class Plan:
     window_us: int = 0
     source: str = "suture"
     answer: AnswerRules = NO_RULES
+    continuation: Limits | None = None
+    on_error: str = "park"
 
 
 def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0) -> Processed:
@@ -67,15 +74,18 @@ def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None,
     """
     if plan.accept and message.type not in plan.accept and not message.fault:
         reason = f"{message.type or 'no message type'} is not accepted by the channel"
-        return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
+        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
     if plan.answer.restricts and (refused := _refused(plan, message)):
-        return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, refused, (), (), (), ()))
+        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, refused, (), (), (), ()))
+    if plan.continuation and _is_fragment(message):
+        reason = "CONTINUATION_UNKNOWN: DSC: a fragment alone cannot be processed; have the message sent again"
+        return fixed(plan, message, now_us, revision, Settled(states.PARKED, reason, (), (), (), ()))
     try:
         return _mapped(plan, message, now_us, skip or {}, revision)
     except MessageError as e:
-        return _fixed(plan, message, now_us, revision, _parked(e))
+        return fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
-        return _fixed(plan, message, now_us, revision, _parked(_unexpected(e)))
+        return fixed(plan, message, now_us, revision, _parked(_unexpected(e)))
 
 
 def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int) -> Processed:
@@ -85,7 +95,7 @@ def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int
     if plan.inbound is None:
         deliveries = job.passed(parsed)
         settled = Settled(states.PROCESSED, "", (), (), deliveries, ())
-        return _fixed(plan, message, now_us, revision, settled)
+        return fixed(plan, message, now_us, revision, settled)
     _readable(parsed)
     mapped = plan.inbound.run(parsed)
     keys = tuple(_first_lines(mapped.events))
@@ -93,6 +103,11 @@ def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int
     settle = partial(job.settle, mapped)
     ready = None if touches else settle({}, {})
     return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, _search(mapped), revision, _nothing, _raise)
+
+
+def _is_fragment(message: Message) -> bool:
+    header = ack.Header.read(message.raw)
+    return header is not None and not links(header, message.raw).alone
 
 
 def _refused(plan: Plan, message: Message) -> str:
@@ -120,7 +135,8 @@ def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:
     return [*mapped.search, *unknown] if unknown else mapped.search
 
 
-def _fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Settled) -> Processed:
+def fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Settled) -> Processed:
+    """The operation that writes this, whatever the store says."""
     return Processed(message, now_us, plan.window_us, (), settled, lambda c, s: settled, (), (), revision, _nothing, _raise)
 
 

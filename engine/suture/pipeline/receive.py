@@ -9,6 +9,7 @@ from suture.model import states
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import NAMES, Batches
+from suture.pipeline.fragments import Fragments
 from suture.ports import Clock, Journal, Observer, Received
 from suture.wire.header import Header
 
@@ -25,9 +26,10 @@ class Receiver:
         observer: Observer,
         process: Callable[[Message], None],
         answers: Answers,
+        fragments: Fragments | None = None,
     ) -> None:
         self._channel, self._window_us, self._journal, self._clock = channel, window_us, journal, clock
-        self._observer, self._process, self._answers = observer, process, answers
+        self._observer, self._process, self._answers, self._fragments = observer, process, answers, fragments
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """Take one message, or a batch of them.
@@ -56,6 +58,9 @@ class Receiver:
     def _stored(self, header: Header | None, answer: Answer, say: Say | None, at_s: float, state: str, message: Message) -> None:
         self._observer.message(self._channel, state)
         self._observer.stage(self._channel, "receive_commit", self._clock.seconds() - at_s)
+        if self._fragments is not None and header is not None and self._fragments.is_one(header, message.raw):
+            self._fragments.stored(header, state, message, answer, say)
+            return
         self._answers.stored(header, state, message, answer, say)
         if state == states.RECEIVED:
             self._process(message)
