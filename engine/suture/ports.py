@@ -177,6 +177,19 @@ class Journal(Protocol):
         """Operations handed over and not yet called back."""
 
 
+class Memory(Protocol):
+    """What the store remembers of earlier messages; each is run with a connection, inside a `Work` of the journal."""
+
+    def recall(self, connection: Any, number: int) -> Past:
+        """What became of a message."""
+
+    def numbers(self, connection: Any, channel: str) -> dict[str, int | None]:
+        """The sequence number that is expected next of each sender, None where any may come."""
+
+    def put_number(self, connection: Any, channel: str, sender: str, expected: int | None, at_us: int) -> None:
+        """Remember the number that is expected next."""
+
+
 class Backlog(Protocol):
     """Deliveries that wait in the store because memory has a limit."""
 

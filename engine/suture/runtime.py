@@ -19,7 +19,7 @@ from suture.pipeline.channel import Channel
 from suture.pipeline.deliver import Lanes, World
 from suture.store import state
 from suture.store.backlog import Reader
-from suture.store.past import recall
+from suture.store.past import Memory
 
 RECOVERY_CHUNK = 500
 
@@ -56,7 +56,7 @@ class RunningChannel:
             world.observer,
             lambda reason: halted(files.name, reason),
             asyncio.get_running_loop().call_soon,
-            recall,
+            Memory(),
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""
@@ -80,6 +80,8 @@ class RunningChannel:
         depths = await self._read(lambda c: state.depths(c, self.name))
         for name, lanes in self.lanes.items():
             lanes.start(depths.get(name, 0))
+        if self.core.sequences:
+            self.core.sequences.load(await self._read(lambda c: Memory().numbers(c, self.name)))
         await self._recover()
         try:
             self.source.open()

@@ -19,7 +19,7 @@ from suture.pipeline.retry import Policy
 from suture.ports import Delivery, Work
 from suture.store.backlog import received
 from suture.store.journal import Journal
-from suture.store.past import recall
+from suture.store.past import Memory
 from suture.wire import er7
 
 BEGIN_S = 1_772_640_000.0
@@ -88,7 +88,7 @@ class House:
         policy = Policy(first_s=1, jitter=0)
         self.lanes = {name: Lanes("c", name, peer, policy, world, lambda lanes: None) for name, peer in self.peers.items()}
         plan = Plan("c", [Output(name) for name in self.peers], inbound=inbound, window_us=10**12, answer=rules)
-        self.channel = Channel(plan, self.lanes, self.journal, self.clock, Silent(), lambda reason: None, recall=recall)
+        self.channel = Channel(plan, self.lanes, self.journal, self.clock, Silent(), lambda reason: None, memory=Memory())
         for lanes in self.lanes.values():
             lanes.running, lanes._behind = True, False
         self.bugs: list[Any] = []

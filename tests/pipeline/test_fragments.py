@@ -14,6 +14,7 @@ from suture.pipeline.channel import Channel
 from suture.store import schema
 from suture.store.backlog import received
 from suture.store.engine import open_engine
+from suture.store.past import Memory
 from suture.wire.continuation import Limits
 from tests.pipeline.house import House, Silent
 
@@ -27,11 +28,9 @@ def database(tmp_path: Path) -> Iterator[Engine]:
 
 
 def house(database: Engine, when: str = "after_process") -> House:
-    from suture.store.past import recall
-
     h = House(database, AnswerRules(when=when))
     plan = replace(h.channel.plan, continuation=Limits(timeout_s=60))
-    h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, recall=recall)
+    h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, memory=Memory())
     return h
 
 

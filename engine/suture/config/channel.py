@@ -124,6 +124,7 @@ class Channel(_Section):
     continuation: Continuation | None = Field(
         default=None, description="Join messages that come in fragments. Absent: DSC and MSH-14 have no meaning"
     )
+    sequence: bool = Field(default=False, description="Follow the sequence numbers of MSH-13; a message out of sequence is refused")
     destinations: dict[Name, Route] = Field(min_length=1, description="Where the channel delivers, by name")
     on_error: Literal["park", "stop"] = Field(
         default="park", description="A message that cannot be processed: park it and go on, or stop the channel"

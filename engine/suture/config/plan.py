@@ -27,6 +27,7 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         source=source,
         answer=_answer(channel),
         on_error=config.on_error,
+        sequence=config.sequence,
         continuation=_continuation(config.continuation),
     )
 

@@ -18,7 +18,7 @@ from suture.model.message import Message
 from suture.pipeline import verdict
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.verdict import GOOD, Verdict
-from suture.ports import Clock, Delivery, Journal, Past, Settled, Work
+from suture.ports import Clock, Delivery, Journal, Memory, Past, Settled, Work
 from suture.wire import due
 from suture.wire.due import Fate
 from suture.wire.finding import Finding
@@ -29,8 +29,6 @@ Answer = Callable[[bytes | None], None]
 """The answer of one message, called exactly once; None: say nothing."""
 Say = Callable[[bytes], None]
 """A further message to the same sender: the application acknowledgement after a commit acknowledgement."""
-Recall = Callable[[Any, int], Past]
-"""recall(connection, number): what the store says of a message."""
 
 
 @dataclass(slots=True)
@@ -73,11 +71,11 @@ def _forms(header: Header) -> _Forms:
 
 
 class Answers:
-    """The answers of one channel. recall: reads the store (None: a repetition is answered as if the first had gone well)."""
+    """The answers of one channel. memory: reads the store (None: a repetition is answered as if the first had gone well)."""
 
-    def __init__(self, rules: AnswerRules, journal: Journal, clock: Clock, recall: Recall | None = None) -> None:
+    def __init__(self, rules: AnswerRules, journal: Journal, clock: Clock, memory: Memory | None = None) -> None:
         self.rules = rules
-        self._journal, self._clock, self._recall = journal, clock, recall
+        self._journal, self._clock, self._memory = journal, clock, memory
         self._at_once = rules.when == "after_store"
         self._plain = self._at_once and not rules.restricts and not rules.settings
         self._entries: dict[int, _Entry] = {}
@@ -93,14 +91,16 @@ class Answers:
 
     # -- what the receiver tells -----------------------------------------------------------------------------------
 
-    def stored(self, header: Header | None, state: str, message: Message, answer: Answer, say: Say | None = None) -> None:
-        """The message is durable: answer it, or keep who asked until more is known."""
+    def stored(
+        self, header: Header | None, state: str, message: Message, answer: Answer, say: Say | None = None, expected: int | None = None
+    ) -> None:
+        """The message is durable: answer it, or keep who asked until more is known. expected: MSA-4."""
         if header is None:
             answer(written(None, Reply("AE", f"SUT{message.id}", self.now(), f"kept as message {message.id}, but it is not HL7 v2")))
             return
-        if self._plain and len(header.fields) > 11 and self._by_form(header, message.id, answer, say):
+        if self._plain and expected is None and len(header.fields) > 11 and self._by_form(header, message.id, answer, say):
             return
-        asker = Asker(header, message.id, answer, say)
+        asker = Asker(header, message.id, answer, say, expected)
         refusal = self.rules.refusal(header) if self.rules.restricts else None
         if refusal:
             self._refuse(asker, Verdict("rejected", [refusal], refusal.text))
@@ -173,6 +173,12 @@ class Answers:
         """The message is not taken, and not stored."""
         self._refuse(Asker(header, 0, answer, None, expected), Verdict(fate, [finding], finding.text))
 
+    def linked(self, header: Header, answer: Answer, expected: int | None) -> None:
+        """A message that only asks where the sequence numbers stand: one positive answer, of whichever kind is asked for."""
+        codes = due.replies(header, "accepted")
+        code = codes.commit or codes.application
+        answer(self._written(Asker(header, 0, answer, None, expected), code, GOOD) if code else None)
+
     def _refuse(self, asker: Asker, told: Verdict) -> None:
         """One answer, of whichever kind is asked for."""
         codes = due.replies(asker.header, told.fate)
@@ -222,7 +228,7 @@ class Answers:
     def _await(self, asker: Asker, state: str, message: Message) -> None:
         if state == states.RECEIVED:
             self._enter(message.id, asker)
-        elif not message.duplicate_of or self._recall is None:
+        elif not message.duplicate_of or self._memory is None:
             self._answer(asker, GOOD)
         else:
             recall = partial(self._ask, message.duplicate_of)
@@ -230,8 +236,8 @@ class Answers:
             self._journal.write(Work("recall", recall, partial(self._recalled, asker), lambda e: self._answer(asker, failed)))
 
     def _ask(self, number: int, connection: Any) -> Past:
-        assert self._recall is not None
-        return self._recall(connection, number)
+        assert self._memory is not None
+        return self._memory.recall(connection, number)
 
     def _recalled(self, asker: Asker, past: Past) -> None:
         """What is known of the first such message: its end, or that it is still on its way, which is then waited for.

@@ -10,12 +10,13 @@ from functools import partial
 from suture.model import states
 from suture.model.errors import SutureError
 from suture.model.message import Message
-from suture.pipeline.answers import Answers, Recall
+from suture.pipeline.answers import Answers
 from suture.pipeline.deliver import Lanes
 from suture.pipeline.fragments import Fragments
 from suture.pipeline.process import Plan, Skip, fixed, process
-from suture.pipeline.receive import Receiver
-from suture.ports import Clock, Journal, Observer, Processed, Settled
+from suture.pipeline.receive import Receiver, Ways
+from suture.pipeline.sequences import Sequences
+from suture.ports import Clock, Journal, Memory, Observer, Processed, Settled
 
 Soon = Callable[[Callable[[], None]], object]
 A_TURN = 32
@@ -26,7 +27,7 @@ class Channel:
     """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
 
     in_work: messages that are stored and not yet processed, durably. soon(f): run f in the next
-    turn of the reactor (None: at once). recall: reads of the store what became of a message, for answers to repetitions.
+    turn of the reactor (None: at once). memory: what the store remembers of earlier messages.
     """
 
     def __init__(
@@ -38,16 +39,17 @@ class Channel:
         observer: Observer,
         halted: Callable[[str], None],
         soon: Soon | None = None,
-        recall: Recall | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.plan, self.lanes = plan, lanes
         self._journal, self._clock, self._observer, self._halted = journal, clock, observer, halted
-        self.answers = Answers(plan.answer, journal, clock, recall)
+        self.answers = Answers(plan.answer, journal, clock, memory)
         self.fragments: Fragments | None = None
         if plan.continuation:
             self.fragments = Fragments(plan.continuation, journal, clock, self.answers, self._received, self._settle, plan.window_us)
-        window_us = plan.window_us
-        self.receiver = Receiver(plan.channel, window_us, journal, clock, observer, self._received, self.answers, self.fragments)
+        self.sequences = Sequences(plan.channel, journal, clock, self.answers, memory) if plan.sequence and memory else None
+        ways = Ways(self.answers, self.fragments, self.sequences)
+        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received, ways)
         self._waits = plan.answer.when != "after_store"
         if plan.answer.when == "after_delivery":
             for one in lanes.values():

@@ -50,7 +50,7 @@ class Plan:
     """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection.
 
     answer: how senders are answered. continuation: limits of messages in fragments, None where DSC means nothing.
-    on_error: park or stop.
+    on_error: park or stop. sequence: the sequence number protocol is followed.
     """
 
     channel: str
@@ -65,6 +65,7 @@ class Plan:
     answer: AnswerRules = NO_RULES
     continuation: Limits | None = None
     on_error: str = "park"
+    sequence: bool = False
 
 
 def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0) -> Processed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from suture.model import states
@@ -10,8 +11,18 @@ from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import NAMES, Batches
 from suture.pipeline.fragments import Fragments
+from suture.pipeline.sequences import Counted, Sequences
 from suture.ports import Clock, Journal, Observer, Received
 from suture.wire.header import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a channel deals with its senders. fragments, sequences: None where it does not join or count messages."""
+
+    answers: Answers
+    fragments: Fragments | None = None
+    sequences: Sequences | None = None
 
 
 class Receiver:
@@ -25,11 +36,11 @@ class Receiver:
         clock: Clock,
         observer: Observer,
         process: Callable[[Message], None],
-        answers: Answers,
-        fragments: Fragments | None = None,
+        ways: Ways,
     ) -> None:
         self._channel, self._window_us, self._journal, self._clock = channel, window_us, journal, clock
-        self._observer, self._process, self._answers, self._fragments = observer, process, answers, fragments
+        self._observer, self._process = observer, process
+        self._answers, self._fragments, self._sequences = ways.answers, ways.fragments, ways.sequences
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """Take one message, or a batch of them.
@@ -52,16 +63,29 @@ class Receiver:
         else:
             message.control_id, message.type = header.text(10), header.type
             message.sender = f"{header.text(3)}|{header.text(4)}"
-        stored = partial(self._stored, header, answer, say, at_s)
+        if self._sequences is not None and header is not None and header.get(13):
+            counted = self._sequences.arrived(header, message, answer)
+            if counted is not None:
+                done = partial(self._sequences.stored, counted, partial(self._stored, header, answer, say, at_s))
+                self._journal.write(Received(message, self._window_us, done, partial(self._uncounted, header, answer, counted)))
+            return
+        stored = partial(self._stored, header, answer, say, at_s, None)
         self._journal.write(Received(message, self._window_us, stored, partial(self._failed, header, answer)))
 
-    def _stored(self, header: Header | None, answer: Answer, say: Say | None, at_s: float, state: str, message: Message) -> None:
+    def _uncounted(self, header: Header, answer: Answer, counted: Counted, error: Exception) -> None:
+        assert self._sequences is not None
+        self._sequences.unstorable(counted)
+        self._failed(header, answer, error)
+
+    def _stored(
+        self, header: Header | None, answer: Answer, say: Say | None, at_s: float, expected: int | None, state: str, message: Message
+    ) -> None:
         self._observer.message(self._channel, state)
         self._observer.stage(self._channel, "receive_commit", self._clock.seconds() - at_s)
         if self._fragments is not None and header is not None and self._fragments.is_one(header, message.raw):
             self._fragments.stored(header, state, message, answer, say)
             return
-        self._answers.stored(header, state, message, answer, say)
+        self._answers.stored(header, state, message, answer, say, expected)
         if state == states.RECEIVED:
             self._process(message)
         elif state == states.DUPLICATE:

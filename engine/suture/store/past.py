@@ -1,4 +1,4 @@
-"""What became of a message, for the answer to its repetition."""
+"""What the store remembers of earlier messages: what became of them, and the sequence numbers of their senders."""
 
 from __future__ import annotations
 
@@ -6,10 +6,35 @@ from sqlalchemy import Connection, select
 
 from suture.model import states
 from suture.ports import Fault, Past
-from suture.store.tables import delivery, exception, message
+from suture.store import state as facts
+from suture.store.tables import delivery, engine_state, exception, message
 
 CHAIN_MAX = 100
 """Repetitions of repetitions that are followed back to the message that was processed."""
+
+
+SEQUENCE = "sequence"
+"""Rows of engine_state named sequence/<channel>/<sender> hold the number that is expected next, "" for any."""
+
+
+class Memory:
+    """The store's memory, for the pipeline."""
+
+    def recall(self, connection: Connection, number: int) -> Past:
+        """What became of a message."""
+        return recall(connection, number)
+
+    def numbers(self, connection: Connection, channel: str) -> dict[str, int | None]:
+        """The sequence number that is expected next of each sender."""
+        prefix = f"{SEQUENCE}/{channel}/"
+        e = engine_state.c
+        rows = connection.execute(select(e.name, e.value).where(e.name.startswith(prefix, autoescape=True)))
+        return {row.name[len(prefix) :]: int(row.value) if row.value else None for row in rows}
+
+    def put_number(self, connection: Connection, channel: str, sender: str, expected: int | None, at_us: int) -> None:
+        """Remember the number that is expected next of this sender."""
+        value = "" if expected is None else expected
+        facts.put_engine(connection, {f"{SEQUENCE}/{channel}/{sender}": value}, at_us)
 
 
 def recall(connection: Connection, number: int) -> Past:
