@@ -67,6 +67,9 @@ class Answer(_Section):
     set: dict[Annotated[str, AfterValidator(_settable)], str | FromHeader] = Field(
         default_factory=dict, description="Fields of the answer: {MSH-3: SUTURE, MSA-3: Received, MSH-4: {from: MSH-6}}"
     )
+    application: str | None = Field(
+        default=None, description="Destination for application acknowledgements in enhanced mode. Absent: the connection of the message"
+    )
     batch: Literal["all", "errors", "none"] = Field(
         default="all", description="Answer to a batch: a batch of all acknowledgements, of those that are not positive, or nothing"
     )

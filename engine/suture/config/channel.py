@@ -95,6 +95,9 @@ class Route(_Section):
     message: dict[Settable, str] | None = Field(
         default=None, description="Send the received message on, with these fields set: {MSH-5: LAB}"
     )
+    acknowledgement: bool = Field(
+        default=False, description="Gets the application acknowledgements of enhanced mode (`answer.application`), and nothing else"
+    )
 
 
 class Channel(_Section):

@@ -17,7 +17,7 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
     config = channel.config
     return Plan(
         channel=channel.name,
-        outputs=[_output(destination) for destination in channel.destinations.values()],
+        outputs=[_output(d) for d in channel.destinations.values() if not d.route.acknowledgement],
         accept=frozenset(config.accept or ()),
         order_by=er7.getter(er7.path(config.order_by)) if config.order_by else None,
         inbound=channel.inbound,
@@ -42,6 +42,7 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
         versions=frozenset(given.versions),
         processing_ids=frozenset(given.processing_ids),
         settings={place: Setting(text=s) if isinstance(s, str) else Setting(msh=s.number) for place, s in given.set.items()},
+        apart=given.application or "",
         batch=given.batch,
         batch_messages=given.batch_messages,
     )

@@ -34,6 +34,8 @@ class AnswerRules:
     when: after_store, after_process or after_delivery. within_s: how long an answer of the last two may wait.
     types, versions, processing_ids: the ones that are taken (DFT^P03, 2.5.1, P), empty = all; others are refused with CR
     or AR. settings: fields of the answer, by name (MSA-3); those of MSA in positive answers only.
+    apart: the destination that gets the application acknowledgements of enhanced mode, as deliveries; "": the connection
+    that the message came by. batch: which acknowledgements answer a batch: all, errors or none. batch_messages: its limit.
     """
 
     when: AckTime = "after_store"
@@ -42,6 +44,7 @@ class AnswerRules:
     versions: frozenset[str] = frozenset()
     processing_ids: frozenset[str] = frozenset()
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    apart: str = ""
     batch: str = "all"
     batch_messages: int = 10_000
 

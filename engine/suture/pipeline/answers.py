@@ -7,7 +7,6 @@ is durable: after a crash the sender sends again, and the repetition is answered
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,7 +53,8 @@ class _Entry:
 
 _Forms = list[tuple[Form | None, Form | None]]
 FORMS_MAX = 512
-"""Kinds of messages of which the form of the answer is remembered."""
+FORM_BYTES_MAX = 2048
+"""Kinds of messages of which the form of the answer is remembered, and the largest header of such a kind."""
 
 
 def _forms(header: Header) -> _Forms:
@@ -77,7 +77,7 @@ class Answers:
         self.rules = rules
         self._journal, self._clock, self._memory = journal, clock, memory
         self._at_once = rules.when == "after_store"
-        self._plain = self._at_once and not rules.restricts and not rules.settings
+        self._plain = self._at_once and not (rules.restricts or rules.settings or rules.apart)
         self._entries: dict[int, _Entry] = {}
         self._timer: Any = None
         self._now = ("", 0)
@@ -106,7 +106,9 @@ class Answers:
             self._refuse(asker, Verdict("rejected", [refusal], refusal.text))
             return
         self._commit(asker)
-        if self._at_once:
+        if self.rules.apart and due.wants(header).enhanced:
+            self._close(asker)
+        elif self._at_once:
             self._answer(asker, GOOD)
         elif asker.answer is not None or due.wants(header).application != b"NE":
             self._await(asker, state, message)
@@ -117,6 +119,8 @@ class Answers:
         key = (header.separator, f[1], f[2], f[3], f[4], f[5], f[8], f[10], f[11], *f[14:18])
         forms = self._forms.get(key)
         if forms is None:
+            if sum(map(len, key)) > FORM_BYTES_MAX:
+                return False
             if len(self._forms) >= FORMS_MAX:
                 self._forms.clear()
             forms = self._forms[key] = _forms(header)
@@ -137,9 +141,8 @@ class Answers:
         asker = Asker(header, number, answer, say)
         if due.wants(header).enhanced:
             self._commit(asker)
-            if not last and asker.answer is not None:
-                asker.answer(None)
-                asker.answer = None
+            if not last or self.rules.apart:
+                self._close(asker)
         elif not last:
             self._answer(asker, GOOD)
             return None
@@ -151,6 +154,8 @@ class Answers:
         In original mode the one reply there is answers the last fragment.
         """
         if due.wants(first).enhanced:
+            if self.rules.apart:
+                return
             asker.header = first
         if self._at_once:
             self._answer(asker, GOOD)
@@ -193,9 +198,15 @@ class Answers:
         if codes.commit and asker.answer:
             answer, asker.answer = asker.answer, None
             answer(self._written(asker, codes.commit, GOOD))
-        elif asks.enhanced and asks.application == b"NE" and asker.answer:
-            asker.answer(None)
-            asker.answer = None
+        elif asks.enhanced and asks.application == b"NE":
+            self._close(asker)
+
+    @staticmethod
+    def _close(asker: Asker) -> None:
+        """Nothing more goes back the way the message came."""
+        if asker.answer is not None:
+            answer, asker.answer = asker.answer, None
+            answer(None)
 
     # -- what the channel and the lanes tell -----------------------------------------------------------------------
 
@@ -305,11 +316,8 @@ class Answers:
         header, own_id, application = asker.header, f"SUT{asker.number}", None
         if code[0] == "A" and due.wants(header).enhanced:
             own_id, application = f"{own_id}A", "NE"
-        text = told.text
-        if told.fate == "error" and told.findings:
-            text = str(told.findings[0])
         custom = self.rules.custom(header, code in due.POSITIVE)
-        return written(header, Reply(code, own_id, self.now(), text, told.findings, asker.expected, application, False, custom))
+        return written(header, Reply(code, own_id, self.now(), told.reason, told.findings, asker.expected, application, False, custom))
 
     def batch_id(self) -> str:
         """A control id for the answer to a batch: the second, and a number."""
@@ -320,5 +328,5 @@ class Answers:
         """The time as HL7 has it, in UTC, to the second."""
         second = int(self._clock.seconds())
         if self._now[1] != second:
-            self._now = (time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second)), second)
+            self._now = (verdict.hl7_time(second), second)
         return self._now[0]

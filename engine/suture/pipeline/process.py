@@ -16,6 +16,7 @@ from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Message
 from suture.pipeline.answer_rules import AnswerRules
+from suture.pipeline.apart import acknowledging
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.wire import ack, er7
 from suture.wire.continuation import Limits, links
@@ -81,8 +82,13 @@ def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None,
     if plan.continuation and _is_fragment(message):
         reason = "CONTINUATION_UNKNOWN: DSC: a fragment alone cannot be processed; have the message sent again"
         return fixed(plan, message, now_us, revision, Settled(states.PARKED, reason, (), (), (), ()))
+    work = _tried(plan, message, now_us, skip or {}, revision)
+    return acknowledging(plan.answer, work) if plan.answer.apart and not revision else work
+
+
+def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int) -> Processed:
     try:
-        return _mapped(plan, message, now_us, skip or {}, revision)
+        return _mapped(plan, message, now_us, skip, revision)
     except MessageError as e:
         return fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,11 @@ class Verdict:
     fate: Fate
     findings: Sequence[Finding] = ()
     text: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The text of MSA-3: the first error, or what was said."""
+        return str(self.findings[0]) if self.fate == "error" and self.findings else self.text
 
 
 GOOD = Verdict("accepted")
@@ -112,3 +118,8 @@ def of_delivery(state: str, destination: str) -> Verdict | None:
     if state == states.HELD:
         return Verdict("undelivered", text=f"kept, but its delivery to {destination} waits for a person")
     return None
+
+
+def hl7_time(second: int) -> str:
+    """A time as HL7 has it, in UTC. second: since 1970."""
+    return time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second))

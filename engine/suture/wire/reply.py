@@ -126,7 +126,7 @@ def _kind(header: Header, asked: bytes, apart: bool) -> bytes:
 
 
 def _msa(header: Header, reply: Reply) -> bytes:
-    """MSA: 3 was withdrawn with 2.7; 5 is F for the later answer of 2.1 (HL7 table 0102)."""
+    """The MSA segment: MSA-3 was withdrawn with 2.7; MSA-5 is F for the later answer of 2.1 (HL7 table 0102)."""
     version = header.version
     text = _text(header, reply.text[:MSA_TEXT_CHARACTERS]) if reply.text and version < (2, 7) else b""
     expected = b"" if reply.expected is None else str(reply.expected).encode()
