@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from suture.mapping.plan import Mapped
@@ -178,8 +181,8 @@ def test_a_filtered_message_is_answered_as_accepted(database):
 
 
 def test_fields_of_the_answer_are_set_as_the_channel_says(database):
-    settings = {"MSA-3": Setting("Got it | well"), "MSH-3": Setting("SUTURE^X"), "MSH-4": Setting(msh=6)}
-    h = house(database, "after_process", settings=settings)
+    fields = {"MSA-3": Setting("Got it | well"), "MSH-3": Setting("SUTURE^X"), "MSH-4": Setting(msh=6)}
+    h = house(database, "after_process", settings=fields)
     (answer,) = h.receive(message()).messages
     assert (answer.get("MSA-3"), answer.get("MSH-3"), answer.get("MSH-3.2"), answer.get("MSH-4")) == (
         "Got it | well",
@@ -188,7 +191,7 @@ def test_fields_of_the_answer_are_set_as_the_channel_says(database):
         "HOSP",
     )
     h.stop()
-    h = house(database, "after_process", inbound=Parked(PARKED), settings=settings)
+    h = house(database, "after_process", inbound=Parked(PARKED), settings=fields)
     (answer,) = h.receive(message("M2")).messages
     assert answer.get("MSA-3").startswith("PID-3")
     assert answer.get("MSH-3.1") == "SUTURE"
@@ -237,3 +240,41 @@ def test_no_content_reaches_an_answer(database):
     assert heard.codes == again.codes == ["AE"]
     assert b"ZZMARKER" not in heard.told[0][1] + again.told[0][1]
     h.stop()
+
+
+OUTCOMES = [Accepted("AA"), TryLater("AR", "busy", 3), Rejected("AE", "no"), Held("CE", "x")]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("receive"), st.integers(1, 3), st.sampled_from(["|", "AL|AL", "NE|AL", "ER|SU", "NE|NE"]), st.booleans()),
+        st.tuples(st.just("deliver"), st.sampled_from("ab")),
+        st.tuples(st.just("wait"), st.sampled_from([1, 4, 11])),
+    ),
+    max_size=14,
+)
+_example = itertools.count()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS, st.lists(st.sampled_from(OUTCOMES), max_size=8), st.sampled_from(["after_store", "after_process", "after_delivery"]))
+def test_whatever_happens_every_sender_is_answered_once(database, steps, script, when):
+    h = house(database, when, {"a": script, "b": script[::-1]}, within_s=10)
+    run, senders = next(_example), []
+    for step in steps:
+        if step[0] == "receive":
+            _, number, modes, settle = step
+            senders.append((modes, h.receive(message(f"{run}-{number}", modes), settle)))
+        elif step[0] == "deliver":
+            h.settle()
+            h.deliver(step[1])
+        else:
+            h.clock.advance(step[1])
+    for _ in range(4):  # what is under way is stored, told of, and waited for
+        h.settle()
+    h.clock.advance(11)
+    h.settle()
+    h.stop()
+    for modes, heard in senders:
+        assert [how for how, _ in heard.told][:1] == ["answer"]
+        assert len(heard.told) <= (2 if modes == "AL|AL" else 1)
+        assert [payload for _, payload in heard.told if payload] or modes in ("NE|NE", "ER|SU")
+    assert h.channel.answers.waiting == 0

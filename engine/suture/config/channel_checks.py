@@ -32,6 +32,7 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
     found: list[Problem | None] = [_misnamed(document, data, name), one_connector(document, ("source",), list(SOURCES))]
     found += [
         _refusal_problem(document, data),
+        _application_problem(document, data),
         _map_problem(document, data, around.library),
         *_stock_problems(document, data, around.library),
     ]

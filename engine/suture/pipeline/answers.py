@@ -82,7 +82,7 @@ class Answers:
         self._timer: Any = None
         self._now = ("", 0)
         self._forms: dict[tuple[bytes, ...], _Forms] = {}
-        self._batch_number = 0
+        self._unstored = 0
 
     @property
     def waiting(self) -> int:
@@ -170,7 +170,7 @@ class Answers:
         """The store does not take this message (and takes others): the sender has to send it again."""
         text = "the message could not be stored; send it again"
         if header is None:
-            answer(written(None, Reply("AR", "SUT0", self.now(), text)))
+            answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), text)))
         else:
             self._refuse(Asker(header, 0, answer, None), Verdict("unstorable", text=text))
 
@@ -313,16 +313,17 @@ class Answers:
             asker.say(payload)
 
     def _written(self, asker: Asker, code: str, told: Verdict) -> bytes:
-        header, own_id, application = asker.header, f"SUT{asker.number}", None
+        header, application = asker.header, None
+        own_id = f"SUT{asker.number}" if asker.number else self.unstored_id("R")
         if code[0] == "A" and due.wants(header).enhanced:
             own_id, application = f"{own_id}A", "NE"
         custom = self.rules.custom(header, code in due.POSITIVE)
         return written(header, Reply(code, own_id, self.now(), told.reason, told.findings, asker.expected, application, False, custom))
 
-    def batch_id(self) -> str:
-        """A control id for the answer to a batch: the second, and a number."""
-        self._batch_number += 1
-        return f"SUTB{int(self._clock.seconds())}.{self._batch_number}"
+    def unstored_id(self, kind: str) -> str:
+        """A control id for an answer to what has no number in the store: the second, and a count."""
+        self._unstored += 1
+        return f"SUT{kind}{int(self._clock.seconds())}.{self._unstored}"
 
     def now(self) -> str:
         """The time as HL7 has it, in UTC, to the second."""

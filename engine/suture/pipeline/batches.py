@@ -101,7 +101,7 @@ class _Gathered:
             return
         for place, told in self._told.items():
             self._batches[place].answers = [payload for _, payload in sorted(told)]
-        self._answer(batch.acknowledged(self._file, self._batches, self._answers.batch_id(), self._answers.now()))
+        self._answer(batch.acknowledged(self._file, self._batches, self._answers.unstored_id("B"), self._answers.now()))
 
 
 def positive(payload: bytes) -> bool:
