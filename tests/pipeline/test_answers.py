@@ -198,6 +198,15 @@ def test_fields_of_the_answer_are_set_as_the_channel_says(database):
     h.stop()
 
 
+def test_a_template_is_the_whole_answer(database):
+    template = (r"MSH|^~\&|{MSH-5}|X|{MSH-3}|Y|{now}||ACK|{id}|P|2.2", "MSA|{code}|{MSH-10}|{text}", "ZZZ|fine")
+    h = house(database, "after_process", template=template)
+    lines = h.receive(message()).told[0][1].split(b"\r")
+    assert lines[0].split(b"|")[2:6] == [b"ENGINE", b"X", b"POU", b"Y"]
+    assert lines[1:] == [b"MSA|AA|M1|", b"ZZZ|fine", b""]
+    h.stop()
+
+
 def test_lines_that_wait_beside_lines_that_went_through_are_warnings():
     gap = Gap(2, "item", "FT1-34.1 or FT1-7.1", "no row", "item_master", "ZZ-9")
     told = of_settled(Settled(states.PROCESSED, "", (), (), (), [gap]))
@@ -278,3 +287,14 @@ def test_whatever_happens_every_sender_is_answered_once(database, steps, script,
         assert len(heard.told) <= (2 if modes == "AL|AL" else 1)
         assert [payload for _, payload in heard.told if payload] or modes in ("NE|NE", "ER|SU")
     assert h.channel.answers.waiting == 0
+
+
+def test_the_number_of_those_who_wait_has_a_limit(database):
+    h = house(database, "after_delivery", waiting=2)
+    waiting = [h.receive(message(f"M{n}", "AL|AL")) for n in (1, 2)]
+    one_more = h.receive(message("M3", "AL|AL"))
+    assert [heard.codes for heard in waiting] == [["CA"], ["CA"]]
+    assert one_more.codes == ["CA", "AR"]
+    h.deliver()
+    assert h.receive(message("M4", "AL|AL")).codes == ["CA"]
+    h.stop()

@@ -1,6 +1,8 @@
 """Acknowledgements: how we read what a peer answers."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
 from suture.wire import ack
@@ -47,3 +49,11 @@ def test_a_refusal_says_why_as_far_as_it_is_a_code_and_a_place(error, reason):
 
 def test_an_answer_in_utf_16_is_read():
     assert isinstance(ack.judge(answer_to(b"M1").decode().encode("utf-16"), "M1"), Accepted)
+
+
+@given(
+    st.binary(max_size=120),
+    st.sampled_from([b"", b"MSH|^~\\&|A\r", b"MSH|^~\\&|A\rMSA|AE|1\rERR|", b"MSH|^~\\&|A\rMSA|AE|1\rERR||PID^1^3|1"]),
+)
+def test_no_answer_raises(tail, begin):
+    ack.judge(begin + tail, "1")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from suture.wire.reply import PLACES
+
 _PLACE = re.compile(r"(MSH|MSA)-([1-9]\d?)")
 _FIXED = {"MSH": (1, 2, 7, 10), "MSA": (1, 2, 4)}
 """Fields that make an answer an answer: its separators, its own time and number, and what it says about which message."""
@@ -27,6 +29,22 @@ def _own_header(text: str) -> str:
     if match is None or match[1] != "MSH" or int(match[2]) < 3:
         raise ValueError(f"{text!r} is not a field of the received MSH, e.g. MSH-6")
     return text
+
+
+def _template(segments: list[str]) -> list[str]:
+    """Segments of an answer; what is in braces is checked, for a misspelt place would go out as it stands."""
+    if not segments:
+        return segments
+    if not segments[0].startswith("MSH"):
+        raise ValueError("the first segment of an answer is MSH")
+    if not any(segment.startswith("MSA") and "{MSH-10}" in segment and "{code}" in segment for segment in segments):
+        raise ValueError("an answer needs an MSA segment with {code} and {MSH-10}, e.g. MSA|{code}|{MSH-10}")
+    for segment in segments:
+        if "\r" in segment or "\n" in segment:
+            raise ValueError("write one segment a text, without line ends")
+        if strange := re.search(r"\{[^}]*\}?", PLACES.sub("", segment)):
+            raise ValueError(f"{strange[0]!r} is not {{code}}, {{text}}, {{id}}, {{now}} or a field of the received MSH such as {{MSH-10}}")
+    return segments
 
 
 def _listed(value: object) -> object:
@@ -55,6 +73,7 @@ class Answer(_Section):
     """How a channel answers its senders."""
 
     within_s: float = Field(default=60, gt=0, description="Seconds that an answer may wait with after_process or after_delivery; then AR")
+    waiting: int = Field(default=50_000, ge=1, description="Messages that may wait for an answer at a time; one more gets AR at once")
     unsupported: Literal["filter", "refuse"] = Field(
         default="filter", description="A type that is not in `accept`: filter (AA) or refuse it (AR or CR with code 200 or 201)"
     )
@@ -66,6 +85,10 @@ class Answer(_Section):
     )
     set: dict[Annotated[str, AfterValidator(_settable)], str | FromHeader] = Field(
         default_factory=dict, description="Fields of the answer: {MSH-3: SUTURE, MSA-3: Received, MSH-4: {from: MSH-6}}"
+    )
+    template: Annotated[list[str], AfterValidator(_template)] = Field(
+        default_factory=list,
+        description="The whole answer, one text a segment, with {code}, {text}, {id}, {now} and fields of the received MSH: {MSH-10}",
     )
     application: str | None = Field(
         default=None, description="Destination for application acknowledgements in enhanced mode. Absent: the connection of the message"

@@ -32,6 +32,7 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
     found: list[Problem | None] = [_misnamed(document, data, name), one_connector(document, ("source",), list(SOURCES))]
     found += [
         _refusal_problem(document, data),
+        _template_problem(document, data),
         _application_problem(document, data),
         _map_problem(document, data, around.library),
         *_stock_problems(document, data, around.library),
@@ -81,6 +82,13 @@ def _refusal_problem(document: Document, data: dict[str, Any]) -> Problem | None
     if not isinstance(answer, dict) or answer.get("unsupported") != "refuse" or data.get("accept"):
         return None
     return document.problem(("answer", "unsupported"), "there is nothing to refuse without `accept`; list the types that are taken there")
+
+
+def _template_problem(document: Document, data: dict[str, Any]) -> Problem | None:
+    answer = data.get("answer")
+    if isinstance(answer, dict) and answer.get("template") and answer.get("set"):
+        return document.problem(("answer", "set"), "has no meaning beside `template`, which is the whole answer; keep one of them")
+    return None
 
 
 def _map_problem(document: Document, data: dict[str, Any], library: Library) -> Problem | None:

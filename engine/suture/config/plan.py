@@ -38,6 +38,8 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
     return AnswerRules(
         when=getattr(channel.source_settings, "ack", "after_store"),
         within_s=given.within_s,
+        template=tuple(given.template),
+        waiting=given.waiting,
         types=frozenset(channel.config.accept or ()) if given.unsupported == "refuse" else frozenset(),
         versions=frozenset(given.versions),
         processing_ids=frozenset(given.processing_ids),

@@ -35,7 +35,9 @@ class AnswerRules:
     types, versions, processing_ids: the ones that are taken (DFT^P03, 2.5.1, P), empty = all; others are refused with CR
     or AR. settings: fields of the answer, by name (MSA-3); those of MSA in positive answers only.
     apart: the destination that gets the application acknowledgements of enhanced mode, as deliveries; "": the connection
-    that the message came by. batch: which acknowledgements answer a batch: all, errors or none. batch_messages: its limit.
+    that the message came by. waiting: most messages that wait for an answer at a time. batch: which acknowledgements
+    answer a batch: all, errors or none. batch_messages: its limit. template: segments of the whole answer, see
+    `reply.filled`; () for the answer that the standard has.
     """
 
     when: AckTime = "after_store"
@@ -44,7 +46,9 @@ class AnswerRules:
     versions: frozenset[str] = frozenset()
     processing_ids: frozenset[str] = frozenset()
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    template: tuple[str, ...] = ()
     apart: str = ""
+    waiting: int = 50_000
     batch: str = "all"
     batch_messages: int = 10_000
 

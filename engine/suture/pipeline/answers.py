@@ -22,7 +22,7 @@ from suture.wire import due
 from suture.wire.due import Fate
 from suture.wire.finding import Finding
 from suture.wire.header import Header
-from suture.wire.reply import Form, Reply, form, written
+from suture.wire.reply import Form, Reply, filled, form, written
 
 Answer = Callable[[bytes | None], None]
 """The answer of one message, called exactly once; None: say nothing."""
@@ -77,17 +77,18 @@ class Answers:
         self.rules = rules
         self._journal, self._clock, self._memory = journal, clock, memory
         self._at_once = rules.when == "after_store"
-        self._plain = self._at_once and not (rules.restricts or rules.settings or rules.apart)
+        self._plain = self._at_once and not (rules.restricts or rules.settings or rules.apart or rules.template)
         self._entries: dict[int, _Entry] = {}
         self._timer: Any = None
         self._now = ("", 0)
         self._forms: dict[tuple[bytes, ...], _Forms] = {}
         self._unstored = 0
+        self._askers = 0
 
     @property
     def waiting(self) -> int:
-        """Messages whose answer waits for what they come to."""
-        return len(self._entries)
+        """Messages, with repetitions, whose answer waits for what they come to."""
+        return self._askers
 
     # -- what the receiver tells -----------------------------------------------------------------------------------
 
@@ -237,7 +238,9 @@ class Answers:
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def _await(self, asker: Asker, state: str, message: Message) -> None:
-        if state == states.RECEIVED:
+        if self.waiting >= self.rules.waiting:
+            self._answer(asker, Verdict("undelivered", text="kept, and too many wait for an answer; it will be done"))
+        elif state == states.RECEIVED:
             self._enter(message.id, asker)
         elif not message.duplicate_of or self._memory is None:
             self._answer(asker, GOOD)
@@ -276,6 +279,7 @@ class Answers:
             if self._timer is None:
                 self._timer = self._clock.callLater(self.rules.within_s, self._overdue)
         entry.askers.append(asker)
+        self._askers += 1
         return entry
 
     def _overdue(self) -> None:
@@ -296,11 +300,14 @@ class Answers:
             self._timer.cancel()
         self._timer = None
         self._entries.clear()
+        self._askers = 0
 
     # -- answering -------------------------------------------------------------------------------------------------
 
     def _finish(self, number: int, told: Verdict) -> None:
-        for asker in self._entries.pop(number).askers:
+        askers = self._entries.pop(number).askers
+        self._askers -= len(askers)
+        for asker in askers:
             self._answer(asker, told)
 
     def _answer(self, asker: Asker, told: Verdict) -> None:
@@ -318,7 +325,8 @@ class Answers:
         if code[0] == "A" and due.wants(header).enhanced:
             own_id, application = f"{own_id}A", "NE"
         custom = self.rules.custom(header, code in due.POSITIVE)
-        return written(header, Reply(code, own_id, self.now(), told.reason, told.findings, asker.expected, application, False, custom))
+        reply = Reply(code, own_id, self.now(), told.reason, told.findings, asker.expected, application, False, custom)
+        return filled(header, self.rules.template, reply) if self.rules.template else written(header, reply)
 
     def unstored_id(self, kind: str) -> str:
         """A control id for an answer to what has no number in the store: the second, and a count."""

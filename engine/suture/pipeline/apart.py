@@ -12,7 +12,7 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Delivery, Processed, Settled
 from suture.wire import due
 from suture.wire.header import Header
-from suture.wire.reply import Reply, written
+from suture.wire.reply import Reply, filled, written
 
 ASKS = "AL"
 """MSH-15 of such an acknowledgement: its own acceptance is waited for, as for any delivery (HL7 2.9.1 section 2.8.3)."""
@@ -38,7 +38,8 @@ def _with_answer(rules: AnswerRules, header: Header, work: Processed, settled: S
     own_id = f"SUT{message.id}A"
     custom = rules.custom(header, code in due.POSITIVE)
     now = verdict.hl7_time(work.at_us // 1_000_000)
-    body = written(header, Reply(code, own_id, now, told.reason, told.findings, None, ASKS, True, custom))
+    reply = Reply(code, own_id, now, told.reason, told.findings, None, ASKS, True, custom)
+    body = filled(header, rules.template, reply) if rules.template else written(header, reply)
     key = f"acknowledgement/{message.channel}/{message.id}"
     answer = Delivery(message.id, message.channel, rules.apart, "", body, key, own_id, "application/hl7-v2")
     return replace(settled, deliveries=[*settled.deliveries, answer])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -201,6 +202,31 @@ def _erl(place: Location) -> list[str]:
 def _delimiter(header: Header, number: int) -> bytes:
     """One of the encoding characters of MSH-2, b"" when it has none there."""
     return header.get(2)[number : number + 1]
+
+
+# -- an answer of the channel's own ---------------------------------------------------------------------------------
+
+PLACES = re.compile(r"\{(MSH-[1-9]\d?|code|text|id|now)\}")
+"""What a template can name: a field of the received MSH, MSA-1, why, MSH-10 and MSH-7 of the answer."""
+
+
+def filled(header: Header, template: Sequence[str], reply: Reply) -> bytes:
+    """The answer that is written by a template, one text a segment; a field of the received MSH stands as it was written."""
+    known = {"code": reply.code.encode(), "id": reply.own_id.encode(), "now": reply.now.encode(), "text": _text(header, reply.text)}
+    lines = []
+    for segment in template:
+        parts = PLACES.split(segment)  # texts, with the names of places between them
+        lines.append(b"".join(_part(header, known, part, bool(i % 2)) for i, part in enumerate(parts)))
+    raw = b"\r".join(lines) + b"\r"
+    return header.mark + raw.decode("utf-8", "replace").encode(header.wide) if header.wide else raw
+
+
+def _part(header: Header, known: Mapping[str, bytes], part: str, place: bool) -> bytes:
+    if not place:
+        return part.encode(header.codec, "replace")
+    if part in known:
+        return known[part]
+    return header.separator if part == "MSH-1" else header.get(int(part[4:]))
 
 
 # -- values --------------------------------------------------------------------------------------------------------
