@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from suture.model.events import Event
 from suture.model.message import Gap, Message
@@ -59,6 +59,10 @@ class Claim:
 StockKey = tuple[str, str]
 """(location, item)"""
 
+AckTime = Literal["after_store", "after_process", "after_delivery"]
+"""When the application acknowledgement of a message is given: when it is durable, when it is processed, when every
+delivery of it has been taken. It never comes before the message is durable."""
+
 
 @dataclass(slots=True)
 class Settled:
@@ -79,6 +83,26 @@ class Settled:
     findings: Sequence[Finding] = ()
     stage: str = "map"
     place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An open exception of a message. code: as in docs/errors.md. path: FT1-7.1, "" when unknown. line: 0 for the message."""
+
+    code: str
+    path: str
+    line: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the store says of a message. id: of the first that had these bytes. deliveries: (id, destination, state)."""
+
+    id: int
+    state: str
+    faults: Sequence[Fault] = ()
+    deliveries: Sequence[tuple[int, str, str]] = ()
 
 
 @dataclass(slots=True)
@@ -157,6 +181,19 @@ class Journal(Protocol):
 
     def pending(self) -> int:
         """Operations handed over and not yet called back."""
+
+
+class Memory(Protocol):
+    """What the store remembers of earlier messages; each is run with a connection, inside a `Work` of the journal."""
+
+    def recall(self, connection: Any, number: int) -> Past:
+        """What became of a message."""
+
+    def numbers(self, connection: Any, channel: str) -> dict[str, int | None]:
+        """The sequence number that is expected next of each sender, None where any may come."""
+
+    def put_number(self, connection: Any, channel: str, sender: str, expected: int | None, at_us: int) -> None:
+        """Remember the number that is expected next."""
 
 
 class Backlog(Protocol):

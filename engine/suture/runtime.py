@@ -14,10 +14,12 @@ from suture.config.site import ChannelFiles
 from suture.model.errors import SutureError
 from suture.model.message import Message
 from suture.observe.logs import Log
+from suture.pipeline.answers import Answer, Say
 from suture.pipeline.channel import Channel
 from suture.pipeline.deliver import Lanes, World
 from suture.store import state
 from suture.store.backlog import Reader
+from suture.store.past import Memory
 
 RECOVERY_CHUNK = 500
 
@@ -53,8 +55,8 @@ class RunningChannel:
             world.clock,
             world.observer,
             lambda reason: halted(files.name, reason),
-            files.config.on_error,
             asyncio.get_running_loop().call_soon,
+            Memory(),
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""
@@ -65,9 +67,9 @@ class RunningChannel:
 
         return note
 
-    def receive(self, raw: bytes, peer: str, answer: Callable[[bytes | None], None]) -> None:
+    def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """One message from the source."""
-        self.core.receiver.receive(raw, peer, answer)
+        self.core.receiver.receive(raw, peer, answer, say)
         self._hold_back()
 
     async def start(self) -> None:
@@ -78,6 +80,8 @@ class RunningChannel:
         depths = await self._read(lambda c: state.depths(c, self.name))
         for name, lanes in self.lanes.items():
             lanes.start(depths.get(name, 0))
+        if self.core.sequences:
+            self.core.sequences.load(await self._read(lambda c: Memory().numbers(c, self.name)))
         await self._recover()
         try:
             self.source.open()
@@ -104,7 +108,7 @@ class RunningChannel:
                 break
             after_id, total = messages[-1].id, total + len(messages)
             for message in messages:
-                self.core.process(message)
+                self.core.recover(message)
             await self.until(lambda: self.core.in_work == 0, None)
         if total:
             self.log.info("processed messages that an earlier run had received", messages=total)
@@ -121,6 +125,7 @@ class RunningChannel:
         for lanes in self.lanes.values():
             lanes.stop()
         await self.until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
+        self.core.stop()
         for peer in self.peers.values():
             peer.close()
         self.actual = "stopped"

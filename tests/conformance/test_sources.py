@@ -32,7 +32,7 @@ class Engine:
         self.at_once = True
         self._changed = asyncio.Event()
 
-    def receive(self, raw: bytes, peer: str, answer: Answer) -> None:
+    def receive(self, raw: bytes, peer: str, answer: Answer, say: Any = None) -> None:
         self.received.append((raw, peer, answer))
         if self.at_once:
             answer(b"ACK " + raw)
@@ -370,7 +370,7 @@ async def test_closing_gives_up_on_answers_that_do_not_come(reactor: Any) -> Non
 async def test_an_error_behind_the_source_harms_no_other_connection(reactor: Any) -> None:
     async with stand(reactor) as s:
         one, other = await s.sender(), await s.sender()
-        s.source.receive = lambda raw, peer, answer: 1 / 0 if raw == b"bad" else s.engine.receive(raw, peer, answer)
+        s.source.receive = lambda raw, peer, answer, say: 1 / 0 if raw == b"bad" else s.engine.receive(raw, peer, answer)
         one.say(frame(b"bad"))
         other.say(frame(b"MSH|1"))
         assert await other.answer() == b"ACK MSH|1"
@@ -381,7 +381,7 @@ async def test_a_sender_that_does_not_read_its_answers_is_read_no_further(reacto
     count, size = 3000, 20_000
     messages = [b"MSH|%d|" % n + b"x" * 1500 for n in range(count)]
     async with stand(reactor) as s:
-        s.source.receive = lambda raw, peer, answer: s.engine.receive(raw, peer, lambda ack: answer(b"ACK" * (size // 3)))
+        s.source.receive = lambda raw, peer, answer, say: s.engine.receive(raw, peer, lambda ack: answer(b"ACK" * (size // 3)))
         reader, writer = await asyncio.open_connection("127.0.0.1", s.source.port, limit=2**16)
         one = Sender(reader, writer)
         s.senders.append(one)
@@ -400,7 +400,7 @@ async def test_a_sender_that_does_not_read_its_answers_is_read_no_further(reacto
 
 async def test_a_sender_that_never_reads_its_answers_is_closed_after_its_time(reactor: Any) -> None:
     async with stand(reactor) as s:
-        s.source.receive = lambda raw, peer, answer: s.engine.receive(raw, peer, lambda ack: answer(b"x" * 20_000_000))
+        s.source.receive = lambda raw, peer, answer, say: s.engine.receive(raw, peer, lambda ack: answer(b"x" * 20_000_000))
         one = await s.sender()
         one.writer.transport.pause_reading()
         one.say(frame(b"MSH|1"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from suture.config.answer import Answer, Continuation
 from suture.config.connector import OneConnector, with_connectors
 from suture.config.shape import did_you_mean
 from suture.connectors.registry import SOURCES
@@ -133,6 +134,9 @@ class Route(_Section):
     message: dict[Settable, str] | None = Field(
         default=None, description="Send the received message on, with these fields set: {MSH-5: LAB}"
     )
+    acknowledgement: bool = Field(
+        default=False, description="Gets the application acknowledgements of enhanced mode (`answer.application`), and nothing else"
+    )
 
 
 class Channel(_Section):
@@ -161,6 +165,11 @@ class Channel(_Section):
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
         default="utf-8", description="Character set of messages whose MSH-18 is empty"
     )
+    answer: Answer = Field(default_factory=Answer, description="How senders are answered, beyond the source's `ack`")
+    continuation: Continuation | None = Field(
+        default=None, description="Join messages that come in fragments. Absent: DSC and MSH-14 have no meaning"
+    )
+    sequence: bool = Field(default=False, description="Follow the sequence numbers of MSH-13; a message out of sequence is refused")
     destinations: dict[Name, Route] = Field(min_length=1, description="Where the channel delivers, by name")
     on_error: Literal["park", "stop"] = Field(
         default="park", description="A message that cannot be processed: park it and go on, or stop the channel"

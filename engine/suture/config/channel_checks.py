@@ -30,8 +30,14 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
     """Every cross-check of one channel file. name: its directory."""
     data = document.data if isinstance(document.data, dict) else {}
     found: list[Problem | None] = [_misnamed(document, data, name), one_connector(document, ("source",), list(SOURCES))]
-    found += [_map_problem(document, data, around.library), *_stock_problems(document, data, around.library)]
-    found += _validate_problems(document, data, around.library)
+    found += [
+        _refusal_problem(document, data),
+        _template_problem(document, data),
+        _application_problem(document, data),
+        _map_problem(document, data, around.library),
+        *_stock_problems(document, data, around.library),
+        *_validate_problems(document, data, around.library),
+    ]
     for destination, route in _routes(data):
         found += _route_problems(document, data, destination, route, around)
     return [problem for problem in found if problem]
@@ -70,6 +76,20 @@ def _misnamed(document: Document, data: dict[str, Any], name: str) -> Problem | 
     if not isinstance(written, str) or written == name:
         return None
     return document.problem(("channel",), f"{written!r} is not the directory's name; write {name!r} or rename the directory")
+
+
+def _refusal_problem(document: Document, data: dict[str, Any]) -> Problem | None:
+    answer = data.get("answer")
+    if not isinstance(answer, dict) or answer.get("unsupported") != "refuse" or data.get("accept"):
+        return None
+    return document.problem(("answer", "unsupported"), "there is nothing to refuse without `accept`; list the types that are taken there")
+
+
+def _template_problem(document: Document, data: dict[str, Any]) -> Problem | None:
+    answer = data.get("answer")
+    if isinstance(answer, dict) and answer.get("template") and answer.get("set"):
+        return document.problem(("answer", "set"), "has no meaning beside `template`, which is the whole answer; keep one of them")
+    return None
 
 
 def _map_problem(document: Document, data: dict[str, Any], library: Library) -> Problem | None:
@@ -140,7 +160,38 @@ def _route_problems(document: Document, data: dict[str, Any], name: str, route: 
         if not matches(pattern, EVENT_TYPES):
             text = f"{pattern!r} matches no event{did_you_mean(pattern, EVENT_TYPES)}"
             yield document.problem((*loc, "events", i), text, place=(*loc, "events"))
-    yield from _form_problems(document, data, loc, route)
+    if _yes(route.get("acknowledgement")):
+        yield from _acknowledgement_problems(document, data, name, route)
+    else:
+        yield from _form_problems(document, data, loc, route)
+
+
+def _acknowledgement_problems(document: Document, data: dict[str, Any], name: str, route: dict[str, Any]) -> Iterator[Problem]:
+    loc = ("destinations", name)
+    for key in ("as", "events", "per", "message"):
+        if key in route:
+            yield document.problem((*loc, key), "has no meaning beside `acknowledgement`; keep one of them")
+    answer = data.get("answer")
+    if not isinstance(answer, dict) or answer.get("application") != name:
+        yield document.problem((*loc, "acknowledgement"), f"nothing is sent to it; write answer: {{application: {name}}}, or remove it")
+
+
+def _application_problem(document: Document, data: dict[str, Any]) -> Problem | None:
+    """Where the application acknowledgements go has to be a destination for them, and they are made when a message is processed."""
+    answer = data.get("answer")
+    name = answer.get("application") if isinstance(answer, dict) else None
+    if not isinstance(name, str):
+        return None
+    fit = [to for to, route in _routes(data) if _yes(route.get("acknowledgement"))]
+    if name not in fit:
+        text = f"{name!r} is not a destination with `acknowledgement: true`{did_you_mean(name, fit)}"
+        return document.problem(("answer", "application"), text)
+    source = data.get("source")
+    settings = next(iter(source.values()), None) if isinstance(source, dict) else None
+    if isinstance(settings, dict) and settings.get("ack") == "after_delivery":
+        text = "acknowledgements of their own are made when a message is processed; write ack: after_process in the source"
+        return document.problem(("answer", "application"), text)
+    return None
 
 
 def _form_problems(document: Document, data: dict[str, Any], loc: tuple[str, str], route: dict[str, Any]) -> Iterator[Problem]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from suture.config.answer import Continuation
 from suture.config.channel import SEVERITY_LETTERS
 from suture.config.channel_checks import matches
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.model.events import EVENT_TYPES
+from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.validation import Validation
 from suture.wire import er7
+from suture.wire.continuation import Limits
 from suture.wire.validate import Rules
 
 
@@ -17,7 +20,7 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
     config = channel.config
     return Plan(
         channel=channel.name,
-        outputs=[_output(destination) for destination in channel.destinations.values()],
+        outputs=[_output(d) for d in channel.destinations.values() if not d.route.acknowledgement],
         accept=frozenset(config.accept or ()),
         order_by=er7.getter(er7.path(config.order_by)) if config.order_by else None,
         inbound=channel.inbound,
@@ -26,6 +29,10 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         window_us=config.duplicates.window_s * 1_000_000,
         source=source,
         validation=_validation(channel),
+        answer=_answer(channel),
+        on_error=config.on_error,
+        sequence=config.sequence,
+        continuation=_continuation(config.continuation),
     )
 
 
@@ -39,6 +46,28 @@ def _validation(channel: ChannelFiles) -> Validation | None:
     if rules is None and channel.profile is None:
         return None
     return Validation(rules, config.standard == "enforce", channel.profile, config.profile_mode == "enforce", config.limit)
+
+
+def _answer(channel: ChannelFiles) -> AnswerRules:
+    """How the channel answers: its `answer` section, and the `ack` of its source."""
+    given = channel.config.answer
+    return AnswerRules(
+        when=getattr(channel.source_settings, "ack", "after_store"),
+        within_s=given.within_s,
+        template=tuple(given.template),
+        waiting=given.waiting,
+        types=frozenset(channel.config.accept or ()) if given.unsupported == "refuse" else frozenset(),
+        versions=frozenset(given.versions),
+        processing_ids=frozenset(given.processing_ids),
+        settings={place: Setting(text=s) if isinstance(s, str) else Setting(msh=s.number) for place, s in given.set.items()},
+        apart=given.application or "",
+        batch=given.batch,
+        batch_messages=given.batch_messages,
+    )
+
+
+def _continuation(given: Continuation | None) -> Limits | None:
+    return Limits(given.fragments, given.size_bytes, given.messages, given.timeout_s) if given else None
 
 
 def _output(destination: DestinationFiles) -> Output:

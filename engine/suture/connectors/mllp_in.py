@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from twisted.internet import defer, protocol
 from twisted.python.failure import Failure
 
 from suture.connectors.writing import write_now
-from suture.ports import Clock
+from suture.ports import AckTime, Clock
 from suture.wire import mllp
 
-Receive = Callable[[bytes, str, Callable[[bytes | None], None]], None]
-"""receive(raw, peer, answer): answer is called once, after the message is durable; None means: say nothing."""
+Receive = Callable[[bytes, str, Callable[[bytes | None], None], Callable[[bytes], None]], None]
+"""receive(raw, peer, answer, say): answer is called once, after the message is durable; None means: say nothing.
+
+say sends one more message to the same peer, later: an application acknowledgement after a commit acknowledgement.
+"""
 Note = Callable[[str, str], None]
 """note(code, text): a change of state worth a log line; never content."""
 
@@ -25,7 +28,7 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
     port: int = Field(ge=0, le=65535, description="TCP port to listen on")
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with a reason")
-    ack: Literal["after_store"] = Field("after_store", description="When to answer: after_store = when the message is durable")
+    ack: AckTime = Field("after_store", description="When to answer: after_store (durable), after_process or after_delivery")
     limit_bytes: int = Field(16_777_216, ge=1024, description="Largest message, in bytes; a larger one ends the connection (16 MiB)")
     connections: int = Field(2000, ge=1, description="Connections at a time; one more is closed at once (default 2000)")
     unanswered: int = Field(64, ge=1, description="Messages of one connection in work before it is read no further (default 64)")
@@ -91,7 +94,7 @@ class _Connection(protocol.Protocol):
             self.frame_since_s = now_s
         self.unanswered += len(messages)
         for raw in messages:
-            source.receive(raw, self.peer, self.answer)
+            source.receive(raw, self.peer, self.answer, self.say)
         if self.unanswered >= source.config.unanswered:
             self.balance()
 
@@ -103,6 +106,11 @@ class _Connection(protocol.Protocol):
             self.balance()
         if not self.unanswered:
             self.source.answered()
+
+    def say(self, payload: bytes) -> None:
+        """One more message for this peer, if it is still there."""
+        if self.connected:
+            write_now(self.transport, mllp.frame(payload))
 
     def balance(self) -> None:
         """Pause or resume reading, as the connection's and the engine's limits say."""

@@ -10,7 +10,8 @@ class Message:
     """One received message. raw is the truth; the rest is taken from it once, at the edge.
 
     id: given by the journal, 0 until stored. received_at_us: UTC, microseconds since 1970.
-    peer: where it came from (host:port or file name), never content.
+    peer: where it came from (host:port or file name), never content. duplicate_of: the id of a stored message that has
+    these very bytes, 0 when there is none.
     """
 
     channel: str
@@ -22,6 +23,7 @@ class Message:
     peer: str = ""
     id: int = 0
     fault: str = ""
+    duplicate_of: int = 0
 
 
 @dataclass(frozen=True, slots=True)

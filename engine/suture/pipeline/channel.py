@@ -10,10 +10,13 @@ from functools import partial
 from suture.model import states
 from suture.model.errors import SutureError
 from suture.model.message import Message
+from suture.pipeline.answers import Answers
 from suture.pipeline.deliver import Lanes
-from suture.pipeline.process import Plan, Skip, process
-from suture.pipeline.receive import Receiver
-from suture.ports import Clock, Journal, Observer, Processed, Settled
+from suture.pipeline.fragments import Fragments
+from suture.pipeline.process import Plan, Skip, fixed, process
+from suture.pipeline.receive import Receiver, Ways
+from suture.pipeline.sequences import Sequences
+from suture.ports import Clock, Journal, Memory, Observer, Processed, Settled
 
 Soon = Callable[[Callable[[], None]], object]
 A_TURN = 32
@@ -23,8 +26,8 @@ A_TURN = 32
 class Channel:
     """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
 
-    on_error: park or stop. in_work: messages that are stored and not yet
-    processed, durably. soon(f): run f in the next turn of the reactor (None: at once).
+    in_work: messages that are stored and not yet processed, durably. soon(f): run f in the next
+    turn of the reactor (None: at once). memory: what the store remembers of earlier messages.
     """
 
     def __init__(
@@ -35,12 +38,22 @@ class Channel:
         clock: Clock,
         observer: Observer,
         halted: Callable[[str], None],
-        on_error: str = "park",
         soon: Soon | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.plan, self.lanes = plan, lanes
-        self._journal, self._clock, self._observer, self._halted, self._on_error = journal, clock, observer, halted, on_error
-        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received)
+        self._journal, self._clock, self._observer, self._halted = journal, clock, observer, halted
+        self.answers = Answers(plan.answer, journal, clock, memory)
+        self.fragments: Fragments | None = None
+        if plan.continuation:
+            self.fragments = Fragments(plan.continuation, journal, clock, self.answers, self._received, self._settle, plan.window_us)
+        self.sequences = Sequences(plan.channel, journal, clock, self.answers, memory) if plan.sequence and memory else None
+        ways = Ways(self.answers, self.fragments, self.sequences)
+        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received, ways)
+        self._waits = plan.answer.when != "after_store"
+        if plan.answer.when == "after_delivery":
+            for one in lanes.values():
+                one.ended = self.answers.ended
         self._soon = soon or (lambda work: work())
         self._todo: deque[Message] = deque()
         self.in_work = 0
@@ -67,6 +80,22 @@ class Channel:
             self.in_work -= 1
             self.process(self._todo.popleft())
 
+    def recover(self, message: Message) -> None:
+        """A message that an earlier run stored and did not process; nobody waits for its answer any more."""
+        if self.fragments is None or not self.fragments.take(message):
+            self.process(message)
+
+    def stop(self) -> None:
+        """Forget who waits for an answer, and what is only in memory; all messages are in the store."""
+        self.answers.stop()
+        if self.fragments:
+            self.fragments.stop()
+
+    def _settle(self, message: Message, settled: Settled) -> None:
+        """Write what a message came to, where that is not for the mapping to say."""
+        begin_s = self._clock.seconds()
+        self._write(fixed(self.plan, message, int(begin_s * 1e6), 0, settled), begin_s, None)
+
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
         """Map a stored message and write what it comes to; then() is called when that is durable."""
         begin_s = self._clock.seconds()
@@ -89,11 +118,13 @@ class Channel:
             observer.duplicate(self.name, "event")
         for gap in settled.gaps:
             observer.gap(self.name, gap.table)
+        if self._waits:
+            self.answers.processed(message.id, settled)
         for delivery in settled.deliveries:
             self.lanes[delivery.destination].add(delivery)
         if then:
             then()
-        if self._on_error == "stop" and (settled.state == states.PARKED or settled.gaps):
+        if self.plan.on_error == "stop" and (settled.state == states.PARKED or settled.gaps):
             self._halted(f"message {message.id} is parked, and the channel says on_error: stop")
 
     def _failed(self, work: Processed, begin_s: float, then: Callable[[], None] | None, error: Exception) -> None:

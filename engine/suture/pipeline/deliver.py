@@ -14,7 +14,7 @@ from typing import Any
 from suture.model import states
 from suture.model.outcome import Ambiguous, Outcome
 from suture.pipeline.breaker import Breaker
-from suture.pipeline.retry import Policy, decide
+from suture.pipeline.retry import Decision, Policy, decide
 from suture.ports import Attempted, Backlog, Clock, Delivery, Destination, Journal, Observer, Sending
 
 OUTCOME_NAMES = {
@@ -28,7 +28,10 @@ OUTCOME_NAMES = {
 
 
 class Lanes:
-    """All lanes of one destination of one channel. changed(lanes): called when failing or well has changed."""
+    """All lanes of one destination of one channel. changed(lanes): called when failing or well has changed.
+
+    ended(delivery, state): set by whoever wants to know; called when a delivery has left its lane, after the commit.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Lanes:
         self._probe: Any = None
         self.running = False
         self.depth = 0
+        self.ended: Callable[[Delivery, str], None] | None = None
 
     # -- what comes in ---------------------------------------------------------------------------------------------
 
@@ -154,7 +158,9 @@ class Lanes:
         now_us = self._now_us()
         outcome = Ambiguous("INTERRUPTED", "the engine stopped while it was being sent")
         decision = decide(self.policy, delivery, outcome, now_us, self._random)
-        self._journal.write(Attempted(delivery, now_us, now_us, outcome, decision.state, 0, decision.reason))
+        self._journal.write(
+            Attempted(delivery, now_us, now_us, outcome, decision.state, 0, decision.reason, self._then(delivery, decision))
+        )
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES["Ambiguous"])
         self._leave(delivery, decision.state)
 
@@ -166,7 +172,8 @@ class Lanes:
         decision = decide(self.policy, delivery, outcome, now_us, self._random)
         changed = self.breaker.record(outcome, now_s)
         next_us = now_us + int(decision.wait_s * 1e6) if decision.state == states.RETRYING else 0
-        self._journal.write(Attempted(delivery, int(started_s * 1e6), now_us, outcome, decision.state, next_us, decision.reason))
+        done, began_us = self._then(delivery, decision), int(started_s * 1e6)
+        self._journal.write(Attempted(delivery, began_us, now_us, outcome, decision.state, next_us, decision.reason, done))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES[type(outcome).__name__])
         self._observer.stage(self.channel, "deliver", now_s - started_s)
         if decision.state == states.RETRYING:
@@ -177,6 +184,12 @@ class Lanes:
         if changed or self.breaker.open:
             self._changed(self)
         self._pump()
+
+    def _then(self, delivery: Delivery, decision: Decision) -> Callable[[], None] | None:
+        """What to do when this attempt is written down."""
+        if self.ended is None or decision.state == states.RETRYING:
+            return None
+        return partial(self.ended, delivery, decision.state)
 
     def _again(self, key: str, wait_s: float) -> None:
         """The head of a lane waits: for the breaker when that is open, else for its own time."""

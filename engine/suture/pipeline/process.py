@@ -15,9 +15,12 @@ from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Message
+from suture.pipeline.answer_rules import AnswerRules
+from suture.pipeline.apart import acknowledging
 from suture.pipeline.validation import Validation, refusal, reported
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.wire import ack, er7
+from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
 
 HL7 = "application/hl7-v2"
@@ -26,6 +29,7 @@ STOCK_EVENTS_FROM = 20_000
 
 Skip = Mapping[str, frozenset[int]]
 """Destination to numbers of events (0 for a passed message) that it has taken already; STOCK for those it has counted."""
+NO_RULES = AnswerRules()
 STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
 
@@ -46,7 +50,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection."""
+    """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection.
+
+    answer: how senders are answered. continuation: limits of messages in fragments, None where DSC means nothing.
+    on_error: park or stop. sequence: the sequence number protocol is followed.
+    """
 
     channel: str
     outputs: Sequence[Output]
@@ -57,6 +65,10 @@ class Plan:
     encoding: str = "utf-8"
     window_us: int = 0
     source: str = "suture"
+    answer: AnswerRules = NO_RULES
+    continuation: Limits | None = None
+    on_error: str = "park"
+    sequence: bool = False
     validation: Validation | None = None
 
     def asks_the_standard(self, message: Message) -> bool:
@@ -76,19 +88,29 @@ def process(
     """
     if plan.accept and message.type not in plan.accept and not message.fault:
         reason = f"{message.type or 'no message type'} is not accepted by the channel"
-        return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
+        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
+    if plan.answer.restricts and (refused := _refused(plan, message)):
+        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, refused, (), (), (), ()))
+    if plan.continuation and _is_fragment(message):
+        reason = "CONTINUATION_UNKNOWN: DSC: a fragment alone cannot be processed; have the message sent again"
+        return fixed(plan, message, now_us, revision, Settled(states.PARKED, reason, (), (), (), ()))
+    work = _tried(plan, message, now_us, skip or {}, revision, findings)
+    return acknowledging(plan.answer, work) if plan.answer.apart and not revision else work
+
+
+def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int, findings: Sequence[Finding]) -> Processed:
     try:
         parsed = er7.Message.parse(message.raw, plan.encoding)
         if plan.validation is None:
-            return _mapped(plan, message, parsed, now_us, skip or {}, revision)
+            return _mapped(plan, message, parsed, now_us, skip, revision)
         verdict = plan.validation.judge(parsed, findings)
         if verdict.refused:
-            return _fixed(plan, message, now_us, revision, refusal(verdict))
-        return reported(_mapped(plan, message, parsed, now_us, skip or {}, revision), verdict.findings)
+            return fixed(plan, message, now_us, revision, refusal(verdict))
+        return reported(_mapped(plan, message, parsed, now_us, skip, revision), verdict.findings)
     except MessageError as e:
-        return _fixed(plan, message, now_us, revision, _parked(e))
+        return fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
-        return _fixed(plan, message, now_us, revision, _parked(_unexpected(e)))
+        return fixed(plan, message, now_us, revision, _parked(_unexpected(e)))
 
 
 def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip: Skip, revision: int) -> Processed:
@@ -97,7 +119,7 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
     if plan.inbound is None:
         deliveries = job.passed(parsed)
         settled = Settled(states.PROCESSED, "", (), (), deliveries, ())
-        return _fixed(plan, message, now_us, revision, settled)
+        return fixed(plan, message, now_us, revision, settled)
     _readable(parsed)
     mapped = plan.inbound.run(parsed)
     keys = tuple(_first_lines(mapped.events))
@@ -105,6 +127,18 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
     settle = partial(job.settle, mapped)
     ready = None if touches else settle({}, {})
     return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, _search(mapped), revision, _nothing, _raise)
+
+
+def _is_fragment(message: Message) -> bool:
+    header = ack.Header.read(message.raw)
+    return header is not None and not links(header, message.raw).alone
+
+
+def _refused(plan: Plan, message: Message) -> str:
+    """Why the sender was told that the message is not taken, "" when it is."""
+    header = ack.Header.read(message.raw)
+    finding = plan.answer.refusal(header) if header else None
+    return f"refused: {finding}" if finding else ""
 
 
 def _parked(error: MessageError) -> Settled:
@@ -125,7 +159,8 @@ def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:
     return [*mapped.search, *unknown] if unknown else mapped.search
 
 
-def _fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Settled) -> Processed:
+def fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Settled) -> Processed:
+    """The operation that writes this, whatever the store says."""
     return Processed(message, now_us, plan.window_us, (), settled, lambda c, s: settled, (), (), revision, _nothing, _raise)
 
 

@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from suture.model import states
 from suture.model.message import Message
+from suture.pipeline.answers import Answer, Answers, Say
+from suture.pipeline.batches import NAMES, Batches
+from suture.pipeline.fragments import Fragments
+from suture.pipeline.sequences import Counted, Sequences
 from suture.ports import Clock, Journal, Observer, Received
-from suture.wire import ack
+from suture.wire.header import Header
 
-Answer = Callable[[bytes | None], None]
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a channel deals with its senders. fragments, sequences: None where it does not join or count messages."""
+
+    answers: Answers
+    fragments: Fragments | None = None
+    sequences: Sequences | None = None
 
 
 class Receiver:
     """The way in of one channel. process(message): called after the commit, for messages that are to be processed."""
 
     def __init__(
-        self, channel: str, window_us: int, journal: Journal, clock: Clock, observer: Observer, process: Callable[[Message], None]
+        self,
+        channel: str,
+        window_us: int,
+        journal: Journal,
+        clock: Clock,
+        observer: Observer,
+        process: Callable[[Message], None],
+        ways: Ways,
     ) -> None:
         self._channel, self._window_us, self._journal, self._clock = channel, window_us, journal, clock
         self._observer, self._process = observer, process
-        self._now = ("", 0)
+        self._answers, self._fragments, self._sequences = ways.answers, ways.fragments, ways.sequences
 
-    def receive(self, raw: bytes, peer: str, answer: Answer) -> None:
-        """Take one message; answer is called with the acknowledgement (None: none is wanted) when it is durable."""
-        header = ack.Header.read(raw)
+    def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
+        """Take one message, or a batch of them.
+
+        answer is called once, with the acknowledgement (None: none is wanted), never before what came is durable.
+        say: sends one more message to the same sender: an application acknowledgement that follows a commit
+        acknowledgement. Without it such an acknowledgement is not given.
+        """
+        if raw[:3] in NAMES and len(raw) > 3 and not raw[3:4].isalnum():
+            Batches(self._answers, partial(self._one, peer)).receive(raw, answer, say)
+            return
+        self._one(peer, raw, answer, say)
+
+    def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None) -> None:
+        header = Header.read(raw)
         at_s = self._clock.seconds()
         message = Message(self._channel, raw, int(at_s * 1e6), peer=peer)
         if header is None:
@@ -34,27 +63,33 @@ class Receiver:
         else:
             message.control_id, message.type = header.text(10), header.type
             message.sender = f"{header.text(3)}|{header.text(4)}"
-        self._journal.write(
-            Received(message, self._window_us, partial(self._stored, header, answer, at_s), partial(self._failed, header, answer))
-        )
+        if self._sequences is not None and header is not None and header.get(13):
+            counted = self._sequences.arrived(header, message, answer)
+            if counted is not None:
+                done = partial(self._sequences.stored, counted, partial(self._stored, header, answer, say, at_s))
+                self._journal.write(Received(message, self._window_us, done, partial(self._uncounted, header, answer, counted)))
+            return
+        stored = partial(self._stored, header, answer, say, at_s, None)
+        self._journal.write(Received(message, self._window_us, stored, partial(self._failed, header, answer)))
 
-    def _stored(self, header: ack.Header | None, answer: Answer, at_s: float, state: str, message: Message) -> None:
+    def _uncounted(self, header: Header, answer: Answer, counted: Counted, error: Exception) -> None:
+        assert self._sequences is not None
+        self._sequences.unstorable(counted)
+        self._failed(header, answer, error)
+
+    def _stored(
+        self, header: Header | None, answer: Answer, say: Say | None, at_s: float, expected: int | None, state: str, message: Message
+    ) -> None:
         self._observer.message(self._channel, state)
         self._observer.stage(self._channel, "receive_commit", self._clock.seconds() - at_s)
-        code = ack.code_for(header, header is not None)
-        text = f"kept as message {message.id}, but it is not HL7 v2" if header is None else ""
-        answer(None if code is None else ack.build(header, code, f"SUT{message.id}", self._hl7_now(), text))
+        if self._fragments is not None and header is not None and self._fragments.is_one(header, message.raw):
+            self._fragments.stored(header, state, message, answer, say)
+            return
+        self._answers.stored(header, state, message, answer, say, expected)
         if state == states.RECEIVED:
             self._process(message)
         elif state == states.DUPLICATE:
             self._observer.duplicate(self._channel, "message")
 
-    def _failed(self, header: ack.Header | None, answer: Answer, error: Exception) -> None:
-        code = ack.code_for(header, False)
-        answer(None if code is None else ack.build(header, code, "SUT0", self._hl7_now(), "the message could not be stored; send it again"))
-
-    def _hl7_now(self) -> str:
-        second = int(self._clock.seconds())
-        if self._now[1] != second:
-            self._now = (time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second)), second)
-        return self._now[0]
+    def _failed(self, header: Header | None, answer: Answer, error: Exception) -> None:
+        self._answers.unstorable(header, answer)

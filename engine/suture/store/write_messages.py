@@ -32,6 +32,7 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
         m = operation.message
         m.id = sequences.next_message()
         original = _original(connection, operation, earlier, batch)
+        m.duplicate_of = original or 0
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
         reason = f"the same message as {original}" if original else m.fault
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))

@@ -1,0 +1,113 @@
+"""A batch that comes as one message: cut into its messages, each stored for itself, and answered as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from suture.pipeline.answers import Answer, Answers, Say
+from suture.wire import batch
+from suture.wire.batch import Answered
+from suture.wire.finding import CARDINALITY, ERROR, SEGMENT_SEQUENCE, Finding
+from suture.wire.header import Header
+
+NAMES = (b"BHS", b"FHS")
+"""What a batch or a file of batches begins with."""
+ReceiveOne = Callable[[bytes, Answer, Say | None], None]
+
+
+class Batches:
+    """Receives batches for one channel. receive(raw, answer, say): takes one message."""
+
+    def __init__(self, answers: Answers, receive: ReceiveOne) -> None:
+        self._answers, self._receive = answers, receive
+
+    def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
+        """Take a batch. It is answered once, when each of its messages has its answer, and so is durable.
+
+        A batch with too many messages, or without any envelope that can be read, is refused whole and nothing is stored.
+        """
+        events = batch.cut(raw, max(len(raw), 1))
+        count = sum(isinstance(event, batch.Found) for event in events)
+        if count > self._answers.rules.batch_messages:
+            text = f"a batch of {count} messages; at most {self._answers.rules.batch_messages} are taken"
+            self._refuse(raw, answer, Finding(CARDINALITY, ERROR, None, text))
+            return
+        gathered = _Gathered(self._answers, events, answer)
+        for event in events:
+            if isinstance(event, batch.Found):
+                self._receive(event.raw, partial(gathered.answered, event), say)
+        gathered.all_received()
+
+    def _refuse(self, raw: bytes, answer: Answer, finding: Finding) -> None:
+        """One acknowledgement for the whole, which names the batch by its control id."""
+        line = raw.split(b"\r", 1)[0].split(b"\n", 1)[0]
+        header = Header.read(b"MSH" + line[3:])
+        if header is not None:
+            fields = [*header.fields[:7], b"", b"", batch.control_id(line), b"P"]
+            self._answers.refused(Header(header.separator, fields), answer, finding)
+        else:
+            self._answers.refused(Header(b"|", [b"MSH", b"^~\\&"]), answer, Finding(SEGMENT_SEQUENCE, ERROR, None, "no separator"))
+
+
+class _Gathered:
+    """The answers to a batch's messages, until all have come."""
+
+    def __init__(self, answers: Answers, events: list[batch.Event], answer: Answer) -> None:
+        self._answers, self._answer = answers, answer
+        self._file = next((e.line for e in events if isinstance(e, batch.Opened) and e.kind == "FHS"), b"")
+        self._batches: list[Answered] = []
+        self._told: dict[int, list[tuple[int, bytes]]] = {}
+        self._place: dict[int, int] = {}
+        self._left = 1  # one for the cutting itself, so that no answer comes before the last message is known
+        self._shape(events)
+
+    def _shape(self, events: list[batch.Event]) -> None:
+        """The batches as they came, and the batch of each message."""
+        faults = [e.text for e in events if isinstance(e, batch.Fault)]
+        current: int | None = None
+        for event in events:
+            if isinstance(event, batch.Opened) and event.kind == "BHS":
+                self._batches.append(Answered(event.line, []))
+                current = len(self._batches) - 1
+            elif isinstance(event, batch.Found):
+                if current is None:
+                    self._batches.append(Answered(b"", []))
+                    current = len(self._batches) - 1
+                self._place[event.number] = current
+                self._left += 1
+            elif isinstance(event, batch.Closed):
+                current = None
+        if not self._batches:
+            self._batches.append(Answered(b"", []))
+        self._batches[0].comment = faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "") if faults else ""
+
+    def answered(self, found: batch.Found, payload: bytes | None) -> None:
+        """One message has its answer."""
+        if payload is not None and (self._answers.rules.batch == "all" or not positive(payload)):
+            self._told.setdefault(self._place[found.number], []).append((found.number, payload))
+        self._done()
+
+    def all_received(self) -> None:
+        """Every message has been handed over."""
+        self._done()
+
+    def _done(self) -> None:
+        self._left -= 1
+        if self._left:
+            return
+        if self._answers.rules.batch == "none":
+            self._answer(None)
+            return
+        for place, told in self._told.items():
+            self._batches[place].answers = [payload for _, payload in sorted(told)]
+        self._answer(batch.acknowledged(self._file, self._batches, self._answers.unstored_id("B"), self._answers.now()))
+
+
+def positive(payload: bytes) -> bool:
+    """Is this acknowledgement one that says yes?"""
+    header = Header.read(payload)
+    if header is None:
+        return False
+    line = payload.partition(b"\rMSA" + header.separator)[2]
+    return line.split(header.separator, 1)[0] in (b"AA", b"CA")

@@ -1,0 +1,132 @@
+"""Messages in fragments, so that none is lost: each fragment is stored as a message of its own before it is acknowledged.
+
+Fragments stay in state `received` until the last has come. Then the whole is stored as one more message, with the control
+id of the first, and the fragments are settled as `filtered`, with its number. After a crash, whatever is still `received`
+is taken in again in its order: fragments are gathered as before, and a whole that was stored already is found to be a
+duplicate, so it is not processed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from suture.model import states
+from suture.model.message import Message
+from suture.pipeline.answers import Answer, Answers, Asker, Say
+from suture.ports import Clock, Journal, Received, Settled
+from suture.wire.continuation import Assembler, Broken, Chain, Limits, links
+from suture.wire.finding import ERROR, SEGMENT_SEQUENCE, Finding, Location
+from suture.wire.header import Header
+
+Settle = Callable[[Message, Settled], None]
+"""settle(message, settled): write what a message came to."""
+
+
+@dataclass(slots=True)
+class Fragment:
+    """A stored fragment. asker: who waits for the application acknowledgement, None after a restart."""
+
+    message: Message
+    header: Header
+    asker: Asker | None = None
+
+
+class Fragments:
+    """The fragments of one channel. process(message): for the whole. settle: for the fragments."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        journal: Journal,
+        clock: Clock,
+        answers: Answers,
+        process: Callable[[Message], None],
+        settle: Settle,
+        window_us: int,
+    ) -> None:
+        self._assembler: Assembler[Fragment] = Assembler(limits)
+        self._journal, self._clock, self._answers = journal, clock, answers
+        self._process, self._settle, self._window_us = process, settle, window_us
+        self._timer: Any = None
+
+    @property
+    def waiting(self) -> int:
+        """Messages of which fragments have come and not the last."""
+        return self._assembler.waiting
+
+    def is_one(self, header: Header | None, raw: bytes) -> bool:
+        """Is this message a fragment of another?"""
+        return header is not None and not links(header, raw).alone
+
+    def stored(self, header: Header, state: str, message: Message, answer: Answer, say: Say | None) -> None:
+        """A fragment is durable. One that came before is answered again, and counts once."""
+        last = not links(header, message.raw).points_to
+        asker = self._answers.fragment(header, message.id, answer, say, last)
+        if state == states.RECEIVED:
+            self.take(message, asker)
+        elif asker is not None and asker.answer is not None:
+            self._answers.stored(header, state, message, asker.answer, say)
+
+    def take(self, message: Message, asker: Asker | None = None) -> bool:
+        """Gather a fragment that is stored; False when the message is none, and to be processed as it is."""
+        header = Header.read(message.raw)
+        if header is None or not self.is_one(header, message.raw):
+            return False
+        now_s = self._clock.seconds()
+        came = self._assembler.add(message.sender, header, message.raw, Fragment(message, header, asker), now_s)
+        if isinstance(came, Broken):
+            self._broken(came)
+        elif came is not None:
+            self._whole(came)
+        self._watch()
+        return True
+
+    def _whole(self, chain: Chain[Fragment]) -> None:
+        first, last = chain.items[0], chain.items[-1]
+        m = first.message
+        whole = Message(m.channel, chain.joined(), int(self._clock.seconds() * 1e6), m.control_id, m.type, m.sender, last.message.peer)
+        self._journal.write(Received(whole, self._window_us, partial(self._joined, chain), partial(self._unjoined, chain)))
+
+    def _joined(self, chain: Chain[Fragment], state: str, whole: Message) -> None:
+        first, asker = chain.items[0].header, chain.items[-1].asker
+        if asker is not None:
+            self._answers.whole(first, asker, state, whole)
+        for fragment in chain.items:
+            self._settle(fragment.message, Settled(states.FILTERED, f"a fragment of message {whole.id}", (), (), (), ()))
+        if state == states.RECEIVED:
+            self._process(whole)
+
+    def _unjoined(self, chain: Chain[Fragment], error: Exception) -> None:
+        self._broken(Broken("STORE", f"the whole message cannot be stored ({type(error).__name__})", chain.items))
+
+    def _broken(self, broken: Broken[Fragment]) -> None:
+        """Park every fragment: they wait for a person together."""
+        finding = Finding(SEGMENT_SEQUENCE, ERROR, Location("DSC"), broken.reason)
+        for fragment in broken.items:
+            settled = Settled(states.PARKED, f"{broken.code}: {broken.reason}", (), (), (), (), findings=[finding])
+            self._settle(fragment.message, settled)
+        asker = broken.items[-1].asker
+        if asker is not None:
+            self._answers.broken(asker, finding)
+
+    def _watch(self) -> None:
+        """One timer, for the chain that expires first."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        at_s = self._assembler.next_s()
+        self._timer = None if at_s is None else self._clock.callLater(max(0.0, at_s - self._clock.seconds()), self._expired)
+
+    def _expired(self) -> None:
+        self._timer = None
+        for broken in self._assembler.expired(self._clock.seconds()):
+            self._broken(broken)
+        self._watch()
+
+    def stop(self) -> None:
+        """Gather no more; the fragments are in the store, and are gathered again at the next start."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None

@@ -1,0 +1,125 @@
+"""What a message came to, told to its sender: a fate and findings. Pure; nothing of the content goes into them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from suture.model import states
+from suture.ports import Fault, Past, Settled
+from suture.wire.due import Fate
+from suture.wire.finding import (
+    APPLICATION_ERROR,
+    DATA_TYPE,
+    ERROR,
+    REQUIRED_FIELD_MISSING,
+    SEGMENT_SEQUENCE,
+    TABLE_VALUE,
+    WARNING,
+    Finding,
+    Location,
+)
+
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[(\w+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
+_CODES = {
+    "NOT_HL7": SEGMENT_SEQUENCE,
+    "BAD_DELIMITER": SEGMENT_SEQUENCE,
+    "TOO_MANY_LINES": SEGMENT_SEQUENCE,
+    "CHARSET": DATA_TYPE,
+    "MALFORMED_VALUE": DATA_TYPE,
+    "MISSING_VALUE": REQUIRED_FIELD_MISSING,
+    "UNKNOWN_CODE": TABLE_VALUE,
+    "BAD_VALUE": REQUIRED_FIELD_MISSING,
+}
+"""Our codes (docs/errors.md) to those of HL7 table 0357; any other is an application error."""
+_SAYS = {
+    "NOT_HL7": "the message is not HL7 v2",
+    "BAD_DELIMITER": "MSH-1 or MSH-2 cannot be separators",
+    "CHARSET": "bytes that are not of the character set",
+    "UNKNOWN_CODE": "a code that is not known here",
+    "BAD_VALUE": "a required value is missing or malformed",
+    "TOO_MANY_LINES": "more lines than one message can have here",
+}
+ONCE = ("MSH", "EVN", "PID", "PD1", "PV1", "PV2", "MFI")
+"""Segments that stand once in a message (or whose first is meant): their places have no line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fate, and what the answer says of it. findings: errors, or warnings beside a good fate."""
+
+    fate: Fate
+    findings: Sequence[Finding] = ()
+    text: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The text of MSA-3: the first error, or what was said."""
+        return str(self.findings[0]) if self.fate == "error" and self.findings else self.text
+
+
+GOOD = Verdict("accepted")
+
+
+def of_settled(settled: Settled) -> Verdict:
+    """The verdict on a processed message.
+
+    Parked: an error, with the place. Gaps beside lines that went through: accepted, with warnings, because what waits is
+    kept and a repetition would change nothing.
+    """
+    if settled.findings:
+        return Verdict("error" if settled.state == states.PARKED else "accepted", settled.findings)
+    faults = [Fault("UNKNOWN_CODE" if gap.table else "BAD_VALUE", gap.path, gap.line) for gap in settled.gaps]
+    if settled.state == states.PARKED and not faults:
+        faults = [fault_of(settled.reason)]
+    return _judged(settled.state, faults)
+
+
+def of_past(past: Past) -> Verdict:
+    """The verdict on a message that was processed before, from what the store says of it."""
+    return _judged(past.state, [fault if fault.path else fault_of(f"{fault.code}: {fault.reason}") for fault in past.faults])
+
+
+def fault_of(reason: str) -> Fault:
+    """The fault in a parked message's reason, which is written as `CODE: place: why`."""
+    code, _, rest = reason.partition(": ")
+    place = rest.partition(": ")[0]
+    return Fault(code, place if _PLACE.fullmatch(place) else "", 0)
+
+
+def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
+    if state == states.PARKED:
+        return Verdict("error", [_finding(fault, ERROR) for fault in faults])
+    return Verdict("accepted", [_finding(fault, WARNING) for fault in faults])
+
+
+def _finding(fault: Fault, severity: str) -> Finding:
+    code = _CODES.get(fault.code, APPLICATION_ERROR)
+    return Finding(code, severity, location(fault.path, fault.line), _SAYS.get(fault.code, "the message cannot be processed"))
+
+
+def location(path: str, line: int) -> Location | None:
+    """The first place that a path names (FT1-34.1 or FT1-7.1), in that line."""
+    match = _PLACE.search(path)
+    if match is None:
+        return None
+    segment, sequence, field, repetition, component, sub = match.groups()
+    at = int(sequence or 0) or (line if line and segment not in ONCE else 1)
+    chosen = int(repetition) if repetition and repetition.isdigit() else 0
+    return Location(segment, at, int(field or 0), chosen, int(component or 0), int(sub or 0))
+
+
+def of_delivery(state: str, destination: str) -> Verdict | None:
+    """What the end of one delivery says of its message; None while it says nothing bad."""
+    if state in (states.DEAD, states.REFUSED):
+        return Verdict("error", [Finding(APPLICATION_ERROR, ERROR, None, f"{destination} does not take it")])
+    if state == states.HELD:
+        return Verdict("undelivered", text=f"kept, but its delivery to {destination} waits for a person")
+    return None
+
+
+def hl7_time(second: int) -> str:
+    """A time as HL7 has it, in UTC. second: since 1970."""
+    return time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second))

@@ -1,0 +1,63 @@
+"""What the store remembers of earlier messages: what became of them, and the sequence numbers of their senders."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from suture.model import states
+from suture.ports import Fault, Past
+from suture.store import state as facts
+from suture.store.tables import delivery, engine_state, exception, message
+
+CHAIN_MAX = 100
+"""Repetitions of repetitions that are followed back to the message that was processed."""
+
+
+SEQUENCE = "sequence"
+"""Rows of engine_state named sequence/<channel>/<sender> hold the number that is expected next, "" for any."""
+
+
+class Memory:
+    """The store's memory, for the pipeline."""
+
+    def recall(self, connection: Connection, number: int) -> Past:
+        """What became of a message."""
+        return recall(connection, number)
+
+    def numbers(self, connection: Connection, channel: str) -> dict[str, int | None]:
+        """The sequence number that is expected next of each sender."""
+        prefix = f"{SEQUENCE}/{channel}/"
+        e = engine_state.c
+        rows = connection.execute(select(e.name, e.value).where(e.name.startswith(prefix, autoescape=True)))
+        return {row.name[len(prefix) :]: int(row.value) if row.value else None for row in rows}
+
+    def put_number(self, connection: Connection, channel: str, sender: str, expected: int | None, at_us: int) -> None:
+        """Remember the number that is expected next of this sender."""
+        value = "" if expected is None else expected
+        facts.put_engine(connection, {f"{SEQUENCE}/{channel}/{sender}": value}, at_us)
+
+
+def recall(connection: Connection, number: int) -> Past:
+    """The message that was stored first with these bytes: its state, what is open against it, and its deliveries.
+
+    A delivery that was sent again counts by its last resend.
+    """
+    number, state = _first(connection, number)
+    e, d = exception.c, delivery.c
+    open_ones = (e.message_id == number, e.delivery_id.is_(None), e.resolved_at_us.is_(None))
+    faults = [Fault(*row) for row in connection.execute(select(e.code, e.path, e.line, e.reason).where(*open_ones).order_by(e.id))]
+    rows = connection.execute(select(d.id, d.destination, d.state, d.original_id).where(d.message_id == number).order_by(d.id)).all()
+    replaced = {row.original_id for row in rows if row.original_id}
+    return Past(number, state, faults, [(row.id, row.destination, row.state) for row in rows if row.id not in replaced])
+
+
+def _first(connection: Connection, number: int) -> tuple[int, str]:
+    m = message.c
+    for _ in range(CHAIN_MAX):
+        row = connection.execute(select(m.state, m.duplicate_of).where(m.id == number)).first()
+        if row is None:
+            return number, states.PROCESSED  # it was purged since: it had come to its end
+        if row.state != states.DUPLICATE or not row.duplicate_of:
+            return number, row.state
+        number = row.duplicate_of
+    return number, states.PROCESSED

@@ -1,0 +1,87 @@
+"""`answer:` of a channel: what is right becomes rules, and what is wrong is told with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from suture.config.plan import plan_of
+from suture.config.site import load_site
+from suture.model.errors import ConfigError
+from suture.pipeline.answer_rules import AnswerRules, Setting
+from suture.wire.continuation import Limits
+from tests.config.site_files import SiteFiles
+
+CHANNEL = "channels/or-supply/channel.yaml"
+
+
+def plan(site: SiteFiles, more: str):
+    text = (site.directory / CHANNEL).read_text(encoding="utf-8")
+    site.write(CHANNEL, text + more)
+    return plan_of(load_site(site.directory, None, {}).channels["or-supply"])
+
+
+def said(site: SiteFiles, more: str) -> str:
+    with pytest.raises(ConfigError) as error:
+        plan(site, more)
+    return str(error.value)
+
+
+def test_without_it_everything_is_taken_and_answered_at_receipt(site: SiteFiles):
+    found = plan(site, "")
+    assert found.answer == AnswerRules()
+    assert (found.continuation, found.sequence, found.on_error) == (None, False, "park")
+
+
+def test_what_is_written_becomes_rules(site: SiteFiles):
+    more = 'answer: {within_s: 5, unsupported: refuse, versions: "2.3", set: {MSH-3: SUTURE, MSH-4: {from: MSH-6}}, batch: errors}\n'
+    found = plan(site, more + "continuation: {timeout_s: 9}\nsequence: yes\non_error: stop\n")
+    assert found.answer.types == {"DFT^P03"}
+    assert found.answer.versions == {"2.3"}
+    assert (found.answer.within_s, found.answer.batch) == (5, "errors")
+    assert found.answer.settings == {"MSH-3": Setting("SUTURE"), "MSH-4": Setting(msh=6)}
+    assert found.continuation == Limits(timeout_s=9)
+    assert (found.sequence, found.on_error) == (True, "stop")
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ("answer: {set: {MSA-1: AA}}\n", "MSA-1 is the engine's to write"),
+        ("answer: {set: {PID-3: X}}\n", "'PID-3' is not a field of MSH or MSA"),
+        ("answer: {set: {MSH-99: X}}\n", "'MSH-99' is not a field of MSH or MSA"),
+        ("answer: {set: {MSA-3: {from: PID-3}}}\n", "'PID-3' is not a field of the received MSH"),
+        ("answer: {set: {MSA-3: {from: MSH-1}}}\n", "'MSH-1' is not a field of the received MSH"),
+        ("answer: {template: ['MSH|^~\\&|', 'MSA|AA|{MSH-10}']}\n", "needs an MSA segment with {code} and {MSH-10}"),
+        ("answer: {template: ['MSA|{code}|{MSH-10}']}\n", "the first segment of an answer is MSH"),
+        ("answer: {template: ['MSH|', 'MSA|{code}|{MSH-10}|{PID-3}']}\n", "'{PID-3}' is not {code}"),
+        ("answer: {template: ['MSH|', 'MSA|{code}|{MSH-10}'], set: {MSA-3: x}}\n", "has no meaning beside `template`"),
+        ("answer: {within: 5}\n", "did you mean 'within_s'?"),
+        ("answer: {within_s: 0}\n", "within_s"),
+        ("answer: {application: billing}\n", "'billing' is not a destination with `acknowledgement: true`"),
+        ("  acks: {to: billing, acknowledgement: true}\n", "nothing is sent to it"),
+        (
+            "  acks: {to: billing, acknowledgement: true, as: events}\nanswer: {application: acks}\n",
+            "has no meaning beside `acknowledgement`",
+        ),
+        ("  acks: {to: nobody, acknowledgement: true}\nanswer: {application: acks}\n", "there is no endpoint 'nobody'"),
+    ],
+)
+def test_what_is_wrong_is_told(site: SiteFiles, more: str, text: str):
+    assert text in said(site, more)
+
+
+def test_a_type_can_only_be_refused_where_types_are_listed(site: SiteFiles):
+    site.write(CHANNEL, (site.directory / CHANNEL).read_text(encoding="utf-8").replace("accept: [DFT^P03]\n", ""))
+    assert "there is nothing to refuse without `accept`" in said(site, "answer: {unsupported: refuse}\n")
+
+
+def test_acknowledgements_of_their_own_go_to_their_destination_and_nothing_else_does(site: SiteFiles):
+    found = plan(site, "  acks: {to: billing, acknowledgement: true}\nanswer: {application: acks}\n")
+    assert found.answer.apart == "acks"
+    assert [output.destination for output in found.outputs] == ["erp", "billing"]
+
+
+def test_and_are_made_when_a_message_is_processed(site: SiteFiles):
+    text = (site.directory / CHANNEL).read_text(encoding="utf-8").replace("{port: 2575}", "{port: 2575, ack: after_delivery}")
+    site.write(CHANNEL, text)
+    assert "ack: after_process" in said(site, "  acks: {to: billing, acknowledgement: true}\nanswer: {application: acks}\n")

@@ -1,0 +1,137 @@
+"""Fragments on the wire: stored one by one, acknowledged one by one, processed and answered as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from suture.pipeline.answer_rules import AnswerRules
+from suture.pipeline.channel import Channel
+from suture.store import schema
+from suture.store.backlog import received
+from suture.store.engine import open_engine
+from suture.store.past import Memory
+from suture.wire.continuation import Limits
+from tests.pipeline.house import House, Silent
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'suture.db'}", site=None)
+    schema.upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+def house(database: Engine, when: str = "after_process") -> House:
+    h = House(database, AnswerRules(when=when))
+    plan = replace(h.channel.plan, continuation=Limits(timeout_s=60))
+    h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, memory=Memory())
+    return h
+
+
+def fragment(number: int, body: str, follows: str = "", points_to: str = "", modes: str = "|") -> bytes:
+    head = rf"MSH|^~\&|LAB|OR|ENGINE|HOSP|20260401||ORU^R01|M{number}|P|2.5.1||{follows}|{modes}"
+    return f"{head}\r{body}{f'DSC|{points_to}' if points_to else ''}\r".encode()
+
+
+def rows(database: Engine) -> list[tuple[str, str]]:
+    with database.connect() as connection:
+        return [tuple(r) for r in connection.exec_driver_sql("SELECT control_id, state FROM message ORDER BY id")]
+
+
+def test_in_enhanced_mode_each_fragment_is_accepted_and_the_whole_answered_once(database):
+    h = house(database)
+    first = h.receive(fragment(1, "PID|1\r", points_to="p", modes="AL|AL"))
+    assert first.codes == ["CA"]
+    assert rows(database) == [("M1", "received")]
+    second = h.receive(fragment(2, "OBX|1", follows="p", modes="AL|AL"))
+    h.settle()
+    assert first.codes == ["CA"]
+    assert second.codes == ["CA", "AA"]
+    assert [m.get("MSA-2") for m in second.messages] == ["M2", "M1"]
+    assert rows(database) == [("M1", "filtered"), ("M2", "filtered"), ("M1", "processed")]
+    ((delivery, _),) = h.peers["d"].asked
+    assert delivery.body.split(b"\r")[1:3] == [b"PID|1", b"OBX|1"]
+    h.stop()
+
+
+def test_in_original_mode_the_last_fragment_gets_the_answer_of_the_whole(database):
+    h = house(database, "after_delivery")
+    assert h.receive(fragment(1, "PID|1\r", points_to="p")).codes == ["AA"]
+    last = h.receive(fragment(2, "OBX|1", follows="p"))
+    h.settle()
+    assert last.told == []
+    h.deliver()
+    assert last.codes == ["AA"]
+    assert last.messages[0].get("MSA-2") == "M2"
+    h.stop()
+
+
+def test_a_fragment_that_comes_again_is_answered_and_counts_once(database):
+    h = house(database)
+    for _ in range(2):
+        assert h.receive(fragment(1, "PID|1\r", points_to="p")).codes == ["AA"]
+    h.receive(fragment(2, "OBX|1", follows="p"))
+    h.settle()
+    assert h.receive(fragment(2, "OBX|1", follows="p")).codes == ["AA"]
+    assert rows(database).count(("M1", "processed")) == 1
+    assert len(h.peers["d"].asked) == 1
+    h.stop()
+
+
+def test_a_fragment_without_a_follower_becomes_an_exception(database):
+    h = house(database)
+    h.receive(fragment(1, "PID|1\r", points_to="p"))
+    h.clock.advance(60)
+    h.settle()
+    assert rows(database) == [("M1", "parked")]
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("SELECT code FROM exception").scalar() == "CONTINUATION_TIMEOUT"
+    late = h.receive(fragment(2, "OBX|1", follows="p"))
+    h.settle()
+    assert late.codes == ["AE"]
+    h.stop()
+
+
+@pytest.mark.parametrize("processed", [False, True])
+def test_after_a_crash_the_fragments_are_gathered_again_and_the_whole_is_processed_once(database, processed):
+    h = house(database)
+    h.receive(fragment(1, "PID|1\r", points_to="p"))
+    if processed:  # killed after the whole was stored, and before its fragments were settled
+        h.channel.fragments._settle = lambda message, settled: None
+        h.receive(fragment(2, "OBX|1", follows="p"))
+        h.settle()
+        assert rows(database) == [("M1", "received"), ("M2", "received"), ("M1", "processed")]
+    h.stop()
+
+    h = house(database)
+    with database.connect() as connection:
+        for message in received(connection, "c", 0, 100):
+            h.channel.recover(message)
+    h.settle()
+    if not processed:
+        h.receive(fragment(2, "OBX|1", follows="p"))
+    h.settle()
+    h.settle()
+    states = sorted(state for _, state in rows(database))
+    assert states.count("processed") == 1
+    assert states.count("filtered") == 2
+    assert "received" not in states
+    h.stop()
+
+
+def test_a_fragment_is_not_processed_alone(database):
+    h = house(database)
+    h.receive(fragment(1, "PID|1\r", points_to="p"))
+    with database.connect() as connection:
+        (message,) = received(connection, "c", 0, 100)
+    h.channel.process(message, None, 1)
+    h.settle()
+    assert not h.peers["d"].asked
+    assert rows(database) == [("M1", "parked")]
+    h.stop()

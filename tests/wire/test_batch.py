@@ -1,0 +1,205 @@
+"""Batches: every message comes out whole, counts are checked, and what is wrong with the envelope has a name."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suture.wire import batch, mllp
+from suture.wire.batch import Answered, Closed, Cutter, Fault, Found, Opened, acknowledged, cut
+
+FHS = b"FHS|^~\\&|CAB|OR|ENGINE|HOSP|20260401||day.hl7||F1\r"
+BHS = b"BHS|^~\\&|CAB|OR|ENGINE|HOSP|20260401||||B1\r"
+
+
+def one(number: int, kind: str = "DFT^P03", more: bytes = b"") -> bytes:
+    return rf"MSH|^~\&|CAB|OR|ENGINE|HOSP|20260401||{kind}|M{number}|P|2.5.1".encode() + b"\rEVN|P03\r" + more
+
+
+def raws(events: list[batch.Event]) -> list[bytes]:
+    return [event.raw for event in events if isinstance(event, Found)]
+
+
+def faults(events: list[batch.Event]) -> list[str]:
+    return [event.code for event in events if isinstance(event, Fault)]
+
+
+def test_a_file_of_batches_is_cut_and_counted():
+    events = cut(FHS + BHS + one(1) + one(2, "ADT^A01") + b"BTS|2\r" + BHS + b"BTS|0\r" + b"FTS|2\r")
+    assert events == [
+        Opened("FHS", FHS[:-1]),
+        Opened("BHS", BHS[:-1]),
+        Found(one(1), 1, 1),
+        Found(one(2, "ADT^A01"), 2, 1),
+        Closed("BTS", 2, 2),
+        Opened("BHS", BHS[:-1]),
+        Closed("BTS", 0, 0),
+        Closed("FTS", 2, 2),
+    ]
+
+
+STREAMS = {
+    "no envelope": (one(1) + one(2), 2, []),
+    "a batch alone": (BHS + one(1) + b"BTS|1\r", 1, []),
+    "a file without batches": (FHS + one(1) + one(2) + b"FTS|1\r", 2, []),
+    "no BHS but BTS": (one(1) + b"BTS|1\r", 1, []),
+    "no counts": (FHS + BHS + one(1) + b"BTS\rFTS\r", 1, []),
+    "nothing at all": (b"", 0, []),
+    "blank lines": (b"\r\n\r\n" + BHS + b"\r\n" + one(1) + b"\n\nBTS|1\r\n\r\n", 1, []),
+    "messages outside of batches": (BHS + one(1) + b"BTS|1\r" + one(2), 2, []),
+    "too few messages": (BHS + one(1) + b"BTS|2\r", 1, ["BATCH_COUNT"]),
+    "too many batches": (FHS + BHS + b"BTS|0\r" + BHS + b"BTS|0\rFTS|1\r", 0, ["BATCH_COUNT"]),
+    "a count that is none": (BHS + one(1) + b"BTS|one\r", 1, ["BATCH_COUNT"]),
+    "a batch in a batch": (BHS + one(1) + BHS + one(2) + b"BTS|1\r", 2, ["BATCH_NESTING"]),
+    "a file in a file": (FHS + one(1) + FHS + one(2) + b"FTS|1\r", 2, ["BATCH_NESTING"]),
+    "a file in a batch": (BHS + FHS + b"FTS|0\r", 0, ["BATCH_NESTING"]),
+    "an end without a begin": (b"BTS|0\rFTS|0\r", 0, ["BATCH_NESTING", "BATCH_NESTING"]),
+    "a file that ends before its batch": (FHS + BHS + one(1) + b"FTS|1\r", 1, ["BATCH_NESTING"]),
+    "cut off": (FHS + BHS + one(1), 1, ["BATCH_UNENDED", "BATCH_UNENDED"]),
+    "segments of no message": (b"PID|1\r" + BHS + b"NTE|1\r" + one(1) + b"BTS|1\r", 1, ["STRAY_SEGMENT", "STRAY_SEGMENT"]),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_envelopes_of_all_kinds(name):
+    stream, count, codes = STREAMS[name]
+    events = cut(stream)
+    assert raws(events) == [one(n) for n in range(1, count + 1)]
+    assert faults(events) == codes
+
+
+def test_a_fault_says_where():
+    (fault,) = (e for e in cut(BHS + one(1) + b"BTS|7\r") if isinstance(e, Fault))
+    assert fault.offset == len(BHS + one(1))
+    assert fault.text == "BTS-1 says 7 messages, and 1 were found"
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n", b"\r\r", b"\n\r"])
+def test_any_line_ends(end):
+    stream = (FHS + BHS + one(1) + one(2) + b"BTS|2\rFTS|1\r").replace(b"\r", end)
+    events = cut(stream)
+    assert raws(events) == [one(1), one(2)]
+    assert not faults(events)
+
+
+def test_a_text_that_goes_over_lines_stays_in_its_message():
+    text = b"NTE|1||first\nsecond line\nMSHA and more\n"
+    (raw,) = raws(cut(one(1).replace(b"\r", b"\n") + text))
+    assert raw == one(1) + b"NTE|1||first\nsecond line\nMSHA and more\r"
+
+
+def test_framed_or_not():
+    stream = mllp.frame(one(1)) + mllp.frame(one(2)) + b"\x0b" + one(3) + b"\x1c" + b"\x0b" + one(4) + b"\x1c\r\n"
+    assert raws(cut(stream)) == [one(1), one(2), one(3), one(4)]
+    assert raws(cut(mllp.frame(BHS + one(1) + b"BTS|1\r"))) == [one(1)]
+
+
+def test_a_byte_order_mark_and_other_delimiters():
+    assert raws(cut(b"\xef\xbb\xbf" + one(1))) == [one(1)]
+    odd = [line.replace(b"|", b"#") for line in (BHS, one(1), b"BTS#1\r")]
+    assert cut(b"".join(odd))[-1] == Closed("BTS", 1, 1)
+
+
+def test_a_message_over_the_limit_is_dropped_and_counted():
+    large = one(2, more=b"OBX|1|ED|||" + b"x" * 5000 + b"\r")
+    events = cut(BHS + one(1) + large + one(3) + b"BTS|3\r", 1000)
+    assert raws(events) == [one(1), one(3)]
+    assert faults(events) == ["MESSAGE_TOO_LARGE"]
+
+
+PIECES = st.sampled_from(
+    [FHS, BHS, b"BTS|1\r", b"BTS|2\n", b"FTS|1\r\n", b"FTS\r", one(1), one(2).replace(b"\r", b"\n"), b"PID|1\r"]
+    + [b"NTE|1||a\nMSH b\r", b"\x0b", b"\x1c\r", b"\r\n", b" ", one(3, more=b"OBX|" + b"y" * 400 + b"\r"), b"MSH", b"BHS", b"F", b"\xff"]
+)
+
+
+@given(st.lists(PIECES, max_size=12), st.lists(st.integers(1, 90), min_size=1, max_size=30), st.sampled_from([200, 10_000]))
+def test_any_chunking_gives_the_same_events(pieces, sizes, limit):
+    stream = b"".join(pieces)
+    cutter, found, at, turn = Cutter(limit), [], 0, 0
+    while at < len(stream):
+        size = sizes[turn % len(sizes)]
+        found += cutter.feed(stream[at : at + size])
+        at, turn = at + size, turn + 1
+    assert found + cutter.end() == cut(stream, limit)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_raise(data):
+    cut(data, 50)
+
+
+@given(st.lists(st.integers(0, 3), max_size=6), st.sampled_from([b"\r", b"\n", b"\r\n"]))
+def test_every_message_of_well_formed_batches_comes_out(counts, end):
+    stream, number = FHS, 0
+    for count in counts:
+        stream += BHS + b"".join(one(number + i + 1) for i in range(count)) + b"BTS|%d\r" % count
+        number += count
+    events = cut((stream + b"FTS|%d\r" % len(counts)).replace(b"\r", end))
+    assert raws(events) == [one(n) for n in range(1, number + 1)]
+    assert not faults(events)
+
+
+def test_a_file_is_read_as_a_stream():
+    assert list(batch.messages(io.BytesIO(FHS + one(1) + one(2)))) == [one(1), one(2)]
+
+
+class Endless(io.RawIOBase):
+    """A file of messages that is made as it is read."""
+
+    def __init__(self, size: int, piece: bytes):
+        self.left, self.piece, self.at = size, piece, 0
+
+    def read(self, size: int = -1) -> bytes:
+        size = min(size, self.left)
+        self.left -= size
+        begin = self.at % len(self.piece)
+        self.at += size
+        return (self.piece * (size // len(self.piece) + 2))[begin : begin + size]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", [one(1, more=b"FT1|1|T|\r" * 100), b"MSH|^~\\&|" + b"x" * 1_000_003])
+def test_a_very_large_file_is_read_in_constant_memory(piece):
+    size, chunk, limit = 200_000_000, 65_536, 2_000_000
+    tracemalloc.start()
+    count = sum(isinstance(event, Found) for event in batch.events(Endless(size, piece + b"\r"), limit, chunk))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == -(-size // (len(piece) + 1))
+    assert peak < 4 * limit
+
+
+def test_an_endless_message_is_dropped_as_it_comes():
+    cutter, chunk = Cutter(100_000), b"x" * 50_000
+    tracemalloc.start()
+    events = cutter.feed(b"MSH|^~\\&|")
+    for _ in range(200):
+        events += cutter.feed(chunk)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert faults(events + cutter.feed(b"\r" + one(2)) + cutter.end()) == ["MESSAGE_TOO_LARGE"]
+    assert peak < 500_000
+
+
+def test_a_batch_of_acknowledgements_names_the_batch_it_answers():
+    ack = b"MSH|^~\\&|E|H|C|O|1||ACK|S1|P|2.5.1\rMSA|AE|M1\r"
+    raw = acknowledged(b"", [Answered(BHS, [ack], "BTS-1 says 3 | 1")], "SUT9", "20260102")
+    assert raw == b"BHS|^~\\&|ENGINE|HOSP|CAB|OR|20260102||||SUT9|B1\r" + ack + b"BTS|1|BTS-1 says 3   1\r"
+    assert raws(cut(raw)) == [ack]
+    assert not faults(cut(raw))
+
+
+def test_an_empty_batch_of_acknowledgements_says_that_all_is_well():
+    assert acknowledged(b"", [Answered(BHS, [])], "S", "1").endswith(b"|B1\rBTS|0\r")
+
+
+def test_a_file_is_answered_with_a_file():
+    raw = acknowledged(FHS, [Answered(BHS, [one(1)]), Answered(b"", [])], "S", "1")
+    assert [type(e).__name__ for e in cut(raw)] == ["Opened", "Opened", "Found", "Closed", "Opened", "Closed", "Closed"]
+    assert not faults(cut(raw))
+    assert raw.startswith(b"FHS|^~\\&|ENGINE|HOSP|CAB|OR|1||||S|F1\r")
