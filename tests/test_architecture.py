@@ -37,6 +37,7 @@ ROOT = {"app", "runtime", "commands"}
 """The composition root: app.py builds, runtime.py is one running channel, commands.py obeys the operator."""
 
 HOMES = {
+    "OpenSSL": {"connectors"},
     "aiohttp": {"connectors", "observe", "sim"},
     "alembic": {"store"},
     "click": {"cli", "sim"},
@@ -44,11 +45,13 @@ HOMES = {
     "hl7apy": {"wire"},
     "prometheus_client": {"observe"},
     "psycopg": {"store"},
+    "service_identity": {"connectors"},
     "sqlalchemy": {"store"},
     "twisted": {*ROOT, "connectors", "observe", "sim"},
     "uvloop": {"app", "sim"},
     "yaml": {"config"},
     "yarl": {"connectors"},
+    "zope": {"connectors"},
     # These two are about data, not about the world: whoever has data may use them, but for the pure rows' own rule below.
     "orjson": set(ROW_OF) - {"model"},
     "pydantic": set(ROW_OF) - {"wire", "pipeline", "store", "observe"},

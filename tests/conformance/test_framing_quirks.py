@@ -5,6 +5,8 @@ Each row holds for the bytes in one piece, one byte at a time, and cut anywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -24,7 +26,7 @@ class Row(NamedTuple):
     habit: str
     stream: bytes
     messages: list[bytes]
-    quirks: dict[str, int] = {}
+    quirks: Mapping[str, int] = MappingProxyType({})
 
 
 ROWS = [

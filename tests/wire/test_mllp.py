@@ -126,7 +126,9 @@ def test_other_bytes_around_a_message():
     assert unframer.quirks == Counter(BLANKS_BETWEEN_FRAMES=1, NO_START_BLOCK=1)
 
 
-@given(payloads.map(lambda some: [b"MSH|" + one for one in some]), sizes, st.sampled_from([b"\x03", b"\x1c\n", b"\x1c\x1d\x1e\r", b"\x1c\x1c"]))
+@given(
+    payloads.map(lambda some: [b"MSH|" + one for one in some]), sizes, st.sampled_from([b"\x03", b"\x1c\n", b"\x1c\x1d\x1e\r", b"\x1c\x1c"])
+)
 def test_other_end_bytes_in_any_chunking(messages, sizes, end):
     messages = [message for message in messages if end[:1] not in message and b"\x02" not in message]
     framing = Framing(b"\x02", end)

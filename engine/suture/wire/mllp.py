@@ -143,7 +143,7 @@ class Unframer:
         at = 0
         while (then := self._cut(at, found) if self._inside else self._begin(at, found)) >= 0:
             at = then
-        del self._buffer[: ~then]
+        del self._buffer[:~then]
         self._searched = max(0, len(self._buffer) - _LOOK_BACK) if self._inside else 0
         if self._inside and len(self._buffer) >= self._limit + len(self._end):
             raise FrameTooLarge
