@@ -32,6 +32,9 @@ _BROKEN_CHAIN = {
 """Results of OpenSSL's verification (x509_vfy.h) in words."""
 
 
+_REFUSED = "the other side refused our certificate"
+
+
 class TlsError(Exception):
     """TLS cannot be set up; the text names the file and what is wrong with it."""
 
@@ -227,7 +230,12 @@ def plain(reason: Failure, connection: SSL.Connection | None) -> str:
     if "did not return a certificate" in text:
         return "the other side showed no certificate"
     if "alert" in text and any(word in text for word in ("certificate", "unknown ca", "access denied", "bad certificate")):
-        return f"the other side refused our certificate ({text})"
+        return f"{_REFUSED} ({text})"
     if "wrong version number" in text or "http request" in text or "packet length" in text:
         return "the other side does not speak TLS"
     return f"no agreement on TLS ({text or 'the connection ended'})"
+
+
+def refused_us(reason: Failure) -> bool:
+    """Whether the other side ended the connection because of our certificate, or because we showed none."""
+    return plain(reason, None).startswith(_REFUSED)

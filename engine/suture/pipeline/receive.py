@@ -11,7 +11,8 @@ from suture.model.message import Message
 from suture.ports import Clock, Journal, Observer, Received
 from suture.wire import ack
 
-Answer = Callable[[bytes | None], None]
+Answer = Callable[..., None]
+"""answer(acknowledgement or None): the message is durable; answer(..., False): it could not be stored."""
 
 
 class Receiver:
@@ -51,7 +52,8 @@ class Receiver:
 
     def _failed(self, header: ack.Header | None, answer: Answer, error: Exception) -> None:
         code = ack.code_for(header, False)
-        answer(None if code is None else ack.build(header, code, "SUT0", self._hl7_now(), "the message could not be stored; send it again"))
+        text = "the message could not be stored; send it again"
+        answer(None if code is None else ack.build(header, code, "SUT0", self._hl7_now(), text), False)
 
     def _hl7_now(self) -> str:
         second = int(self._clock.seconds())
