@@ -41,6 +41,7 @@ HOMES = {
     "aiohttp": {"connectors", "observe", "sim"},
     "alembic": {"store"},
     "click": {"cli", "sim"},
+    "cryptography": {"connectors"},
     "fhir": {"wire"},
     "hl7apy": {"wire"},
     "prometheus_client": {"observe"},

@@ -94,8 +94,8 @@ class Stand:
         self.source.clock = self.clock
         self.senders: list[Sender] = []
 
-    async def sender(self) -> Sender:
-        self.senders.append(Sender(*await asyncio.open_connection("127.0.0.1", self.source.port)))
+    async def sender(self, host: str = "127.0.0.1", **more: Any) -> Sender:
+        self.senders.append(Sender(*await asyncio.open_connection(host, self.source.port, **more)))
         return self.senders[-1]
 
     async def close(self, drain_s: float = 1.0) -> None:

@@ -81,7 +81,7 @@ class _Connection(protocol.Protocol):
         self.host = ""
         self.said: set[str] = set()
         self.spoke = False
-        self.refused = False
+        self.closing = False
         self.safe = source.config.tls is None
         self.timer: Any = None
 
@@ -112,6 +112,8 @@ class _Connection(protocol.Protocol):
         """The connection is gone."""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self.closing:
+            return
         source, unframer = self.source, self.unframer
         self.last_at_s = now_s = source.clock.seconds()
         if self.timer is not None:
@@ -188,10 +190,12 @@ class _Connection(protocol.Protocol):
         self.transport.unregisterProducer()
         if self.timer is not None:
             self.timer.cancel()
+        self.closing = True
+        self.transport.resumeProducing()  # to see the sender's goodbye; what else it says is not taken
         self.timer = sockets.hang_up(self.transport, self.source.reactor)
 
     def refuse(self, code: str, text: str) -> None:
-        self.refused = True
+        self.closing = True
         self.source.note(code, f"{self.peer}: {text}")
         self.transport.abortConnection()
 
@@ -214,7 +218,7 @@ class _Connection(protocol.Protocol):
             self.timer.cancel()
         self.connected = 0
         self.source.lost(self)
-        messages = [] if self.refused else self.unframer.close()
+        messages = [] if self.closing else self.unframer.close()
         self.complain()
         self.source.quirks.update(self.unframer.quirks)
         if not self.source.full:  # a sender may hang up after its last byte; what a full engine does not take was not acknowledged
@@ -238,7 +242,7 @@ class Source:
         self.full = False
         self._allow = AllowList(config.allow)
         self.seldom = Seldom(reactor, REFUSALS_S)
-        self._contexts = tls.Contexts(config.tls, reactor, note) if config.tls is not None else None
+        self.contexts = tls.Contexts(config.tls, reactor, note) if config.tls is not None else None
         self._port: Any = None
         self._sweep: Any = None
         self._drained: defer.Deferred[None] | None = None
@@ -254,12 +258,12 @@ class Source:
         config = self.config
         factory: Any = protocol.ServerFactory()
         factory.buildProtocol = self._met
-        if self._contexts is not None:
+        if self.contexts is not None:
             try:
-                self._contexts.get()
+                self.contexts.get()
             except tls.TlsError as e:
                 raise error.CannotListenError(config.host, config.port, OSError(0, f"tls: {e}")) from None
-            creator: Any = tls.Creator(self._contexts)
+            creator: Any = tls.Creator(self.contexts)
             factory = _SafeFactory(creator, False, factory, self.reactor)
             factory.admits = self.admits
         elif not self._allow and not is_loopback(config.host):
@@ -274,7 +278,7 @@ class Source:
         self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
 
     def _met(self, address: Any) -> _Connection | None:
-        return _Connection(self) if self._contexts is not None or self.admits(address.host) else None
+        return _Connection(self) if self.contexts is not None or self.admits(address.host) else None
 
     def admits(self, host: str) -> bool:
         """Whether this address may connect; one that may not is noted once in a while."""

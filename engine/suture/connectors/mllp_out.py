@@ -80,6 +80,7 @@ class Destination:
         self.server_name = (config.tls.server_name if config.tls else "") or config.host
         self.shaking: set[Peer] = set()
         self._peers: set[Peer] = set()
+        self._resting: dict[Peer, None] = {}
         self._queue: deque[tuple[Delivery, Done]] = deque()
         self._connecting = 0
         self._closed = False
@@ -99,16 +100,15 @@ class Destination:
 
     def _with_room(self, control_id: str) -> Peer | None:
         """The connection to send this on: one that rests, else the least busy one when no more may be opened."""
-        limit = self.config.pipeline if len(self._peers) + self._connecting >= self.config.connections else 1
-        best: Peer | None = None
-        for peer in self._peers:
-            if peer.usable and len(peer.waiting) < limit and (best is None or len(peer.waiting) < len(best.waiting)):
-                if not peer.waiting:
-                    if not peer.rested(self.clock.seconds()):
-                        return peer
-                elif all(one.delivery.control_id != control_id for one in peer.waiting):
-                    best = peer
-        return best
+        while self._resting:
+            peer = self._resting.popitem()[0]
+            if peer.usable and not peer.waiting and not peer.rested(self.clock.seconds()):
+                return peer
+        limit = self.config.pipeline
+        if limit == 1 or len(self._peers) + self._connecting < self.config.connections:
+            return None
+        free = (peer for peer in self._peers if peer.usable and len(peer.waiting) < limit and not peer.has(control_id))
+        return min(free, key=lambda peer: len(peer.waiting), default=None)
 
     def _pump(self) -> None:
         """Send what waits where there is room for it, and open connections for the rest."""
@@ -134,20 +134,21 @@ class Destination:
         """A connection is ready to be sent on."""
         self._connecting -= 1
         self._peers.add(peer)
-        if self._closed:
-            peer.end()
-        self._pump()
+        self.free(peer)
 
     def free(self, peer: Peer) -> None:
-        """A connection has room again."""
+        """A connection has room."""
+        if not peer.waiting:
+            self._resting[peer] = None
         if self._queue:
             self._pump()
-        if self._closed and not peer.waiting:
+        elif self._closed and not peer.waiting:
             peer.end()
 
     def lost(self, peer: Peer) -> None:
         """A connection is gone; what was in flight on it has its outcome."""
         self._peers.discard(peer)
+        self._resting.pop(peer, None)
         if not peer.heard and not peer.ending:
             self.backoff.failed(self.clock.seconds())
         self.quirks.update(peer.unframer.quirks)

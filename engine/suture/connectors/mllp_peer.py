@@ -100,6 +100,7 @@ class Peer(protocol.Protocol):
 
     def _open(self) -> None:
         self.ready = self.usable = True
+        self.destination.shaking.discard(self)
         self.destination.connected(self)
 
     def cut(self, why: str) -> None:
@@ -188,6 +189,10 @@ class Peer(protocol.Protocol):
         self.transport.abortConnection()
         for one in waiting:
             one.done(outcome)
+
+    def has(self, control_id: str) -> bool:
+        """Whether a message of this control id is in flight on it: the answers of two could not be told apart."""
+        return any(one.delivery.control_id == control_id for one in self.waiting)
 
     def look(self, now_s: float) -> None:
         """What time has brought: answers that did not come, one without its last byte, a rest that was too long."""

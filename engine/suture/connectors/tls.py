@@ -6,7 +6,10 @@ import ipaddress
 import os
 from collections.abc import Callable
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
@@ -18,6 +21,7 @@ from suture.ports import Clock
 
 Note = Callable[[str, str], None]
 
+KEY_LIMIT_BYTES = 1 << 20
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _BROKEN_CHAIN = {
     9: "it is not valid yet",
@@ -32,6 +36,8 @@ _BROKEN_CHAIN = {
 """Results of OpenSSL's verification (x509_vfy.h) in words."""
 
 
+_untrusted: WeakKeyDictionary[SSL.Connection, str] = WeakKeyDictionary()
+"""Why a certificate was not trusted, while its connection lives."""
 _REFUSED = "the other side refused our certificate"
 
 
@@ -157,24 +163,28 @@ def _readable(path: str) -> None:
 
 
 def _own(context: SSL.Context, certificate: str, key: str, password: SecretStr | None) -> None:
-    secret = password.get_secret_value().encode() if password is not None else b""
-    context.set_passwd_cb(lambda limit, verify, data: secret[:limit])  # without one, OpenSSL asks at the terminal
+    secret = password.get_secret_value().encode() if password is not None else None
     _load(certificate, "certificate", context.use_certificate_chain_file)
-    _load(key, "private key, or it is of another certificate or under another password", context.use_privatekey_file)
+    _load(key, "private key, or it is locked with another password", lambda path: context.use_privatekey(_private_key(path, secret)))
     _load(key, "private key of that certificate", lambda path: context.check_privatekey())
+
+
+def _private_key(path: str, secret: bytes | None) -> Any:
+    with open(path, "rb") as file:
+        return load_pem_private_key(file.read(KEY_LIMIT_BYTES), secret)
 
 
 def _load(path: str, what: str, load: Callable[[str], Any]) -> None:
     try:
         load(path)
-    except (SSL.Error, ValueError):
+    except (SSL.Error, ValueError, TypeError, OSError, UnsupportedAlgorithm):
         raise TlsError(f"{path}: there is no usable {what} in it") from None
 
 
 def _verified(connection: SSL.Connection, certificate: Any, error: int, depth: int, fine: int) -> bool:
     """Keep the reason of a failure with the connection, for OpenSSL's own error does not tell it."""
     if not fine:
-        connection.set_app_data(_BROKEN_CHAIN.get(error, f"OpenSSL's verification error {error}"))
+        _untrusted[connection] = _BROKEN_CHAIN.get(error, f"OpenSSL's verification error {error}")
     return bool(fine)
 
 
@@ -222,7 +232,7 @@ def plain(reason: Failure, connection: SSL.Connection | None) -> str:
     """Why TLS failed, in an operator's words; "" when it was not TLS that failed."""
     if not isinstance(reason.value, SSL.Error):
         return ""
-    why = connection.get_app_data() if connection is not None else None
+    why = _untrusted.get(connection) if connection is not None else None
     if why:
         return f"the certificate of the other side is not trusted: {why}"
     words = [str(part[-1]) for part in (reason.value.args[0] if reason.value.args else ()) if isinstance(part, tuple) and part]
