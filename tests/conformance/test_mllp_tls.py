@@ -187,6 +187,17 @@ async def test_a_bad_renewal_is_noted_once_and_the_old_certificate_stays(reactor
         assert s.engine.codes == ["TLS_RELOADED"]
 
 
+async def test_the_end_of_our_own_certificate_is_said_once_a_day(reactor: Any, ca: Authority) -> None:
+    async with stand(reactor, tls=served(ca.sign("engine", days=10))) as s:
+        for _ in range(3):
+            await connect(s, client(ca))
+        assert s.engine.codes == ["TLS_EXPIRES"]
+        assert "ends in 10 days" in s.engine.notes[0][1]
+        ca.sign("engine")
+        await connect(s, client(ca))
+        assert s.engine.codes == ["TLS_EXPIRES", "TLS_RELOADED"]
+
+
 async def test_files_are_looked_at_no_more_often_than_configured(reactor: Any, ca: Authority) -> None:
     async with stand(reactor, tls=served(ca.sign("engine"), check_s=60), frame_timeout_s=1000) as s:
         s.source.contexts.clock = s.clock

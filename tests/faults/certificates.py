@@ -29,11 +29,11 @@ class Authority:
     def __init__(self, directory: Path, name: str = "ca") -> None:
         self._directory, self._name = directory, _name(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
-        own = self._builder(self._name, self._key, days=10).add_extension(x509.BasicConstraints(True, None), True)
+        own = self._builder(self._name, self._key, days=90).add_extension(x509.BasicConstraints(True, None), True)
         self.path = str(directory / f"{name}.pem")
         Path(self.path).write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
-    def sign(self, name: str, hosts: tuple[str, ...] = ("127.0.0.1",), days: int = 5, password: str = "") -> Pair:
+    def sign(self, name: str, hosts: tuple[str, ...] = ("127.0.0.1",), days: int = 60, password: str = "") -> Pair:
         """A certificate for these addresses and host names; days below 0: it ended so long ago."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [_host(host) for host in hosts]

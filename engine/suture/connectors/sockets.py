@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Any
 
 from twisted.internet import tcp
@@ -20,9 +21,12 @@ def prepare(transport: Any, keepalive_s: float) -> None:
     transport.setTcpNoDelay(True)
     transport.setTcpKeepAlive(True)
     handle = getattr(transport, "transport", transport).getHandle()
-    for name, value in (("TCP_KEEPIDLE", keepalive_s), ("TCP_KEEPINTVL", keepalive_s / PROBES), ("TCP_KEEPCNT", PROBES)):
-        option = getattr(socket, name, None)
-        if option is not None:
+    if sys.platform == "linux":  # elsewhere the kernel's own times hold
+        for option, value in (
+            (socket.TCP_KEEPIDLE, keepalive_s),
+            (socket.TCP_KEEPINTVL, keepalive_s / PROBES),
+            (socket.TCP_KEEPCNT, PROBES),
+        ):
             handle.setsockopt(socket.IPPROTO_TCP, option, max(1, min(32767, int(value))))
 
 

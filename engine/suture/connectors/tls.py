@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from collections.abc import Callable
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
@@ -22,6 +24,9 @@ from suture.ports import Clock
 Note = Callable[[str, str], None]
 
 KEY_LIMIT_BYTES = 1 << 20
+DAY_S = 86_400.0
+EXPIRY_S = 30 * DAY_S
+"""Time before the end of our own certificate from which on it is said."""
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _BROKEN_CHAIN = {
     9: "it is not valid yet",
@@ -88,10 +93,17 @@ class Contexts:
         self._stamp: object = None
         self._looked_s = 0.0
         self._complaint = ""
+        self._expires_s = math.inf
+        self._expiry_said_s = 0.0
 
     def get(self) -> SSL.Context:
         """The context to use for a new connection. Raises TlsError when there never was a usable one."""
         now_s = self.clock.seconds()
+        context = self._current(now_s)
+        self._tell_expiry(now_s)
+        return context
+
+    def _current(self, now_s: float) -> SSL.Context:
         if self._context is not None and 0 <= now_s - self._looked_s < self._settings.check_s:
             return self._context
         self._looked_s = now_s
@@ -110,7 +122,27 @@ class Contexts:
         if self._context is not None:
             self._note("TLS_RELOADED", "the renewed certificate files are in use for new connections")
         self._context, self._stamp, self._complaint = made, stamp, ""
+        self._expires_s, self._expiry_said_s = _expires_s(self._settings.certificate), 0.0
         return made
+
+    def _tell_expiry(self, now_s: float) -> None:
+        """Say once a day that our own certificate ends soon, or has ended."""
+        left_s = self._expires_s - now_s
+        if left_s < EXPIRY_S and now_s - self._expiry_said_s >= DAY_S:
+            self._expiry_said_s = now_s
+            when = f"ends in {left_s / DAY_S:.0f} days" if left_s > 0 else "has ended"
+            self._note("TLS_EXPIRES", f"{self._settings.certificate}: our certificate {when}; renew it (no restart is needed)")
+
+
+def _expires_s(path: str | None) -> float:
+    """When the certificate ends, in seconds since 1970; infinity without one."""
+    if path is None:
+        return math.inf
+    try:
+        with open(path, "rb") as file:
+            return x509.load_pem_x509_certificate(file.read(KEY_LIMIT_BYTES)).not_valid_after_utc.timestamp()
+    except (OSError, ValueError):
+        return math.inf
 
 
 def _files(settings: ServerTls | ClientTls) -> list[str]:
