@@ -129,10 +129,11 @@ class _Connection(protocol.Protocol):
         self.spoke = self.spoke or bool(messages)
         if not unframer.partial and (self.spoke or not unframer.stray):
             self.frame_since_s = None
-        elif messages or self.frame_since_s is None:
-            self.frame_since_s = now_s
-        if unframer.may_have_ended:
-            self.timer = source.clock.callLater(source.config.end_wait_s, self.settle)
+        else:
+            if messages or self.frame_since_s is None:
+                self.frame_since_s = now_s
+            if unframer.may_have_ended:
+                self.timer = source.clock.callLater(source.config.end_wait_s, self.settle)
         self.take(messages)
 
     def take(self, messages: list[bytes]) -> None:

@@ -91,8 +91,8 @@ class Destination:
         """Send over a connection with room, or open one, or wait for one."""
         if self._sweep is None:
             self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
-        peer = self._with_room(delivery.control_id)
-        if peer is not None and not self._queue:
+        peer = None if self._queue else self._with_room(delivery.control_id)
+        if peer is not None:
             peer.send(delivery, done)
             return
         self._queue.append((delivery, done))
@@ -102,7 +102,7 @@ class Destination:
         """The connection to send this on: one that rests, else the least busy one when no more may be opened."""
         while self._resting:
             peer = self._resting.popitem()[0]
-            if peer.usable and not peer.waiting and not peer.rested(self.clock.seconds()):
+            if peer.usable and not peer.waiting:
                 return peer
         limit = self.config.pipeline
         if limit == 1 or len(self._peers) + self._connecting < self.config.connections:

@@ -79,9 +79,11 @@ class Peer(protocol.Protocol):
         self.ready = self.usable = self.heard = False
         self.ending = False
         self.why = ""
-        self.used_s = self.heard_s = destination.clock.seconds()
+        self.used_s = destination.clock.seconds()
         self._commits = self.config.release == "2"
         self._quirks = 0
+        self._worked = False
+        self._lone_end_s: float | None = None
 
     def connectionMade(self) -> None:  # noqa: N802
         sockets.prepare(self.transport, self.config.keepalive_s)
@@ -121,11 +123,10 @@ class Peer(protocol.Protocol):
         except mllp.FrameTooLarge:
             self._break(Ambiguous("ACK_TOO_LARGE", f"the answer is over {self.config.limit_bytes} bytes"))
             return
-        if self.unframer.partial:
-            self.heard_s = self.destination.clock.seconds()
         for answer in answers:
             self._answered(answer)
-        self._complain()
+        if self.unframer.quirks:
+            self._complain()
 
     def _complain(self) -> None:
         if len(self.unframer.quirks) != self._quirks:
@@ -176,7 +177,9 @@ class Peer(protocol.Protocol):
 
     def _finish(self, one: InFlight, outcome: Outcome) -> None:
         self.waiting.remove(one)
-        self.destination.backoff.worked()
+        if not self._worked:
+            self._worked = True
+            self.destination.backoff.worked()
         if self.usable:
             self.destination.free(self)
         elif not self.waiting:
@@ -196,10 +199,7 @@ class Peer(protocol.Protocol):
 
     def look(self, now_s: float) -> None:
         """What time has brought: answers that did not come, one without its last byte, a rest that was too long."""
-        if self.unframer.may_have_ended and now_s - self.heard_s >= END_WAIT_S:
-            for answer in self.unframer.settle():
-                self._answered(answer)
-            self._complain()
+        self._settle(now_s)
         late = [one for one in self.waiting if one.deadline_s <= now_s]
         if late:
             self.usable = False
@@ -209,15 +209,18 @@ class Peer(protocol.Protocol):
             for one in late:
                 what = "no acknowledgement of the application" if one.committed else "no acknowledgement"
                 one.done(Ambiguous("ACK_TIMEOUT", f"{what} in {self.config.ack_timeout_s:g} s"))
-        elif self.usable and not self.waiting:
-            self.rested(now_s)
+        elif self.usable and not self.waiting and now_s - self.used_s > self.config.idle_s:
+            self.end()  # a firewall may have forgotten it
 
-    def rested(self, now_s: float) -> bool:
-        """Whether it rested for so long that a firewall may have forgotten it; then it is closed."""
-        if now_s - self.used_s <= self.config.idle_s:
-            return False
-        self.end()
-        return True
+    def _settle(self, now_s: float) -> None:
+        if not self.unframer.may_have_ended:
+            self._lone_end_s = None
+        elif self._lone_end_s is None:
+            self._lone_end_s = now_s
+        elif now_s - self._lone_end_s >= END_WAIT_S:
+            for answer in self.unframer.settle():
+                self._answered(answer)
+            self._complain()
 
     def end(self) -> None:
         """Close it; nothing is in flight."""
