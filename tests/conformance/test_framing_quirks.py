@@ -52,6 +52,13 @@ ROWS = [
     Row("an end byte and a line feed inside text", VT + A + b"NTE|a\x1c\nb\r" + FS + CR, [A + b"NTE|a\x1c\nb\r"], {"END_INSIDE_TEXT": 1}),
     Row("an end byte before the end block", VT + A + FS + FS + CR, [A + FS], {"END_INSIDE_TEXT": 1}),
     Row("a start byte inside text", VT + A + b"NTE|1||a\x0bb\r" + FS + CR, [A + b"NTE|1||a\x0bb\r"], {"START_INSIDE_TEXT": 1}),
+    Row(
+        "a vertical tab before the name of a segment",
+        VT + A + b"NTE|1||a\x0bMSH is first\r" + FS + CR,
+        [A + b"NTE|1||a\x0bMSH is first\r"],
+        {"START_INSIDE_TEXT": 1},
+    ),
+    Row("a word that is no header, outside a frame", b"MSH is first\r" + VT + A + FS + CR, [A], {"STRAY_BYTES": 1}),
     Row("two start bytes", VT + VT + A + FS + CR, [A], {"DOUBLE_START": 1}),
     Row("an end block twice", VT + A + FS + CR + FS + CR + VT + B + FS + CR, [A, B], {"STRAY_BYTES": 1}),
     Row("begins again in the middle", VT + CUT + VT + B + FS + CR, [B], {"INCOMPLETE_FRAME": 1}),

@@ -24,12 +24,30 @@ async def test_a_habit_of_framing_is_answered_and_said_once(reactor: Any, row: R
         one.say(row.stream)
         one.writer.write_eof()
         answers = await one.reader.read()
+        assert answers == b"".join(frame(b"ACK " + message) for message in row.messages)
         await s.engine.until(lambda: len(s.engine.received) == len(row.messages) and len(s.engine.notes) == len(row.quirks))
         assert s.engine.bodies == row.messages
         assert sorted(s.engine.codes) == sorted(row.quirks)
         assert s.source.quirks == row.quirks
-        whole = frame(b"").join(b"ACK " + message for message in row.messages)
-        assert answers.count(b"ACK MSH") <= whole.count(b"ACK MSH")
+
+
+async def test_a_sender_that_has_said_all_waits_for_its_answers(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.engine.at_once = False
+        one = await s.sender()
+        one.say(frame(b"MSH|1") + frame(b"MSH|2"))
+        one.writer.write_eof()
+        await s.engine.until(lambda: len(s.engine.received) == 2)
+        s.engine.received[0][2](b"ACK 1")
+        assert await one.answer() == b"ACK 1"
+        s.source.set_full(True)
+        s.source.set_full(False)
+        s.engine.received[1][2](b"ACK 2")
+        assert await one.answer() == b"ACK 2"
+        assert await one.is_closed()
+        async with asyncio.timeout(5):
+            while s.source.connections:
+                await asyncio.sleep(0)
 
 
 async def test_a_sender_that_ends_with_a_lone_end_byte_is_answered_after_a_moment(reactor: Any) -> None:
@@ -46,6 +64,20 @@ async def test_a_sender_that_ends_with_a_lone_end_byte_is_answered_after_a_momen
             assert await one.answer() == b"ACK " + A
         s.pass_time(FRAME_TIMEOUT_S + 10)
         assert s.engine.codes == ["NO_CR_AFTER_END"]
+
+
+async def test_time_that_a_sender_is_held_back_does_not_make_an_end(reactor: Any) -> None:
+    async with stand(reactor, end_wait_s=END_WAIT_S) as s:
+        one = await s.sender()
+        one.say(b"\x0b" + A + b"\x1c")
+        async with asyncio.timeout(5):
+            while not any(c.timer for c in s.source.connections):
+                await asyncio.sleep(0)
+        s.source.set_full(True)
+        one.say(b"NTE|1\r\x1c\r")
+        s.pass_time(END_WAIT_S * 3)
+        s.source.set_full(False)
+        assert await one.answer() == b"ACK " + A + b"\x1cNTE|1\r"
 
 
 async def test_the_rest_of_an_end_block_may_come_late(reactor: Any) -> None:

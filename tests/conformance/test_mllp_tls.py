@@ -143,6 +143,19 @@ async def test_with_a_client_ca_only_its_certificates_get_in(reactor: Any, ca: A
             assert s.engine.received == []
 
 
+async def test_limits_and_lists_hold_before_a_handshake(reactor: Any, ca: Authority) -> None:
+    async with stand(reactor, tls=served(ca.sign("engine")), connections=1, allow=["127.0.0.1"]) as s:
+        one = await connect(s, client(ca))
+        one.say(frame(b"MSH|1"))
+        assert await one.answer() == b"ACK MSH|1"
+        for _ in range(3):
+            assert await is_refused(s, client(ca))
+            assert await (await s.sender(local_addr=("127.0.0.5", 0))).is_closed()
+        one.say(frame(b"MSH|2"))
+        assert await one.answer() == b"ACK MSH|2"
+        assert sorted(s.engine.codes) == ["NOT_ALLOWED", "TOO_MANY_CONNECTIONS"]
+
+
 async def test_old_tls_is_refused(reactor: Any, ca: Authority) -> None:
     async with stand(reactor, tls=served(ca.sign("engine"), min_version="1.3")) as s:
         context = client(ca)

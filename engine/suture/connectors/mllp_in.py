@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from twisted.internet import defer, error, protocol, tcp
-from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -63,7 +63,7 @@ class Config(BaseModel):
         return framing_of(self.start_byte, self.end_bytes, int(self.release))
 
 
-@implementer(IHandshakeListener)
+@implementer(IHandshakeListener, IHalfCloseableProtocol)
 class _Connection(protocol.Protocol):
     """One sender. Reading pauses while too many of its messages are unanswered."""
 
@@ -82,6 +82,7 @@ class _Connection(protocol.Protocol):
         self.said: set[str] = set()
         self.spoke = False
         self.closing = False
+        self.deaf = False
         self.safe = source.config.tls is None
         self.timer: Any = None
 
@@ -147,6 +148,9 @@ class _Connection(protocol.Protocol):
 
     def settle(self) -> None:
         """The sender has said an end byte, and no more."""
+        if self.paused:  # what else it said has not been read
+            self.timer = self.source.clock.callLater(self.source.config.end_wait_s, self.settle)
+            return
         self.timer = None
         messages = self.unframer.settle()
         self.complain()
@@ -173,6 +177,8 @@ class _Connection(protocol.Protocol):
             self.balance()
         if not self.unanswered:
             self.source.answered()
+            if self.deaf and self.connected and not self.closing:
+                self.end()
 
     def balance(self) -> None:
         """Pause or resume reading, as the connection's and the engine's limits say."""
@@ -181,7 +187,7 @@ class _Connection(protocol.Protocol):
             self.paused = full
             if full:
                 self.transport.pauseProducing()
-            else:
+            elif not self.deaf:
                 self.last_at_s = self.source.clock.seconds()  # being held back is not the sender's silence
                 self.frame_since_s = None if self.frame_since_s is None else self.last_at_s
                 self.transport.resumeProducing()
@@ -189,10 +195,11 @@ class _Connection(protocol.Protocol):
     def end(self) -> None:
         """Close, when what was answered is on its way."""
         self.transport.unregisterProducer()
-        if self.timer is not None:
+        if self.timer is not None and self.timer.active():
             self.timer.cancel()
         self.closing = True
-        self.transport.resumeProducing()  # to see the sender's goodbye; what else it says is not taken
+        if not self.deaf:
+            self.transport.resumeProducing()  # to see the sender's goodbye; what else it says is not taken
         self.timer = sockets.hang_up(self.transport, self.source.reactor)
 
     def refuse(self, code: str, text: str) -> None:
@@ -214,16 +221,31 @@ class _Connection(protocol.Protocol):
         elif not self.unanswered and now_s - self.last_at_s > config.idle_s:
             self.refuse("IDLE", f"nothing said for {config.idle_s:g} s; connection closed")
 
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """The sender says no more, and may still wait for its answers."""
+        self.deaf = True
+        self.last()
+        if not self.unanswered:
+            self.end()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        """It does not listen any more: its connection is lost next."""
+
+    def last(self) -> None:
+        """Take what has come without its end, if it is whole; nothing more comes."""
+        if not self.closing:
+            messages = self.unframer.close()
+            self.complain()
+            if not self.source.full:  # what a full engine does not take was not acknowledged
+                self.take(messages)
+
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
         if self.timer is not None and self.timer.active():
             self.timer.cancel()
         self.connected = 0
         self.source.lost(self)
-        messages = [] if self.closing else self.unframer.close()
-        self.complain()
+        self.last()
         self.source.quirks.update(self.unframer.quirks)
-        if not self.source.full:  # a sender may hang up after its last byte; what a full engine does not take was not acknowledged
-            self.take(messages)
         if self.source.config.tls is not None:
             self.source.unsafe(self, tls.plain(reason, self.transport.getHandle()))
 

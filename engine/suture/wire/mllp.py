@@ -17,14 +17,16 @@ COMMIT_ACK = b"\x06"
 COMMIT_NAK = b"\x15"
 """Payload of a frame that says: not stored, send it again (release 2, the negative commit acknowledgement)."""
 
-_HEADERS = rb"(?:MSH|FHS|BHS)"
+_HEADERS = rb"(?:MSH|FHS|BHS)[^\w\s]"
+"""How a message or batch begins: a segment name and a separator; a name alone may be a word of some text."""
 _BLANKS = re.compile(rb"[\x00\t\n\r ]*")
-_UNSURE = re.compile(rb"(?:MS?|[FB]H?)\Z")
-_UNSURE_LINE = re.compile(rb"[\r\n](?:MS?|[FB]H?)?\Z")
+_HEADER = re.compile(_HEADERS)
+_UNSURE = re.compile(rb"(?:M(?:SH?)?|[FB](?:HS?)?)\Z")
+_UNSURE_LINE = re.compile(rb"[\r\n](?:M(?:SH?)?|[FB](?:HS?)?)?\Z")
 _FRESH, _ENDED, _BLANK = range(3)
 """What stands before the next byte between frames: nothing of note, a proper end block, blanks."""
-_LOOK_BACK = 3
-"""Bytes at the end of what has come that may begin something: 0x1C M S."""
+_LOOK_BACK = 4
+"""Bytes at the end of what has come that may begin something: 0x1C M S H."""
 
 QUIRKS: Mapping[str, str] = {
     "NO_START_BLOCK": "a message begins without its start byte; it is taken",
@@ -145,13 +147,13 @@ class Unframer:
             at = then
         del self._buffer[:~then]
         self._searched = max(0, len(self._buffer) - _LOOK_BACK) if self._inside else 0
-        if self._inside and len(self._buffer) >= self._limit + len(self._end):
+        if self._inside and len(self._buffer) > self._limit + len(self._end) + _LOOK_BACK:
             raise FrameTooLarge
         return found
 
     def settle(self) -> list[bytes]:
         """The sender says no more: the message that `may_have_ended`, in a list, or none."""
-        if not self.may_have_ended:
+        if not self.may_have_ended or len(self._buffer) - 1 > self._limit:
             return []
         found: list[bytes] = []
         self._take(0, len(self._buffer) - 1, found)
@@ -182,10 +184,10 @@ class Unframer:
         if buffer.startswith(self._start, at):
             return self._enter(at + 1)
         if not self._junk:
-            if buffer.startswith((b"MSH", b"FHS", b"BHS"), at):
+            if _HEADER.match(buffer, at):
                 self.quirks["NO_START_BLOCK"] += 1
                 return self._enter(at)
-            if rest < 3 and _UNSURE.match(buffer, at):
+            if rest < _LOOK_BACK and _UNSURE.match(buffer, at):
                 return ~at
             self.quirks["STRAY_BYTES"] += 1
             self._junk = True
@@ -236,7 +238,10 @@ class Unframer:
 
     def _cut(self, at: int, found: list[bytes]) -> int:
         """Look for the end of the frame whose payload begins at `at`: where it ends, else ~at when more has to come."""
-        event = self._framing.events.search(self._buffer, max(at, self._searched))
+        buffer, begin = self._buffer, max(at, self._searched)
+        if begin > at and buffer.find(self._end[:1], begin) < 0 and buffer.find(self._start, begin) < 0:
+            return ~at  # the rest of a long message, which is not looked at byte by byte
+        event = self._framing.events.search(buffer, begin)
         if event is None:
             return ~at
         if event.group() == self._start:
