@@ -66,7 +66,7 @@ ROWS = [
     Row("hangs up in the middle", VT + A + FS + CR + VT + CUT, [A], {"INCOMPLETE_FRAME": 1}),
     Row("hangs up without any end block", VT + A, [], {"INCOMPLETE_FRAME": 1}),
     Row("ends in an end byte that may be text", VT + A[:-1] + FS, [], {"INCOMPLETE_FRAME": 1}),
-    Row("an empty frame as a sign of life", VT + FS + CR + VT + A + FS + CR + VT + FS + CR, [A], {"EMPTY_FRAME": 2}),
+    Row("an empty frame as a sign of life", VT + FS + CR + VT + A + FS + CR + VT + FS + CR, [b"", A, b""], {"EMPTY_FRAME": 2}),
     Row("blank lines as a sign of life", VT + A + FS + CR + CR + CR + VT + B + FS + CR, [A, B], {"BLANKS_BETWEEN_FRAMES": 1}),
     Row("zero bytes as a sign of life", b"\0\0" + VT + A + FS + CR + b"\0", [A], {"BLANKS_BETWEEN_FRAMES": 2}),
     Row("bytes between frames", VT + A + FS + CR + b"??" + VT + B + FS + CR, [A, B], {"STRAY_BYTES": 1}),

@@ -37,7 +37,7 @@ QUIRKS: Mapping[str, str] = {
     "START_INSIDE_TEXT": "a start byte stands inside a message; it is kept as text",
     "DOUBLE_START": "a message begins with two start bytes; it is taken without the second",
     "INCOMPLETE_FRAME": "a message was broken off before its end block; it is dropped, and was not acknowledged",
-    "EMPTY_FRAME": "frames without a message in them; they are dropped and not answered",
+    "EMPTY_FRAME": "a frame without a message in it; it is handed on as it is, and answered",
     "BLANKS_BETWEEN_FRAMES": "blanks or line ends between frames; they are dropped",
     "STRAY_BYTES": "bytes outside MLLP frames; they are dropped",
 }
@@ -271,7 +271,6 @@ class Unframer:
             payload = bytes(view[at:end])
         if not payload:
             self.quirks["EMPTY_FRAME"] += 1
-            return
         if self._end[:1] in payload:
             self.quirks["END_INSIDE_TEXT"] += 1
         if self._start in payload:
