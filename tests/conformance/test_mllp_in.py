@@ -10,7 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from suture.connectors import access, mllp_in
+from suture.model.outcome import Accepted
+from suture.wire import ack
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
+from tests.conformance.kits import KITS, sender
 from tests.conformance.test_framing_quirks import ROWS, A, Row
 from tests.conformance.test_sources import FRAME_TIMEOUT_S, MARKER, stand
 
@@ -271,3 +274,16 @@ async def test_a_sender_that_hangs_up_in_a_message_loses_nothing_that_was_answer
         assert await one.is_closed()
         await s.engine.until(lambda: s.engine.codes == ["INCOMPLETE_FRAME"])
         assert s.engine.bodies == [b"MSH|1"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"release": 2}, {"release": 2, "start_byte": "02", "end_bytes": "03"}, {"start_byte": "1e", "end_bytes": "1f0d"}]
+)
+async def test_both_our_ends_understand_each_other(reactor: Any, settings: dict[str, Any]) -> None:
+    kit = KITS["mllp_out"]
+    async with stand(reactor, **settings) as s, sender(kit, reactor, s.source.port, **settings) as out:
+        s.source.receive = lambda raw, peer, answer: answer(ack.build(ack.Header.read(raw), "AA", "1", "20260301"))
+        for n in (1, 2, 3):
+            outcome = await out.send(n).outcome()
+            assert (type(outcome), outcome.code) == (Accepted, "AA")
+        assert (s.engine.notes, out.notes) == ([], [])

@@ -105,6 +105,55 @@ async def test_answers_never_leave_in_plain_text(reactor: Any, ca: Authority) ->
         assert b"SECRET" not in wire
 
 
+async def test_a_full_engine_reads_nothing_over_tls_either(reactor: Any, ca: Authority) -> None:
+    async with stand(reactor, tls=served(ca.sign("engine"))) as s:
+        one = await connect(s, client(ca))
+        one.say(frame(b"MSH|0"))
+        await one.answer()
+        s.source.set_full(True)
+        one.say(frame(b"MSH|1"))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert s.engine.bodies == [b"MSH|0"]
+        s.source.set_full(False)
+        assert await one.answer() == b"ACK MSH|1"
+
+
+async def test_answers_that_are_not_read_do_not_pile_up_over_tls_either(reactor: Any, ca: Authority) -> None:
+    count = 3000
+    messages = [b"MSH|%d|" % n + b"x" * 1500 for n in range(count)]
+    async with stand(reactor, tls=served(ca.sign("engine"))) as s:
+        s.source.receive = lambda raw, peer, answer: s.engine.receive(raw, peer, lambda ack: answer(b"ACK" * 7000))
+        one = await connect(s, client(ca))
+        one.writer.transport.pause_reading()
+        one.say(b"".join(map(frame, messages)))
+        seen = -1
+        while seen < len(s.engine.received):  # until it stands still
+            seen = len(s.engine.received)
+            await asyncio.sleep(0.2)
+        assert seen < count / 2
+        one.writer.transport.resume_reading()
+        for _ in range(count):
+            await one.answer()
+        assert s.engine.bodies == messages
+
+
+async def test_closing_over_tls_answers_what_was_read(reactor: Any, ca: Authority) -> None:
+    async with stand(reactor, tls=served(ca.sign("engine"))) as s:
+        s.engine.at_once = False
+        one = await connect(s, client(ca))
+        one.say(frame(b"MSH|1"))
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        closing = asyncio.ensure_future(s.close(10))
+        await asyncio.sleep(0)
+        one.say(frame(b"MSH|2"))
+        s.engine.received[0][2](b"ACK 1")
+        assert await one.answer() == b"ACK 1"
+        await closing
+        assert await one.is_closed()
+        assert s.engine.bodies == [b"MSH|1"]
+
+
 async def test_a_client_without_tls_is_told_nothing_and_does_not_stay(reactor: Any, ca: Authority) -> None:
     async with stand(reactor, tls=served(ca.sign("engine"))) as s:
         plain, silent = await s.sender(), await s.sender()
