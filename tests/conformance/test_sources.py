@@ -94,8 +94,8 @@ class Stand:
         self.source.clock = self.clock
         self.senders: list[Sender] = []
 
-    async def sender(self) -> Sender:
-        self.senders.append(Sender(*await asyncio.open_connection("127.0.0.1", self.source.port)))
+    async def sender(self, host: str = "127.0.0.1", **more: Any) -> Sender:
+        self.senders.append(Sender(*await asyncio.open_connection(host, self.source.port, **more)))
         return self.senders[-1]
 
     async def close(self, drain_s: float = 1.0) -> None:
@@ -151,9 +151,11 @@ async def test_many_messages_in_one_packet_are_answered_in_order(reactor: Any) -
 async def test_garbage_between_messages_is_dropped_and_said_once(reactor: Any) -> None:
     async with stand(reactor) as s:
         one = await s.sender()
-        one.say(b"GET / HTTP/1.1\r\n\r\n" + frame(b"MSH|1") + MARKER + b"\r\n" + frame(b"MSH|2") + b"\n\n" + frame(b"MSH|3"))
+        one.say(b"GET / HTTP/1.1\r\n\r\n" + frame(b"MSH|1") + MARKER + b"\r\n" + frame(b"MSH|2") + b"\0\n" + frame(b"MSH|3"))
         assert await one.answers(3) == [b"ACK MSH|1", b"ACK MSH|2", b"ACK MSH|3"]
-        assert s.engine.codes == ["STRAY_BYTES"]
+        one.say(MARKER + frame(b"MSH|4") + b"\0" + frame(b"MSH|5"))
+        assert await one.answers(2) == [b"ACK MSH|4", b"ACK MSH|5"]
+        assert sorted(s.engine.codes) == ["BLANKS_BETWEEN_FRAMES", "STRAY_BYTES"]
 
 
 async def test_a_message_over_the_limit_ends_its_connection_and_no_other(reactor: Any) -> None:
@@ -208,7 +210,7 @@ async def test_a_client_that_does_not_speak_mllp_is_not_kept(reactor: Any) -> No
         assert await one.is_closed()
         good.say(frame(b"MSH|2"))
         assert await good.answer() == b"ACK MSH|2"
-        assert s.engine.codes == ["STRAY_BYTES", "STRAY_BYTES", "FRAME_TIMEOUT"]
+        assert sorted(s.engine.codes) == ["BLANKS_BETWEEN_FRAMES", "FRAME_TIMEOUT", "STRAY_BYTES"]
 
 
 async def test_time_that_a_sender_is_held_back_does_not_count_against_its_message(reactor: Any) -> None:

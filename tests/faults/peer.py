@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -172,7 +173,7 @@ class FaultyPeer:
     """A peer on 127.0.0.1. Everything runs on the loop that `start` is awaited on.
 
     keep: what is kept of each message in `seen` (for long runs, less than all of it). hang_up: so many connections are
-    closed as soon as they are made.
+    closed as soon as they are made. tls: given, it speaks TLS.
     """
 
     def __init__(
@@ -182,13 +183,14 @@ class FaultyPeer:
         usual: Fault | None = None,
         keep: Callable[[Seen], Any] = lambda seen: seen,
         hang_up: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.script, self.usual, self.hang_up = list(script), usual or Ack("AA"), hang_up
         self.seen: list[Any] = []
         self.connections = 0
         self.open = 0
         self.port = 0
-        self._wire, self._keep = WIRES[wire], keep
+        self._wire, self._keep, self._tls = WIRES[wire], keep, tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -196,7 +198,7 @@ class FaultyPeer:
 
     async def start(self) -> FaultyPeer:
         """Listen; after a `stop`, on the same port as before."""
-        self._server = await asyncio.start_server(self._met, "127.0.0.1", self.port, limit=2**26, backlog=1024)
+        self._server = await asyncio.start_server(self._met, "127.0.0.1", self.port, limit=2**26, backlog=1024, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -1,22 +1,26 @@
-"""HL7 v2 out, over MLLP: connections that stay open, one message in flight on each, ACKs matched whole on MSA-2."""
+"""HL7 v2 out, over MLLP: connections that stay open, up to `pipeline` messages in flight on each, ACKs matched whole on MSA-2."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from twisted.internet import error, protocol
-from twisted.python.failure import Failure
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from suture.connectors.writing import write_now
-from suture.model.outcome import Ambiguous, Outcome, Unavailable
+from suture.connectors.access import Seldom
+from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
+from suture.connectors.mllp_peer import Backoff, Peer, connect
+from suture.connectors.tls import ClientTls, Contexts
+from suture.model.outcome import Outcome, Unavailable
 from suture.ports import Clock, Delivery
 from suture.wire import ack, mllp
 
 Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
+
+COMPLAINTS_S = 60.0
+"""Seconds in which answers that complete nothing are noted once; each is counted."""
 
 
 class Config(BaseModel):
@@ -25,71 +29,36 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
     host: str = Field(description="Host name or address of the peer")
     port: int = Field(ge=1, le=65535, description="TCP port of the peer")
-    connections: int = Field(1, ge=1, le=256, description="Connections at a time, one message in flight on each (default 1)")
-    connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection (default 10)")
+    connections: int = Field(1, ge=1, le=256, description="Connections at a time (default 1)")
+    pipeline: int = Field(1, ge=1, le=64, description="Messages in flight on one connection, of different lanes (default 1)")
+    release: Release = Field("1", description="Release of MLLP; 2 = the peer sends a commit acknowledgement for each message")
+    ack: Literal["hl7", "commit"] = Field("hl7", description="What accepts a message: hl7 = its ACK; commit = release 2's alone")
+    tls: ClientTls | None = Field(None, description="TLS; absent: plain TCP")
+    source_host: str = Field("", description="Own address to connect from; absent: as the system routes")
+    connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection, and for TLS on it (default 10)")
     ack_timeout_s: float = Field(30, gt=0, description="Seconds to wait for the acknowledgement (default 30)")
+    idle_s: float = Field(300, gt=0, description="Seconds a connection may rest before it is closed and a new one made (default 300)")
+    reconnect_max_s: float = Field(5, ge=0, description="Seconds between attempts to connect to a dead peer, at most (default 5)")
+    keepalive_s: float = Field(60, ge=1, description="Seconds of silence before the kernel asks whether the peer is there (default 60)")
     limit_bytes: int = Field(1_048_576, ge=256, description="Largest acknowledgement, in bytes (default 1 MiB)")
+    start_byte: StartByte = Field("0b", description="The byte before a message, in hex (default 0b)")
+    end_bytes: EndBytes = Field("1c0d", description="The bytes after a message, in hex, one to four (default 1c0d)")
     meaning: dict[str, Literal["accept", "reject", "retry", "hold"]] = Field(
         default_factory=dict, description="What MSA-1 codes mean here, over the standard's: AE, AR, ... to accept, reject, retry or hold"
     )
 
+    @model_validator(mode="after")
+    def _fitting(self) -> Config:
+        self.framing()
+        if self.release == "1" and self.ack == "commit":
+            raise ValueError("ack: commit needs release: 2; in release 1 there are no commit acknowledgements")
+        if self.release == "2" and self.pipeline > 1:
+            raise ValueError("pipeline: 1 is needed in release 2; a commit acknowledgement does not say whose it is")
+        return self
 
-class _Peer(protocol.Protocol):
-    """One connection; `waiting` is the delivery whose acknowledgement is due."""
-
-    transport: Any
-
-    def __init__(self, destination: Destination) -> None:
-        self.destination = destination
-        self.unframer = mllp.Unframer(destination.config.limit_bytes)
-        self.waiting: Delivery | None = None
-        self.done: Done | None = None
-        self.deadline_s = 0.0
-
-    def connectionMade(self) -> None:  # noqa: N802
-        self.transport.setTcpNoDelay(True)
-        self.transport.setTcpKeepAlive(True)
-
-    def send(self, delivery: Delivery, done: Done) -> None:
-        self.waiting, self.done = delivery, done
-        self.deadline_s = self.destination.clock.seconds() + self.destination.config.ack_timeout_s
-        write_now(self.transport, mllp.frame(delivery.body))
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        try:
-            answers = self.unframer.feed(data)
-        except mllp.FrameTooLarge:
-            self.finish(Ambiguous("ACK_TOO_LARGE", f"the answer is over {self.destination.config.limit_bytes} bytes"), broken=True)
-            return
-        for answer in answers:
-            self.answered(answer)
-
-    def answered(self, answer: bytes) -> None:
-        """Give the answer to the delivery that waits for it; quarantine any other."""
-        if self.waiting is None:
-            self.destination.quarantine("LATE_ACK", "an answer came that nothing waits for")
-            return
-        outcome = ack.judge(answer, self.waiting.control_id, self.destination.meaning)
-        if outcome is None:
-            self.destination.quarantine("FOREIGN_ACK", "an answer came for another message than the one that was sent")
-            return
-        self.finish(outcome, broken=isinstance(outcome, Ambiguous))
-
-    def finish(self, outcome: Outcome, broken: bool = False) -> None:
-        done, self.done, self.waiting = self.done, None, None
-        if broken:
-            # A connection whose answers cannot be placed is never used again.
-            self.transport.abortConnection()
-        else:
-            self.destination.free(self)
-        if done:
-            done(outcome)
-
-    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
-        self.destination.lost(self)
-        if self.done:
-            done, self.done, self.waiting = self.done, None, None
-            done(Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came"))
+    def framing(self) -> mllp.Framing:
+        """The bytes around a message."""
+        return framing_of(self.start_byte, self.end_bytes, int(self.release))
 
 
 class Destination:
@@ -100,116 +69,141 @@ class Destination:
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
         self.config, self.reactor, self.note = config, reactor, note
         self.clock: Clock = reactor
+        self.framing = config.framing()
         self.meaning = {**ack.BY_THE_STANDARD, **config.meaning}
+        self.contexts = Contexts(config.tls, reactor, note) if config.tls is not None else None
+        self.backoff = Backoff(config.reconnect_max_s)
         self.quarantined = 0
-        self._peers: set[_Peer] = set()
-        self._idle: deque[_Peer] = deque()
+        self.quarantine_codes: Counter[str] = Counter()
+        self.quirks: Counter[str] = Counter()
+        self._seldom = Seldom(reactor, COMPLAINTS_S)
+        self.server_name = (config.tls.server_name if config.tls else "") or config.host
+        self.shaking: set[Peer] = set()
+        self._peers: set[Peer] = set()
+        self._resting: dict[Peer, None] = {}
         self._queue: deque[tuple[Delivery, Done]] = deque()
         self._connecting = 0
         self._closed = False
         self._sweep: Any = None
+        self._again: Any = None
 
     def send(self, delivery: Delivery, done: Done) -> None:
-        """Send over an idle connection, or open one, or wait for one to be free."""
+        """Send over a connection with room, or open one, or wait for one."""
         if self._sweep is None:
             self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
-        if self._idle:
-            self._idle.pop().send(delivery, done)
+        peer = None if self._queue else self._with_room(delivery.control_id)
+        if peer is not None:
+            peer.send(delivery, done)
             return
         self._queue.append((delivery, done))
-        if len(self._peers) + self._connecting < self.config.connections:
-            self._connect()
+        self._pump()
 
-    def _connect(self) -> None:
-        self._connecting += 1
-        factory = _Factory(self)
-        self.reactor.connectTCP(self.config.host, self.config.port, factory, timeout=self.config.connect_timeout_s)
+    def _with_room(self, control_id: str) -> Peer | None:
+        """The connection to send this on: one that rests, else the least busy one when no more may be opened."""
+        while self._resting:
+            peer = self._resting.popitem()[0]
+            if peer.usable and not peer.waiting:
+                return peer
+        limit = self.config.pipeline
+        if limit == 1 or len(self._peers) + self._connecting < self.config.connections:
+            return None
+        free = (peer for peer in self._peers if peer.usable and len(peer.waiting) < limit and not peer.has(control_id))
+        return min(free, key=lambda peer: len(peer.waiting), default=None)
 
-    def connected(self, peer: _Peer) -> None:
+    def _pump(self) -> None:
+        """Send what waits where there is room for it, and open connections for the rest."""
+        while self._queue:
+            peer = self._with_room(self._queue[0][0].control_id)
+            if peer is None:
+                break
+            peer.send(*self._queue.popleft())
+        wanted = min(len(self._queue), self.config.connections - len(self._peers)) - self._connecting
+        for _ in range(wanted if self._again is None else 0):
+            wait_s = self.backoff.wait_s(self.clock.seconds())
+            if wait_s > 0:
+                self._again = self.clock.callLater(wait_s, self._try_again)
+                break
+            self._connecting += 1
+            connect(self)
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._pump()
+
+    def connected(self, peer: Peer) -> None:
+        """A connection is ready to be sent on."""
         self._connecting -= 1
         self._peers.add(peer)
+        self.free(peer)
 
-    def free(self, peer: _Peer) -> None:
-        """A connection has nothing in flight: it takes the next delivery, or rests."""
+    def free(self, peer: Peer) -> None:
+        """A connection has room."""
+        if not peer.waiting:
+            self._resting[peer] = None
         if self._queue:
-            peer.send(*self._queue.popleft())
-        elif self._closed:
-            peer.transport.loseConnection()
-        else:
-            self._idle.append(peer)
+            self._pump()
+        elif self._closed and not peer.waiting:
+            peer.end()
 
-    def lost(self, peer: _Peer) -> None:
+    def lost(self, peer: Peer) -> None:
+        """A connection is gone; what was in flight on it has its outcome."""
         self._peers.discard(peer)
-        if peer in self._idle:
-            self._idle.remove(peer)
-        if self._queue and not self._peers and not self._connecting:
-            self._connect()
+        self._resting.pop(peer, None)
+        if not peer.heard and not peer.ending:
+            self.backoff.failed(self.clock.seconds())
+        self.quirks.update(peer.unframer.quirks)
+        self._pump()
 
-    def failed(self, reason: Failure) -> None:
+    def failed(self, code: str, why: str) -> None:
         """No connection to be had: what waits for one is told, unless another connection can take it."""
         self._connecting -= 1
+        self.backoff.failed(self.clock.seconds())
         if self._peers:
+            self._pump()
             return
+        self._tell_queue(Unavailable(code, f"cannot connect to {self.config.host}:{self.config.port}: {why}"))
+
+    def _tell_queue(self, outcome: Outcome) -> None:
         queue, self._queue = self._queue, deque()
-        outcome = Unavailable("CONNECT", f"cannot connect to {self.config.host}:{self.config.port}: {_plain(reason)}")
         for _, done in queue:
             done(outcome)
 
     def quarantine(self, code: str, text: str) -> None:
-        """An answer that completes nothing: counted, said, and never given to a message."""
+        """An answer that completes nothing: counted, said once in a while, and never given to a message."""
         self.quarantined += 1
-        self.note(code, text)
+        self.quarantine_codes[code] += 1
+        if self._seldom.due(code):
+            count = self.quarantine_codes[code]
+            self.note(code, f"{text} ({count} so far)" if count > 1 else text)
+
+    def odd(self, code: str) -> None:
+        """The framing of the peer's answers is odd."""
+        if self._seldom.due(code):
+            self.note(code, f"{self.config.host}:{self.config.port}: {mllp.QUIRKS[code]}")
+
+    def _busy(self) -> bool:
+        return bool(self._connecting) or any(peer.waiting for peer in self._peers)
 
     def _swept(self) -> None:
         now_s = self.clock.seconds()
-        for peer in [p for p in self._peers if p.waiting is not None and p.deadline_s <= now_s]:
-            peer.finish(Ambiguous("ACK_TIMEOUT", f"no acknowledgement in {self.config.ack_timeout_s:g} s"), broken=True)
-        idle = self._closed and not any(peer.waiting for peer in self._peers)
-        self._sweep = None if idle else self.clock.callLater(self.SWEEP_S, self._swept)
+        for peer in list(self._peers):
+            peer.look(now_s)
+        for peer in [p for p in self.shaking if now_s - p.used_s > self.config.connect_timeout_s]:
+            peer.cut("no agreement on TLS in time")
+        self._sweep = None if self._closed and not self._busy() else self.clock.callLater(self.SWEEP_S, self._swept)
 
     def close(self) -> None:
         """Close idle connections now and the others when their answer has come, or its time is over."""
         self._closed = True
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         for peer in list(self._peers):
-            if peer.waiting is None:
-                peer.transport.loseConnection()
-        queue, self._queue = self._queue, deque()
-        for _, done in queue:
-            done(Unavailable("CONNECT", "the destination was closed before a connection was free"))
-        if self._sweep is not None and not any(peer.waiting for peer in self._peers):
+            if not peer.waiting:
+                peer.end()
+        for peer in list(self.shaking):
+            peer.cut("the destination was closed")
+        self._tell_queue(Unavailable("CONNECT", "the destination was closed before a connection was free"))
+        if self._sweep is not None and not self._busy():
             self._sweep.cancel()
             self._sweep = None
-
-
-class _Factory(protocol.ClientFactory):
-    noisy = False
-
-    def __init__(self, destination: Destination) -> None:
-        self.destination = destination
-
-    def buildProtocol(self, addr: Any) -> _Peer:  # noqa: N802
-        peer = _Peer(self.destination)
-        peer.factory = self
-        made = peer.connectionMade
-
-        def ready() -> None:
-            made()
-            self.destination.connected(peer)
-            self.destination.free(peer)
-
-        peer.connectionMade = ready  # type: ignore[method-assign]
-        return peer
-
-    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: N802
-        self.destination.failed(reason)
-
-
-def _plain(reason: Failure) -> str:
-    """A connection failure in an operator's words."""
-    if reason.check(error.ConnectionRefusedError):
-        return "connection refused"
-    if reason.check(error.TimeoutError, error.TCPTimedOutError):
-        return "no answer to the connection attempt"
-    if reason.check(error.DNSLookupError):
-        return "the host name is not known"
-    return str(reason.type.__name__) if reason.type else "unknown"

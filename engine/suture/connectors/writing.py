@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.tcp import Connection
+
 
 def write_now(transport: Any, data: bytes) -> None:
     """Send at once what the socket takes, and leave the rest to the transport.
 
     `transport.write` asks the event loop to say when the socket is writable, which it nearly always is: two system
-    calls and a turn of the loop for each answer.
+    calls and a turn of the loop for each answer. Only for bare TCP: below TLS lies a socket too, and it takes plain text.
     """
-    if not getattr(transport, "dataBuffer", b"-") and not getattr(transport, "_tempDataBuffer", b"-") and not transport.disconnecting:
+    if isinstance(transport, Connection) and not transport.dataBuffer and not transport._tempDataBuffer and not transport.disconnecting:
         sent = transport.writeSomeData(data)
         if isinstance(sent, int) and sent >= 0:
             data = data[sent:]

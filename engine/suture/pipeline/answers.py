@@ -24,10 +24,13 @@ from suture.wire.finding import Finding
 from suture.wire.header import Header
 from suture.wire.reply import Form, Reply, filled, form, written
 
-Answer = Callable[[bytes | None], None]
-"""The answer of one message, called exactly once; None: say nothing."""
-Say = Callable[[bytes], None]
-"""A further message to the same sender: the application acknowledgement after a commit acknowledgement."""
+Answer = Callable[..., None]
+"""answer(payload, stored=True): the answer of one message, called exactly once; None: say nothing. stored: it is durable."""
+Say = Callable[[bytes | None], None]
+"""A further message to the same sender: the application acknowledgement after a commit acknowledgement.
+
+Before the answer, say(None) tells that the message is durable and its answer comes later (for the release 2 of MLLP).
+"""
 
 
 @dataclass(slots=True)
@@ -171,13 +174,13 @@ class Answers:
         """The store does not take this message (and takes others): the sender has to send it again."""
         text = "the message could not be stored; send it again"
         if header is None:
-            answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), text)))
+            answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), text)), False)
         else:
-            self._refuse(Asker(header, 0, answer, None), Verdict("unstorable", text=text))
+            self._refuse(Asker(header, 0, answer, None), Verdict("unstorable", text=text), stored=False)
 
     def refused(self, header: Header, answer: Answer, finding: Finding, fate: Fate = "rejected", expected: int | None = None) -> None:
         """The message is not taken, and not stored."""
-        self._refuse(Asker(header, 0, answer, None, expected), Verdict(fate, [finding], finding.text))
+        self._refuse(Asker(header, 0, answer, None, expected), Verdict(fate, [finding], finding.text), stored=False)
 
     def linked(self, header: Header, answer: Answer, expected: int | None) -> None:
         """A message that only asks where the sequence numbers stand: one positive answer, of whichever kind is asked for."""
@@ -185,12 +188,12 @@ class Answers:
         code = codes.commit or codes.application
         answer(self._written(Asker(header, 0, answer, None, expected), code, GOOD) if code else None)
 
-    def _refuse(self, asker: Asker, told: Verdict) -> None:
+    def _refuse(self, asker: Asker, told: Verdict, stored: bool = True) -> None:
         """One answer, of whichever kind is asked for."""
         codes = due.replies(asker.header, told.fate)
         code = codes.commit if codes.commit not in (None, "CA") else codes.application
         assert asker.answer is not None
-        asker.answer(None if code is None else self._written(asker, code, told))
+        asker.answer(None if code is None else self._written(asker, code, told), stored)
 
     def _commit(self, asker: Asker) -> None:
         """Send the commit acknowledgement, if one is asked for; then the answer has been given, and the rest is said."""
@@ -240,7 +243,10 @@ class Answers:
     def _await(self, asker: Asker, state: str, message: Message) -> None:
         if self.waiting >= self.rules.waiting:
             self._answer(asker, Verdict("undelivered", text="kept, and too many wait for an answer; it will be done"))
-        elif state == states.RECEIVED:
+            return
+        if asker.answer is not None and asker.say is not None:
+            asker.say(None)
+        if state == states.RECEIVED:
             self._enter(message.id, asker)
         elif not message.duplicate_of or self._memory is None:
             self._answer(asker, GOOD)

@@ -36,7 +36,7 @@ class Batches:
         gathered = _Gathered(self._answers, events, answer)
         for event in events:
             if isinstance(event, batch.Found):
-                self._receive(event.raw, partial(gathered.answered, event), say)
+                self._receive(event.raw, partial(gathered.answered, event), None if say is None else partial(_said, say))
         gathered.all_received()
 
     def _refuse(self, raw: bytes, answer: Answer, finding: Finding) -> None:
@@ -59,6 +59,7 @@ class _Gathered:
         self._batches: list[Answered] = []
         self._told: dict[int, list[tuple[int, bytes]]] = {}
         self._place: dict[int, int] = {}
+        self._stored = True
         self._left = 1  # one for the cutting itself, so that no answer comes before the last message is known
         self._shape(events)
 
@@ -82,8 +83,9 @@ class _Gathered:
             self._batches.append(Answered(b"", []))
         self._batches[0].comment = faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "") if faults else ""
 
-    def answered(self, found: batch.Found, payload: bytes | None) -> None:
+    def answered(self, found: batch.Found, payload: bytes | None, stored: bool = True) -> None:
         """One message has its answer."""
+        self._stored = self._stored and stored
         if payload is not None and (self._answers.rules.batch == "all" or not positive(payload)):
             self._told.setdefault(self._place[found.number], []).append((found.number, payload))
         self._done()
@@ -97,11 +99,17 @@ class _Gathered:
         if self._left:
             return
         if self._answers.rules.batch == "none":
-            self._answer(None)
+            self._answer(None, self._stored)
             return
         for place, told in self._told.items():
             self._batches[place].answers = [payload for _, payload in sorted(told)]
-        self._answer(batch.acknowledged(self._file, self._batches, self._answers.unstored_id("B"), self._answers.now()))
+        self._answer(batch.acknowledged(self._file, self._batches, self._answers.unstored_id("B"), self._answers.now()), self._stored)
+
+
+def _said(say: Say, payload: bytes | None) -> None:
+    """One message of a batch is durable, which says nothing of the batch; or it has its application acknowledgement."""
+    if payload is not None:
+        say(payload)
 
 
 def positive(payload: bytes) -> bool:

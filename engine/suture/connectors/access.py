@@ -1,0 +1,79 @@
+"""Who may connect, and saying a thing seldom."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from suture.ports import Clock
+
+REMEMBERED = 1000
+"""Addresses (or other keys) of which it is known when something was last said about them."""
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text.strip()))
+    except ValueError:
+        try:
+            meant = ipaddress.ip_network(text.strip(), strict=False)
+        except ValueError:
+            raise ValueError(f"{text[:60]!r} is not an address or network, e.g. 10.0.0.0/8, 192.168.1.5 or fd00::/8") from None
+        raise ValueError(f"{text[:60]!r} is an address inside a network; write {meant}, or the address alone") from None
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An IPv4 or IPv6 network, or one address."""
+
+
+class AllowList:
+    """The networks that may connect; an empty list admits everybody."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = [ipaddress.ip_network(text) for text in networks]
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def admits(self, host: str) -> bool:
+        """Whether this address may connect; an IPv4 address inside an IPv6 one counts as the IPv4 address."""
+        if not self._networks:
+            return True
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        inner = getattr(address, "ipv4_mapped", None) or address
+        return any(inner in network or address in network for network in self._networks)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Seldom:
+    """Says of each key at most once in every_s seconds that it is time to speak; remembers REMEMBERED keys."""
+
+    def __init__(self, clock: Clock, every_s: float) -> None:
+        self.clock, self.every_s = clock, every_s
+        self._said: OrderedDict[str, float] = OrderedDict()
+
+    def due(self, key: str) -> bool:
+        """Whether nothing was said of this key for so long; it counts as said now."""
+        now_s = self.clock.seconds()
+        said_s = self._said.get(key)
+        if said_s is not None and now_s - said_s < self.every_s:
+            return False
+        self._said[key] = now_s
+        self._said.move_to_end(key)
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        return True

@@ -1,0 +1,294 @@
+"""One connection to an MLLP peer: what is in flight on it, whose answer an answer is, and how it ends."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import error, protocol
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from suture.connectors import sockets, tls
+from suture.connectors.writing import write_now
+from suture.model.outcome import Accepted, Ambiguous, Outcome, TryLater, Unavailable
+from suture.ports import Delivery
+from suture.wire import ack, mllp
+
+if TYPE_CHECKING:
+    from suture.connectors.mllp_out import Destination
+
+Done = Callable[[Outcome], None]
+
+END_WAIT_S = 1.0
+"""Seconds after which an end byte counts though nothing follows it."""
+
+
+@dataclass(slots=True, eq=False)
+class InFlight:
+    """A delivery whose answer is due at deadline_s. committed: the peer has said that it is stored (release 2)."""
+
+    delivery: Delivery
+    done: Done
+    deadline_s: float
+    committed: bool = False
+
+
+class Backoff:
+    """When to try again to connect: after 0.2 s, then twice as long each time up to max_s, less up to a fifth by chance."""
+
+    FIRST_S = 0.2
+
+    def __init__(self, max_s: float, chance: Callable[[], float] = random.random) -> None:
+        self.max_s, self._chance = max_s, chance
+        self._failures = 0
+        self._next_s = 0.0
+
+    def failed(self, now_s: float) -> None:
+        """An attempt came to nothing, or a connection ended before it was of use."""
+        wait_s = min(self.max_s, self.FIRST_S * 2 ** min(self._failures, 30))
+        self._failures += 1
+        self._next_s = now_s + wait_s * (1 - 0.2 * self._chance())
+
+    def worked(self) -> None:
+        """The peer has answered."""
+        self._failures, self._next_s = 0, 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until the next attempt may be made; never more than max_s, whatever the clock did."""
+        return min(self.max_s, max(0.0, self._next_s - now_s))
+
+
+@implementer(IHandshakeListener)
+class Peer(protocol.Protocol):
+    """One connection; `waiting` are the deliveries whose answers are due, the oldest first.
+
+    usable: more may be sent on it. ready: it was, once. heard: the peer has sent something on it.
+    """
+
+    transport: Any
+
+    def __init__(self, destination: Destination) -> None:
+        self.destination, self.config = destination, destination.config
+        self.unframer = mllp.Unframer(self.config.limit_bytes, destination.framing)
+        self.waiting: list[InFlight] = []
+        self.ready = self.usable = self.heard = False
+        self.ending = False
+        self.why = ""
+        self.used_s = destination.clock.seconds()
+        self._commits = self.config.release == "2"
+        self._quirks = 0
+        self._worked = False
+        self._lone_end_s: float | None = None
+
+    def connectionMade(self) -> None:  # noqa: N802
+        sockets.prepare(self.transport, self.config.keepalive_s)
+        if self.config.tls is None:
+            self._open()
+        else:
+            self.destination.shaking.add(self)
+
+    def handshakeCompleted(self) -> None:  # noqa: N802
+        """TLS is agreed on; nothing is sent to a server whose certificate is another's."""
+        name = self.destination.server_name
+        if tls.is_for(self.transport.getHandle(), name):
+            self._open()
+        else:
+            self.cut(f"its certificate is not for {name}")
+
+    def _open(self) -> None:
+        self.ready = self.usable = True
+        self.destination.shaking.discard(self)
+        self.destination.connected(self)
+
+    def cut(self, why: str) -> None:
+        """Give the connection up before it was of use."""
+        self.why = why
+        self.transport.abortConnection()
+
+    def send(self, delivery: Delivery, done: Done) -> None:
+        """Send it; done is called once, later."""
+        self.used_s = self.destination.clock.seconds()
+        self.waiting.append(InFlight(delivery, done, self.used_s + self.config.ack_timeout_s))
+        write_now(self.transport, self.destination.framing.frame(delivery.body))
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        self.heard = True
+        try:
+            answers = self.unframer.feed(data)
+        except mllp.FrameTooLarge:
+            self._break(Ambiguous("ACK_TOO_LARGE", f"the answer is over {self.config.limit_bytes} bytes"))
+            return
+        for answer in answers:
+            self._answered(answer)
+        if self.unframer.quirks:
+            self._complain()
+
+    def _complain(self) -> None:
+        if len(self.unframer.quirks) != self._quirks:
+            self._quirks = len(self.unframer.quirks)
+            for code in self.unframer.quirks:
+                self.destination.odd(code)
+
+    def _answered(self, answer: bytes) -> None:
+        """Give the answer to the delivery that it is for; quarantine any other."""
+        if self._commits and answer in (mllp.COMMIT_ACK, mllp.COMMIT_NAK):
+            self._committed(answer)
+            return
+        if not self.waiting:
+            self.destination.quarantine("LATE_ACK", "an answer came that nothing waits for")
+            return
+        if self.config.ack == "commit":
+            self.destination.quarantine("UNASKED_ACK", "an HL7 answer came where only commit acknowledgements are waited for")
+            return
+        for one in self.waiting:
+            outcome = ack.judge(answer, one.delivery.control_id, self.destination.meaning)
+            if outcome is not None:
+                self._place(one, outcome)
+                return
+        self.destination.quarantine("FOREIGN_ACK", "an answer came for another message than the one that was sent")
+
+    def _place(self, one: InFlight, outcome: Outcome) -> None:
+        if isinstance(outcome, Ambiguous) and outcome.code == "ACK_UNREADABLE":
+            self._break(outcome)  # whose answer it is cannot be known, nor what else will come
+            return
+        if self._commits and not one.committed:
+            self.usable = False  # a commit acknowledgement that still comes would be taken for the next message's
+        self._finish(one, outcome)
+
+    def _committed(self, answer: bytes) -> None:
+        """A commit acknowledgement, which names no message: it is for the one that waits for it, or for none."""
+        one = self.waiting[0] if self.waiting else None
+        if one is None or one.committed:
+            self.destination.quarantine("LATE_ACK", "a commit acknowledgement came that nothing waits for")
+            self.usable = False
+            if one is None:
+                self.end()
+        elif answer == mllp.COMMIT_NAK:
+            self._finish(one, TryLater("COMMIT_NAK", "the peer could not store it (negative commit acknowledgement)"))
+        elif self.config.ack == "commit":
+            self._finish(one, Accepted("COMMIT_ACK", answer))
+        else:
+            one.committed, one.deadline_s = True, self.destination.clock.seconds() + self.config.ack_timeout_s
+
+    def _finish(self, one: InFlight, outcome: Outcome) -> None:
+        self.waiting.remove(one)
+        if not self._worked:
+            self._worked = True
+            self.destination.backoff.worked()
+        if self.usable:
+            self.destination.free(self)
+        elif not self.waiting:
+            self.end()
+        one.done(outcome)
+
+    def _break(self, outcome: Outcome) -> None:
+        """Answers on this connection cannot be placed any more: it is never used again, and all on it have this outcome."""
+        self.usable, waiting, self.waiting = False, self.waiting, []
+        self.transport.abortConnection()
+        for one in waiting:
+            one.done(outcome)
+
+    def has(self, control_id: str) -> bool:
+        """Whether a message of this control id is in flight on it: the answers of two could not be told apart."""
+        return any(one.delivery.control_id == control_id for one in self.waiting)
+
+    def look(self, now_s: float) -> None:
+        """What time has brought: answers that did not come, one without its last byte, a rest that was too long."""
+        self._settle(now_s)
+        late = [one for one in self.waiting if one.deadline_s <= now_s]
+        if late:
+            self.usable = False
+            self.waiting = [one for one in self.waiting if one.deadline_s > now_s]
+            if not self.waiting:
+                self.transport.abortConnection()
+            for one in late:
+                what = "no acknowledgement of the application" if one.committed else "no acknowledgement"
+                one.done(Ambiguous("ACK_TIMEOUT", f"{what} in {self.config.ack_timeout_s:g} s"))
+        elif self.usable and not self.waiting and now_s - self.used_s > self.config.idle_s:
+            self.end()  # a firewall may have forgotten it
+
+    def _settle(self, now_s: float) -> None:
+        if not self.unframer.may_have_ended:
+            self._lone_end_s = None
+        elif self._lone_end_s is None:
+            self._lone_end_s = now_s
+        elif now_s - self._lone_end_s >= END_WAIT_S:
+            for answer in self.unframer.settle():
+                self._answered(answer)
+            self._complain()
+
+    def end(self) -> None:
+        """Close it; nothing is in flight."""
+        self.usable, self.ending = False, True
+        if self.config.tls is None:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()  # it says goodbye, and does not wait for the peer's
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
+        self.usable = False
+        handle = self.transport.getHandle() if self.config.tls is not None else None
+        if not self.ready:
+            self.destination.shaking.discard(self)
+            self.destination.failed("TLS", self.why or tls.plain(reason, handle) or "the connection ended before TLS was agreed on")
+            return
+        for answer in self.unframer.close() if self.waiting else ():
+            self._answered(answer)
+        waiting, self.waiting = self.waiting, []
+        self.destination.lost(self)
+        outcome: Outcome = Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came")
+        if not self.heard and tls.refused_us(reason):
+            outcome = Unavailable("TLS", tls.plain(reason, handle))
+        for one in waiting:
+            one.done(outcome)
+
+
+class _Factory(protocol.ClientFactory):
+    noisy = False
+
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
+
+    def buildProtocol(self, addr: Any) -> Peer:  # noqa: N802
+        return Peer(self.destination)
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: N802
+        self.destination.failed("CONNECT", _plain(reason))
+
+
+class _SafeFactory(TLSMemoryBIOFactory):
+    noisy = False
+
+
+def connect(destination: Destination) -> None:
+    """Begin a connection; the destination's `connected` or `failed` is called, once and later."""
+    config, reactor = destination.config, destination.reactor
+    factory: Any = _Factory(destination)
+    if destination.contexts is not None:
+        try:
+            destination.contexts.get()
+        except tls.TlsError as e:
+            destination.clock.callLater(0, destination.failed, "TLS", str(e))
+            return
+        creator: Any = tls.Creator(destination.contexts, destination.server_name)
+        factory = _SafeFactory(creator, True, factory, reactor)
+    own = (config.source_host, 0) if config.source_host else None
+    reactor.connectTCP(config.host, config.port, factory, timeout=config.connect_timeout_s, bindAddress=own)
+
+
+def _plain(reason: Failure) -> str:
+    """A connection failure in an operator's words."""
+    if reason.check(error.ConnectionRefusedError):
+        return "connection refused"
+    if reason.check(error.TimeoutError, error.TCPTimedOutError):
+        return "no answer to the connection attempt"
+    if reason.check(error.DNSLookupError):
+        return "the host name is not known"
+    if reason.check(error.ConnectBindError):
+        return "the address of source_host is not this machine's"
+    return str(reason.type.__name__) if reason.type else "unknown"

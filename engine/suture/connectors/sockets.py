@@ -1,0 +1,45 @@
+"""Sockets as connectors want them: keep-alive that notices a dead peer in time, ports that are shared, endings that end."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+from twisted.internet import tcp
+
+from suture.ports import Clock
+
+PROBES = 4
+"""Keep-alive probes without an answer after which the kernel gives a connection up."""
+LINGER_S = 5.0
+"""Seconds that a peer has to take what was written and close its side, before the connection is cut."""
+
+
+def prepare(transport: Any, keepalive_s: float) -> None:
+    """Send small packets at once, and have the kernel probe a connection that was silent for keepalive_s."""
+    transport.setTcpNoDelay(True)
+    transport.setTcpKeepAlive(True)
+    handle = getattr(transport, "transport", transport).getHandle()
+    if sys.platform == "linux":  # elsewhere the kernel's own times hold
+        for option, value in (
+            (socket.TCP_KEEPIDLE, keepalive_s),
+            (socket.TCP_KEEPINTVL, keepalive_s / PROBES),
+            (socket.TCP_KEEPCNT, PROBES),
+        ):
+            handle.setsockopt(socket.IPPROTO_TCP, option, max(1, min(32767, int(value))))
+
+
+class SharedPort(tcp.Port):
+    """A port that several processes may listen on; the kernel spreads the connections over them (SO_REUSEPORT)."""
+
+    def createInternetSocket(self) -> socket.socket:  # noqa: N802
+        made = super().createInternetSocket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return made
+
+
+def hang_up(transport: Any, clock: Clock) -> Any:
+    """Close in good order, and cut the connection after LINGER_S; cancel the timer that this gives when it is lost."""
+    transport.loseConnection()
+    return clock.callLater(LINGER_S, transport.abortConnection)
