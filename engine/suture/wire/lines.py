@@ -33,7 +33,9 @@ def lines_of(text: str) -> list[str]:
             lines = text.split("\r\n")
         else:
             lines = _mixed(text[3:4]).split(text.rstrip("\n"))
-    return [line for line in lines if line]
+    if not lines[-1]:
+        lines.pop()
+    return [line for line in lines if line] if "" in lines else lines
 
 
 @lru_cache(32)
