@@ -239,6 +239,28 @@ async def test_release_2_says_stored_before_the_answer(reactor: Any) -> None:
         assert await one.answer() == COMMIT_ACK  # also where no HL7 answer is wanted
 
 
+async def test_release_2_says_stored_at_once_where_the_answer_comes_later(reactor: Any) -> None:
+    async with stand(reactor, release=2) as s:
+        s.engine.at_once = False
+        said: list[Any] = []
+        receive = s.source.receive
+
+        def received(raw: bytes, peer: str, answer: Any, say: Any) -> None:
+            said.append(say)
+            receive(raw, peer, answer, say)
+
+        s.source.receive = received
+        one = await s.sender()
+        one.say(frame(b"MSH|1") + frame(b"MSH|2"))
+        await s.engine.until(lambda: len(s.engine.received) == 2)
+        said[0](None)
+        assert await one.answer() == COMMIT_ACK
+        s.engine.received[1][2](b"AA 2")
+        s.engine.received[0][2](b"AA 1")
+        said[0](b"more")
+        assert await one.answers(4) == [COMMIT_ACK, b"AA 2", b"AA 1", b"more"]
+
+
 async def test_release_2_says_not_stored_and_takes_the_message_again(reactor: Any) -> None:
     async with stand(reactor, release=2) as s:
         s.engine.at_once = False
@@ -282,7 +304,7 @@ async def test_a_sender_that_hangs_up_in_a_message_loses_nothing_that_was_answer
 async def test_both_our_ends_understand_each_other(reactor: Any, settings: dict[str, Any]) -> None:
     kit = KITS["mllp_out"]
     async with stand(reactor, **settings) as s, sender(kit, reactor, s.source.port, **settings) as out:
-        s.source.receive = lambda raw, peer, answer: answer(ack.build(ack.Header.read(raw), "AA", "1", "20260301"))
+        s.source.receive = lambda raw, peer, answer, say: answer(ack.build(ack.Header.read(raw), "AA", "1", "20260301"))
         for n in (1, 2, 3):
             outcome = await out.send(n).outcome()
             assert (type(outcome), outcome.code) == (Accepted, "AA")

@@ -123,7 +123,7 @@ async def test_answers_that_are_not_read_do_not_pile_up_over_tls_either(reactor:
     count = 3000
     messages = [b"MSH|%d|" % n + b"x" * 1500 for n in range(count)]
     async with stand(reactor, tls=served(ca.sign("engine"))) as s:
-        s.source.receive = lambda raw, peer, answer: s.engine.receive(raw, peer, lambda ack: answer(b"ACK" * 7000))
+        s.source.receive = lambda raw, peer, answer, say: s.engine.receive(raw, peer, lambda ack: answer(b"ACK" * 7000))
         one = await connect(s, client(ca))
         one.writer.transport.pause_reading()
         one.say(b"".join(map(frame, messages)))

@@ -37,13 +37,19 @@ class Heard:
     """What one sender was told, in order: ("answer" or "said", the payload)."""
 
     told: list[tuple[str, bytes | None]] = field(default_factory=list)
+    stored: list[bool] = field(default_factory=list)
 
-    def answer(self, payload: bytes | None) -> None:
+    def answer(self, payload: bytes | None, stored: bool = True) -> None:
+        self.stored.append(stored)
         assert not [1 for how, _ in self.told if how == "answer"], "answered twice"
         self.told.append(("answer", payload))
 
-    def say(self, payload: bytes) -> None:
-        self.told.append(("said", payload))
+    def say(self, payload: bytes | None) -> None:
+        if payload is None:
+            assert not self.told, "stored, after the answer"
+            self.stored.append(True)
+        else:
+            self.told.append(("said", payload))
 
     @property
     def codes(self) -> list[str]:

@@ -298,3 +298,17 @@ def test_the_number_of_those_who_wait_has_a_limit(database):
     h.deliver()
     assert h.receive(message("M4", "AL|AL")).codes == ["CA"]
     h.stop()
+
+
+@pytest.mark.parametrize("when", ["after_process", "after_delivery"])
+def test_that_a_message_is_durable_is_told_before_its_answer_where_that_waits(database, when):
+    h = house(database, when)
+    heard = h.receive(message())
+    assert heard.stored[0] is True
+    assert heard.stored.count(True) == len(heard.stored)
+
+
+def test_that_a_message_is_durable_is_told_with_its_answer_where_that_comes_at_once(database):
+    h = house(database, "after_store")
+    heard = h.receive(message())
+    assert heard.stored == [True]
