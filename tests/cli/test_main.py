@@ -28,7 +28,7 @@ ALL = dict(commands())
 
 def test_the_verbs_are_all_there() -> None:
     assert {" ".join(path) for path in ALL} == {
-        *("init", "run", "demo", "check", "status", "send", "completion", "db upgrade", "db current"),
+        *("init", "run", "demo", "check", "status", "send", "listen", "completion", "db upgrade", "db current"),
         *(f"channel {verb}" for verb in ("list", "show", "start", "stop", "restart", "reload")),
         *(f"message {verb}" for verb in ("list", "show", "trace", "resend", "reprocess")),
         *("delivery list", "delivery show", "delivery release", "exception list", "exception show", "exception resolve"),

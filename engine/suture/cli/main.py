@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from suture import __version__
-from suture.cli import channel, completion, db, delivery, exception, exits, message, send, site, status
+from suture.cli import channel, completion, db, delivery, exception, exits, listen, message, send, site, status
 from suture.model.errors import ConfigError, StoreError, SutureError
 
 
@@ -38,6 +38,7 @@ for command in (
     delivery.delivery,
     exception.exception,
     send.send,
+    listen.listen,
     db.db,
     completion.completion,
 ):

@@ -59,7 +59,9 @@ class Options:
     "--timeout", "timeout_s", type=click.FloatRange(0.01, 3600), default=10.0, show_default=True, help="Seconds to wait for an ACK."
 )
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Send the file so often.")
-@click.option("--count", type=click.IntRange(1, 1_000_000_000), help="Send so many messages in all, from the file's start again at its end.")
+@click.option(
+    "--count", type=click.IntRange(1, 1_000_000_000), help="Send so many messages in all, from the file's start again at its end."
+)
 @click.option("--rate", type=click.FloatRange(0.001, 100_000), help="At most so many messages a second, over all connections.")
 @click.option("--connections", type=click.IntRange(1, 256), default=1, show_default=True, help="So many connections at once.")
 @click.option("--new-ids", is_flag=True, help="Give every message sent an MSH-10 of its own, so that copies are no duplicates.")
@@ -206,5 +208,3 @@ def _figures(summary: sending.Summary) -> str:
 def messages(data: bytes) -> list[bytes]:
     """The messages of a file: framed ones as they stand, others cut before each MSH, with segments ended by CR."""
     return list(cut.messages([data], max(len(data), 1)))
-
-
