@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 
@@ -27,7 +27,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """The file for reading. Raises BadParameter when it cannot be opened or read."""
     try:
         if str(path) == "-":
-            yield getattr(sys.stdin, "buffer", sys.stdin)
+            yield cast(BinaryIO, getattr(sys.stdin, "buffer", sys.stdin))
             return
         with path.open("rb") as file:
             yield file

@@ -123,7 +123,7 @@ class _Sending:
         options = self._options
         kept = list(files.messages(file)) if str(file) == "-" and (options.count or options.repeat > 1) else None
         rounds = itertools.count() if options.count else range(options.repeat)
-        found = (raw for _ in rounds for raw in (kept or files.messages(file)))
+        found: Iterator[bytes] = (raw for _ in rounds for raw in (kept or files.messages(file)))
         if options.count:
             found = itertools.islice(found, options.count)
         prefix = secrets.token_hex(4).upper()
