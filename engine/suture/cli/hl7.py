@@ -235,7 +235,8 @@ def _difference_item(number: int, each: diff.Difference) -> dict[str, Any]:
 
 def _print_difference(number: int, each: diff.Difference) -> None:
     where = f"message {number}: " if number > 1 else ""
-    click.echo(f"{where}{styled(render.visible(each.place), bold=True)}  {each.name}".rstrip())
+    what = each.name if not each.segment else "only in A" if each.b is None else "only in B" if each.a is None else "differs"
+    click.echo(f"{where}{styled(render.visible(each.place), bold=True)}  {what}".rstrip())
     for sign, value, colour in (("-", each.a, "red"), ("+", each.b, "green")):
         for line in [] if value is None else value.rstrip("\r").split("\r") if each.segment else [value]:
             click.echo(styled(f"  {sign} {render.visible(line)}", fg=colour))

@@ -103,9 +103,9 @@ def name_of(version: str, segment: Segment, leaf: Leaf) -> str:
     spec = dictionary.field(version, segment.name, leaf.field)
     names = [spec.name if spec else ""]
     datatype = datatype_of(version, segment, leaf.field)
-    for number in (leaf.component or 1, leaf.sub or 1):
+    for number in (leaf.component or 1, leaf.sub):
         known = dictionary.components(version, datatype)
-        if not known:
+        if not known or not number:
             break
         names.append(known[number - 1].name if number <= len(known) else f"component {number}")
         datatype = component_type(version, datatype, number)
