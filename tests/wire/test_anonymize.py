@@ -62,7 +62,8 @@ def test_a_marker_planted_in_every_identifying_field_is_gone(version: str, segme
 @pytest.mark.parametrize("kind", ["ST", "TX", "FT", "", "ED", "RP", "XPN", "CX", "XTN", "ZZ"])
 def test_a_marker_in_a_result_or_a_note_is_gone(version: str, kind: str) -> None:
     value = {"ED": f"^TEXT^PLAIN^A^{MARKER}", "XPN": f"{MARKER}^{MARKER}", "RP": f"http://{MARKER}^A"}.get(kind, MARKER)
-    raw = f"MSH|^~\\&|A|||||||1|P|{version}\rOBX|1|{kind}|X^Y||{value}~{value}\rNTE|1||{MARKER}\\.br\\{MARKER}\rZPI|{MARKER}^{MARKER}&{MARKER}\r"
+    raw = f"MSH|^~\\&|A|||||||1|P|{version}\rOBX|1|{kind}|X^Y||{value}~{value}\rNTE|1||{MARKER}\\.br\\{MARKER}\r"
+    raw += f"ZPI|{MARKER}^{MARKER}&{MARKER}\r"
     found = anonymized(raw.encode())
     assert MARKER.encode() not in found
     assert b"\\.br\\" in found and b"OBX|1|" + kind.encode() + b"|X^Y||" in found

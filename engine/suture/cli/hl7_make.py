@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import secrets
 import sys
@@ -14,7 +15,8 @@ import click
 
 from suture.cli import exits, files
 from suture.cli.hl7 import echo_json, encoding_option, hl7, json_option, version_option
-from suture.wire import cut
+from suture.wire import cut, dictionary
+from suture.wire import generate as samples
 from suture.wire.anonymize import Anonymizer
 from suture.wire.pseudonym import KEY_BYTES_MIN, Pseudonyms
 
@@ -113,3 +115,41 @@ def _output(out: Path | None) -> Iterator[BinaryIO]:
         raise click.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from None
     with stream:
         yield stream
+
+
+@hl7.command()
+@click.argument("message_type", metavar="TYPE")
+@click.option("--version", type=click.Choice(dictionary.VERSIONS), default=dictionary.DEFAULT_VERSION, show_default=True, help="Of HL7.")
+@click.option("--count", type=click.IntRange(1, 10_000_000), default=1, show_default=True, help="So many messages.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same messages.")
+@out_option
+@json_option
+def generate(message_type: str, version: str, count: int, seed: int, out: Path | None, as_json: bool) -> int:
+    """Make sample messages of a type, such as DFT^P03, that fit the standard: for tests, with invented people.
+
+    They have the required segments and fields and the usual ones; a DFT has several FT1. Segments end with CR.
+
+    \b
+    Examples:
+      suture hl7 generate DFT^P03 --count 100 --out sample.hl7
+      suture hl7 generate ADT^A01 --version 2.3 --seed 7 | suture hl7 show -
+      suture hl7 generate ORU^R01 --count 1000 | suture send - --to 127.0.0.1:2575 --rate 50
+    """
+    if dictionary.structure(version, message_type) is None:
+        raise click.BadParameter(_unknown(message_type, version), param_hint="TYPE")
+    made = (samples.message(message_type, version, seed, number) for number in range(1, count + 1))
+    if as_json:
+        if out:
+            raise click.UsageError("--json goes to the standard output: leave out --out")
+        for each in made:
+            echo_json({"message": each.decode()})
+    else:
+        write_bytes(made, out)
+    return exits.OK
+
+
+def _unknown(message_type: str, version: str) -> str:
+    known = dictionary.structures(version)
+    near = difflib.get_close_matches(message_type.upper().replace("^", "_"), known, 3, 0.5)
+    hint = f"; did you mean {' or '.join(name.replace('_', '^') for name in near)}?" if near else "; write one such as DFT^P03 or ORU^R01"
+    return f"HL7 {version} has no message {message_type!r}{hint}"
