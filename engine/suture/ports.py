@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from suture.model.events import Event
 from suture.model.message import Gap, Message
 from suture.model.outcome import Outcome
+from suture.wire.finding import Finding
 
 
 class Clock(Protocol):
@@ -61,7 +62,11 @@ StockKey = tuple[str, str]
 
 @dataclass(slots=True)
 class Settled:
-    """What one message came to: the rows that are written in one transaction."""
+    """What one message came to: the rows that are written in one transaction.
+
+    findings: of validation, for the answer and the metrics. stage, place: where a message is parked (map, validate), and
+    the path that its exception shows.
+    """
 
     state: str
     reason: str
@@ -71,6 +76,9 @@ class Settled:
     gaps: Sequence[Gap]
     claims: Sequence[tuple[str, int]] = ()
     stock: Mapping[StockKey, Decimal] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    stage: str = "map"
+    place: str = ""
 
 
 @dataclass(slots=True)
@@ -173,6 +181,13 @@ class Destination(Protocol):
         """Close connections; returns a Deferred or None."""
 
 
+class Validator(Protocol):
+    """Standard validation of one channel's messages."""
+
+    def check(self, raw: bytes, done: Callable[[Sequence[Finding]], None]) -> None:
+        """Validate one message; done is called once, at once or later, in the order of the calls. Never raises."""
+
+
 class Observer(Protocol):
     """Where the pipeline tells what happened; names are metrics, labels never hold content."""
 
@@ -185,5 +200,7 @@ class Observer(Protocol):
     def duplicate(self, channel: str, kind: str) -> None: ...
 
     def gap(self, channel: str, table: str) -> None: ...
+
+    def finding(self, channel: str, code: int, severity: str) -> None: ...
 
     def batch(self, size: int, seconds: float) -> None: ...

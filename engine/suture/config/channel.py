@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from suture.config.connector import OneConnector, with_connectors
+from suture.config.shape import did_you_mean
 from suture.connectors.registry import SOURCES
 from suture.wire import er7
+from suture.wire.dictionary import VERSIONS
+from suture.wire.validate import SEVERITIES
 
 
 def _listed(value: Any) -> Any:
@@ -69,6 +72,42 @@ class Duplicates(_Section):
     window_s: int = Field(default=34_560_000, ge=1, description="Seconds that a business key is remembered (default 400 days)")
 
 
+def _version(value: str) -> str:
+    if value not in VERSIONS:
+        raise ValueError(f"{value!r} is no version of the dictionary; there are: {', '.join(VERSIONS)}")
+    return value
+
+
+def _kind(value: str) -> str:
+    if value not in SEVERITIES:
+        raise ValueError(f"{value!r} is no kind of finding{did_you_mean(value, SEVERITIES)}")
+    return value
+
+
+FindingKind = Annotated[str, AfterValidator(_kind)]
+SEVERITY_LETTERS = {"error": "E", "warning": "W", "information": "I", "off": ""}
+"""A severity as it is written, to that of HL7 table 0516; "": the kind of finding is left out."""
+
+
+class Validate(_Section):
+    """Whether messages are held against the HL7 standard and a site profile before they are processed."""
+
+    standard: Literal["off", "report", "enforce"] = Field(
+        default="off", description="Against the HL7 standard: not at all, to report, or to park messages with errors"
+    )
+    version: Annotated[str, AfterValidator(_version)] | None = Field(
+        default=None, description="HL7 version to judge by. Absent: the one that the message declares (MSH-12)"
+    )
+    severity: dict[FindingKind, Literal["error", "warning", "information", "off"]] = Field(
+        default_factory=dict, description="Severity of kinds of findings, where it is to differ: {table: warning, segment_unexpected: off}"
+    )
+    profile: str | None = Field(default=None, description="Site profile of mappings/profiles. Absent: none")
+    profile_mode: Literal["report", "enforce"] = Field(
+        default="enforce", description="What breaks the profile: report it, or park messages with errors"
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="Findings of one message that are kept, of the standard and of the profile")
+
+
 class SourceBase(OneConnector):
     """Where messages come from: one connector with its settings."""
 
@@ -115,6 +154,9 @@ class Channel(_Section):
     map: str | None = Field(default=None, description="Inbound mapping. Absent: messages are passed on, and destinations have `message`")
     stock: bool = Field(
         default=False, description="Usage moves stock positions and raises replenishment.due (needs mappings/tables/stock.csv)"
+    )
+    validate_: Validate = Field(
+        default_factory=Validate, alias="validate", description="Hold messages against the HL7 standard and a site profile"
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
         default="utf-8", description="Character set of messages whose MSH-18 is empty"

@@ -31,6 +31,7 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
     data = document.data if isinstance(document.data, dict) else {}
     found: list[Problem | None] = [_misnamed(document, data, name), one_connector(document, ("source",), list(SOURCES))]
     found += [_map_problem(document, data, around.library), *_stock_problems(document, data, around.library)]
+    found += _validate_problems(document, data, around.library)
     for destination, route in _routes(data):
         found += _route_problems(document, data, destination, route, around)
     return [problem for problem in found if problem]
@@ -95,6 +96,21 @@ def _stock_problems(document: Document, data: dict[str, Any], library: Library) 
         yield document.problem(("stock",), "stock is moved by events, and without `map` there are none; add `map` or remove `stock`")
     if "stock" not in library.tables and library.stock is None:
         yield document.problem(("stock",), "needs the opening stock in mappings/tables/stock.csv; add the file or remove `stock`")
+
+
+def _validate_problems(document: Document, data: dict[str, Any], library: Library) -> Iterator[Problem]:
+    section = data.get("validate")
+    if not isinstance(section, dict):
+        return
+    name = section.get("profile")
+    if isinstance(name, str) and name not in library.profiles:
+        yield document.problem(("validate", "profile"), f"there is no mappings/profiles/{name}.yaml{did_you_mean(name, library.profiles)}")
+    if "profile_mode" in section and "profile" not in section:
+        yield document.problem(("validate", "profile_mode"), "has no meaning without `profile`; name one, or remove the line")
+    for key in ("version", "severity"):
+        if key in section and section.get("standard", "off") == "off":
+            text = "has no meaning while `standard` is off; write standard: report or enforce, or remove the line"
+            yield document.problem(("validate", key), text)
 
 
 def _yes(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
-from suture.config.tests_file import ChannelTest, ExpectedGap, read_tests, typed
+from suture.config.tests_file import ChannelTest, ExpectedFinding, ExpectedGap, read_tests, typed
 from suture.model import states
 from suture.model.errors import MessageError, Problem
 from suture.model.events import Event
@@ -20,6 +20,8 @@ from suture.model.message import Gap, Message
 from suture.pipeline.process import Plan, process
 from suture.ports import Claim, Settled, StockKey
 from suture.wire import ack, er7
+from suture.wire.finding import Finding
+from suture.wire.validate import validate
 
 NOW_US = 1_767_225_600_000_000
 """The time of every test: 2026-01-01T00:00Z."""
@@ -49,6 +51,7 @@ class _Came:
     gaps: list[Gap] = field(default_factory=list)
     deliveries: Counter[str] = field(default_factory=Counter)
     filtered: int = 0
+    findings: list[Finding] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
@@ -95,7 +98,8 @@ def _message(channel: str, raw: bytes, number: int) -> Message:
 
 
 def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[StockKey, Decimal]) -> Settled:
-    work = process(plan, message, NOW_US)
+    standard = plan.validation.standard if plan.validation else None
+    work = process(plan, message, NOW_US, findings=validate(message.raw, standard, plan.encoding) if standard else ())
     taken = {key: claims[key] for key in work.keys if key in claims}
     settled = work.ready
     if settled is None or taken or work.touches:
@@ -108,6 +112,7 @@ def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[
 def _gather(came: _Came, plan: Plan, message: Message, settled: Settled) -> None:
     came.events += settled.events
     came.gaps += settled.gaps
+    came.findings += settled.findings
     came.deliveries.update(delivery.destination for delivery in settled.deliveries)
     if settled.state == states.PARKED and not settled.gaps:
         came.errors.append(settled.reason)
@@ -121,6 +126,8 @@ def _differences(test: ChannelTest, came: _Came) -> Iterator[str]:
     yield from _error_differences(test.expect_error, came.errors)
     yield from _event_differences(test, came.events)
     yield from _gap_differences(test.expect_gaps or [], came.gaps)
+    if test.expect_findings is not None:
+        yield from _finding_differences(test.expect_findings, came.findings)
     if test.expect_filtered is not None and came.filtered != test.expect_filtered:
         yield f"filtered: {came.filtered}, expected {test.expect_filtered}"
     for name, count in (test.expect_deliveries or {}).items():
@@ -186,3 +193,20 @@ def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[s
     for gap in left:
         about = f" (table {gap.table}, value {gap.value})" if gap.table else ""
         yield f"unexpected gap in line {gap.line}: {gap.field}: {gap.reason}{about}"
+
+
+def _finding_differences(expected: list[ExpectedFinding], findings: list[Finding]) -> Iterator[str]:
+    left = list(findings)
+    for wanted in expected:
+        fields = wanted.model_dump(exclude_none=True)
+        found = next((one for one in left if all(_of_finding(one, name) == value for name, value in fields.items())), None)
+        if found is None:
+            yield "no finding with " + ", ".join(f"{name} {value}" for name, value in fields.items())
+        else:
+            left.remove(found)
+    for one in left:
+        yield f"unexpected finding: {one} (code {one.code}, {one.severity})"
+
+
+def _of_finding(one: Finding, name: str) -> str | int:
+    return str(one.location or "") if name == "place" else getattr(one, name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from suture.config.profile import ProfileEntry, ProfileFile, compile_profile, profile_problems
 from suture.config.validate import is_empty, locate, validate
 from suture.config.yaml_file import Document, decode, read_yaml
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
@@ -18,6 +19,7 @@ from suture.mapping.spec import InboundSpec, OutboundSpec
 from suture.mapping.tables import Table, load_csv
 from suture.master.stock import StockLevels
 from suture.model.errors import Problem
+from suture.wire.profile import Profile
 
 FORMS: dict[str, Renderer] = BUILT_IN
 """What `as` may name besides an outbound mapping."""
@@ -38,11 +40,12 @@ class MappingFile:
 
 @dataclass(slots=True)
 class Library:
-    """Every mapping and table of a site. problems: what is wrong in them, found so far."""
+    """Every mapping, table and profile of a site. problems: what is wrong in them, found so far."""
 
     tables: dict[str, Table] = field(default_factory=dict)
     stock: StockLevels | None = None
     files: dict[str, MappingFile] = field(default_factory=dict)
+    profiles: dict[str, ProfileEntry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def names(self, kind: str) -> list[str]:
@@ -82,12 +85,21 @@ class Library:
             self._note(file, error)
             return None
 
+    def profile(self, name: str) -> Profile | None:
+        """A site profile, compiled; None when there is none, or it has problems."""
+        entry = self.profiles.get(name)
+        if entry is None:
+            return None
+        entry.used = True
+        return entry.compiled
+
     def check_unused(self, zone: ZoneInfo) -> list[Problem]:
         """Compile what no channel uses, for its problems; returns a warning for each."""
         unused = [file for file in self.files.values() if not file.used]
         for file in unused:
             self.inbound(file.name, zone, (), "") if file.kind == "inbound" else self.renderer(file.name, zone)
-        return [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind]
+        idle = [Problem(entry.document.file, 1, "", "no channel uses this profile") for entry in self.profiles.values() if not entry.used]
+        return [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind] + idle
 
     def _note(self, file: MappingFile, error: SpecError) -> None:
         for loc, text in error.problems:
@@ -99,12 +111,29 @@ class Library:
 
 
 def read_library(directory: Path) -> Library:
-    """Read the site's tables and mappings."""
+    """Read the site's tables, mappings and profiles."""
     library = Library()
     _read_tables(directory / "mappings" / "tables", library)
     for path in sorted((directory / "mappings").glob("*.yaml")):
         _read_mapping(path, library)
+    for path in sorted((directory / "mappings" / "profiles").glob("*.yaml")):
+        _read_profile(path, library)
     return library
+
+
+def _read_profile(path: Path, library: Library) -> None:
+    name, shown = path.stem, f"mappings/profiles/{path.name}"
+    document, problems = read_yaml(path, shown)
+    spec = None
+    if document is not None and is_empty(document):
+        problems.append(Problem(shown, 1, "", "the file is empty"))
+    elif document is not None:
+        spec, more = validate(document, ProfileFile)
+        problems += more
+        problems += profile_problems(document, name, library.tables)
+    library.problems += problems
+    compiled = compile_profile(spec, library.tables) if spec is not None and not problems else None
+    library.profiles[name] = ProfileEntry(document or Document(shown, {}), compiled)
 
 
 def _read_tables(directory: Path, library: Library) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from suture.config.channel import SEVERITY_LETTERS
 from suture.config.channel_checks import matches
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.model.events import EVENT_TYPES
 from suture.pipeline.process import Output, Plan
+from suture.pipeline.validation import Validation
 from suture.wire import er7
+from suture.wire.validate import Rules
 
 
 def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
@@ -22,7 +25,20 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         encoding=config.encoding,
         window_us=config.duplicates.window_s * 1_000_000,
         source=source,
+        validation=_validation(channel),
     )
+
+
+def _validation(channel: ChannelFiles) -> Validation | None:
+    """What the channel asks of its messages; None when nothing."""
+    config = channel.config.validate_
+    rules = None
+    if config.standard != "off":
+        severities = {kind: SEVERITY_LETTERS[severity] for kind, severity in config.severity.items()}
+        rules = Rules(config.version or "", severities, config.limit)
+    if rules is None and channel.profile is None:
+        return None
+    return Validation(rules, config.standard == "enforce", channel.profile, config.profile_mode == "enforce", config.limit)
 
 
 def _output(destination: DestinationFiles) -> Output:

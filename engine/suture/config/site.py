@@ -35,6 +35,7 @@ from suture.mapping.outbound import Renderer
 from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
+from suture.wire.profile import Profile
 
 
 @dataclass(slots=True)
@@ -56,13 +57,17 @@ class DestinationFiles:
 
 @dataclass(slots=True)
 class ChannelFiles:
-    """One channel, resolved and compiled. inbound is None for a pass-through channel, stock where stock is not moved."""
+    """One channel, resolved and compiled. inbound is None for a pass-through channel, stock where stock is not moved.
+
+    profile is None where no site profile is used.
+    """
 
     name: str
     directory: Path
     config: Channel = field(repr=False)
     inbound: Inbound | None = field(repr=False)
     stock: StockLevels | None = field(repr=False)
+    profile: Profile | None = field(repr=False)
     source_connector: str
     source_module: ModuleType = field(repr=False)
     source_settings: BaseModel = field(repr=False)
@@ -167,6 +172,7 @@ class SiteLoader:
             return None
         self._read_channel(name)
         unused = {file.document.file for file in self._library.files.values() if not file.used}
+        unused |= {entry.document.file for entry in self._library.profiles.values() if not entry.used}
         mine = self.problems + [problem for problem in self._library.problems if problem.file not in unused]
         for other in names:
             if other != name:
@@ -227,9 +233,12 @@ class SiteLoader:
         before = len(self._library.problems)
         inbound = self._inbound(name, config, document)
         renderers = self._renderers(document)
+        profile = self._profile(document)
         if config is None or self._conf is None or len(self._library.problems) > before:
             return None
-        if (config.map and inbound is None) or any(renderer is None and config.destinations[to].as_ for to, renderer in renderers.items()):
+        if (config.validate_.profile and profile is None) or (config.map and inbound is None):
+            return None
+        if any(renderer is None and config.destinations[to].as_ for to, renderer in renderers.items()):
             return None
         connector, settings = config.source.connector
         return ChannelFiles(
@@ -238,6 +247,7 @@ class SiteLoader:
             config=config,
             inbound=inbound,
             stock=self._library.stock if config.stock else None,
+            profile=profile,
             source_connector=connector,
             source_module=SOURCES[connector],
             source_settings=limited(settings, self._conf.limits),
@@ -249,6 +259,11 @@ class SiteLoader:
         if not isinstance(mapping, str):
             return None
         return self._library.inbound(mapping, self._zone, (config.business_key if config else None) or (), name)
+
+    def _profile(self, document: Document) -> Profile | None:
+        section = document.data.get("validate") if isinstance(document.data, dict) else None
+        name = section.get("profile") if isinstance(section, dict) else None
+        return self._library.profile(name) if isinstance(name, str) else None
 
     def _renderers(self, document: Document) -> dict[str, Renderer | None]:
         destinations = document.data.get("destinations") if isinstance(document.data, dict) else None

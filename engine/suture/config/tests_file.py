@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
@@ -18,7 +18,7 @@ from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
 
-EXPECTATIONS = ("expect", "expect_gaps", "expect_filtered", "expect_deliveries", "expect_none", "expect_error")
+EXPECTATIONS = ("expect", "expect_gaps", "expect_filtered", "expect_deliveries", "expect_none", "expect_error", "expect_findings")
 
 
 class _Section(BaseModel):
@@ -34,6 +34,15 @@ class ExpectedGap(_Section):
     value: str | None = Field(default=None, description="The value")
 
 
+class ExpectedFinding(_Section):
+    """A finding of validation; only what is written is compared."""
+
+    place: str | None = Field(default=None, description="Where it is: PID-3, FT1(2)-7.1")
+    code: int | None = Field(default=None, description="Code of HL7 table 0357, e.g. 101 for a required field that is missing")
+    severity: Literal["E", "W", "I"] | None = Field(default=None, description="Error, warning or information")
+    text: str | None = Field(default=None, description="The whole text")
+
+
 class ChannelTest(_Section):
     """One test: messages in, and what has to come of them."""
 
@@ -47,6 +56,9 @@ class ChannelTest(_Section):
     expect_filtered: int | None = Field(default=None, ge=0, description="Lines (or messages that are not accepted) that are filtered")
     expect_deliveries: dict[str, Annotated[int, Field(ge=0)]] | None = Field(default=None, description="Deliveries by destination")
     expect_none: bool = Field(default=False, description="No event at all")
+    expect_findings: list[ExpectedFinding] | None = Field(
+        default=None, description="All findings of validation, in any order: - {place: PID-3, code: 101}"
+    )
     expect_error: str | None = Field(default=None, description="The message is parked with this code, e.g. NOT_HL7")
 
     @property
@@ -100,6 +112,9 @@ def _case_problems(document: Document, loc: Loc, case: dict[str, Any], directory
     for i, gap in enumerate(_list(case.get("expect_gaps"))):
         if gap == {}:
             yield document.problem((*loc, "expect_gaps", i), "says nothing; write a table and a value, or a field")
+    for i, finding in enumerate(_list(case.get("expect_findings"))):
+        if finding == {}:
+            yield document.problem((*loc, "expect_findings", i), "says nothing; write a place, a code or both")
     counts = case.get("expect_deliveries")
     for name in counts if isinstance(counts, dict) else ():
         if name not in destinations:

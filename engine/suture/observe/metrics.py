@@ -34,6 +34,7 @@ _STAGE = "Seconds a message or delivery spent in a stage: receive_commit, proces
 _ATTEMPTS = "Attempts to deliver, by what they came to"
 _DUPLICATES = "What came again and took no effect: kind message (the same bytes) or event (the same business key)"
 _GAPS = "Lines that wait for a person, by the table that does not know a code (empty: a value is missing or malformed)"
+_FINDINGS = "What validation found, by code (HL7 table 0357) and severity (E, W or I)"
 _BATCH = "Operations that one journal transaction held"
 _COMMIT = "Seconds that one journal transaction took, statements and commit"
 
@@ -84,6 +85,7 @@ class Metrics(Collector):
         self._attempts: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._duplicates: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._gaps: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._findings: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._batch = Histogram(OPERATIONS)
         self._commit = Histogram(SECONDS)
         self._registry = CollectorRegistry(auto_describe=False)
@@ -109,6 +111,9 @@ class Metrics(Collector):
     def gap(self, channel: str, table: str) -> None:
         self._gaps[channel, table] += 1
 
+    def finding(self, channel: str, code: int, severity: str) -> None:
+        self._findings[channel, str(code), severity] += 1
+
     def batch(self, size: int, seconds: float) -> None:
         self._batch.add(size)
         self._commit.add(seconds)
@@ -132,6 +137,7 @@ class Metrics(Collector):
         yield _counter("suture_attempts", _ATTEMPTS, ["channel", "destination", "outcome"], self._attempts)
         yield _counter("suture_duplicates", _DUPLICATES, ["channel", "kind"], self._duplicates)
         yield _counter("suture_gaps", _GAPS, ["channel", "table"], self._gaps)
+        yield _counter("suture_findings", _FINDINGS, ["channel", "code", "severity"], self._findings)
 
     def _histograms(self) -> Iterator[Family]:
         stages = HistogramMetricFamily("suture_stage_seconds", _STAGE, labels=["channel", "stage"])

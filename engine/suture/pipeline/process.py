@@ -15,8 +15,10 @@ from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Message
+from suture.pipeline.validation import Validation, refusal, reported
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.wire import ack, er7
+from suture.wire.finding import Finding
 
 HL7 = "application/hl7-v2"
 STOCK_EVENTS_FROM = 20_000
@@ -55,26 +57,35 @@ class Plan:
     encoding: str = "utf-8"
     window_us: int = 0
     source: str = "suture"
+    validation: Validation | None = None
 
 
-def process(plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0) -> Processed:
-    """Say what a message comes to. Never raises: what cannot be read or mapped is parked, with its reason.
+def process(
+    plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0, findings: Sequence[Finding] = ()
+) -> Processed:
+    """Say what a message comes to. Never raises: what cannot be read, mapped or let through is parked, with its reason.
 
-    skip: what destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
+    findings: of standard validation, where the plan asks for it; the plan's profile is applied here. skip: what
+    destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
     """
     if plan.accept and message.type not in plan.accept and not message.fault:
         reason = f"{message.type or 'no message type'} is not accepted by the channel"
         return _fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
     try:
-        return _mapped(plan, message, now_us, skip or {}, revision)
+        parsed = er7.Message.parse(message.raw, plan.encoding)
+        if plan.validation is None:
+            return _mapped(plan, message, parsed, now_us, skip or {}, revision)
+        verdict = plan.validation.judge(parsed, findings)
+        if verdict.refused:
+            return _fixed(plan, message, now_us, revision, refusal(verdict))
+        return reported(_mapped(plan, message, parsed, now_us, skip or {}, revision), verdict.findings)
     except MessageError as e:
         return _fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
         return _fixed(plan, message, now_us, revision, _parked(_unexpected(e)))
 
 
-def _mapped(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int) -> Processed:
-    parsed = er7.Message.parse(message.raw, plan.encoding)
+def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip: Skip, revision: int) -> Processed:
     lane = plan.order_by(parsed, None) if plan.order_by else ""
     job = _Job(plan, message, _clean(lane), now_us, skip)
     if plan.inbound is None:

@@ -116,7 +116,8 @@ def _rows(operation: Processed, settled: Settled, sequences: Sequences, batch: _
         batch.exceptions.append((m.id, m.channel, "map", code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us))
     if settled.state == states.PARKED and not settled.gaps:
         code, _, reason = settled.reason.partition(": ")
-        batch.exceptions.append((m.id, m.channel, "map", code[:40], 0, "", "", "", "", reason or settled.reason, at_us))
+        where = (settled.stage, code[:40], 0, "", settled.place)
+        batch.exceptions.append((m.id, m.channel, *where, "", "", reason or settled.reason, at_us))
     run = m.id >> RUN_BITS
     for kind, value in operation.search:
         batch.search.add((run, kind, search_hash(kind, value), m.id))

@@ -77,6 +77,14 @@ OVERRIDES: Mapping[tuple[str, str, int], FieldSpec] = {
 """(version, segment, number) to the field of the standard, where hl7apy has another (HL7 2.5.1 section 7.4.2)."""
 
 
+PRIMITIVES = frozenset(["DT", "DTM", "FT", "ID", "IS", "NM", "SI", "ST", "TM", "TX"])
+VALUE_TYPES = "0125"
+"""The table of OBX-2: any data type of the version, of which hl7apy lists some."""
+OPEN_TABLES = frozenset({"0396", "0399"})
+"""Tables of ID fields that others keep: coding systems (HL7's registry, and local ones) and countries (ISO 3166)."""
+
+
+@lru_cache(maxsize=256)
 def nearest(version: str) -> str:
     """The version whose tables serve a declared one: itself, else the newest that is not newer, else the oldest.
 
@@ -249,7 +257,15 @@ def _group(version: str, name: str, raw: Any, root: str, times: tuple[int, int],
 
 @lru_cache(maxsize=len(VERSIONS))
 def _suggested(version: str) -> Mapping[str, frozenset[str]]:
-    return {id.removeprefix("HL7"): frozenset(raw[1]) for id, raw in _module(version, "tables").items() if raw[1]}
+    """The values by table; hl7apy writes some together ("L,M,N") and abbreviates lists ("...")."""
+    raw = _module(version, "tables")
+    found = {
+        id.removeprefix("HL7"): frozenset(v.strip() for text in values for v in text.split(",")) - {"..."}
+        for id, (_, values) in raw.items()
+    }
+    if raw:
+        found[VALUE_TYPES] = found.get(VALUE_TYPES, frozenset()) | frozenset(_module(version, "datatypes")) | PRIMITIVES
+    return {id: values for id, values in found.items() if values}
 
 
 @lru_cache(maxsize=len(VERSIONS))
@@ -263,4 +279,4 @@ def _defined_by_hl7(version: str) -> frozenset[str]:
         ]:
             if raw[2] in by_type and raw[-2]:
                 by_type[raw[2]].add(raw[-2].removeprefix("HL7"))
-    return frozenset(by_type["ID"] - by_type["IS"])
+    return frozenset(by_type["ID"] - by_type["IS"] - OPEN_TABLES)

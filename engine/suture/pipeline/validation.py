@@ -1,0 +1,78 @@
+"""What a channel asks of its messages before it processes them: the HL7 standard, a site profile, to report or to enforce."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suture.model import states
+from suture.ports import Processed, Settled
+from suture.wire import er7
+from suture.wire.finding import ERROR, Finding
+from suture.wire.profile import Profile
+from suture.wire.validate import Rules
+
+TOLD = 5
+"""Findings that the reason of a message names; the answer to its sender holds them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found, of the standard and then of the profile. refused: the message may not be processed."""
+
+    findings: Sequence[Finding]
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """standard: how to judge by the standard, None for not at all; profile likewise. limit: findings of the profile."""
+
+    standard: Rules | None = None
+    enforce_standard: bool = False
+    profile: Profile | None = None
+    enforce_profile: bool = False
+    limit: int = 100
+
+    def judge(self, message: er7.Message, standard: Sequence[Finding] = ()) -> Verdict:
+        """Apply the profile, and say whether the message may go on. standard: what standard validation has found."""
+        own = self.profile.check(message, self.limit) if self.profile else []
+        refused = (self.enforce_standard and _wrong(standard)) or (self.enforce_profile and _wrong(own))
+        return Verdict([*standard, *own], refused)
+
+
+def _wrong(findings: Sequence[Finding]) -> bool:
+    return any(one.severity == ERROR for one in findings)
+
+
+def refusal(verdict: Verdict) -> Settled:
+    """A message that is parked because of its findings; errors are told first."""
+    told = sorted(verdict.findings, key=lambda one: one.severity != ERROR)
+    reason = f"VALIDATION: {in_words(told)}"
+    place = str(told[0].location) if told[0].location else ""
+    return Settled(states.PARKED, reason, (), (), (), (), findings=verdict.findings, stage="validate", place=place)
+
+
+def reported(work: Processed, findings: Sequence[Finding]) -> Processed:
+    """The same work, whose outcome carries the findings; a processed message has them as its reason."""
+    if not findings:
+        return work
+    settle = work.settle
+
+    def noted(settled: Settled) -> Settled:
+        settled.findings = findings
+        if settled.state == states.PROCESSED and not settled.reason:
+            settled.reason = f"validation: {in_words(findings)}"
+        return settled
+
+    work.settle = lambda claims, stock: noted(settle(claims, stock))
+    if work.ready is not None:
+        noted(work.ready)
+    return work
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """The first findings as one text, and how many more there are."""
+    text = "; ".join(map(str, findings[:TOLD]))
+    more = len(findings) - TOLD
+    return f"{text}; and {more} more" if more > 0 else text

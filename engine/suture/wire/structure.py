@@ -1,0 +1,201 @@
+"""Whether the segments of a message follow its structure: what is missing, unexpected or too often, and where.
+
+A cursor walks through the structure and each segment takes the nearest place that it can have: in the group that is
+open, in its next repetition, or further out. A segment that nothing expects is noted and passed over (HL7 2.5.1 section
+2.5.2: receivers ignore unexpected segments), so one mistake makes one finding. Z-segments may stand anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from suture.wire.dictionary import ANY_SEGMENT, Group, SegmentRef, structure
+
+MISSING, UNEXPECTED, REPEATS = "segment_missing", "segment_unexpected", "segment_repeats"
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """One thing wrong with the order. index: of the segment in the message, its number of segments when missing at the end."""
+
+    kind: str
+    name: str
+    index: int
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Structure:
+    """A place of a structure, ready to be followed. names: everything inside. first: what it can begin with. optional: may be empty."""
+
+    name: str
+    names: frozenset[str]
+    first: frozenset[str]
+    optional: bool
+    min: int
+    max: int
+    choice: bool
+    children: tuple[Structure, ...]
+
+
+@lru_cache(maxsize=512)
+def prepared(version: str, name: str) -> Structure | None:
+    """A structure of the dictionary, ready for `misplaced`; None when the version has none of that name."""
+    found = structure(version, name)
+    return None if found is None else _prepared(found)
+
+
+def _prepared(place: Group | SegmentRef) -> Structure:
+    if isinstance(place, SegmentRef):
+        only = frozenset((place.name,))
+        return Structure(place.name, only, only, place.min == 0, place.min, place.max, False, ())
+    children = tuple(map(_prepared, place.children))
+    first: set[str] = set()
+    for child in children:
+        first |= child.first
+        if not child.optional and not place.choice:
+            break
+    names = frozenset().union(*(child.names for child in children))
+    empty = any(c.optional for c in children) if place.choice else all(c.optional for c in children)
+    return Structure(place.name, names, frozenset(first), place.min == 0 or empty, place.min, place.max, place.choice, children)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """An open group. at: index of the child that was filled last (-1: none). count: how often that child was filled."""
+
+    node: Structure
+    at: int = -1
+    count: int = 0
+
+
+class _Cursor:
+    """Where in the structure the last segment stood: open groups from the outermost to the innermost."""
+
+    def __init__(self, root: Structure) -> None:
+        self.frames = [_Frame(root)]
+        self.missing: list[tuple[str, str]] = []
+
+    def take(self, name: str) -> bool:
+        """Give the segment the nearest place it can have; what had to be there before it is in `missing`."""
+        self.missing = []
+        for wanted, skipping in ((name, False), (ANY_SEGMENT, False), (name, True)):
+            for depth in range(len(self.frames) - 1, -1, -1):
+                if self._take_in(depth, wanted, skipping):
+                    return True
+                if not skipping and self._lacks(depth):
+                    break
+        return False
+
+    def _take_in(self, depth: int, name: str, skipping: bool) -> bool:
+        """Take the segment in the open group at that depth: further in it, or as its next repetition."""
+        frame = self.frames[depth]
+        target = _forward(frame, name, skipping)
+        if target is None and depth and self._may_repeat(depth, name, skipping):
+            self._close(depth)
+            self.frames[depth - 1].count += 1
+            frame = _Frame(frame.node)
+            self.frames.append(frame)
+            target = _forward(frame, name, skipping)
+        if target is None:
+            return False
+        self._close(depth + 1)
+        self._enter(frame, target, name)
+        return True
+
+    def _may_repeat(self, depth: int, name: str, skipping: bool) -> bool:
+        node, parent = self.frames[depth].node, self.frames[depth - 1]
+        if node.max and parent.count >= node.max:
+            return False
+        return (name in node.first or (skipping and name in node.names)) and (skipping or not self._lacks(depth))
+
+    def _lacks(self, depth: int) -> bool:
+        """Is something required still missing in the group at that depth?"""
+        return bool(_required_after(self.frames[depth]))
+
+    def _close(self, depth: int) -> None:
+        """Leave the groups from that depth inwards, noting what they still needed."""
+        for frame in self.frames[depth:]:
+            self.missing += [(_example(node), frame.node.name) for node in _required_after(frame)]
+        del self.frames[depth:]
+
+    def _enter(self, frame: _Frame, target: int, name: str) -> None:
+        """Fill that child of the group, opening the groups on the way down to the segment."""
+        if frame.at != target:
+            between = [] if frame.node.choice else frame.node.children[frame.at + 1 : target]
+            self.missing += [(_example(node), frame.node.name) for node in between if not node.optional]
+            frame.at, frame.count = target, 0
+        frame.count += 1
+        child = frame.node.children[target]
+        if child.children:
+            inner = _Frame(child)
+            self.frames.append(inner)
+            inside = _forward(inner, name, False)
+            if inside is None:
+                inside = _forward(inner, name, True)
+            self._enter(inner, inside or 0, name)
+
+    def end(self) -> list[tuple[str, str]]:
+        """What is still required when the message ends."""
+        self.missing = []
+        self._close(0)
+        return self.missing
+
+
+def _forward(frame: _Frame, name: str, skipping: bool) -> int | None:
+    """The child, from the last filled one on, that can take the segment; skipping: past what is required, if need be."""
+    node = frame.node
+    if frame.at >= 0:
+        current = node.children[frame.at]
+        if not current.children and name in current.names and (not current.max or frame.count < current.max):
+            return frame.at
+        if node.choice:
+            return None
+    for i in range(frame.at + 1, len(node.children)):
+        child = node.children[i]
+        if name in (child.names if skipping else child.first):
+            return i
+        if not (child.optional or skipping or node.choice):
+            return None
+    return None
+
+
+def _required_after(frame: _Frame) -> list[Structure]:
+    """The children that must still come."""
+    if frame.node.choice:
+        return [] if frame.at >= 0 or frame.node.optional else [frame.node]
+    return [node for node in frame.node.children[frame.at + 1 :] if not node.optional]
+
+
+def _example(node: Structure) -> str:
+    """The segment that stands for what is missing: the first required one of a group."""
+    while node.children:
+        node = next((child for child in node.children if not child.optional), node.children[0])
+    return node.name
+
+
+def misplaced(whole: Structure, names: Sequence[str]) -> list[Misplaced]:
+    """Hold the names of a message's segments against a structure; in the order of the message, linear in their number.
+
+    A segment that stands in the wrong place is told once, as unexpected, and not as missing too.
+    """
+    cursor = _Cursor(whole)
+    known = whole.names
+    found: list[Misplaced] = []
+    missing: dict[str, Misplaced] = {}
+    last = ""
+    for index, name in enumerate(names):
+        if name[:1] == "Z" or (name == "DSC" and index == len(names) - 1):
+            continue
+        if cursor.take(name):
+            for wanted, group in cursor.missing:
+                missing.setdefault(wanted, Misplaced(MISSING, wanted, index, group))
+        else:
+            missing.pop(name, None)
+            found.append(Misplaced(REPEATS if name == last and name in known else UNEXPECTED, name, index))
+        last = name
+    for wanted, group in cursor.end():
+        missing.setdefault(wanted, Misplaced(MISSING, wanted, len(names), group))
+    return sorted([*found, *missing.values()], key=lambda one: one.index)
