@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import base64
-import codecs
 import itertools
-import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from suture.cli import exits, files, output
-from suture.model.errors import MessageError
-from suture.wire import cut, dictionary, diff, er7, render, xml
-
-Command = Callable[..., Any]
+from suture.cli import exits, files, hl7_make, hl7_validate, output
+from suture.cli.hl7_common import echo_json_list, encoding_option, json_option, parsed, styled, version_option
+from suture.wire import cut, diff, er7, render, xml
 
 
 @click.group()
@@ -28,48 +24,8 @@ def hl7() -> None:
     """
 
 
-def _codec(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    try:
-        return codecs.lookup(value).name
-    except LookupError:
-        raise click.BadParameter(f"{value!r} is no character set that Python knows, such as utf-8 or iso8859-1") from None
-
-
-version_option = click.option(
-    "--version",
-    type=click.Choice(dictionary.VERSIONS),
-    default=None,
-    help="Read it by this version's dictionary [default: the one MSH-12 declares, else the nearest].",
-)
-encoding_option = click.option(
-    "--encoding", default="utf-8", show_default=True, callback=_codec, help="Character set of messages whose MSH-18 names none."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-
-
-def echo_json(value: Any) -> None:
-    """One JSON value on a line; bytes that are not of the character set stay, as escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(value)
-    click.echo(text)
-
-
-def echo_json_list(items: Iterator[Any]) -> None:
-    """A JSON array, an item a line, as they come."""
-    first = True
-    for item in items:
-        click.echo("[" if first else ",")
-        echo_json(item)
-        first = False
-    click.echo("[]" if first else "]")
-
-
-def styled(text: str, **style: Any) -> str:
-    """The text in colour, which `click.echo` takes away again where the output is no terminal; never where NO_COLOR is set."""
-    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
+for command in (hl7_validate.validate, hl7_make.anonymize, hl7_make.generate):
+    hl7.add_command(command)
 
 
 @hl7.command()
@@ -93,15 +49,6 @@ def show(file: Path, view: str | None, version: str | None, encoding: str) -> in
       suture message show 123 --raw | suture hl7 show - --xml
     """
     return {"hex": _hex, "json": _json, "xml": _xml}.get(view or "", _tree)(file, version or "", encoding)
-
-
-def parsed(file: Path, encoding: str) -> Iterator[tuple[bytes, er7.Message | None, str]]:
-    """Each message: its bytes, the message or None, and why it is none."""
-    for raw in files.messages(file):
-        try:
-            yield raw, er7.Message.parse(raw, encoding), ""
-        except MessageError as error:
-            yield raw, None, error.reason
 
 
 def _tree(file: Path, version: str, encoding: str) -> int:
@@ -289,12 +236,16 @@ def _print_row(row: dict[str, list[str]]) -> None:
 
 def _check_path(text: str) -> None:
     try:
-        er7.path(text)
+        getattr(er7, "path_to_many", er7.path)(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="PATH") from None
 
 
 def values(message: er7.Message, text: str, raw: bool = False) -> list[str]:
-    """The values at a path that are not empty."""
-    found = message.get(text)
-    return [found] if found else []
+    """The values at a path that are not empty. raw: as they are written."""
+    if raw:
+        message = message.copy()
+        for segment in message.segments:
+            segment.delimiters = replace(segment.delimiters, escape="")  # nothing is an escape sequence then
+    get_all = getattr(message, "get_all", None)
+    return [value for value in (get_all(text) if get_all else [message.get(text)]) if value]

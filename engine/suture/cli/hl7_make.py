@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import click
 
 from suture.cli import exits, files
-from suture.cli.hl7 import echo_json, encoding_option, hl7, json_option, version_option
+from suture.cli.hl7_common import echo_json, encoding_option, json_option, version_option
 from suture.wire import cut, dictionary
 from suture.wire import generate as samples
 from suture.wire.anonymize import Anonymizer
@@ -26,7 +26,7 @@ out_option = click.option(
 )
 
 
-@hl7.command()
+@click.command()
 @files.file_argument()
 @click.option(
     "--key",
@@ -117,7 +117,7 @@ def _output(out: Path | None) -> Iterator[BinaryIO]:
         yield stream
 
 
-@hl7.command()
+@click.command()
 @click.argument("message_type", metavar="TYPE")
 @click.option("--version", type=click.Choice(dictionary.VERSIONS), default=dictionary.DEFAULT_VERSION, show_default=True, help="Of HL7.")
 @click.option("--count", type=click.IntRange(1, 10_000_000), default=1, show_default=True, help="So many messages.")
