@@ -91,9 +91,17 @@ def test_codes_prices_items_separators_and_line_ends_stay() -> None:
     assert found.count(b"\r\n") == 5 and found.endswith(b"ZIT|LOT77|PRICE\r\n")
     message = Message.parse(found)
     assert message.get("FT1-7") == "IMP-4471^HIP STEM^L" and message.get("FT1-11") == "1250.00&USD" and message.get("FT1-14") == '""'
-    assert message.get("PV1-3") == "OR2^^^GENERAL" and message.get("PID-8") == "F" and message.get("MSH-10") == "C1"
+    assert message.get("PV1-3") == "OR2^^^GENERAL" and message.get("PID-8") == "F" and len(message.get("MSH-10")) == 2
     assert message.get("PID-11.4") == "TX" and message.get("PID-11.6") == "USA" and message.get("PID-5.5") == "DR"
     assert message.get("PID-3.4") == "GENERAL"
+
+
+def test_identifiers_are_replaced_where_they_do_not_belong_too() -> None:
+    raw = b"MSH|^~\\&|A|||||||1204471-9|P|2.5.1\rPID|1||1204471||DOE^JANE\rNK1|1|X|1204471^DOE\rPV1|1|I|1204471\rFT1|1||||||ABC^1204471\r"
+    found = anonymized(raw)
+    assert b"1204471" not in found and b"DOE" not in found and b"ABC" in found
+    message = Message.parse(found)
+    assert message.get("PID-3.1") == message.get("PV1-3.1") == message.get("FT1-7.2") == message.get("NK1-3.1")
 
 
 def test_what_is_replaced_keeps_its_format() -> None:

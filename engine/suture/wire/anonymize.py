@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from suture.model.errors import MessageError
 from suture.wire import cut, dictionary, parts
@@ -20,6 +20,8 @@ _LEAD = re.compile("[\x0b\ufeff \t\r\n]*(?:\xef\xbb\xbf)?")
 _TRANSPARENT = ("utf-8", "utf8", "iso8859", "iso-8859", "ascii")
 """Character sets in which a separator's byte is never a part of another character."""
 _NUMBER = re.compile(r"[<>=]{0,2}[+-]?\d{0,15}(?:\.\d{0,10})?%?")
+ID_MIN, NAME_MIN = 5, 3
+"""Shorter ones are left where they stand in other fields: they may as well be a code."""
 DATA_MIN = 100
 """What is longer than this in a field for documents is taken for one."""
 _KEPT_ESCAPES = re.compile(r"[FSTREHNP]|\.(?:br|sp|fi|nf|in|ti|sk|ce)[ +-]?\d{0,4}")
@@ -85,6 +87,8 @@ class _Walk:
     def __init__(self, pseudonyms: Pseudonyms, keep: frozenset[str], delimiters: Delimiters, version: str) -> None:
         self._p, self._keep, self._d, self._version = pseudonyms, keep, delimiters, version
         self._person = ""
+        self._ids: frozenset[str] = frozenset()
+        self._names: frozenset[str] = frozenset()
         self._kinds: dict[str, Callable[[str], str]] = {
             known.KEEP: lambda text: text,
             known.ID: self._token,
@@ -100,8 +104,10 @@ class _Walk:
     def text(self, text: str) -> str:
         """All segments; their ends stay as they are."""
         pieces = _ENDS.split(text)
-        found = (re.match(f"PID{re.escape(self._d.field)}.*", line) for line in pieces[::2])
-        self._person = next((_person_of(Segment(match[0], self._d)) for match in found if match), "")
+        segments = [Segment(line.rstrip("\x1c"), self._d) for line in pieces[::2] if line[:3] in known.IDENTITIES]
+        self._person = next((_person_of(segment) for segment in segments if segment.name == "PID"), "")
+        self._ids = frozenset(v for v in _values(segments, known.IDENTITIES) if len(v) >= ID_MIN and any(map(str.isdigit, v)))
+        self._names = frozenset(v for v in _values(segments, known.PERSONAL) if len(v) >= NAME_MIN)
         for index in range(0, len(pieces), 2):
             line = pieces[index]
             body = line.rstrip("\x1c")
@@ -122,15 +128,18 @@ class _Walk:
         shift = 1 if name == "MSH" else 0
         standard = bool(dictionary.fields(self._version, name) or dictionary.fields("2.8.2", name))
         for index in range(2 if shift else 1, len(fields)):
-            if fields[index]:
-                fields[index] = self._field(segment, index + shift, fields[index], standard)
+            written = fields[index]
+            if written:
+                fields[index] = self._field(segment, index + shift, written, standard)
+                if fields[index] == written and self._ids | self._names:
+                    fields[index] = self._parts(written, self._elsewhere if name in known.PEOPLE else self._identity)
         return field.join(fields)
 
     def _field(self, segment: Segment, number: int, text: str, standard: bool) -> str:
         name = segment.name
         if name == "MSH" and number not in (7, *known.FIELDS[name]):
             return text
-        if not standard:
+        if not standard or number in known.WHOLE.get(name, ()):
             return self._parts(text, self._token)
         spec = dictionary.field(self._version, name, number) or dictionary.field("2.8.2", name, number)
         if spec is None:
@@ -177,6 +186,8 @@ class _Walk:
                 out.append(self._ruled(rules[number], part, depth))
             elif number > len(specs):
                 out.append(self._parts(part, self._token) if strict else part)
+            elif strict and specs[number - 1].datatype in ("ID", "IS") and not specs[number - 1].table and datatype not in known.CODED:
+                out.append(self._parts(part, self._token))  # 2.2 has order numbers of type ID
             else:
                 inner = specs[number - 1].datatype
                 out.append(self._composite(inner, part, strict and datatype not in known.CODED, min(depth + 1, 2)))
@@ -217,6 +228,14 @@ class _Walk:
     def _free(self, text: str) -> str:
         return self._pieces(text, lambda piece: filler(len(piece)))
 
+    def _identity(self, text: str) -> str:
+        """A value that is left, unless it is an identifier of the person."""
+        return self._token(text) if text in self._ids else text
+
+    def _elsewhere(self, text: str) -> str:
+        """Likewise, unless it is a name or a birth date too."""
+        return self._token(text) if text in self._ids or text in self._names else text
+
     def _pieces(self, text: str, replace: Callable[[str], str]) -> str:
         """What is between escape sequences; those that hold data are taken out, formatting ones stay."""
         mark = self._d.escape
@@ -232,6 +251,13 @@ class _Walk:
             else:
                 out.append(mark + replace(pieces[index]))
         return "".join(out)
+
+
+def _values(segments: list[Segment], fields: Mapping[str, frozenset[int]]) -> Iterator[str]:
+    """Every undivided value of some fields, as it is written."""
+    for segment in segments:
+        numbers = fields.get(segment.name, frozenset())
+        yield from (leaf.raw for leaf in parts.leaves(segment) if leaf.field in numbers)
 
 
 def _person_of(segment: Segment) -> str:

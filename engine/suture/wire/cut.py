@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
 """The segments around messages in a batch file (HL7 2.5.1 section 2.10.3)."""
 
-_BEGIN = re.compile(rb"(?<=[\r\n\x0b\x1c])\x0b?(?:\xef\xbb\xbf)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\r\n])")
+_BEGIN = re.compile(rb"(?:(?<=[\r\n\x1c])\x0b?|(?<=[^\r\n\x1c])\x0b)(?:\xef\xbb\xbf)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\r\n])")
 _LOOK_BYTES = 8
 """The longest text at which a beginning is known: VT, BOM, the name and a separator."""
 _BOM_16 = (b"\xff\xfe", b"\xfe\xff")

@@ -46,13 +46,13 @@ CATALOGUE = frozenset({"ITM", "IVT", "ILT", "VND", "PKG", "IIM", "PRC", "CDM", "
 """Segments about things: they stay as they are."""
 
 FIELDS: Mapping[str, frozenset[int]] = {
-    "MSH": frozenset({8}),
+    "MSH": frozenset({8, 10}),
     "PV1": frozenset({5, 7, 8, 9, 17, 19, 50, 52}),
     "PV2": frozenset({5, 12, 13, 23}),
     "EVN": frozenset({5}),
     "FT1": frozenset({2, 20, 21, 23, 24}),
     "ORC": frozenset({2, 3, 4, 8, 10, 11, 12, 14, 19, 21, 22, 23, 24}),
-    "OBR": frozenset({2, 3, 10, 13, 16, 17, 28, 32, 33, 34, 35, 39}),
+    "OBR": frozenset({2, 3, 10, 13, 16, 17, 18, 19, 20, 21, 28, 32, 33, 34, 35, 39}),
     "OBX": frozenset({16, 25}),
     "RXA": frozenset({10}),
     "TXA": frozenset({5, 9, 10, 11, 12, 13, 14, 15, 16, 22, 23}),
@@ -61,12 +61,20 @@ FIELDS: Mapping[str, frozenset[int]] = {
     "AL1": frozenset({5}),
     "SCH": frozenset({1, 2, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22}),
     "SPM": frozenset({2, 14}),
-    "MSA": frozenset({3}),
+    "MSA": frozenset({2, 3}),
     "ERR": frozenset({6, 7, 8}),
     "NTE": frozenset({3, 5}),
     "TQ1": frozenset({10, 11}),
 }
 """Fields of other segments that do: visit and order numbers, staff, and free text of type ST."""
+
+WHOLE: Mapping[str, frozenset[int]] = {"AIG": frozenset({3}), "AIP": frozenset({3}), "QAK": frozenset({1})}
+"""Fields of a type for codes that name a person or a query: every part is replaced."""
+
+IDENTITIES: Mapping[str, frozenset[int]] = {"PID": frozenset({2, 3, 4, 18, 19, 20}), "PV1": frozenset({19, 50}), "MRG": frozenset({1, 3})}
+"""Fields whose identifiers are replaced wherever else they stand in the message, also where a code or a number is expected."""
+PERSONAL: Mapping[str, frozenset[int]] = {"PID": frozenset({5, 6, 7, 9})}
+"""Likewise in segments about people."""
 
 BATCH_COMMENTS: Mapping[str, int] = {"FHS": 10, "BHS": 10, "BTS": 2, "FTS": 2}
 """The free text of batch segments."""
