@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from suture.cli import exits
+from suture.cli import exits, sending
 from suture.cli.listening import Behaviour, Store
 from tests.cli.conftest import Suture
 
@@ -157,4 +158,89 @@ def test_what_is_no_hl7_is_refused(suture: Suture, listener: Callable[..., Liste
 )
 def test_wrong_use_says_what_to_write(suture: Suture, arguments: list[str], says: str) -> None:
     ran = suture("listen", *arguments)
+    assert ran.code == exits.WRONG and says in ran.err and "Traceback" not in ran.err
+
+
+def test_ctrl_c_ends_a_send_with_the_figures(listener: Callable[..., Listener], file: Path) -> None:
+    receiver = listener("--json")
+    command = [sys.executable, "-m", "suture.cli.main", "send", str(file), "--to", receiver.address, "--count", "1000000", "--rate", "50"]
+    sender = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PYTHONPATH": ":".join(sys.path)})
+    assert receiver.process.stdout
+    for _ in range(2):  # when the second has come, the first is answered
+        receiver.process.stdout.readline()
+    sender.send_signal(2)
+    out, err = sender.communicate(timeout=20)
+    assert sender.returncode == exits.INTERRUPTED
+    assert "without an answer; p50" in out and err.strip() == "ended by Ctrl-C"
+
+
+def test_new_ids_change_msh_10_alone(suture: Suture, listener: Callable[..., Listener], file: Path, tmp_path: Path) -> None:
+    receiver = listener("--save", tmp_path / "kept", "--count", 3)
+    assert suture("send", file, "--to", receiver.address, "--count", 3, "--new-ids").code == exits.OK
+    receiver.end()
+    kept = [path.read_bytes() for path in (tmp_path / "kept").iterdir()]
+    assert len({raw.split(b"|")[9] for raw in kept}) == 3
+    assert {sending.with_control_id(raw, "ID1") for raw in kept} == {ONE}
+
+
+@pytest.mark.parametrize(
+    ("raw", "changed"),
+    [
+        (b"MSH|^~\\&|A\rPID|1", b"MSH|^~\\&|A|||||||N1\rPID|1"),
+        (b"MSH#*~\\&#A#######X#P\nPID", b"MSH#*~\\&#A#######N1#P\nPID"),
+        (b"garbage\rPID|1", b"garbage\rPID|1"),
+        (b"", b""),
+    ],
+)
+def test_a_new_control_id_in_any_header(raw: bytes, changed: bytes) -> None:
+    assert sending.with_control_id(raw, "N1") == changed
+
+
+def test_the_figures_are_right_to_two_percent_in_constant_memory() -> None:
+    summary = sending.Summary()
+    for ms in range(1, 10_001):
+        summary.add(sending.Reply("x", code="AA" if ms % 10 else "AE", took_ms=ms / 10))
+    summary.add(sending.Reply("x", fault="no ACK"))
+    summary.took_s = 10
+    facts = summary.facts()
+    assert (facts["sent"], facts["accepted"], facts["refused"], facts["unanswered"], facts["rate"]) == (10_001, 9000, {"AE": 1000}, 1, 1000)
+    assert facts["p50_ms"] == pytest.approx(500, rel=0.03) and facts["p99_ms"] == pytest.approx(990, rel=0.03)
+    assert len(summary.bins) < 500
+    assert sending.Summary().facts()["p50_ms"] is None
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of 127.0.0.1, with its key, that is its own authority."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    path = tmp_path / "peer.pem"
+    new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=peer"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{path}.key", "-out", f"{path}.crt"]
+    subprocess.run([openssl, *new, *names], check=True, capture_output=True)
+    path.write_bytes(Path(f"{path}.key").read_bytes() + Path(f"{path}.crt").read_bytes())
+    return path
+
+
+def test_over_tls_the_peers_certificate_must_hold(suture: Suture, listener: Callable[..., Listener], file: Path, certificate: Path) -> None:
+    receiver = listener("--cert", certificate)
+    assert suture("send", file, "--to", receiver.address, "--tls", "--ca", certificate).code == exits.OK
+    ran = suture("send", file, "--to", receiver.address, "--tls")
+    assert ran.code == exits.NO_ANSWER and "its certificate does not hold" in ran.out and "--ca" in ran.out
+    ran = suture("send", file, "--to", receiver.address, "--timeout", 1)
+    assert ran.code == exits.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--ca", "x.pem"], "add --tls"),
+        (["--tls", "--key", "x.key"], "name that too"),
+        (["--tls", "--ca", "/nowhere.pem"], "No such file"),
+        (["--tls", "--ca", "FILE"], "not a PEM file"),
+    ],
+)
+def test_wrong_tls_files_are_named(suture: Suture, file: Path, arguments: list[str], says: str) -> None:
+    ran = suture("send", file, "--to", "127.0.0.1:1", *(str(file) if each == "FILE" else each for each in arguments))
     assert ran.code == exits.WRONG and says in ran.err and "Traceback" not in ran.err

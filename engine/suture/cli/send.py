@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from suture.cli import exits, files, output, sending, tree
-from suture.wire import cut
+from suture.wire import cut, render
 
 FAULTS_SHOWN = 20
 """In a large run so many refusals are printed a line each; the summary counts them all."""
@@ -117,6 +117,7 @@ class _Sending:
         self._run = sending.Run(self._messages(file), peer, options.connections, options.rate, self._heard)
         self._last: sending.Reply | None = None
         self._bar: Any = None
+        self._margin = ""
 
     def _messages(self, file: Path) -> Iterator[bytes]:
         """What to send, in order. The standard input cannot be read twice: what is to be repeated of it is kept."""
@@ -145,21 +146,30 @@ class _Sending:
         return self._code()
 
     def _progress(self) -> Any:
+        """A bar where the number of messages is known, else a count; on a terminal alone."""
         hidden = not self._options.large or self._options.as_json or not sys.stderr.isatty()
-        self._bar = click.progressbar(length=self._total or 0, label="sending", file=sys.stderr, hidden=hidden, show_pos=True)
-        return self._bar
+        endless = None if self._total else (None for _ in ())
+        bar: Any = click.progressbar(endless, self._total, label="sending", file=sys.stderr, hidden=hidden, show_pos=True)
+        self._bar = bar
+        self._margin = "" if hidden else "\r\x1b[K"
+        return bar
 
     def _heard(self, reply: sending.Reply) -> None:
         self._bar.update(1)
-        options, self._shown = self._options, self._shown + 1
-        if options.large:
-            if reply.code not in sending.POSITIVE and self._run.summary.sent - self._run.summary.accepted <= FAULTS_SHOWN:
-                click.echo(_line(reply), err=True)
-        elif options.as_json:
+        self._shown += 1
+        if self._options.large:
+            self._note(reply)
+        elif self._options.as_json:
             item = {**output.plain(reply), "ack": reply.ack.decode("utf-8", "replace")}
             click.echo(("[" if self._shown == 1 else ",") + json.dumps(item, ensure_ascii=False))
         else:
             self._show(reply)
+
+    def _note(self, reply: sending.Reply) -> None:
+        """A refusal or a fault of a large run, in a line above the bar."""
+        summary = self._run.summary
+        if reply.code not in sending.POSITIVE and not self._options.as_json and summary.sent - summary.accepted <= FAULTS_SHOWN:
+            click.echo(self._margin + render.visible(_line(reply)), err=True)
 
     def _show(self, reply: sending.Reply) -> None:
         """A line a message; the ACK itself too when it is the only one, which is known when the next does not come."""
