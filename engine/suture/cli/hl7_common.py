@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ def echo_json_list(items: Iterator[Any]) -> None:
 
 
 def styled(text: str, **style: Any) -> str:
-    """The text in colour, which `click.echo` takes away again where the output is no terminal; never where NO_COLOR is set."""
-    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
+    """The text in colour on a terminal, plain elsewhere and where NO_COLOR is set."""
+    return click.style(text, **style) if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
 
 
 def parsed(file: Path, encoding: str) -> Iterator[tuple[bytes, er7.Message | None, str]]:

@@ -86,6 +86,8 @@ class _Walk:
 
     def __init__(self, pseudonyms: Pseudonyms, keep: frozenset[str], delimiters: Delimiters, version: str) -> None:
         self._p, self._keep, self._d, self._version = pseudonyms, keep, delimiters, version
+        marks = "".join(re.escape(mark) for mark in (delimiters.repetition, delimiters.component, delimiters.subcomponent) if mark)
+        self._marks = re.compile(f"([{marks}])" if marks else "(?!)()")
         self._person = ""
         self._ids: frozenset[str] = frozenset()
         self._names: frozenset[str] = frozenset()
@@ -215,8 +217,7 @@ class _Walk:
 
     def _parts(self, text: str, replace: Callable[[str], str]) -> str:
         """Each value between separators on its own."""
-        marks = "".join(re.escape(mark) for mark in (self._d.repetition, self._d.component, self._d.subcomponent) if mark)
-        pieces = re.split(f"([{marks}])", text) if marks else [text]
+        pieces = self._marks.split(text)
         return "".join(replace(piece) if i % 2 == 0 and piece and piece != parts.NULL else piece for i, piece in enumerate(pieces))
 
     def _token(self, text: str) -> str:
