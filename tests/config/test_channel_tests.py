@@ -127,7 +127,7 @@ def test_everything_wrong_in_a_tests_file_is_said_at_once(site: SiteFiles):
     _, problems = run(site, text)
     assert sorted(problems, key=lambda problem: int(problem.split(":")[1])) == [
         "channels/or-supply/tests.yaml:1: 0: nothing is expected; add one of: expect, expect_gaps, expect_filtered, "
-        "expect_deliveries, expect_none, expect_error",
+        "expect_deliveries, expect_none, expect_error, expect_findings",
         "channels/or-supply/tests.yaml:2: 0.message: there is no file 'samples/implnt.hl7'; did you mean 'samples/implant.hl7'?",
         "channels/or-supply/tests.yaml:3: 0: unknown key 'expcet_none'; did you mean 'expect_none'?",
         "channels/or-supply/tests.yaml:4: 1: 'name' is required",

@@ -98,6 +98,17 @@ def test_messages_get_growing_numbers_and_keep_their_bytes(journal, engine_db):
     assert {r for _, results in given for r in results} == {"received"}
 
 
+def test_a_message_parked_by_validation_is_one_exception_with_its_place(journal, engine_db):
+    message, _ = receive(journal, "M1")
+    journal.settle()
+    reason = "VALIDATION: PID-3: a value is required; PV1: the segment is required"
+    processed(journal, message, settled=Settled("parked", reason, (), (), (), (), stage="validate", place="PID-3"))
+    journal.settle()
+    (exception,) = rows(engine_db, tables.exception)
+    assert (exception.stage, exception.code, exception.path) == ("validate", "VALIDATION", "PID-3")
+    assert exception.reason == "PID-3: a value is required; PV1: the segment is required"
+
+
 def test_the_same_bytes_with_the_same_control_id_are_a_duplicate(journal, engine_db):
     first, _ = receive(journal, "M1")
     journal.settle()

@@ -8,7 +8,7 @@ from suture.wire.er7 import Message
 RAW = (
     b"MSH|^~\\&|CAB|GENERAL|||20260304||ORU^R01|ID1|P|2.5.1\r"
     b'PID|1||77^^^GENERAL&1.2.3&ISO^MR~88^^^X^SS||DOE^""^ | ""|\xe9\x01|\r'
-    b"OBX|1|CWE|X||A^alpha\\T\\beta^L\rOBX|2|FT|Y||one\\.br\\two\\H\\\r"
+    b"OBX|1|CWE|X||A^alpha\\T\\beta^L\rOBX|2|FT|Y||one\\.br\\two\r"
     b"ZZZ|a^b&c\r"
 )
 
@@ -40,7 +40,7 @@ def test_the_version_may_be_overridden() -> None:
 
 def test_what_cannot_be_seen_is_made_visible() -> None:
     found = lines()
-    assert found["OBX(2)-5"].value == "one␊two\\H\\"
+    assert found["OBX(2)-5"].value == "one␊two"
     assert found["PID-7.1"].value == "<xE9>␁"
     assert found["PID-5.3"].value == "␠"
     assert render.visible("a\u00a0b\u200f") == "a<U+00A0>b<U+200F>"

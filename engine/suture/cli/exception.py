@@ -20,7 +20,7 @@ def exception() -> None:
 @exception.command("list")
 @site_options
 @channel_option
-@click.option("--stage", type=click.Choice(["parse", "map", "deliver"]), help="Only of this stage.")
+@click.option("--stage", type=click.Choice(["parse", "validate", "map", "deliver"]), help="Only of this stage.")
 @click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
 @click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID")
 @click.option("--open", "which", flag_value="open", default="open", help="Those that wait (the default).")
@@ -99,6 +99,8 @@ def _remedy(row: dict[str, Any]) -> str:
     if row["stage"] == "parse":
         return f"{look}; the sender has to correct it and send it anew; then: suture exception resolve {row['id']} --reason ..."
     fix = f"add {row['value']!r} to the table {row['table_name']}" if row["table_name"] else "correct the mapping or the table"
+    if row["stage"] == "validate":
+        fix = "have it corrected at its source, or change the profile or the `validate` of the channel"
     return f"{look}; {fix}; then: suture channel reload {row['channel']} && suture message reprocess {number} --reason ..."
 
 

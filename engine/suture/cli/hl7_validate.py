@@ -94,21 +94,14 @@ def _judge(profile: Path | None, profile_only: bool, limit: int, version: str | 
 
 def _profile(path: Path) -> Profile:
     """A site profile, compiled. Raises ConfigError with everything that is wrong in it."""
-    from suture.config.mappings import read_library
-    from suture.config.profile import ProfileFile, compile_profile, profile_problems
-    from suture.config.validate import validate as checked
-    from suture.config.yaml_file import read_yaml
+    from suture.config.mappings import read_library, read_profile
 
     place = path.resolve().parent
     tables = read_library(place.parents[1]).tables if (place.name, place.parent.name) == ("profiles", "mappings") else {}
-    document, problems = read_yaml(path, str(path))
-    if document is None:
+    _document, profile, problems = read_profile(path, tables, str(path))
+    if profile is None or problems:
         raise ConfigError(problems)
-    spec, more = checked(document, ProfileFile)
-    problems = [*problems, *more, *profile_problems(document, path.stem, tables)]
-    if spec is None or problems:
-        raise ConfigError(problems)
-    return compile_profile(spec, tables)
+    return profile
 
 
 def _judged(file: Path, judge: Judge, counts: Counter[str]) -> Iterator[dict[str, Any]]:

@@ -85,6 +85,17 @@ class LimitsSection(_Section):
     drain_s: float = Field(default=8, ge=0, le=3600, description="Seconds that a stop waits for what is in work")
 
 
+class ValidationSection(_Section):
+    """Standard validation of messages, where channels ask for it (`validate.standard`)."""
+
+    processes: int = Field(default=1, ge=1, le=64, description="Processes for large messages; they start with the first one")
+    inline_bytes: int = Field(default=4096, ge=0, description="Messages up to this size, in bytes, are validated without a process")
+    waiting: int = Field(default=100, ge=1, description="Messages that may wait to be validated before sources are read no further")
+    timeout_s: float = Field(
+        default=60, gt=0, allow_inf_nan=False, description="Seconds that one message may take; then it counts as not validated, an error"
+    )
+
+
 class Retry(_Section):
     """When to try again: the wait doubles from first_s to max_s, with jitter."""
 
@@ -148,6 +159,7 @@ class ConfBase(_Section):
     store: StoreSection = Field(default_factory=StoreSection, description="Where messages are kept")
     http: HttpSection = Field(default_factory=HttpSection, description="The port for /metrics, /healthz and /readyz")
     journal: JournalSection = Field(default_factory=JournalSection, description="The one writer to the store")
+    validation: ValidationSection = Field(default_factory=ValidationSection, description="Standard validation of messages")
     limits: LimitsSection = Field(default_factory=LimitsSection, description="Limits for every source that sets none of its own")
 
 

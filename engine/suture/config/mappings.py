@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -121,19 +121,23 @@ def read_library(directory: Path) -> Library:
     return library
 
 
-def _read_profile(path: Path, library: Library) -> None:
-    name, shown = path.stem, f"mappings/profiles/{path.name}"
+def read_profile(path: Path, tables: Mapping[str, Table], shown: str) -> tuple[Document | None, Profile | None, list[Problem]]:
+    """Read and compile one profile; None when there are problems. shown: the file's name in problems."""
     document, problems = read_yaml(path, shown)
-    spec = None
-    if document is not None and is_empty(document):
-        problems.append(Problem(shown, 1, "", "the file is empty"))
-    elif document is not None:
-        spec, more = validate(document, ProfileFile)
-        problems += more
-        problems += profile_problems(document, name, library.tables)
+    if document is None:
+        return None, None, problems
+    if is_empty(document):
+        return document, None, [*problems, Problem(shown, 1, "", "the file is empty")]
+    spec, more = validate(document, ProfileFile)
+    problems += [*more, *profile_problems(document, path.stem, tables)]
+    return document, compile_profile(spec, tables) if spec is not None and not problems else None, problems
+
+
+def _read_profile(path: Path, library: Library) -> None:
+    shown = f"mappings/profiles/{path.name}"
+    document, compiled, problems = read_profile(path, library.tables, shown)
     library.problems += problems
-    compiled = compile_profile(spec, library.tables) if spec is not None and not problems else None
-    library.profiles[name] = ProfileEntry(document or Document(shown, {}), compiled)
+    library.profiles[path.stem] = ProfileEntry(document or Document(shown, {}), compiled)
 
 
 def _read_tables(directory: Path, library: Library) -> None:

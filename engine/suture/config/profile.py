@@ -73,7 +73,7 @@ class RuleSpec(_Section):
     pattern: Annotated[str, AfterValidator(_pattern)] | None = Field(
         default=None, description="Regular expression that the whole value must match (a subset whose time is linear)"
     )
-    as_: Literal["number", "integer", "date", "time"] | None = Field(default=None, alias="as", description="What the value must be")
+    as_: Literal["decimal", "integer", "date", "time"] | None = Field(default=None, alias="as", description="What the value must be")
     length: Bounds | None = Field(default=None, description="Characters of the value")
     times: Bounds | None = Field(default=None, description="How often the segment, or the repetition of the field, may stand")
     when: dict[Place, Annotated[list[str], Listed]] | None = Field(

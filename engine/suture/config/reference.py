@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from suture.config.channel import Channel
 from suture.config.conf import Conf
+from suture.config.profile import ProfileFile
 from suture.config.shape import alternatives, file_keys, is_model
 from suture.config.tests_file import TestsFile
 from suture.connectors.registry import DESTINATIONS, SOURCES
@@ -42,6 +43,11 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
     ("tests.yaml", "`channels/<name>/tests.yaml`: a list of tests that `suture check` runs.", TestsFile),
     ("Inbound mapping", "`mappings/<name>.yaml` with `from:`: from a received message to events.", InboundSpec),
     ("Outbound mapping", "`mappings/<name>.yaml` with `to:`: from events to a payload.", OutboundSpec),
+    (
+        "Site profile",
+        "`mappings/profiles/<name>.yaml`: a site's own rules about messages, used by `validate.profile` of a channel.",
+        ProfileFile,
+    ),
 ]
 
 

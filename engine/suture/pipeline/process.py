@@ -59,6 +59,12 @@ class Plan:
     source: str = "suture"
     validation: Validation | None = None
 
+    def asks_the_standard(self, message: Message) -> bool:
+        """Must `process` be given the findings of standard validation for this message?"""
+        if self.validation is None or self.validation.standard is None or message.fault:
+            return False
+        return not self.accept or message.type in self.accept
+
 
 def process(
     plan: Plan, message: Message, now_us: int, skip: Skip | None = None, revision: int = 0, findings: Sequence[Finding] = ()

@@ -171,7 +171,7 @@ def _module(version: str, kind: str) -> Mapping[str, Any]:
         module = importlib.import_module(f"hl7apy.v{version.replace('.', '_')}.{kind}")
     except ModuleNotFoundError:
         return {}
-    found: Mapping[str, Any] = getattr(module, "DATATYPES_STRUCTS" if kind == "datatypes" else kind.upper())
+    found: Mapping[str, Any] = getattr(module, kind.upper() + ("_STRUCTS" if kind == "datatypes" else ""))
     return found
 
 

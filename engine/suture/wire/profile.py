@@ -15,6 +15,8 @@ from suture.wire.primitives import is_count, is_date, is_moment, is_number
 
 LIMIT = 100
 """Findings of one message, unless told otherwise."""
+KEPT_MAX = 1000
+"""Findings that one check holds, whatever the limit: a field may have a million repetitions."""
 TYPES_KEPT = 200
 """Message types whose rules are remembered; types beyond it (they are content) are sorted out anew."""
 NULL = '""'
@@ -28,7 +30,7 @@ def _is_integer(text: str) -> bool:
 
 
 TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
-    "number": (is_number, "a number"),
+    "decimal": (is_number, "a number"),
     "integer": (_is_integer, "a whole number"),
     "date": (is_date, "a date as YYYYMMDD"),
     "time": (is_moment, "a time as YYYYMMDD[HHMM[SS]]"),
@@ -202,6 +204,8 @@ class _Judge:
             self._note(found, finding.CARDINALITY, f"may stand at most {most} times", sequence, most + 1)
 
     def _note(self, found: list[Finding], code: int, text: str, sequence: int, repetition: int) -> None:
+        if len(found) >= KEPT_MAX:
+            return
         place = self.place
         at = Location(place.segment, sequence, place.field, repetition, place.component or 0, place.sub or 0)
         found.append(Finding(code, self.rule.severity, at, self.rule.text or text))

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from suture.wire.dictionary import ANY_SEGMENT, Group, SegmentRef, structure
 
+MISPLACED_MAX = 1000
+"""Segments out of place, after which a message is no more looked at."""
 MISSING, UNEXPECTED, REPEATS = "segment_missing", "segment_unexpected", "segment_repeats"
 
 
@@ -57,6 +59,9 @@ def _prepared(place: Group | SegmentRef) -> Structure:
         first |= child.first
         if not child.optional and not place.choice:
             break
+    if place.name.split("_")[-2:] == ["PRIOR", "RESULT"] and children[0].children:
+        # The standard lets prior results begin with an order, which cannot be told from the next order: they begin with a patient.
+        first = set(children[0].first)
     names = frozenset().union(*(child.names for child in children))
     empty = any(c.optional for c in children) if place.choice else all(c.optional for c in children)
     return Structure(place.name, names, frozenset(first), place.min == 0 or empty, place.min, place.max, place.choice, children)
@@ -194,6 +199,8 @@ def misplaced(whole: Structure, names: Sequence[str]) -> list[Misplaced]:
                 missing.setdefault(wanted, Misplaced(MISSING, wanted, index, group))
         else:
             missing.pop(name, None)
+            if len(found) >= MISPLACED_MAX:
+                return found
             found.append(Misplaced(REPEATS if name == last and name in known else UNEXPECTED, name, index))
         last = name
     for wanted, group in cursor.end():

@@ -86,13 +86,14 @@ STANDARD = Rules()
 
 
 def validate(raw: bytes, rules: Rules = STANDARD, encoding: str = "utf-8") -> list[Finding]:
-    """What is wrong with a message by the standard, in its order; at most rules.limit findings, errors before others.
+    """What is wrong with a message by the standard: its header, its order, then segment by segment.
 
-    encoding: used when MSH-18 is empty. Never raises; bytes that are no HL7 message give one finding.
+    At most rules.limit findings; of more, the errors are kept. encoding: used when MSH-18 is empty.
+    Never raises; bytes that are no HL7 message give one finding.
     """
     try:
         message = er7.Message.parse(raw, encoding)
-    except (MessageError, LookupError) as error:
+    except (MessageError, LookupError, ValueError) as error:
         reason = error.reason if isinstance(error, MessageError) else "the character set is unknown"
         return [Finding(finding.OTHER, "E", Location("MSH"), reason)]
     return validate_message(message, rules)
@@ -212,13 +213,15 @@ def _first(segment: er7.Segment, number: int) -> str:
 class _Part:
     """A field, component or subcomponent, prepared. parts: what it consists of, () for a simple value.
 
-    required: of the parts. test: of a simple value, with what it should be in words. values: of its HL7 table.
+    called: its name, after that of what it is part of. required: of the parts. test: of a simple value, with what it
+    should be in words. values: of its HL7 table.
     """
 
     spec: FieldSpec
+    called: str
     datatype: str
     parts: tuple[_Part, ...] = ()
-    required: tuple[FieldSpec, ...] = ()
+    required: tuple[_Part, ...] = ()
     test: Callable[[str], bool] | None = None
     should: str = ""
     values: frozenset[str] | None = None
@@ -229,15 +232,16 @@ class _Part:
         return self.datatype in _IGNORED_TYPES
 
 
-def _part(version: str, spec: FieldSpec, datatype: str, depth: int = 0) -> _Part:
+def _part(version: str, spec: FieldSpec, datatype: str, within: str = "", depth: int = 0) -> _Part:
     """depth: 0 for a field, 1 for a component, 2 for a subcomponent; what is composite below that is not looked into."""
+    called = f"{within}, {spec.name}" if within else spec.name
     below = dictionary.components(version, datatype)
     if below and depth < 2:
-        parts = tuple(_part(version, one, one.datatype, depth + 1) for one in below)
-        return _Part(spec, datatype, parts, tuple(one for one in below if one.min))
+        parts = tuple(_part(version, one, one.datatype, called, depth + 1) for one in below)
+        return _Part(spec, called, datatype, parts, tuple(one for one in parts if one.spec.min))
     test, should = CHECKS.get(datatype, (None, "")) if not below else (None, "")
     values = dictionary.table(version, spec.table) if datatype == "ID" and spec.table else None
-    return _Part(spec, datatype, (), (), test, should, values)
+    return _Part(spec, called, datatype, (), (), test, should, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +316,7 @@ def _check_repetition(check: _Check, part: _Part, value: str, at: _At, d: er7.De
         _check_composite(check, part, value, at, d)
         return
     if d.component and d.component in value and part.datatype not in _LONG_TEXTS:
-        check.note("component_unknown", _location(*at, 2), f"{part.spec.name} ({part.datatype}) has no components")
+        check.note("component_unknown", _location(*at, 2), f"{part.called} ({part.datatype}) has no components")
         value = value.split(d.component, 1)[0]
     _check_simple(check, part, value, at, d)
 
@@ -325,9 +329,10 @@ def _check_composite(check: _Check, part: _Part, value: str, at: _At, d: er7.Del
     """The components of one repetition, or the subcomponents of one component."""
     separator = d.component if len(at) == 4 else d.subcomponent
     values = value.split(separator) if separator and separator in value else (value,)
-    for spec in part.required:
-        if spec.number > len(values) or not values[spec.number - 1]:
-            check.note("component_missing", _location(*at, spec.number), f"{spec.name} is required")
+    for one in part.required:
+        number = one.spec.number
+        if number > len(values) or not values[number - 1]:
+            check.note("component_missing", _location(*at, number), f"{one.called} is required")
     parts = part.parts
     if len(values) > len(parts):
         text = f"version {check.version} has {len(parts)} components here"
@@ -344,9 +349,9 @@ def _check_composite(check: _Check, part: _Part, value: str, at: _At, d: er7.Del
 def _check_simple(check: _Check, part: _Part, text: str, at: _At, d: er7.Delimiters) -> None:
     spec = part.spec
     if part.test and not part.test(text):
-        check.note("data_type", _location(*at), f"{spec.name} is not {part.should}")
+        check.note("data_type", _location(*at), f"{part.called} is not {part.should}")
     elif spec.length and len(text) > spec.length and len(er7.unescape(text, d)) > spec.length:
-        check.note("length", _location(*at), f"{spec.name} is longer than {spec.length} characters")
+        check.note("length", _location(*at), f"{part.called} is longer than {spec.length} characters")
     elif part.values and text not in part.values:
         code = finding.UNSUPPORTED_PROCESSING_ID if at[0] == "MSH" and at[2] == 11 else 0
-        check.note("table", _location(*at), f"{spec.name} is no value of HL7 table {spec.table}", code)
+        check.note("table", _location(*at), f"{part.called} is no value of HL7 table {spec.table}", code)

@@ -1,0 +1,90 @@
+"""What a channel makes of findings: enforced, a message is parked with the first place; reported, it goes on and says so."""
+
+from typing import Any
+
+from suture.model import states
+from suture.model.message import Message
+from suture.pipeline.process import Output, Plan, process
+from suture.pipeline.validation import Validation
+from suture.ports import Settled
+from suture.wire.finding import Finding, Location
+from suture.wire.profile import Profile, Rule
+from suture.wire.validate import Rules, validate
+
+RAW = b"MSH|^~\\&|CAB|OR|X|Y|20260302101500||DFT^P03|C1|P|2.5.1\rEVN||20260302\rPID|1||MRN1||SAMPLE^ADA\rFT1|1|T1||20260302||CG||||two\r"
+NO_VISIT = Profile("site", [Rule("PV1", required=True)])
+LONG_AGO = Profile("site", [Rule("PV1", required=True, severity="W")])
+
+
+def settled(raw: bytes = RAW, findings: Any = (), accept: frozenset[str] = frozenset(), **given: Any) -> Settled:
+    plan = Plan("or", [Output("next")], accept, validation=Validation(**given) if given else None)
+    message = Message("or", raw, 0, type="DFT^P03", id=7)
+    work = process(plan, message, 0, findings=findings)
+    assert work.ready is not None
+    return work.ready
+
+
+def standard() -> list[Finding]:
+    return validate(RAW)
+
+
+def test_without_validation_nothing_is_asked():
+    assert settled().findings == ()
+    assert settled().state == states.PROCESSED
+
+
+def test_an_enforced_profile_parks_the_message_with_the_place():
+    parked = settled(profile=NO_VISIT, enforce_profile=True)
+    assert (parked.state, parked.stage, parked.place) == (states.PARKED, "validate", "PV1")
+    assert parked.reason == "VALIDATION: PV1: the segment is required"
+    assert parked.deliveries == ()
+    assert [one.code for one in parked.findings] == [100]
+
+
+def test_warnings_never_park_a_message():
+    passed = settled(profile=LONG_AGO, enforce_profile=True)
+    assert passed.state == states.PROCESSED
+    assert len(passed.deliveries) == 1
+    assert passed.reason == "validation: PV1: the segment is required"
+
+
+def test_a_reported_profile_lets_the_message_go_on_and_says_so():
+    passed = settled(profile=NO_VISIT)
+    assert (passed.state, len(passed.deliveries), len(passed.findings)) == (states.PROCESSED, 1, 1)
+    assert passed.reason.startswith("validation: ")
+
+
+def test_findings_of_the_standard_park_only_where_it_is_enforced():
+    assert [str(one.location) for one in standard()] == ["FT1-7", "FT1-10"]
+    assert settled(findings=standard(), standard=Rules()).state == states.PROCESSED
+    parked = settled(findings=standard(), standard=Rules(), enforce_standard=True, profile=LONG_AGO)
+    assert parked.state == states.PARKED
+    assert len(parked.findings) == 3
+
+
+def test_errors_are_told_before_warnings_and_not_all_of_them():
+    many = [Finding(104, "W", Location("PID", 1, 5), "long"), *(Finding(101, "E", Location("FT1", n, 7), "missing") for n in range(1, 9))]
+    parked = settled(findings=many, standard=Rules(), enforce_standard=True)
+    assert parked.place == "FT1-7"
+    assert parked.reason.startswith("VALIDATION: FT1-7: missing; FT1(2)-7: missing;")
+    assert parked.reason.endswith("; and 4 more")
+
+
+def test_a_message_that_is_not_accepted_is_filtered_and_not_judged():
+    filtered = settled(accept=frozenset({"ADT^A01"}), profile=NO_VISIT, enforce_profile=True)
+    assert (filtered.state, filtered.findings) == (states.FILTERED, ())
+
+
+def test_what_cannot_be_read_is_parked_as_that():
+    parked = settled(b"no message", profile=NO_VISIT, enforce_profile=True)
+    assert parked.reason.startswith("NOT_HL7")
+
+
+def test_the_standard_is_asked_for_messages_that_are_accepted():
+    message = Message("or", RAW, 0, type="DFT^P03", id=7)
+    asked = Plan("or", [], frozenset({"DFT^P03"}), validation=Validation(standard=Rules()))
+    assert asked.asks_the_standard(message)
+    assert not asked.asks_the_standard(Message("or", RAW, 0, type="ADT^A01"))
+    assert not asked.asks_the_standard(Message("or", b"", 0, type="DFT^P03", fault="not an HL7 v2 message"))
+    assert not Plan("or", [], validation=Validation(profile=NO_VISIT)).asks_the_standard(message)
+    assert not Plan("or", []).asks_the_standard(message)
