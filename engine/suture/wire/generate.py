@@ -21,8 +21,11 @@ EPOCH = datetime(2026, 1, 5, 7, 0, 0)
 
 USUAL = frozenset({"EVN", "PID", "PV1", "ORC", "OBR", "DG1", "NK1"})
 """Segments that a sample has where the structure allows them in a group that is there."""
-USUAL_GROUPS: Mapping[str, str] = {"PATIENT": "PID", "PATIENT_VISIT": "PV1", "VISIT": "PV1", "OBSERVATION": "OBX"}
-"""Optional groups that a sample has where the structure allows them, with the segment that they are there for."""
+USUAL_GROUPS: Mapping[str, str] = {"PATIENT": "PID", "VISIT": "PV1", "OBSERVATION": "OBX"}
+"""Optional groups that a sample has where the structure allows them, with the segment that they are there for.
+
+A group whose name ends with VISIT is one of visits.
+"""
 SEVERAL = frozenset({"FT1", "OBX"})
 """Segments of which a sample has two or three where the structure allows it."""
 
@@ -99,8 +102,9 @@ class _Sample:
     def _times(self, child: Group | SegmentRef, where: str, parent: str) -> int:
         """How often a part of the group named parent is there."""
         if isinstance(child, Group):
-            first = USUAL_GROUPS.get(child.name, "") or _first(child)
-            least = child.min or int(child.name in USUAL_GROUPS and first in _names(child))
+            usual = USUAL_GROUPS.get("VISIT" if child.name.endswith("VISIT") else child.name, "")
+            first = usual or _first(child)
+            least = child.min or int(usual in _names(child))
         else:
             first = child.name
             least = child.min or int(first in USUAL or USUAL_GROUPS.get(parent) == first)
