@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from suture.cli import exits, sending
-from suture.cli.listening import Behaviour, Store
+from suture.cli.listening import Behaviour, Store, as_asked
+from suture.wire import ack
 from tests.cli.conftest import Suture
 
 ONE = b"MSH|^~\\&|A|B|C|D|20260304||DFT^P03|ID1|P|2.5.1\rPID|1||77||MARKER^ANNA\r"
@@ -31,6 +32,23 @@ ONE = b"MSH|^~\\&|A|B|C|D|20260304||DFT^P03|ID1|P|2.5.1\rPID|1||77||MARKER^ANNA\
 )
 def test_a_dropped_message_comes_before_a_silent_one_before_the_codes_in_their_order(behaviour: Behaviour, answers: list[str]) -> None:
     assert [behaviour.answer_to(number) for number in range(1, 7)] == answers
+
+
+@pytest.mark.parametrize(
+    ("commit", "application", "answer"),
+    [
+        ("", "", "AA"),
+        ("AL", "NE", "CA"),
+        ("SU", "AL", "CA"),
+        ("ER", "NE", "none"),
+        ("NE", "NE", "none"),
+        ("NE", "AL", "AA"),
+        ("", "ER", "none"),
+    ],
+)
+def test_a_good_answer_is_the_one_that_is_asked_for(commit: str, application: str, answer: str) -> None:
+    assert as_asked(ack.Header.read(f"MSH|^~\\&|A|||||||1|P|2.5.1|||{commit}|{application}\r".encode())) == answer
+    assert as_asked(None) == "AE"
 
 
 class Listener:

@@ -33,7 +33,7 @@ class _Every(click.ParamType[tuple[int, str]]):
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=2575, show_default=True, help="Port to listen on; 0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: all of this machine's.")
-@click.option("--code", type=click.Choice(CODES), help="Answer every message so [default: AA, or CA as MSH-15 asks].")
+@click.option("--code", type=click.Choice(CODES), help="Answer every message so [default: AA, CA or nothing, as MSH-15 and MSH-16 ask].")
 @click.option("--every", type=_Every(), multiple=True, help="Answer each N-th message with CODE (may be given more than once).")
 @click.option("--delay-ms", type=click.FloatRange(0, 3_600_000), default=0.0, help="Wait so many milliseconds before each answer.")
 @click.option("--drop-every", type=_count, default=0, help="Close the connection at each N-th message, without an answer.", metavar="N")

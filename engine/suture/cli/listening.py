@@ -40,6 +40,21 @@ class Behaviour:
         return self.code
 
 
+def as_asked(header: ack.Header | None) -> str:
+    """The good answer that MSH-15 and MSH-16 ask for (HL7 table 0155), "none" where they ask for none; AE to what is no HL7.
+
+    One answer goes out: an application acknowledgement is sent on the same connection where no commit one is asked for.
+    """
+    if header is None:
+        return "AE"
+    commit, application = header.get(15), header.get(16)
+    if not commit and not application:
+        return "AA"
+    if commit in (b"AL", b"SU"):
+        return "CA"
+    return "AA" if application in (b"AL", b"SU") else "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """One message that came, and what it was answered: an MSA-1 code, DROP, SILENT, or "none" where the sender asked for none."""
@@ -167,7 +182,7 @@ class Receiver:
             self.counts.received += 1
             self.counts.bytes += len(raw)
             number = self.counts.received
-            answer = self._behaviour.answer_to(number) or ack.code_for(header, header is not None) or "none"
+            answer = self._behaviour.answer_to(number) or as_asked(header)
             self.counts.answers[answer] += 1
             try:
                 control_id, kind = (header.text(10), header.type) if header else ("", "")
