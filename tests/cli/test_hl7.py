@@ -182,6 +182,7 @@ def test_anonymize_is_the_same_for_the_same_key(suture: Suture, both: Path, tmp_
         (["--key", "/dev/null"], "shorter than 16 bytes"),
         (["--out", "/nowhere/out"], "No such file"),
         (["--encoding", "klingon"], "no character set"),
+        (["--keep", "PID"], "such as ZIT"),
     ],
 )
 def test_anonymize_says_what_to_do(suture: Suture, file: Path, arguments: list[str], says: str) -> None:

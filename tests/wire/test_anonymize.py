@@ -104,6 +104,12 @@ def test_identifiers_are_replaced_where_they_do_not_belong_too() -> None:
     assert message.get("PID-3.1") == message.get("PV1-3.1") == message.get("FT1-7.2") == message.get("NK1-3.1")
 
 
+def test_reasons_keep_their_codes_and_lose_their_words() -> None:
+    found = anonymized(b"MSH|^~\\&|A|||||||1|P|2.5.1\rPV2|||R10^pain says John^L\rOBR|1" + b"|" * 30 + b"fell at home~X1^fell\rORC|NW\r")
+    assert b"PV2|||R10^text removed t^L\r" in found
+    assert b"fell" not in found and b"John" not in found and b"~X1^text\r" in found
+
+
 def test_what_is_replaced_keeps_its_format() -> None:
     message = Message.parse(anonymized(DFT))
     assert len(message.get("PID-3.1")) == 7 and message.get("PID-3.1").isdigit() and message.get("PID-3.1") != "1204471"

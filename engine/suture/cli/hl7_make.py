@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,14 @@ out_option = click.option(
 )
 
 
+def _site_segments(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(name.upper() for name in given)
+    for name in names:
+        if not re.fullmatch("Z[A-Z0-9]{2}", name):
+            raise click.BadParameter(f"{name!r} is no segment of a site; write one such as ZIT (others stay as far as they hold no person)")
+    return names
+
+
 @click.command()
 @files.file_argument()
 @click.option(
@@ -34,7 +43,9 @@ out_option = click.option(
     metavar="FILE",
     help=f"File with the key, {KEY_BYTES_MIN} bytes of chance or more [default: the text in {KEY_VARIABLE}, else a new key each time].",
 )
-@click.option("--keep", multiple=True, metavar="ZXX", help="Leave this segment as it is (may be given more than once).")
+@click.option(
+    "--keep", multiple=True, metavar="ZXX", callback=_site_segments, help="Leave this segment as it is (may be given more than once)."
+)
 @out_option
 @version_option
 @encoding_option
@@ -58,7 +69,7 @@ def anonymize(
       suture hl7 anonymize day.hl7 --key site.key --out day-anonymous.hl7
       suture hl7 anonymize day.hl7 --key site.key --keep ZIT | suture send - --to 127.0.0.1:2575
     """
-    anonymizer = Anonymizer(Pseudonyms(_key(key)), (name.upper() for name in keep), version or "")
+    anonymizer = Anonymizer(Pseudonyms(_key(key)), keep, version or "")
     if out and str(file) != "-" and out.exists() and file.exists() and out.samefile(file):
         raise click.UsageError("--out is the file itself: name another")
     with files.opened(file) as stream:

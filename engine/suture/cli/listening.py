@@ -109,6 +109,7 @@ class Receiver:
         self._listener, self._behaviour, self._heard, self._limit_bytes = listener, behaviour, heard, limit_bytes
         self._record, self._ended = threading.Lock(), threading.Event()
         self._open: set[socket.socket] = set()
+        self._done = 0
         self._run_id = f"{time.time_ns() // 1_000_000:X}"
 
     def serve(self) -> None:
@@ -177,7 +178,7 @@ class Receiver:
         """Receive one message; False when the connection is to be closed."""
         header = ack.Header.read(raw)
         with self._record:
-            if self._ended.is_set():
+            if self._ended.is_set() or (self.count and self.counts.received >= self.count):
                 return False
             self.counts.received += 1
             self.counts.bytes += len(raw)
@@ -195,8 +196,10 @@ class Receiver:
         try:
             return self._answer(line, header, answer, number)
         finally:
-            if self.count and number >= self.count:
-                self._ended.set()
+            with self._record:
+                self._done += 1
+                if self._done == self.count:
+                    self._ended.set()
 
     def _answer(self, line: socket.socket, header: ack.Header | None, answer: str, number: int) -> bool:
         if self._behaviour.delay_ms:

@@ -122,7 +122,7 @@ class _Sending:
     def _messages(self, file: Path) -> Iterator[bytes]:
         """What to send, in order. The standard input cannot be read twice: what is to be repeated of it is kept."""
         options = self._options
-        kept = list(files.messages(file)) if str(file) == "-" and (options.count or options.repeat > 1) else None
+        kept = _kept(file) if str(file) == "-" and (options.count or options.repeat > 1) else None
         rounds = itertools.count() if options.count else range(options.repeat)
         found: Iterator[bytes] = (raw for _ in rounds for raw in (kept or files.messages(file)))
         if options.count:
@@ -198,6 +198,17 @@ class _Sending:
         if summary.unanswered:
             return exits.NO_ANSWER
         return exits.FAILED if summary.refused else exits.OK
+
+
+def _kept(file: Path) -> list[bytes]:
+    """All messages of the standard input. Raises UsageError where they are too large to be kept."""
+    kept, size = [], 0
+    for raw in files.messages(file):
+        kept.append(raw)
+        size += len(raw)
+        if size > files.LIMIT_BYTES:
+            raise click.UsageError(f"to be repeated, the standard input may have {files.LIMIT_BYTES >> 20} MiB; write it to a file first")
+    return kept
 
 
 def _line(reply: sending.Reply) -> str:

@@ -18,6 +18,11 @@ from suture.wire import er7, mllp
 
 POSITIVE = ("AA", "CA")
 ACK_LIMIT_BYTES = 1 << 20
+NO_CONNECTION = "cannot connect to"
+LAST_WAIT_S = 1.0
+"""After Ctrl-C, how long the answers on their way are waited for."""
+RECONNECT_PAUSE_S = 0.2
+"""Between attempts to connect of one that keeps going."""
 STEP = 1.02
 """How fine the times are kept: one bin is 2 % wide."""
 
@@ -139,6 +144,8 @@ class Run:
         finally:
             self._stop.set()
             self.summary.took_s = time.monotonic() - self.summary.began_s
+            for thread in threads:  # an answer that is on its way still counts
+                thread.join(LAST_WAIT_S / len(threads))
         if self._fault:
             raise self._fault
 
@@ -171,6 +178,8 @@ class Run:
                     self._heard(reply)
                 if peer is None and not self._peer.keep_going:
                     self._stop.set()
+                elif reply.fault.startswith(NO_CONNECTION):
+                    self._stop.wait(RECONNECT_PAUSE_S)
         except BaseException as error:
             self._fault = error
             self._stop.set()
@@ -183,7 +192,7 @@ class Run:
             peer = peer or self._peer.connect()
         except OSError as error:
             where = f"{self._peer.host}:{self._peer.port}"
-            return None, Reply(control_id_of(raw), fault=f"cannot connect to {where}: {_words(error)}")
+            return None, Reply(control_id_of(raw), fault=f"{NO_CONNECTION} {where}: {_words(error)}")
         reply = exchange(peer, raw, self._peer.timeout_s)
         if reply.code:
             return peer, reply

@@ -150,6 +150,8 @@ class _Walk:
             return self._result(segment, text)
         if name == "NTE" and number == 3:
             return self._parts(text, self._free)
+        if number in known.WORDS.get(name, ()):
+            return self._typed(spec.datatype, self._worded(text), False)
         strict = name in known.PEOPLE or number in known.FIELDS.get(name, ())
         return self._typed(spec.datatype, text, strict)
 
@@ -163,6 +165,15 @@ class _Walk:
             return replaced
         written = parts.split(replaced, self._d.component)  # a document that stands where none belongs
         return self._d.component.join(part if len(part) <= DATA_MIN else self._kinds[known.DATA](part) for part in written)
+
+    def _worded(self, text: str) -> str:
+        """A field for codes without its texts; what has no parts may be either, and counts as text where it has a blank."""
+        out = []
+        for repetition in parts.split(text, self._d.repetition):
+            written = parts.split(repetition, self._d.component)
+            free = known.WORDED if " " not in written[0] else (1, *known.WORDED)
+            out.append(self._d.component.join(self._free(each) if n in free and each else each for n, each in enumerate(written, 1)))
+        return self._d.repetition.join(out)
 
     def _typed(self, datatype: str, text: str, strict: bool) -> str:
         """A field of a data type, all repetitions."""

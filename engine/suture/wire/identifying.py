@@ -71,6 +71,11 @@ FIELDS: Mapping[str, frozenset[int]] = {
 WHOLE: Mapping[str, frozenset[int]] = {"AIG": frozenset({3}), "AIP": frozenset({3}), "QAK": frozenset({1})}
 """Fields of a type for codes that name a person or a query: every part is replaced."""
 
+WORDS: Mapping[str, frozenset[int]] = {"PV2": frozenset({3}), "OBR": frozenset({31}), "ORC": frozenset({16}), "SCH": frozenset({6})}
+"""Reasons: fields of a type for codes whose text people write freely. The codes stay, the texts are replaced."""
+WORDED = (2, 5, 9)
+"""The components with text in such types (CE, CWE)."""
+
 IDENTITIES: Mapping[str, frozenset[int]] = {"PID": frozenset({2, 3, 4, 18, 19, 20}), "PV1": frozenset({19, 50}), "MRG": frozenset({1, 3})}
 """Fields whose identifiers are replaced wherever else they stand in the message, also where a code or a number is expected."""
 PERSONAL: Mapping[str, frozenset[int]] = {"PID": frozenset({5, 6, 7, 9})}
