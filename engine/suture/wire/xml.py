@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from xml.sax.saxutils import escape as xml_escape
-from xml.sax.saxutils import quoteattr
+from html import escape as markup
 
 from suture.wire import dictionary, parts
 from suture.wire.er7 import Delimiters, Message, Segment
@@ -114,7 +113,7 @@ def text_of(raw: str, d: Delimiters) -> str:
         if code in separators:
             out.append(_plain(separators[code]))
         elif _SEQUENCE.fullmatch(code):
-            out.append(f"<escape V={quoteattr(code)}/>")
+            out.append(f'<escape V="{markup(code)}"/>')
         else:
             out.append(_plain(f"{d.escape}{code}{d.escape}"))
         out.append(_plain(pieces[index + 1]))
@@ -122,7 +121,7 @@ def text_of(raw: str, d: Delimiters) -> str:
 
 
 def _plain(text: str) -> str:
-    return _NOT_XML.sub(_as_escape, xml_escape(text))
+    return _NOT_XML.sub(_as_escape, markup(text, quote=False))
 
 
 def _as_escape(match: re.Match[str]) -> str:
