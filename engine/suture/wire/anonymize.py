@@ -119,10 +119,10 @@ class _Walk:
 
     def _segment(self, line: str) -> str:
         name, field = line[:3], self._d.field
-        if name in self._keep or name in known.CATALOGUE or (name in known.BATCH_COMMENTS and line[3:4] == field):
-            return line
         if not re.fullmatch("[A-Z][A-Z0-9]{2}", name) or line[3:4] not in ("", field):
             return self._free(line)  # the rest of a text that holds a line end
+        if name in self._keep or name in known.CATALOGUE or name in known.BATCH_COMMENTS:
+            return line
         segment = Segment(line, self._d)
         if name == "PID":
             self._person = _person_of(segment)
