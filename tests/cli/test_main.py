@@ -28,7 +28,8 @@ ALL = dict(commands())
 
 def test_the_verbs_are_all_there() -> None:
     assert {" ".join(path) for path in ALL} == {
-        *("init", "run", "demo", "check", "status", "send", "completion", "db upgrade", "db current"),
+        *("init", "run", "demo", "check", "status", "send", "listen", "completion", "db upgrade", "db current"),
+        *(f"hl7 {verb}" for verb in ("show", "diff", "get", "validate", "anonymize", "generate")),
         *(f"channel {verb}" for verb in ("list", "show", "start", "stop", "restart", "reload")),
         *(f"message {verb}" for verb in ("list", "show", "trace", "resend", "reprocess")),
         *("delivery list", "delivery show", "delivery release", "exception list", "exception show", "exception resolve"),
@@ -46,7 +47,7 @@ def test_every_verb_helps_with_an_example(suture: Suture, path: tuple[str, ...])
 
 @pytest.mark.parametrize("path", [path for path in ALL if path[0] not in ("run", "completion")], ids=" ".join)
 def test_every_verb_has_json(path: tuple[str, ...]) -> None:
-    assert "as_json" in {parameter.name for parameter in ALL[path].params}
+    assert "--json" in {option for parameter in ALL[path].params for option in parameter.opts}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from suture import __version__
-from suture.cli import channel, completion, db, delivery, exception, exits, message, send, site, status
+from suture.cli import channel, completion, db, delivery, exception, exits, hl7, listen, message, send, site, status
 from suture.model.errors import ConfigError, StoreError, SutureError
 
 
@@ -37,7 +37,9 @@ for command in (
     message.message,
     delivery.delivery,
     exception.exception,
+    hl7.hl7,
     send.send,
+    listen.listen,
     db.db,
     completion.completion,
 ):

@@ -2,173 +2,230 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import time
+import itertools
+import json
+import secrets
+import ssl
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from suture.cli import exits, output, tree
-from suture.model.errors import MessageError
-from suture.wire import er7, mllp
+from suture.cli import exits, files, output, sending, tree
+from suture.wire import cut, render
 
-POSITIVE = ("AA", "CA")
-ACK_LIMIT_BYTES = 1 << 20
-_FRAMED = re.compile(rb"\x0b(.*?)(?:\x1c\r?|\Z)", re.DOTALL)
-_BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
+FAULTS_SHOWN = 20
+"""In a large run so many refusals are printed a line each; the summary counts them all."""
 
 
-@dataclass(slots=True)
-class Reply:
-    """One message sent. code: MSA-1, "" when nothing that can be read came; fault: why not."""
+class Address(click.ParamType[tuple[str, int]]):
+    """HOST:PORT, as host and port."""
 
-    control_id: str
-    code: str = ""
-    text: str = ""
-    took_ms: float = 0.0
-    fault: str = ""
-    ack: bytes = b""
-
-
-class _Address(click.ParamType[tuple[str, int]]):
     name = "HOST:PORT"
 
     def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> tuple[str, int]:
         host, colon, port = str(value).rpartition(":")
-        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        if not colon or not host or not (port.isascii() and port.isdigit() and len(port) < 6) or not 0 < int(port) < 65536:
             self.fail(f"{value!r} is not HOST:PORT; write for example 127.0.0.1:2575", parameter, context)
         return host.strip("[]"), int(port)
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of a run."""
+
+    timeout_s: float
+    repeat: int
+    count: int | None
+    rate: float | None
+    connections: int
+    new_ids: bool
+    keep_going: bool
+    as_json: bool
+
+    @property
+    def large(self) -> bool:
+        """A run of which one wants the figures, not a line a message."""
+        return bool(self.count or self.rate or self.connections > 1)
+
+
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--to", "address", type=_Address(), required=True, help="Where an MLLP server listens, such as 127.0.0.1:2575.")
+@files.file_argument()
+@click.option("--to", "address", type=Address(), required=True, help="Where an MLLP server listens, such as 127.0.0.1:2575.")
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(0.01, 3600), default=10.0, show_default=True, help="Seconds to wait for an ACK."
 )
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Send the file so often.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def send(file: Path, address: tuple[str, int], timeout_s: float, repeat: int, as_json: bool) -> int:
-    """Send the HL7 messages of a file over MLLP, one after the other, and print the ACKs.
+@click.option(
+    "--count", type=click.IntRange(1, 1_000_000_000), help="Send so many messages in all, from the file's start again at its end."
+)
+@click.option("--rate", type=click.FloatRange(0.001, 100_000), help="At most so many messages a second, over all connections.")
+@click.option("--connections", type=click.IntRange(1, 256), default=1, show_default=True, help="So many connections at once.")
+@click.option("--new-ids", is_flag=True, help="Give every message sent an MSH-10 of its own, so that copies are no duplicates.")
+@click.option("--keep-going", is_flag=True, help="Go on after a message without an answer, over a new connection.")
+@click.option("--tls", is_flag=True, help="Speak TLS; the peer's certificate is checked against --ca, else the system's authorities.")
+@click.option("--ca", type=click.Path(path_type=Path), help="PEM file of the authority that the peer's certificate must come from.")
+@click.option("--cert", type=click.Path(path_type=Path), help="PEM file of our own certificate, for a peer that asks for one.")
+@click.option("--key", type=click.Path(path_type=Path), help="PEM file of the key of --cert, when it is not in the same file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts: the replies, or the figures of a large run.")
+def send(file: Path, address: tuple[str, int], **given: Any) -> int:
+    """Send the HL7 messages of a file over MLLP, each when the one before is answered, and print the ACKs.
 
-    FILE may hold several messages, framed or not, with any line ends. Exit 1 when one is not accepted, 4 when the peer
-    cannot be reached or does not answer.
+    FILE may hold several messages, framed or not, with any line ends, and be as large as you like; - is the standard
+    input. With --count, --rate or --connections the run is a large one: refusals and the figures at its end are printed, not
+    a line a message, and a progress bar is shown on a terminal. It ends at the first message without an answer, unless
+    you say --keep-going. Exit 1 when one is not accepted, 4 when the peer cannot be reached or does not answer, 130
+    after Ctrl-C (the figures are printed all the same).
 
     \b
     Examples:
       suture send channels/or-supply/samples/implant.hl7 --to 127.0.0.1:2575
       suture send day.hl7 --to cabinet-gateway:2575 --timeout 30 --json
+      suture send day.hl7 --to 127.0.0.1:2575 --count 10000 --rate 200 --connections 8 --new-ids
+      suture send day.hl7 --to gateway:2576 --tls --ca hospital-ca.pem --cert me.pem --key me.key
     """
+    tls = {name: given.pop(name) for name in ("tls", "ca", "cert", "key")}
+    options = Options(**given)
+    peer = sending.Peer(*address, options.timeout_s, _tls(**tls), options.keep_going)
+    return _Sending(file, peer, options).run()
+
+
+def _tls(tls: bool, ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if not tls:
+        if ca or cert or key:
+            raise click.UsageError("--ca, --cert and --key are for TLS: add --tls")
+        return None
+    if key and not cert:
+        raise click.UsageError("--key is the key of --cert: name that too")
     try:
-        found = messages(file.read_bytes())
+        return sending.tls_context(ca, cert, key)
     except OSError as error:
-        raise click.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
-    if not found:
-        raise click.BadParameter(f"{file}: there is no message in it", param_hint="FILE")
-    replies = []
-    for reply in _conversation(found * repeat, address, timeout_s):
-        replies.append(reply)
-        if not as_json:
-            _show(reply, alone=len(found) * repeat == 1)
-    if as_json:
-        output.print_json([{**output.plain(each), "ack": each.ack.decode("utf-8", "replace")} for each in replies])
-    return _code(replies)
+        reason = error.strerror if error.strerror and not isinstance(error, ssl.SSLError) else "not a PEM file, or the key is not of it"
+        names = ", ".join(str(each) for each in (ca, cert, key) if each)
+        raise click.BadParameter(f"{names}: {reason}", param_hint="--ca, --cert, --key") from None
+
+
+class _Sending:
+    """One run of the command: what is sent, and what is printed."""
+
+    def __init__(self, file: Path, peer: sending.Peer, options: Options) -> None:
+        self._options, self._shown = options, 0
+        self._total = options.count
+        self._run = sending.Run(self._messages(file), peer, options.connections, options.rate, self._heard)
+        self._last: sending.Reply | None = None
+        self._bar: Any = None
+        self._margin = ""
+
+    def _messages(self, file: Path) -> Iterator[bytes]:
+        """What to send, in order. The standard input cannot be read twice: what is to be repeated of it is kept."""
+        options = self._options
+        kept = _kept(file) if str(file) == "-" and (options.count or options.repeat > 1) else None
+        rounds = itertools.count() if options.count else range(options.repeat)
+        found: Iterator[bytes] = (raw for _ in rounds for raw in (kept or files.messages(file)))
+        if options.count:
+            found = itertools.islice(found, options.count)
+        prefix = secrets.token_hex(4).upper()
+        for number, raw in enumerate(found, 1):
+            yield sending.with_control_id(raw, f"{prefix}{number:09d}") if options.new_ids else raw
+
+    def run(self) -> int:
+        """Send all; returns the exit code."""
+        interrupted = False
+        with self._progress():
+            try:
+                self._run.run()
+            except KeyboardInterrupt:
+                interrupted = True
+        self._end()
+        if interrupted:
+            click.echo("ended by Ctrl-C", err=True)
+            return exits.INTERRUPTED
+        return self._code()
+
+    def _progress(self) -> Any:
+        """A bar where the number of messages is known, else a count; on a terminal alone."""
+        hidden = not self._options.large or self._options.as_json or not sys.stderr.isatty()
+        endless = None if self._total else (None for _ in ())
+        bar: Any = click.progressbar(endless, self._total, label="sending", file=sys.stderr, hidden=hidden, show_pos=True)
+        self._bar = bar
+        self._margin = "" if hidden else "\r\x1b[K"
+        return bar
+
+    def _heard(self, reply: sending.Reply) -> None:
+        self._bar.update(1)
+        self._shown += 1
+        if self._options.large:
+            self._note(reply)
+        elif self._options.as_json:
+            item = {**output.plain(reply), "ack": reply.ack.decode("utf-8", "replace")}
+            click.echo(("[" if self._shown == 1 else ",") + json.dumps(item, ensure_ascii=False))
+        else:
+            self._show(reply)
+
+    def _note(self, reply: sending.Reply) -> None:
+        """A refusal or a fault of a large run, in a line above the bar."""
+        summary = self._run.summary
+        if reply.code not in sending.POSITIVE and not self._options.as_json and summary.sent - summary.accepted <= FAULTS_SHOWN:
+            click.echo(self._margin + render.visible(_line(reply)), err=True)
+
+    def _show(self, reply: sending.Reply) -> None:
+        """A line a message; the ACK itself too when it is the only one, which is known when the next does not come."""
+        if self._shown == 2 and self._last is not None:
+            output.say(_line(self._last))
+        if self._shown > 1:
+            output.say(_line(reply))
+        self._last = reply
+
+    def _end(self) -> None:
+        options, summary = self._options, self._run.summary
+        if options.as_json:
+            if options.large:
+                output.print_json(summary.facts())
+            else:
+                click.echo("]" if self._shown else "[]")
+        elif self._shown == 1 and self._last is not None:
+            if self._last.ack:
+                output.say(tree.readable(self._last.ack).rstrip("\n"))
+            output.say(_line(self._last))
+        elif self._shown > 1 or options.large:
+            click.echo(_figures(summary))
+
+    def _code(self) -> int:
+        summary = self._run.summary
+        if summary.unanswered:
+            return exits.NO_ANSWER
+        return exits.FAILED if summary.refused else exits.OK
+
+
+def _kept(file: Path) -> list[bytes]:
+    """All messages of the standard input. Raises UsageError where they are too large to be kept."""
+    kept, size = [], 0
+    for raw in files.messages(file):
+        kept.append(raw)
+        size += len(raw)
+        if size > files.LIMIT_BYTES:
+            raise click.UsageError(f"to be repeated, the standard input may have {files.LIMIT_BYTES >> 20} MiB; write it to a file first")
+    return kept
+
+
+def _line(reply: sending.Reply) -> str:
+    result = reply.code or f"FAILED: {reply.fault}"
+    parts = (reply.control_id or "(no control id)", result, reply.text, f"{reply.took_ms:.1f} ms")
+    return "  ".join(part for part in parts if part)
+
+
+def _figures(summary: sending.Summary) -> str:
+    refused = ", ".join(f"{count} {code}" for code, count in sorted(summary.refused.items()))
+    parts = [f"{summary.sent} sent, {summary.accepted} accepted, {refused or '0'} refused, {summary.unanswered} without an answer"]
+    if summary.bins:
+        parts.append(f"p50 {summary.percentile_ms(0.5):.1f} ms, p99 {summary.percentile_ms(0.99):.1f} ms")
+        parts.append(f"{summary.facts()['rate']} a second for {summary.took_s:.1f} s")
+    return "; ".join(parts)
 
 
 def messages(data: bytes) -> list[bytes]:
     """The messages of a file: framed ones as they stand, others cut before each MSH, with segments ended by CR."""
-    if b"\x0b" in data:
-        return [part for part in _FRAMED.findall(data) if part.strip()]
-    found: list[list[bytes]] = []
-    for line in re.split(rb"[\r\n]+", data.removeprefix(b"\xef\xbb\xbf")):
-        if not line.strip() or line.startswith(_BATCH):
-            continue
-        if line.startswith(b"MSH") or not found:
-            found.append([])
-        found[-1].append(line)
-    return [b"\r".join(lines) + b"\r" for lines in found]
-
-
-def _conversation(found: list[bytes], address: tuple[str, int], timeout_s: float) -> Iterator[Reply]:
-    """Send each message when the one before is answered; ends after the first without an answer."""
-    try:
-        with socket.create_connection(address, timeout=timeout_s) as peer:
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for raw in found:
-                reply = _exchange(peer, raw, timeout_s)
-                yield reply
-                if not reply.code:
-                    return
-    except OSError as error:
-        fault = error.strerror or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
-        yield Reply(_control_id(found[0]), fault=f"cannot connect to {address[0]}:{address[1]}: {fault}")
-
-
-def _exchange(peer: socket.socket, raw: bytes, timeout_s: float) -> Reply:
-    began_s = time.monotonic()
-    reply = Reply(_control_id(raw))
-    try:
-        peer.sendall(mllp.frame(raw))
-        reply.ack = _receive(peer, began_s + timeout_s)
-    except TimeoutError:
-        reply.fault = f"no ACK in {timeout_s:g} s"
-    except (OSError, mllp.FrameTooLarge) as error:
-        reply.fault = getattr(error, "strerror", None) or str(error) or "an endless answer"
-    reply.took_ms = (time.monotonic() - began_s) * 1000
-    if reply.ack:
-        _judge(reply)
-    return reply
-
-
-def _receive(peer: socket.socket, deadline_s: float) -> bytes:
-    unframer = mllp.Unframer(ACK_LIMIT_BYTES)
-    while True:
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        peer.settimeout(left_s)
-        data = peer.recv(65_536)
-        if not data:
-            raise ConnectionError("the peer closed the connection without an ACK")
-        if acks := unframer.feed(data):
-            return acks[0]
-
-
-def _judge(reply: Reply) -> None:
-    try:
-        ack = er7.Message.parse(reply.ack)
-    except MessageError as error:
-        reply.fault = f"the answer is not HL7: {error.reason}"
-        return
-    answered = ack.get("MSA-2")
-    reply.text = " ".join(dict.fromkeys(part for part in (ack.get("MSA-3"), ack.get("ERR-8")) if part))
-    if reply.control_id and answered != reply.control_id:
-        reply.fault = f"the answer is for {answered!r}"
-        return
-    reply.code = ack.get("MSA-1")
-    if not reply.code:
-        reply.fault = "the answer has no MSA-1"
-
-
-def _control_id(raw: bytes) -> str:
-    try:
-        return er7.Message.parse(raw).get("MSH-10")
-    except MessageError:
-        return ""
-
-
-def _show(reply: Reply, alone: bool) -> None:
-    if alone and reply.ack:
-        output.say(tree.readable(reply.ack).rstrip("\n"))
-    result = reply.code or f"FAILED: {reply.fault}"
-    parts = (reply.control_id or "(no control id)", result, reply.text, f"{reply.took_ms:.1f} ms")
-    output.say("  ".join(part for part in parts if part))
-
-
-def _code(replies: list[Reply]) -> int:
-    if any(not reply.code for reply in replies):
-        return exits.NO_ANSWER
-    return exits.OK if all(reply.code in POSITIVE for reply in replies) else exits.FAILED
+    return list(cut.messages([data], max(len(data), 1)))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from suture.model.errors import MessageError
-from suture.wire.er7 import Delimiters, Message, Segment, unescape
+from suture.wire import parts
+from suture.wire.er7 import Message
 
 Leaf = tuple[str, str]
 """A path such as FT1(2)-7.1, and the value there, unescaped."""
@@ -14,46 +14,10 @@ Leaf = tuple[str, str]
 
 def segments(raw: bytes) -> list[tuple[str, list[Leaf]]]:
     """The segments in order, each with its filled values. Raises MessageError when raw is not HL7."""
-    message = Message.parse(raw)
-    totals = Counter(segment.name for segment in message.segments)
-    seen: Counter[str] = Counter()
     found = []
-    for segment in message.segments:
-        seen[segment.name] += 1
-        name = f"{segment.name}({seen[segment.name]})" if totals[segment.name] > 1 else segment.name
-        found.append((name, list(_leaves(segment, name))))
+    for place, segment in parts.places(Message.parse(raw)):
+        found.append((place, [(leaf.path(place), parts.value(segment, leaf)) for leaf in parts.leaves(segment)]))
     return found
-
-
-def _leaves(segment: Segment, name: str) -> Iterator[Leaf]:
-    d = segment.delimiters
-    first = 1 if segment.name == "MSH" else 0
-    for index in range(1, len(segment.fields) + first):
-        text = segment.raw(index)
-        if segment.name == "MSH" and index <= 2:
-            yield f"{name}-{index}", text
-        elif text:
-            yield from _field(f"{name}-{index}", text, d)
-
-
-def _field(path: str, text: str, d: Delimiters) -> Iterator[Leaf]:
-    repetitions = _split(text, d.repetition)
-    for number, repetition in enumerate(repetitions, 1):
-        place = f"{path}[{number}]" if len(repetitions) > 1 else path
-        components = _split(repetition, d.component)
-        for c, component in enumerate(components, 1):
-            yield from _component(f"{place}.{c}" if len(components) > 1 else place, component, d)
-
-
-def _component(path: str, text: str, d: Delimiters) -> Iterator[Leaf]:
-    parts = _split(text, d.subcomponent)
-    for number, part in enumerate(parts, 1):
-        if part:
-            yield (f"{path}.{number}" if len(parts) > 1 else path), unescape(part, d)
-
-
-def _split(text: str, separator: str) -> list[str]:
-    return text.split(separator) if separator else [text]
 
 
 def lines(raw: bytes) -> Iterator[str]:

@@ -1,0 +1,70 @@
+"""What the commands about HL7 v2 messages in files share: options, JSON, colour, and messages read one by one."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from suture.cli import files
+from suture.model.errors import MessageError
+from suture.wire import dictionary, er7
+
+
+def _codec(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        return codecs.lookup(value).name
+    except LookupError:
+        raise click.BadParameter(f"{value!r} is no character set that Python knows, such as utf-8 or iso8859-1") from None
+
+
+version_option = click.option(
+    "--version",
+    type=click.Choice(dictionary.VERSIONS),
+    default=None,
+    help="Read it by this version's dictionary [default: the one MSH-12 declares, else the nearest].",
+)
+encoding_option = click.option(
+    "--encoding", default="utf-8", show_default=True, callback=_codec, help="Character set of messages whose MSH-18 names none."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def echo_json(value: Any) -> None:
+    """One JSON value on a line; bytes that are not of the character set stay, as escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    click.echo(text)
+
+
+def echo_json_list(items: Iterator[Any]) -> None:
+    """A JSON array, an item a line, as they come."""
+    first = True
+    for item in items:
+        click.echo("[" if first else ",")
+        echo_json(item)
+        first = False
+    click.echo("[]" if first else "]")
+
+
+def styled(text: str, **style: Any) -> str:
+    """The text in colour on a terminal, plain elsewhere and where NO_COLOR is set."""
+    return click.style(text, **style) if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def parsed(file: Path, encoding: str) -> Iterator[tuple[bytes, er7.Message | None, str]]:
+    """Each message: its bytes, the message or None, and why it is none."""
+    for raw in files.messages(file):
+        try:
+            yield raw, er7.Message.parse(raw, encoding), ""
+        except MessageError as error:
+            yield raw, None, error.reason

@@ -1,0 +1,81 @@
+"""Files are cut into messages whatever pieces they are read in, and nothing is lost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suture.wire import cut, mllp
+
+ONE = b"MSH|^~\\&|A|B|C|D|20260304||DFT^P03|ID1|P|2.5.1\rPID|1\r"
+LIMIT = 1 << 20
+
+pieces = st.lists(
+    st.sampled_from(
+        [
+            ONE,
+            mllp.frame(ONE),
+            b"FHS|^~\\&|A\r",
+            b"BHS|^~\\&\r\n",
+            b"BTS|2\r",
+            b"\r\n",
+            b"\xef\xbb\xbf",
+            b"x MSH|y\r",
+            b"\x1c",
+            b"\x0b",
+            b"MSH",
+        ]
+    )
+    | st.binary(max_size=6),
+    max_size=12,
+)
+
+
+def chunked(data: bytes, sizes: list[int]) -> list[bytes]:
+    found, at = [], 0
+    for size in sizes:
+        found.append(data[at : at + size])
+        at += size
+    return [*found, data[at:]]
+
+
+@given(pieces, st.lists(st.integers(1, 40), max_size=30))
+def test_the_units_are_the_input_and_do_not_hang_on_how_it_is_read(parts: list[bytes], sizes: list[int]) -> None:
+    data = b"".join(parts)
+    units = list(cut.units([data], LIMIT))
+    assert b"".join(units) == data
+    assert list(cut.units(chunked(data, sizes), LIMIT)) == units
+
+
+@given(st.lists(st.integers(1, 30), max_size=60))
+def test_the_messages_of_a_batch_come_one_by_one(sizes: list[int]) -> None:
+    data = b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + ONE + mllp.frame(ONE) + b"\n" + ONE.replace(b"\r", b"\r\n") + b"BTS|3\rFTS|1\r"
+    assert list(cut.messages(chunked(data, sizes), LIMIT)) == [ONE] * 3
+
+
+def test_a_message_over_the_limit_is_refused_before_it_is_read_to_its_end() -> None:
+    endless = (b"MSH|^~\\&|A\r" if i == 0 else b"OBX|1|" + b"x" * 100 for i in range(1_000_000))
+    with pytest.raises(cut.MessageTooLarge, match="larger than 5000 bytes"):
+        list(cut.messages(endless, 5000))
+
+
+def test_a_frame_begins_a_unit() -> None:
+    assert list(cut.units([mllp.frame(ONE) * 2], LIMIT)) == [mllp.frame(ONE)] * 2
+    assert list(cut.units([b"noise" + mllp.frame(ONE)], LIMIT)) == [b"noise", mllp.frame(ONE)]
+
+
+def test_a_name_inside_a_line_begins_no_message() -> None:
+    data = ONE + b"NTE|1||see MSH|1 and FHS|2\r"
+    assert list(cut.messages([data], LIMIT)) == [data]
+
+
+def test_a_frame_keeps_what_is_in_it_and_loses_what_is_behind_it() -> None:
+    assert cut.message_of(b"\x0bMSH|^~\\&|A\x1cB\rPID\x1c\r") == b"MSH|^~\\&|A\x1cB\rPID"
+    assert cut.message_of(b"\x0bMSH|^~\\&|A\rPID\x1c\rgarbage") == b"MSH|^~\\&|A\rPID"
+    assert cut.message_of(b"\x0b\x1c\r") == cut.message_of(b"\r\n") == cut.message_of(b"") == b""
+
+
+def test_utf_16_is_one_message() -> None:
+    data = ONE.decode().encode("utf-16")
+    assert list(cut.messages(chunked(data, [1, 2, 3]), LIMIT)) == [data]
