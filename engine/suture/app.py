@@ -18,13 +18,14 @@ from twisted.internet.main import installReactor
 from suture import __version__
 from suture.commands import Commands
 from suture.config.site import Site, load_channel, load_site
+from suture.connectors.validation_pool import ValidationPool
 from suture.model.errors import SutureError
 from suture.observe import health, http, logs
 from suture.observe.facts import ChannelFact, Facts, QueueFact
 from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
-from suture.runtime import RunningChannel
+from suture.runtime import RunningChannel, Told
 from suture.store import ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import open_engine
@@ -111,6 +112,8 @@ class Engine:
         self.metrics = Metrics(self.facts)
         self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
         self.reader = Reader(database, soon, reactor.callLater)
+        asked = site.conf.validation
+        self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
         self.world = World(self.journal, self.reader, reactor, self.metrics, random.random)
         self.commands = Commands(self, self.journal, self.reader, reactor)
         self.channels: dict[str, RunningChannel] = {}
@@ -179,6 +182,7 @@ class Engine:
         await defer.gatherResults(
             [defer.Deferred.fromCoroutine(channel.stop(drain_s)) for channel in self.channels.values() if channel.actual == "running"]
         )
+        self.validation.close()
         for name in self.channels:
             self._tell_channel(name)
         self.journal.write(Work("stopped", lambda c: state.put_engine(c, {"stopped_at_us": self._now_us()}, 0), _ignore, _ignore))
@@ -201,7 +205,13 @@ class Engine:
     def _build(self, name: str) -> None:
         files = self.site.channels[name]
         self.channels[name] = RunningChannel(
-            files, self.world, self.reader, self.reactor, self._hold_back, self._halted, self._failing, self.site.conf.site.name
+            files,
+            self.world,
+            self.reader,
+            self.reactor,
+            self.validation,
+            Told(self._hold_back, self._halted, self._failing),
+            self.site.conf.site.name,
         )
 
     async def _try_to_start(self, name: str) -> None:
@@ -275,13 +285,13 @@ class Engine:
         return self.commands.write(name, run)
 
     def _hold_back(self) -> None:
-        """Stop reading when the journal has enough to do."""
-        if not self._full and self.journal.pending() >= self.site.conf.journal.limit:
+        """Stop reading when the journal or validation has enough to do."""
+        if not self._full and (self.journal.pending() >= self.site.conf.journal.limit or self.validation.full):
             self._set_full(True)
             self.reactor.callLater(FULL_CHECK_S, self._let_go)
 
     def _let_go(self) -> None:
-        if self.journal.pending() <= self.site.conf.journal.limit // 2:
+        if self.journal.pending() <= self.site.conf.journal.limit // 2 and not self.validation.full:
             self._set_full(False)
         else:
             self.reactor.callLater(FULL_CHECK_S, self._let_go)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -11,12 +12,14 @@ from twisted.internet import defer, error
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
+from suture.connectors.validation_pool import ChannelValidator, ValidationPool
 from suture.model.errors import SutureError
 from suture.model.message import Message
 from suture.observe.logs import Log
 from suture.pipeline.answers import Answer, Say
-from suture.pipeline.channel import Channel
+from suture.pipeline.channel import Around, Channel
 from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.process import Plan
 from suture.store import state
 from suture.store.backlog import Reader
 from suture.store.past import Memory
@@ -24,11 +27,20 @@ from suture.store.past import Memory
 RECOVERY_CHUNK = 500
 
 
-class RunningChannel:
-    """hold_back(): called after each message, so that the engine can stop reading when the journal is full.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a channel tells the engine. hold_back(): after each message, so that the engine can stop reading when it is full.
 
     halted(name, reason): the channel wants to stop (`on_error: stop`). failing(lanes): a peer became sick or well.
     """
+
+    hold_back: Callable[[], None]
+    halted: Callable[[str, str], None]
+    failing: Callable[[Lanes], None]
+
+
+class RunningChannel:
+    """The channel of these files. pool: validates messages by the standard, for all channels."""
 
     def __init__(
         self,
@@ -36,27 +48,27 @@ class RunningChannel:
         world: World,
         reader: Reader,
         reactor: Any,
-        hold_back: Callable[[], None],
-        halted: Callable[[str, str], None],
-        failing: Callable[[Lanes], None],
+        pool: ValidationPool,
+        told: Told,
         site_name: str,
     ) -> None:
         self.files, self.name = files, files.name
         self.log = Log(files.name)
-        self._reader, self._reactor, self._hold_back = reader, reactor, hold_back
+        self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
         self.lanes = {
-            d.name: Lanes(files.name, d.name, self.peers[d.name], d.endpoint.policy(), world, failing) for d in files.destinations.values()
+            d.name: Lanes(files.name, d.name, self.peers[d.name], d.endpoint.policy(), world, told.failing)
+            for d in files.destinations.values()
         }
+        plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}")
         self.core = Channel(
-            plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}"),
+            plan,
             self.lanes,
             world.journal,
             world.clock,
             world.observer,
-            lambda reason: halted(files.name, reason),
-            asyncio.get_running_loop().call_soon,
-            Memory(),
+            lambda reason: told.halted(files.name, reason),
+            Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, pool)),
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""
@@ -138,3 +150,9 @@ class RunningChannel:
             pause: defer.Deferred[None] = defer.Deferred()
             self._reactor.callLater(0.01, pause.callback, None)
             await pause
+
+
+def _validator(plan: Plan, pool: ValidationPool) -> ChannelValidator | None:
+    """What validates a channel's messages by the standard; None where it does not ask for that."""
+    rules = plan.validation.standard if plan.validation else None
+    return None if rules is None else pool.of_channel(rules, plan.encoding, plan.override)

@@ -70,7 +70,7 @@ on_error: prk
         "f.yaml:6: duplicates.window_s: 'soon' is not a whole number of seconds, e.g. 34560000",
         "f.yaml:7: stock: 'maybe' is neither yes nor no",
         "f.yaml:8: unknown key 'encodng'; did you mean 'encoding'?",
-        "f.yaml:9: encoding: 'utf9' is not an encoding, e.g. utf-8 or iso8859-1",
+        "f.yaml:9: encoding: 'utf9' is not a character set, e.g. utf-8, iso8859-1 or a name of MSH-18 such as 8859/1",
         "f.yaml:11: destinations.erp: 'to' is required",
         "f.yaml:11: destinations.erp.as: a text must stand here, not a list",
         "f.yaml:11: destinations.erp.per: 'evnt' is none of the choices: message, event; did you mean 'event'?",

@@ -67,7 +67,7 @@ rules:
     file = "mappings/profiles/cabinet.yaml"
     assert problems(checked) == [
         f"{file}:1: profile: 'cabnet' is not the file's name; write 'cabinet' or rename the file",
-        f"{file}:3: rules.0.at: 'pid-3' is not a path; write a segment, a dash and a field, e.g. PID-3, PID-3.1 or PID-3[MR].1",
+        f"{file}:3: rules.0.at: 'pid-3' is not a path; names of segments are written large; did you mean PID-3?",
         f"{file}:4: rules.1: unknown key 'requird'; did you mean 'required'?",
         f"{file}:4: rules.1: asks for nothing; add one of: required, forbidden, values, table, pattern, as, length, times",
         f"{file}:5: rules.2: asks for nothing; add one of: required, forbidden, values, table, pattern, as, length, times",

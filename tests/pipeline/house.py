@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from suture.model.outcome import Accepted, Outcome
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Channel
+from suture.pipeline.channel import Around, Channel
 from suture.pipeline.deliver import Lanes, World
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.retry import Policy
@@ -94,7 +94,7 @@ class House:
         policy = Policy(first_s=1, jitter=0)
         self.lanes = {name: Lanes("c", name, peer, policy, world, lambda lanes: None) for name, peer in self.peers.items()}
         plan = Plan("c", [Output(name) for name in self.peers], inbound=inbound, window_us=10**12, answer=rules)
-        self.channel = Channel(plan, self.lanes, self.journal, self.clock, Silent(), lambda reason: None, memory=Memory())
+        self.channel = Channel(plan, self.lanes, self.journal, self.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
         for lanes in self.lanes.values():
             lanes.running, lanes._behind = True, False
         self.bugs: list[Any] = []

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Channel
+from suture.pipeline.channel import Around, Channel
 from suture.store import schema
 from suture.store.backlog import received
 from suture.store.engine import open_engine
@@ -30,7 +30,7 @@ def database(tmp_path: Path) -> Iterator[Engine]:
 def house(database: Engine, when: str = "after_process") -> House:
     h = House(database, AnswerRules(when=when))
     plan = replace(h.channel.plan, continuation=Limits(timeout_s=60))
-    h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, memory=Memory())
+    h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
     return h
 
 

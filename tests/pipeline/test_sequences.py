@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Channel
+from suture.pipeline.channel import Around, Channel
 from suture.ports import Received
 from suture.store import schema
 from suture.store.engine import open_engine
@@ -28,7 +28,9 @@ def database(tmp_path: Path) -> Iterator[Engine]:
 
 def house(database: Engine, when: str = "after_store") -> House:
     h = House(database, AnswerRules(when=when))
-    h.channel = Channel(replace(h.channel.plan, sequence=True), h.lanes, h.journal, h.clock, Silent(), lambda reason: None, memory=Memory())
+    h.channel = Channel(
+        replace(h.channel.plan, sequence=True), h.lanes, h.journal, h.clock, Silent(), lambda reason: None, around=Around(memory=Memory())
+    )
     with database.connect() as connection:
         h.channel.sequences.load(Memory().numbers(connection, "c"))
     return h

@@ -236,7 +236,7 @@ def _print_row(row: dict[str, list[str]]) -> None:
 
 def _check_path(text: str) -> None:
     try:
-        getattr(er7, "path_to_many", er7.path)(text)
+        er7.path_to_many(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="PATH") from None
 
@@ -247,5 +247,4 @@ def values(message: er7.Message, text: str, raw: bool = False) -> list[str]:
         message = message.copy()
         for segment in message.segments:
             segment.delimiters = replace(segment.delimiters, escape="")  # nothing is an escape sequence then
-    get_all = getattr(message, "get_all", None)
-    return [value for value in (get_all(text) if get_all else [message.get(text)]) if value]
+    return [value for value in message.get_all(text) if value]

@@ -58,9 +58,9 @@ Name = Annotated[str, AfterValidator(_matching(r"[a-z0-9][a-z0-9_-]{0,63}", "a n
 
 def _encoding(value: str) -> str:
     try:
-        return charsets.canonical(codecs.lookup(value).name)
+        return charsets.codec_of(value) or charsets.canonical(codecs.lookup(value).name)
     except LookupError:
-        raise ValueError(f"{value!r} is not an encoding, e.g. utf-8 or iso8859-1") from None
+        raise ValueError(f"{value!r} is not a character set, e.g. utf-8, iso8859-1 or a name of MSH-18 such as 8859/1") from None
 
 
 class _Section(BaseModel):
@@ -164,6 +164,9 @@ class Channel(_Section):
     )
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(
         default="utf-8", description="Character set of messages whose MSH-18 is empty"
+    )
+    encoding_override: Annotated[str, AfterValidator(_encoding)] | None = Field(
+        default=None, description="Character set of all messages, for a sender whose MSH-18 is wrong. Absent: MSH-18 counts"
     )
     answer: Answer = Field(default_factory=Answer, description="How senders are answered, beyond the source's `ack`")
     continuation: Continuation | None = Field(

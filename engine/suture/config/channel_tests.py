@@ -99,7 +99,7 @@ def _message(channel: str, raw: bytes, number: int) -> Message:
 
 def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[StockKey, Decimal]) -> Settled:
     standard = plan.validation.standard if plan.validation else None
-    work = process(plan, message, NOW_US, findings=validate(message.raw, standard, plan.encoding) if standard else ())
+    work = process(plan, message, NOW_US, findings=validate(message.raw, standard, plan.encoding, plan.override) if standard else ())
     taken = {key: claims[key] for key in work.keys if key in claims}
     settled = work.ready
     if settled is None or taken or work.touches:
@@ -119,7 +119,7 @@ def _gather(came: _Came, plan: Plan, message: Message, settled: Settled) -> None
     elif plan.accept and message.type not in plan.accept:
         came.filtered += 1
     elif plan.inbound is not None:
-        came.filtered += len(plan.inbound.run(er7.Message.parse(message.raw, plan.encoding)).filtered)
+        came.filtered += len(plan.inbound.run(er7.Message.parse(message.raw, plan.encoding, plan.override)).filtered)
 
 
 def _differences(test: ChannelTest, came: _Came) -> Iterator[str]:

@@ -26,6 +26,7 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         inbound=channel.inbound,
         stock=channel.stock,
         encoding=config.encoding,
+        override=config.encoding_override or "",
         window_us=config.duplicates.window_s * 1_000_000,
         source=source,
         validation=_validation(channel),

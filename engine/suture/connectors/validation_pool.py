@@ -39,7 +39,7 @@ class _Job:
 
     raw: bytes = field(repr=False)
     rules: Rules
-    encoding: str
+    encodings: tuple[str, str]
     done: Done
     tries: int = 0
     timer: Any = None
@@ -66,9 +66,9 @@ class ValidationPool:
         """Are there as many messages as may wait?"""
         return self.held >= self.waiting_max
 
-    def of_channel(self, rules: Rules, encoding: str) -> ChannelValidator:
-        """The validator of one channel."""
-        return ChannelValidator(self, rules, encoding)
+    def of_channel(self, rules: Rules, encoding: str, override: str = "") -> ChannelValidator:
+        """The validator of one channel. encoding, override: as `validate` has them."""
+        return ChannelValidator(self, rules, (encoding, override))
 
     def submit(self, job: _Job) -> None:
         """Validate in a process; job.done is called later, on the reactor."""
@@ -95,7 +95,7 @@ class ValidationPool:
             spawn = multiprocessing.get_context("spawn")  # a fork would copy the reactor's sockets and locks
             self._executor = ProcessPoolExecutor(self._workers, spawn, _prepare)
         try:
-            future = self._executor.submit(validate, job.raw, job.rules, job.encoding)
+            future = self._executor.submit(validate, job.raw, job.rules, *job.encodings)
         except RuntimeError as error:  # BrokenProcessPool is one: a process died while it had nothing to do
             self._reactor.callLater(0, self._ended, job, job.tries, None, error)
         else:
@@ -174,8 +174,8 @@ class _Place:
 class ChannelValidator:
     """Implements ports.Validator: what comes first is called back first, however long it takes."""
 
-    def __init__(self, pool: ValidationPool, rules: Rules, encoding: str) -> None:
-        self._pool, self._rules, self._encoding = pool, rules, encoding
+    def __init__(self, pool: ValidationPool, rules: Rules, encodings: tuple[str, str]) -> None:
+        self._pool, self._rules, self._encodings = pool, rules, encodings
         self._order: deque[_Place] = deque()
 
     def check(self, raw: bytes, done: Done) -> None:
@@ -184,9 +184,9 @@ class ChannelValidator:
         self._pool.held += 1
         self._order.append(place)
         if len(raw) > self._pool.inline_bytes:
-            self._pool.submit(_Job(raw, self._rules, self._encoding, partial(self._found, place)))
+            self._pool.submit(_Job(raw, self._rules, self._encodings, partial(self._found, place)))
         else:
-            self._found(place, validate(raw, self._rules, self._encoding))
+            self._found(place, validate(raw, self._rules, *self._encodings))
 
     def _found(self, place: _Place, found: Sequence[Finding]) -> None:
         place.found = found

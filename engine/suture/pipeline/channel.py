@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from suture.model import states
@@ -16,18 +16,33 @@ from suture.pipeline.fragments import Fragments
 from suture.pipeline.process import Plan, Skip, fixed, process
 from suture.pipeline.receive import Receiver, Ways
 from suture.pipeline.sequences import Sequences
-from suture.ports import Clock, Journal, Memory, Observer, Processed, Settled
+from suture.ports import Clock, Journal, Memory, Observer, Processed, Settled, Validator
+from suture.wire.finding import Finding
 
 Soon = Callable[[Callable[[], None]], object]
 A_TURN = 32
 """Messages that are mapped in one turn of the reactor."""
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a channel can use of the engine. soon(f): run f in the next turn of the reactor (None: at once).
+
+    memory: what the store remembers of earlier messages. validator: of messages by the standard, where the plan asks for it.
+    """
+
+    soon: Soon | None = None
+    memory: Memory | None = None
+    validator: Validator | None = None
+
+
+NOTHING_AROUND = Around()
+
+
 class Channel:
     """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
 
-    in_work: messages that are stored and not yet processed, durably. soon(f): run f in the next
-    turn of the reactor (None: at once). memory: what the store remembers of earlier messages.
+    in_work: messages that are stored and not yet processed, durably.
     """
 
     def __init__(
@@ -38,11 +53,11 @@ class Channel:
         clock: Clock,
         observer: Observer,
         halted: Callable[[str], None],
-        soon: Soon | None = None,
-        memory: Memory | None = None,
+        around: Around = NOTHING_AROUND,
     ) -> None:
         self.plan, self.lanes = plan, lanes
         self._journal, self._clock, self._observer, self._halted = journal, clock, observer, halted
+        memory = around.memory
         self.answers = Answers(plan.answer, journal, clock, memory)
         self.fragments: Fragments | None = None
         if plan.continuation:
@@ -54,7 +69,8 @@ class Channel:
         if plan.answer.when == "after_delivery":
             for one in lanes.values():
                 one.ended = self.answers.ended
-        self._soon = soon or (lambda work: work())
+        self._soon = around.soon or (lambda work: work())
+        self._validator = around.validator
         self._todo: deque[Message] = deque()
         self.in_work = 0
 
@@ -97,9 +113,24 @@ class Channel:
         self._write(fixed(self.plan, message, int(begin_s * 1e6), 0, settled), begin_s, None)
 
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
-        """Map a stored message and write what it comes to; then() is called when that is durable."""
+        """Validate and map a stored message and write what it comes to; then() is called when that is durable."""
+        if self._validator is not None and self.plan.asks_the_standard(message):
+            self.in_work += 1
+            self._validator.check(message.raw, partial(self._validated, message, skip, revision, then))
+        else:
+            self._map(message, skip, revision, then, ())
+
+    def _validated(
+        self, message: Message, skip: Skip | None, revision: int, then: Callable[[], None] | None, findings: Sequence[Finding]
+    ) -> None:
+        self.in_work -= 1
+        self._map(message, skip, revision, then, findings)
+
+    def _map(
+        self, message: Message, skip: Skip | None, revision: int, then: Callable[[], None] | None, findings: Sequence[Finding]
+    ) -> None:
         begin_s = self._clock.seconds()
-        work = process(self.plan, message, int(begin_s * 1e6), skip, revision)
+        work = process(self.plan, message, int(begin_s * 1e6), skip, revision, findings)
         self._observer.stage(self.name, "process", self._clock.seconds() - begin_s)
         self._write(work, begin_s, then)
 
@@ -118,6 +149,8 @@ class Channel:
             observer.duplicate(self.name, "event")
         for gap in settled.gaps:
             observer.gap(self.name, gap.table)
+        for finding in settled.findings:
+            observer.finding(self.name, finding.code, finding.severity)
         if self._waits:
             self.answers.processed(message.id, settled)
         for delivery in settled.deliveries:

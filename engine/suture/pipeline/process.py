@@ -52,7 +52,8 @@ class Output:
 class Plan:
     """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection.
 
-    answer: how senders are answered. continuation: limits of messages in fragments, None where DSC means nothing.
+    encoding: of messages that declare none; override: of all, whatever they declare. answer: how senders are answered.
+    continuation: limits of messages in fragments, None where DSC means nothing.
     on_error: park or stop. sequence: the sequence number protocol is followed.
     """
 
@@ -63,6 +64,7 @@ class Plan:
     inbound: Inbound | None = None
     stock: StockLevels | None = None
     encoding: str = "utf-8"
+    override: str = ""
     window_us: int = 0
     source: str = "suture"
     answer: AnswerRules = NO_RULES
@@ -100,7 +102,7 @@ def process(
 
 def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int, findings: Sequence[Finding]) -> Processed:
     try:
-        parsed = er7.Message.parse(message.raw, plan.encoding)
+        parsed = er7.Message.parse(message.raw, plan.encoding, plan.override)
         if plan.validation is None:
             return _mapped(plan, message, parsed, now_us, skip, revision)
         verdict = plan.validation.judge(parsed, findings)

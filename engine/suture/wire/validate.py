@@ -85,14 +85,14 @@ class Rules:
 STANDARD = Rules()
 
 
-def validate(raw: bytes, rules: Rules = STANDARD, encoding: str = "utf-8") -> list[Finding]:
+def validate(raw: bytes, rules: Rules = STANDARD, encoding: str = "utf-8", override: str = "") -> list[Finding]:
     """What is wrong with a message by the standard: its header, its order, then segment by segment.
 
-    At most rules.limit findings; of more, the errors are kept. encoding: used when MSH-18 is empty.
+    At most rules.limit findings; of more, the errors are kept. encoding: used when MSH-18 is empty; override: whatever it says.
     Never raises; bytes that are no HL7 message give one finding.
     """
     try:
-        message = er7.Message.parse(raw, encoding)
+        message = er7.Message.parse(raw, encoding, override)
     except (MessageError, LookupError, ValueError) as error:
         reason = error.reason if isinstance(error, MessageError) else "the character set is unknown"
         return [Finding(finding.OTHER, "E", Location("MSH"), reason)]
