@@ -203,3 +203,8 @@ def test_a_file_is_answered_with_a_file():
     assert [type(e).__name__ for e in cut(raw)] == ["Opened", "Opened", "Found", "Closed", "Opened", "Closed", "Closed"]
     assert not faults(cut(raw))
     assert raw.startswith(b"FHS|^~\\&|ENGINE|HOSP|CAB|OR|1||||S|F1\r")
+
+
+@pytest.mark.parametrize("data", [b"\x0b" * 300_000, b"MSH|a\n" + b"\n" * 300_000 + b"x", b" \r" * 150_000, b"BTS\r" * 50_000])
+def test_nothing_makes_the_cutting_slow(data):
+    cut(data)  # with a time that grows as the square of the input, it would not end

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from suture.wire import er7
 from suture.wire.finding import CARDINALITY, ERROR, REQUIRED_FIELD_MISSING, TABLE_VALUE, WARNING, Finding, Location
 from suture.wire.header import Header
-from suture.wire.reply import ERRORS_MAX, Reply, build, written
+from suture.wire.reply import ERRORS_MAX, Reply, build, filled, form, value, written
 
 HEAD = b"MSH|^~\\&|POU|OR|ENGINE|HOSP|20260401101530||DFT^P03^DFT_P03|M1|P|2.5.1"
 HERE = Finding(TABLE_VALUE, ERROR, Location("FT1", 2, 7, 1, 1), "unknown code")
@@ -141,3 +141,26 @@ def test_a_text_is_read_back_as_it_was_written(text):
     head = HEAD + b"||||||UNICODE UTF-8"
     raw = written(Header.read(head), Reply("AE", "SUT1", "20260101", findings=[Finding(TABLE_VALUE, ERROR, None, text)]))
     assert er7.Message.parse(raw).get("ERR-8") == text
+
+
+BEGINS = [
+    b"",
+    b"MSH",
+    b"MSH|",
+    b"MSH|^~\\&|A|B|C|D|1||DFT^P03|M1|P|2.",
+    b"MSH|^~\\&|A||||||||||||||||8859/0",
+    b"\xff\xfeM\x00S\x00H\x00|\x00",
+]
+TEMPLATE = ("MSH|{MSH-5}|{MSH-1}{MSH-30}|{now}", "MSA|{code}|{MSH-10}|{text}")
+
+
+@given(st.sampled_from(BEGINS), st.binary(max_size=150), st.text(max_size=30))
+def test_any_header_that_can_be_read_can_be_answered(begin, tail, text):
+    header = Header.read(begin + tail)
+    reply = Reply("AE", "SUT1", "20260101", text, [HERE, MISSING], 7, "NE", True, {"MSA-3": value(header, text)} if header else None)
+    assert written(header, reply)
+    assert build(header, "AA", "SUT1", "20260101")
+    if header is not None:
+        assert filled(header, TEMPLATE, reply)
+        made = form(header, "AA", "NE")
+        assert made is None or made.fill(b"1", b"2", header.get(10)) == written(header, Reply("AA", "2", "1", application="NE"))

@@ -18,8 +18,8 @@ CHUNK_BYTES = 262_144
 COMMENT_CHARACTERS = 80
 """Length of BTS-2 (HL7 2.5.1 section 2.15.3)."""
 
-_START = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b]*(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 ])")
-_LINE_END = re.compile(rb"[\r\n]+(?=[A-Z][A-Z0-9]{2}[^A-Za-z0-9 \r\n])")
+_START = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b]{0,32}(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 ])")
+_LINE_END = re.compile(rb"(?<![\r\n])[\r\n]+(?=[A-Z][A-Z0-9]{2}[^A-Za-z0-9 \r\n])")
 _NOTHING = b" \t\r\n\x0b\x1c"
 _OVERLAP = 64
 """Bytes at the end of what has arrived that may be the begin of a segment; more blanks than this before one are not skipped."""

@@ -25,7 +25,8 @@ _SHIFTY = {
 }
 """Of HL7 table 0211, those in which the byte of a delimiter can be half of another character."""
 
-_VERSION = re.compile(rb"\s*(\d)\.(\d+)(?:\.(\d+))?")
+_LATIN = {b"8859/%d" % part: f"iso8859-{part}" for part in range(1, 16) if part != 12}
+_VERSION = re.compile(rb"\s{0,9}(\d)\.(\d{1,3})(?:\.(\d{1,3}))?")
 _LATEST = (2, 5, 1)
 
 
@@ -86,8 +87,8 @@ class Header:
         if self.wide:
             return "utf-8"
         name = self.get(18).split(self.get(2)[1:2] or b"~")[0].strip().upper()
-        if name.startswith(b"8859/"):
-            return f"iso8859-{name[5:].decode('ascii', 'replace')}" if name[5:].isdigit() and 1 <= int(name[5:]) <= 15 != 12 else "ascii"
+        if name in _LATIN:
+            return _LATIN[name]
         return (
             "utf-8" if name.startswith(b"UNICODE") or name == b"UTF-8" else _SHIFTY.get(name, "euc-kr" if name == b"KS X 1001" else "ascii")
         )
