@@ -6,9 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.suture-set-up
 PYTEST_ARGS ?=
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-slow test-all bench lint types architecture check format docs wheel lock clean
+.PHONY: help setup demo run test test-slow test-all bench bench-reading fuzz lint types architecture check format docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,12 @@ test-all: $(STAMP) ## all the tests
 bench: $(STAMP) ## both workloads on SQLite and PostgreSQL: one table, one JSON
 	@$(BIN)/python -m bench
 
+bench-reading: $(STAMP) ## reading a message, beside python-hl7 and hl7apy; very large messages
+	@$(BIN)/python -m bench.reading
+
+fuzz: $(STAMP) ## look for bytes that Suture cannot stand (minutes: make fuzz MINUTES=60)
+	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
 check: lint types architecture ## format, lint, types, import directions
 
 lint: $(STAMP) ## ruff: format and rules
@@ -64,7 +71,7 @@ wheel: $(STAMP) ## build dist/suture-*.whl
 
 lock: $(STAMP) ## renew requirements.lock with the newest releases that pyproject.toml allows
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra postgres --extra test --extra dev \
+	@$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra postgres --extra test --extra bench --extra dev \
 	    --generate-hashes --no-annotate --no-header --quiet --output-file requirements.new
 	@{ sed -n '/^#/p;/^#/!q' requirements.lock; cat requirements.new; } > requirements.tmp
 	@rm requirements.new && mv requirements.tmp requirements.lock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import click
 
 from suture.cli import exits, files, hl7_make, hl7_validate, output
 from suture.cli.hl7_common import echo_json_list, encoding_option, json_option, parsed, styled, version_option
-from suture.wire import cut, diff, er7, render, xml
+from suture.model.errors import MessageError
+from suture.wire import cut, diff, er7, quick, render, xml
 
 
 @click.group()
@@ -207,16 +208,16 @@ def get(file: Path, paths: tuple[str, ...], raw: bool, encoding: str, as_json: b
       suture hl7 get implant.hl7 MSH-10 'PID-3[MR].1' 'FT1(2)-7.1'
       suture hl7 get day.hl7 PID-3.1 --json
     """
-    for text in paths:
-        _check_path(text)
+    read = _reader(paths, raw, encoding)
     found: set[str] = set()
 
     def rows() -> Iterator[dict[str, list[str]]]:
-        for _bytes, message, reason in parsed(file, encoding):
-            if message is None:
-                click.echo(f"suture: left out, not an HL7 message ({reason})", err=True)
+        for each_raw in files.messages(file):
+            try:
+                row = read(each_raw)
+            except MessageError as error:
+                click.echo(f"suture: left out, not an HL7 message ({error.reason})", err=True)
                 continue
-            row = {text: values(message, text, raw) for text in paths}
             found.update(text for text, each in row.items() if each)
             yield row
 
@@ -234,11 +235,16 @@ def _print_row(row: dict[str, list[str]]) -> None:
             output.say(render.visible(value))
 
 
-def _check_path(text: str) -> None:
+def _reader(paths: tuple[str, ...], raw: bool, encoding: str) -> Callable[[bytes], dict[str, list[str]]]:
+    """A function from a message to the values at each path that are not empty."""
     try:
-        er7.path_to_many(text)
+        places = [er7.path_to_many(text) for text in paths]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="PATH") from None
+    if raw or any(place.many for place in places):
+        return lambda data: {text: values(er7.Message.parse(data, encoding), text, raw) for text in paths}
+    read = quick.reader(places, encoding)
+    return lambda data: {text: [value] if value else [] for text, value in zip(paths, read(data), strict=True)}
 
 
 def values(message: er7.Message, text: str, raw: bool = False) -> list[str]:

@@ -146,17 +146,28 @@ def _narrow(codec: str, default: str) -> str:
     return UTF_8
 
 
+FIELD = 17
+"""Separators before MSH-18."""
+
+
 def _declared(raw: bytes) -> str:
     """The codec that MSH-18 asks for, "" when it says nothing that is known."""
     end = raw.find(b"\r", 0, HEAD_MAX)
+    if raw.count(raw[3:4] or b"|", 0, end if end >= 0 else HEAD_MAX) < FIELD:
+        return ""
     head = raw[: end if end >= 0 else HEAD_MAX]
     if b"\n" in head:
         head = head[: head.index(b"\n")]
-    fields = head.split(head[3:4] or b"|", 40)
-    if len(fields) < 18:
-        return ""
-    if not fields[17]:
-        return _spread(fields[18:]) if len(fields) > 18 and not head.isascii() else ""
+    if head.isascii():
+        fields = head.split(head[3:4] or b"|", 18)
+        if len(fields) < 18 or not fields[17]:
+            return ""
+    else:
+        fields = head.split(head[3:4] or b"|", 40)
+        if len(fields) < 18:
+            return ""
+        if not fields[17]:
+            return _spread(fields[18:])
     codec = _BY_BYTES.get(fields[17])
     return codec if codec is not None else _repeated(fields[17], head) or _spread(fields[18:])
 

@@ -37,6 +37,8 @@ def delimiters_of(text: str, header: str = "MSH") -> Delimiters:
     A role that MSH-2 leaves out, gives to a letter, a digit, ESC or a character that has a role already, is not there: values
     with such a character stay whole. Raises MessageError when the text does not begin with the header and a separator.
     """
+    if header == "MSH" and text.startswith("MSH|^~\\&|"):
+        return STANDARD
     if len(text) < 4 or text[:3] != header:
         raise MessageError("parse", "NOT_HL7", header, f"the message does not begin with an {header} segment")
     if text.startswith("|^~\\&", 3):

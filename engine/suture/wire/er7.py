@@ -56,15 +56,17 @@ def _getter(place: str) -> Getter:
 class Message:
     """A parsed message. `raw` is what came in; `encoding` is how it was read; undecodable: some bytes were not of it."""
 
-    __slots__ = ("_named", "delimiters", "encoding", "raw", "segments", "undecodable")
+    __slots__ = ("_lines", "_segments", "delimiters", "encoding", "raw", "seen", "undecodable")
 
     def __init__(self, raw: bytes, segments: list[Segment], encoding: str, undecodable: bool = False) -> None:
         self.raw = raw
         self.undecodable = undecodable
         self.encoding = encoding
         self.delimiters = segments[0].delimiters
-        self.segments = segments
-        self._named: dict[str, list[Segment]] | None = None
+        self._lines: list[str] = []
+        self._segments: list[Segment] | None = segments
+        self.seen: dict[str, list[Segment]] = {}
+        """What `named` has given so far."""
 
     def __repr__(self) -> str:
         return f"<Message of {len(self.raw)} bytes>"
@@ -83,8 +85,7 @@ class Message:
                 text = raw.decode()
             except UnicodeError:
                 text, bad = raw.decode("utf-8", "surrogateescape"), True
-            d = delimiters_of(text)
-            return cls(raw, [Segment(line, d) for line in lines.lines_of(text)], codec, bad)
+            return cls._of_text(raw, text, bad)
         if charsets.is_wide(codec):
             segments, bad = _wide(raw, codec)
         elif codec.startswith(charsets.SWITCHING):
@@ -94,18 +95,44 @@ class Message:
             segments, bad = _by_line(raw, codec)
         return cls(raw, segments, codec, bad)
 
+    @classmethod
+    def _of_text(cls, raw: bytes, text: str, undecodable: bool) -> Message:
+        """A message in UTF-8, whose segments are made when they are asked for."""
+        message = cls.__new__(cls)
+        message.raw, message.encoding, message.undecodable = raw, charsets.UTF_8, undecodable
+        message.delimiters = delimiters_of(text)
+        message._lines, message._segments, message.seen = lines.lines_of(text), None, {}
+        return message
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All segments, in order. Who changes the list calls `forget_names`."""
+        if self._segments is None:
+            made = {name: iter(found) for name, found in self.seen.items()}
+            d = self.delimiters
+            self._segments = [next(made[line[:3]]) if line[:3] in made else Segment(line, d) for line in self._lines]
+        return self._segments
+
+    @segments.setter
+    def segments(self, segments: list[Segment]) -> None:
+        self._segments, self.seen = segments, {}
+
     def copy(self) -> Message:
         """A message of its own, to be changed."""
         return Message(self.raw, [segment.copy() for segment in self.segments], self.encoding, self.undecodable)
 
     def named(self, name: str) -> list[Segment]:
         """The segments of that name, in order."""
-        if self._named is None:
-            named: dict[str, list[Segment]] = {}
-            for segment in self.segments:
-                named.setdefault(segment.name, []).append(segment)
-            self._named = named
-        return self._named.get(name, [])
+        found = self.seen.get(name)
+        if found is None:
+            segments = self._segments
+            if segments is None:
+                d = self.delimiters
+                found = [Segment(line, d) for line in self._lines if line[:3] == name]
+            else:
+                found = [segment for segment in segments if segment.name == name]
+            self.seen[name] = found
+        return found
 
     def get(self, place: str | Path) -> str:
         """The value at a path such as PID-3.1; "" when absent. Raises ValueError for a path that is none, or has a `*`."""
@@ -187,12 +214,12 @@ class Message:
     def append(self, segment: Segment) -> None:
         """Add a segment at the end."""
         self.segments.append(segment)
-        if self._named is not None:
-            self._named.setdefault(segment.name, []).append(segment)
+        if segment.name in self.seen:
+            self.seen[segment.name].append(segment)
 
     def forget_names(self) -> None:
         """To be called when `segments` has been changed."""
-        self._named = None
+        self.seen = {}
 
     def to_bytes(self) -> bytes:
         """Write the message, segments ended by CR.

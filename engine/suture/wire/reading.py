@@ -28,8 +28,10 @@ def getter(place: Path) -> Getter:
     """
     if place.many:
         raise ValueError(f"{place.text!r} names several values where one is wanted")
-    name, occurrence, own, condition = place.segment, place.occurrence, place.own, place.condition
     pick = _field_getter(place)
+    if place.own and not (place.segment in HEADERS and place.field <= 2):
+        return _own_getter(place, pick)
+    name, occurrence, own, condition = place.segment, place.occurrence, place.own, place.condition
 
     def get(message: Message, segment: Segment | None) -> str:
         if segment is None or not own or segment.name != name:
@@ -42,6 +44,35 @@ def getter(place: Path) -> Getter:
         return pick(segment)
 
     return get
+
+
+def _own_getter(place: Path, pick: Callable[[Segment], str]) -> Getter:
+    """The getter of a path without an occurrence. It is asked for every field of every message: simple values take one look."""
+    name, index, first, head = place.segment, place.index, _is_first(place), place.component == 1
+
+    def get(message: Message, segment: Segment | None) -> str:
+        if segment is None or segment.name != name:
+            found = message.seen.get(name) or message.named(name)
+            if not found:
+                return ""
+            segment = found[0]
+        fields = segment.known or segment.fields
+        if index >= len(fields):
+            return ""
+        text = fields[index]
+        if first:
+            if head and (between := segment.delimiters.component):
+                text = text.partition(between)[0]
+            if text.isalnum():  # no letter or digit is a delimiter
+                return text
+        return pick(segment)
+
+    return get
+
+
+def _is_first(place: Path) -> bool:
+    """Is the value of a field that has no repetitions and parts the value at this place?"""
+    return (place.component or 1) == 1 and (place.sub or 1) == 1 and place.repetition == 1 and not place.kind
 
 
 def meeting(segments: list[Segment], condition: Condition) -> list[Segment]:
@@ -67,7 +98,7 @@ def _field_getter(place: Path) -> Callable[[Segment], str]:
         return lambda segment: segment.raw(place.field)
     index, component, sub, repetition, kind = place.index, place.component, place.sub, place.repetition, place.kind
 
-    first = (component or 1) == 1 and (sub or 1) == 1 and repetition == 1 and not kind
+    first = _is_first(place)
 
     def pick(segment: Segment) -> str:
         fields = segment.fields

@@ -20,7 +20,7 @@ class Segment:
     Change it with the functions of wire/edit.py (or `put`), never in its list.
     """
 
-    __slots__ = ("_cuts", "_fields", "_text", "delimiters", "name")
+    __slots__ = ("_cuts", "_text", "delimiters", "known", "name")
 
     _cuts: dict[str, tuple[str, list[str]]]
 
@@ -31,7 +31,8 @@ class Segment:
         self._text: str | None = text
         self.delimiters = delimiters
         self.name = text[:3]
-        self._fields: list[str] | None = None
+        self.known: list[str] | None = None
+        """`fields`, when they have been asked for."""
 
     def __repr__(self) -> str:
         return f"<Segment {self.name}>"
@@ -39,14 +40,14 @@ class Segment:
     @property
     def text(self) -> str:
         """The segment as ER7 text, without its line end."""
-        return self._text if self._text is not None else self.delimiters.field.join(self._fields or ())
+        return self._text if self._text is not None else self.delimiters.field.join(self.known or ())
 
     @property
     def fields(self) -> list[str]:
         """The raw texts between field separators."""
-        fields = self._fields
+        fields = self.known
         if fields is None:
-            fields = self._fields = (self._text or "").split(self.delimiters.field)
+            fields = self.known = (self._text or "").split(self.delimiters.field)
         return fields
 
     def copy(self) -> Segment:
@@ -118,11 +119,11 @@ class LargeSegment(Segment):
     @property
     def fields(self) -> list[str]:
         """The raw texts between field separators."""
-        if self._fields is None:
-            self._fields = (self._text or "").split(self.delimiters.field)
+        if self.known is None:
+            self.known = (self._text or "").split(self.delimiters.field)
             if len(self._text or "") > LARGE:
                 self._text = None
-        return self._fields
+        return self.known
 
     def copy(self) -> Segment:
         """A segment of its own, to be changed."""
