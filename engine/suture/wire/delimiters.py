@@ -27,6 +27,8 @@ STANDARD_27 = Delimiters(truncation="#")
 USUAL = (STANDARD, STANDARD_27)
 """Delimiters that cut every message in the same way; delimiters_of gives these very objects."""
 
+_NEVER = "\r\n\x0b\x1b\x1c"
+"""Characters that are never separators: line ends, those that MLLP frames messages with, and ESC, which switches character sets."""
 _CUTTING_ORDER = ("repetition", "component", "subcomponent", "escape", "truncation")
 """From the outermost cut to the innermost: a character that MSH-2 names twice has the first role here."""
 
@@ -52,15 +54,15 @@ def delimiters_of(text: str, header: str = "MSH") -> Delimiters:
 
 def _unusual(text: str) -> Delimiters:
     field = text[3]
-    if field.isalnum() or field in "\r\n":
-        raise MessageError("parse", "BAD_DELIMITER", "MSH-1", "the field separator is a letter, a digit or a line end")
+    if field.isalnum() or field in _NEVER:
+        raise MessageError("parse", "BAD_DELIMITER", "MSH-1", "the field separator is a letter, a digit or a control character")
     ends = (text.find(field, 4), text.find("\r", 4), text.find("\n", 4), len(text))
     given = text[4 : min(i for i in ends if i >= 0)]
     if not given:
         raise MessageError("parse", "BAD_DELIMITER", "MSH-2", "the encoding characters are missing")
     names = ("component", "repetition", "escape", "subcomponent", "truncation")
     roles = dict(zip(names, given, strict=False))
-    taken = {field, "\x1b"}  # ESC switches character sets
+    taken = {field, *_NEVER}
     for role in _CUTTING_ORDER:
         character = roles.get(role, "")
         if character.isalnum() or character in taken:

@@ -247,6 +247,8 @@ class Unframer:
         if event.group() == self._start:
             self._restart(at, event.start(), found)
             return self._enter(event.end())
+        if event.end() - event.start() == 1 < len(self._end):
+            self._hold(at, event.start())
         if event.group() != self._end:
             self.quirks["LF_AFTER_END" if event.end() - event.start() == 2 else "NO_CR_AFTER_END"] += 1
         self._take(at, event.start(), found)
@@ -255,6 +257,7 @@ class Unframer:
 
     def _restart(self, at: int, end: int, found: list[bytes]) -> None:
         """A start byte and a header inside a frame: it ends with a bare end byte, or was broken off."""
+        self._hold(at, end)
         last = end
         while last > at and self._buffer[last - 1] in b"\r\n":
             last -= 1
@@ -263,6 +266,11 @@ class Unframer:
             self._take(at, last - 1, found)
         else:
             self.quirks["INCOMPLETE_FRAME" if end > at else "DOUBLE_START"] += 1
+
+    def _hold(self, at: int, end: int) -> None:
+        """What ends by what follows it has its limit where it would have had it if it had come byte by byte."""
+        if end - at + _LOOK_BACK >= self._limit + len(self._end):
+            raise FrameTooLarge
 
     def _take(self, at: int, end: int, found: list[bytes]) -> None:
         if end - at > self._limit:

@@ -236,7 +236,7 @@ def _text(header: Header, text: str) -> bytes:
     """A text as a value of the answer: no delimiter of the sender's in it, no line end, in the answer's character set."""
     d, given = _delimiters(header), header.get(2).decode("latin-1")
     if not d.escape or d.escape.isalnum():  # nothing can be escaped: what is no letter and no digit becomes a blank
-        blank = "_" if d.field == " " else " "
+        blank = next((one for one in " _-.:/" if one not in given and one != d.field), "")
         text = "".join(character if character.isalnum() and character not in given else blank for character in text)
     return escape(text, d).encode(header.codec, "replace")
 
