@@ -192,3 +192,22 @@ def test_a_group_that_has_to_be_cut_and_is_interrupted_is_written_once(desk: Des
     assert isinstance(results[2], ZeroDivisionError)
     assert results[3] == "done"
     assert [r.control_id for r in desk.rows(tables.message)] == ["M1", "M2", "M3"]
+
+
+def test_a_lost_transaction_is_written_again_though_its_number_was_given_to_another(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a server's kill: it begins to count again before the number of what it never wrote."""
+    desk.write(work, lambda c: None)
+
+    def refused(connection: Any) -> None:
+        monkeypatch.undo()
+        connection.rollback()
+        with desk.engine.connect() as other:
+            for _ in range(3):  # somebody else's transactions are committed meanwhile
+                with other.begin():
+                    other.execute(tables.audit.insert().values(at_us=1, actor="a", verb="v", target="t", reason="r"))
+        raise desk.engine.dialect.loaded_dbapi.OperationalError("the connection is closed")
+
+    monkeypatch.setattr(desk.engine.dialect, "do_commit", refused)
+    ((state, number),) = desk.write(received, Message("c", b"MSH|1", 1, "M1", "DFT^P03", "A|B"))
+    assert state == "received"
+    assert [r.id for r in desk.rows(tables.message)] == [number]

@@ -26,6 +26,9 @@ _READ_ONLY = "25006"
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
 
+_SIGN = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('journal', %s, 0)
+ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
+
 SQLITE_PRAGMAS = {
     "synchronous": "FULL",
     "cache_size": -4_000,  # KiB a connection; the hot pages are few, because keys grow
@@ -127,23 +130,26 @@ def writer(engine: Engine) -> Connection:
     return connection
 
 
-def transaction_number(connection: Connection) -> int | None:
-    """The number of this transaction, to ask `was_committed` with when its commit was not answered.
+def sign(connection: Connection, signature: str) -> bool:
+    """Leave a signature in this transaction, to ask `was_committed` for when its commit was not answered.
 
-    None on SQLite: a commit that fails there was not made.
+    False on SQLite: a commit that fails there was not made. (The transaction's own number would not do: a server that
+    was killed may give the number of a lost transaction to another one.)
     """
     if is_sqlite(connection):
-        return None
-    return int(rows.execute(connection, "SELECT txid_current()", ())[0][0])
+        return False
+    rows.execute(connection, _SIGN, (signature,))
+    return True
 
 
-def was_committed(connection: Connection, number: int) -> bool:
-    """Whether a transaction of an earlier connection was committed. Raises OperationalError while that is not decided."""
+def was_committed(connection: Connection, signature: str) -> bool:
+    """Whether the transaction with this signature, the last of an earlier connection, was committed.
+
+    That connection's session has ended: the journal's new one holds its lock (ownership.py).
+    """
     with connection.begin():
-        status = rows.execute(connection, "SELECT txid_status(%s)", (number,))[0][0]
-    if status == "in progress":
-        raise OperationalError(None, None, Exception("the last transaction has not ended yet"))
-    return bool(status == "committed")
+        found = rows.execute(connection, "SELECT value FROM engine_state WHERE name = 'journal'", ())
+    return bool(found) and found[0][0] == signature
 
 
 def refuses(error: Exception) -> bool:

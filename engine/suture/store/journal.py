@@ -7,9 +7,11 @@ acknowledged, and `trouble` says so. An operation that cannot be written for its
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -64,7 +66,8 @@ class Journal(threading.Thread):
         self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
         self._pending = 0
         self._troubled = False
-        self._in_doubt: tuple[int, list[Result]] | None = None
+        self._signer, self._groups = uuid.uuid4().hex, itertools.count()
+        self._in_doubt: tuple[str, list[Result]] | None = None
 
     def write(self, operation: Operation) -> None:
         """Hand over one operation (on the reactor's thread); never blocks.
@@ -185,8 +188,9 @@ class Journal(threading.Thread):
     def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
         with connection.begin():
             results = self._apply(connection, group)
-            if (number := dialect.transaction_number(connection)) is not None:
-                self._in_doubt = number, results
+            signature = f"{self._signer}-{next(self._groups)}"
+            if dialect.sign(connection, signature):
+                self._in_doubt = signature, results
         self._in_doubt = None
         return results
 
@@ -194,8 +198,8 @@ class Journal(threading.Thread):
         """The results of the first group, if the connection broke after its commit and before the answer to it."""
         if self._in_doubt is None:
             return None
-        number, results = self._in_doubt
-        committed = dialect.was_committed(connection, number)
+        signature, results = self._in_doubt
+        committed = dialect.was_committed(connection, signature)
         self._in_doubt = None
         return results if committed else None
 
