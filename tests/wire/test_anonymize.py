@@ -169,3 +169,13 @@ def test_a_frame_stays_and_other_character_sets_are_read() -> None:
     text = "MSH|^~\\&|A|||||||1|P|2.5.1||||||GB 18030-2000\rPID|1||77||王^小明\rFT1|1||||||髓内钉\r"
     read = Message.parse(anonymized(text.encode("gb18030")))
     assert read.get("PID-5.1") in FAMILY and read.get("FT1-7") == "髓内钉"
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.5.1", "2.6", "2.7", "2.8.2"])
+def test_the_type_of_an_identifier_is_kept_in_every_version(version):
+    raw = f"MSH|^~\\&|A|B|C|D|||ADT^A01|M1|P|{version}\rPID|1||123456^^^GENERAL^MR~7788^^^GENERAL^PI||DOE^JANE^^^^^L\r".encode()
+    done = Anonymizer(Pseudonyms(b"a key of sixteen.")).unit(raw)
+    message = Message.parse(done)
+    assert message.get("PID-3[MR].1") not in ("", "123456")
+    assert message.get("PID-3[PI].1") not in ("", "7788")
+    assert message.get("PID-3.4") == "GENERAL"

@@ -120,7 +120,8 @@ class _Walk:
     def _segment(self, line: str) -> str:
         name, field = line[:3], self._d.field
         if not re.fullmatch("[A-Z][A-Z0-9]{2}", name) or line[3:4] not in ("", field):
-            return self._free(line)  # the rest of a text that holds a line end
+            # The rest of a text that holds a line end; separators alone say nothing.
+            return self._free(line) if set(line) - set("|^~&") else line
         if name in self._keep or name in known.CATALOGUE or name in known.BATCH_COMMENTS:
             return line
         segment = Segment(line, self._d)
@@ -199,8 +200,8 @@ class _Walk:
                 out.append(self._ruled(rules[number], part, depth))
             elif number > len(specs):
                 out.append(self._parts(part, self._token) if strict else part)
-            elif strict and specs[number - 1].datatype in ("ID", "IS") and not specs[number - 1].table and datatype not in known.CODED:
-                out.append(self._parts(part, self._token))  # 2.2 has order numbers of type ID
+            elif strict and self._version < "2.3" and specs[number - 1].datatype in ("ID", "IS") and not specs[number - 1].table:
+                out.append(self._parts(part, self._token))  # order numbers are of type ID there
             else:
                 inner = specs[number - 1].datatype
                 out.append(self._composite(inner, part, strict and datatype not in known.CODED, min(depth + 1, 2)))
