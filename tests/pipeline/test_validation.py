@@ -113,3 +113,8 @@ def test_a_passed_message_asks_for_an_answer_where_its_delivery_waits_for_one():
         to_mllp, to_http = work.ready.deliveries
         assert er7.Message.parse(to_mllp.body).get("MSH-15") == asked
         assert to_http.body == raw
+
+
+def test_a_repetition_of_a_fragment_that_was_parked_hears_why():
+    told = of_past(Past(7, states.PARKED, [Fault("CONTINUATION_TIMEOUT", "", 0, "no fragment followed its DSC within 5 s")]))
+    assert (told.reason, told.findings[0].code) == ("no fragment followed its DSC within 5 s", 100)

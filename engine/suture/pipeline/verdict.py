@@ -25,7 +25,8 @@ from suture.wire.finding import (
 
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[(\w+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
 VALIDATION = "VALIDATION"
-"""Our code of messages parked by validation; what was found is in words that hold no content, so a sender may read them."""
+CONTINUATION = "CONTINUATION_"
+"""Our codes of messages parked by validation and of broken fragments; their reasons hold no content, so a sender may read them."""
 _CODES = {
     "NOT_HL7": SEGMENT_SEQUENCE,
     "BAD_DELIMITER": SEGMENT_SEQUENCE,
@@ -107,8 +108,8 @@ def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
 
 
 def _finding(fault: Fault, severity: str) -> Finding:
-    code = _CODES.get(fault.code, APPLICATION_ERROR)
-    if fault.code == VALIDATION:
+    code = SEGMENT_SEQUENCE if fault.code.startswith(CONTINUATION) else _CODES.get(fault.code, APPLICATION_ERROR)
+    if fault.code == VALIDATION or fault.code.startswith(CONTINUATION):
         text = fault.reason.removeprefix(f"{fault.path}: ").partition("; ")[0]
     else:
         text = _SAYS.get(fault.code, "the message cannot be processed")
