@@ -44,6 +44,8 @@ def test_a_dropped_message_comes_before_a_silent_one_before_the_codes_in_their_o
         ("NE", "NE", "none"),
         ("NE", "AL", "AA"),
         ("", "ER", "none"),
+        ("XX", "XX", "CA"),
+        ("", "NE", "CA"),
     ],
 )
 def test_a_good_answer_is_the_one_that_is_asked_for(commit: str, application: str, answer: str) -> None:

@@ -122,3 +122,11 @@ def test_what_only_looks_like_a_batch_is_answered_too(database, raw):
     house = House(database, AnswerRules())
     assert len(house.receive(raw).told) == 1
     house.stop()
+
+
+@pytest.mark.parametrize("envelope", [b"BHS|^~\\&|A\r", b"FHS|^~\\&|A\r", b"BTS|0\r"])
+def test_a_frame_of_envelopes_around_nothing_is_refused_and_not_looked_at_to_its_end(database, envelope):
+    house = House(database, AnswerRules(batch_messages=2))
+    heard = house.receive(b"BHS|^~\\&|A\r" + envelope * 100)
+    assert heard.codes == ["AR"]
+    house.stop()

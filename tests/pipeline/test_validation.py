@@ -6,7 +6,9 @@ from suture.model import states
 from suture.model.message import Message
 from suture.pipeline.process import Output, Plan, process
 from suture.pipeline.validation import Validation
-from suture.ports import Settled
+from suture.pipeline.verdict import of_past, of_settled
+from suture.ports import Fault, Past, Settled
+from suture.wire import er7
 from suture.wire.finding import Finding, Location
 from suture.wire.profile import Profile, Rule
 from suture.wire.validate import Rules, validate
@@ -88,3 +90,31 @@ def test_the_standard_is_asked_for_messages_that_are_accepted():
     assert not asked.asks_the_standard(Message("or", b"", 0, type="DFT^P03", fault="not an HL7 v2 message"))
     assert not Plan("or", [], validation=Validation(profile=NO_VISIT)).asks_the_standard(message)
     assert not Plan("or", []).asks_the_standard(message)
+
+
+def test_an_error_that_is_only_reported_is_a_warning_to_a_sender_that_hears_all_is_well():
+    told = of_settled(settled(profile=NO_VISIT))
+    assert told.fate == "accepted"
+    assert [one.severity for one in told.findings] == ["W"]
+
+
+def test_a_repetition_of_a_message_that_validation_parked_hears_what_was_wrong():
+    parked = settled(profile=NO_VISIT, enforce_profile=True)
+    code, _, reason = parked.reason.partition(": ")
+    told = of_past(Past(7, states.PARKED, [Fault(code, parked.place, 0, reason)]))
+    assert (told.fate, told.reason, told.findings[0].code) == ("error", of_settled(parked).reason, 199)
+
+
+def test_a_passed_message_asks_for_an_answer_where_its_delivery_waits_for_one():
+    for modes, asked in ((b"NE|NE", "AL"), (b"ER|ER", "AL"), (b"NE|AL", "NE"), (b"AL|NE", "AL"), (b"|", "")):
+        raw = RAW.replace(b"|2.5.1\r", b"|2.5.1|||" + modes + b"\r")
+        work = process(Plan("or", [Output("mllp", answered=True), Output("http")]), Message("or", raw, 0, id=7), 0)
+        assert work.ready is not None
+        to_mllp, to_http = work.ready.deliveries
+        assert er7.Message.parse(to_mllp.body).get("MSH-15") == asked
+        assert to_http.body == raw
+
+
+def test_a_repetition_of_a_fragment_that_was_parked_hears_why():
+    told = of_past(Past(7, states.PARKED, [Fault("CONTINUATION_TIMEOUT", "", 0, "no fragment followed its DSC within 5 s")]))
+    assert (told.reason, told.findings[0].code) == ("no fragment followed its DSC within 5 s", 100)

@@ -79,3 +79,9 @@ def test_a_frame_keeps_what_is_in_it_and_loses_what_is_behind_it() -> None:
 def test_utf_16_is_one_message() -> None:
     data = ONE.decode().encode("utf-16")
     assert list(cut.messages(chunked(data, [1, 2, 3]), LIMIT)) == [data]
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_text_in_wide_characters_is_one_message_with_and_without_a_mark(codec: str) -> None:
+    data = ONE.decode().encode(codec)
+    assert list(cut.messages([data], 1 << 20)) == [data]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from suture.wire import ack, mllp
+from suture.wire import ack, due, mllp
 
 CONNECTIONS_MAX = 256
 """More connections at once are closed when they come."""
@@ -47,12 +47,8 @@ def as_asked(header: ack.Header | None) -> str:
     """
     if header is None:
         return "AE"
-    commit, application = header.get(15), header.get(16)
-    if not commit and not application:
-        return "AA"
-    if commit in (b"AL", b"SU"):
-        return "CA"
-    return "AA" if application in (b"AL", b"SU") else "none"
+    asked = due.replies(header, "accepted")
+    return asked.commit or asked.application or "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def _continuation(given: Continuation | None) -> Limits | None:
 def _output(destination: DestinationFiles) -> Output:
     route = destination.route
     if destination.renderer is None:
-        return Output(destination.name, changes={er7.path(place): text for place, text in (route.message or {}).items()})
+        changes = {er7.path(place): text for place, text in (route.message or {}).items()}
+        return Output(destination.name, changes=changes, answered=getattr(destination.settings, "ack", "") == "hl7")
     types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
     return Output(destination.name, types, destination.renderer, per_event=route.per == "event")

@@ -13,6 +13,8 @@ from suture.wire.header import Header
 
 NAMES = (b"BHS", b"FHS")
 """What a batch or a file of batches begins with."""
+ENVELOPE = 4
+"""FHS, BHS, BTS and FTS: what may stand around one message. What stands around none costs time too, so it counts."""
 ReceiveOne = Callable[[bytes, Answer, Say | None], None]
 
 
@@ -25,12 +27,12 @@ class Batches:
     def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
         """Take a batch. It is answered once, when each of its messages has its answer, and so is durable.
 
-        A batch with too many messages, or without any envelope that can be read, is refused whole and nothing is stored.
+        A batch with too many messages or envelopes, or without any that can be read, is refused whole and nothing is stored.
         """
-        events = batch.cut(raw, max(len(raw), 1))
-        count = sum(isinstance(event, batch.Found) for event in events)
-        if count > self._answers.rules.batch_messages:
-            text = f"a batch of {count} messages; at most {self._answers.rules.batch_messages} are taken"
+        limit = self._answers.rules.batch_messages
+        events = _cut(raw, limit)
+        if events is None:
+            text = f"a batch of too many messages or envelopes; at most {limit} messages are taken"
             self._refuse(raw, answer, Finding(CARDINALITY, ERROR, None, text))
             return
         gathered = _Gathered(self._answers, events, answer)
@@ -48,6 +50,18 @@ class Batches:
             self._answers.refused(Header(header.separator, fields), answer, finding)
         else:
             self._answers.refused(Header(b"|", [b"MSH", b"^~\\&"]), answer, Finding(SEGMENT_SEQUENCE, ERROR, None, "no separator"))
+
+
+def _cut(raw: bytes, limit: int) -> list[batch.Event] | None:
+    """What the batch is made of; None, without looking further, when that is more than so many messages or their envelopes."""
+    events: list[batch.Event] = []
+    messages = 0
+    for event in batch.Cutter(max(len(raw), 1)).whole(raw):
+        events.append(event)
+        messages += isinstance(event, batch.Found)
+        if messages > limit or len(events) - messages > ENVELOPE * (limit + 1):
+            return None
+    return events
 
 
 class _Gathered:

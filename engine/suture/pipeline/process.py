@@ -19,7 +19,7 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
 from suture.pipeline.validation import Validation, refusal, reported
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
-from suture.wire import ack, er7
+from suture.wire import ack, due, er7
 from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
 
@@ -30,6 +30,7 @@ STOCK_EVENTS_FROM = 20_000
 Skip = Mapping[str, frozenset[int]]
 """Destination to numbers of events (0 for a passed message) that it has taken already; STOCK for those it has counted."""
 NO_RULES = AnswerRules()
+ASKS_COMMIT = er7.path("MSH-15")
 STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
 
@@ -39,6 +40,7 @@ class Output:
     """What one destination of a channel gets: events of these types through a renderer, or the message with changes.
 
     types: event types, () for a passed message. per_event: one delivery an event, else one a message.
+    answered: only an answer ends a delivery there, so a passed message that asks for none when all is well asks for one.
     """
 
     destination: str
@@ -46,6 +48,7 @@ class Output:
     renderer: Renderer | None = None
     changes: Mapping[er7.Path, str] = field(default_factory=dict)
     per_event: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +252,9 @@ class _Job:
             key = idempotency_key(output.destination, [self.plan.channel, str(m.id)])
             body = copy.to_bytes() if output.changes else m.raw
             header = ack.Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer
+            if output.answered and due.replies(header, "accepted") == due.SILENCE:
+                copy.put(ASKS_COMMIT, "AL")
+                body = copy.to_bytes()
             control_id = header.text(10) if header else ""
             found.append(Delivery(m.id, self.plan.channel, output.destination, self.lane, body, key, control_id, HL7))
         return found

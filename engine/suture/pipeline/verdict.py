@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suture.model import states
 from suture.ports import Fault, Past, Settled
@@ -14,6 +14,7 @@ from suture.wire.finding import (
     APPLICATION_ERROR,
     DATA_TYPE,
     ERROR,
+    OTHER,
     REQUIRED_FIELD_MISSING,
     SEGMENT_SEQUENCE,
     TABLE_VALUE,
@@ -23,6 +24,9 @@ from suture.wire.finding import (
 )
 
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[(\w+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
+VALIDATION = "VALIDATION"
+CONTINUATION = "CONTINUATION_"
+"""Our codes of messages parked by validation and of broken fragments; their reasons hold no content, so a sender may read them."""
 _CODES = {
     "NOT_HL7": SEGMENT_SEQUENCE,
     "BAD_DELIMITER": SEGMENT_SEQUENCE,
@@ -32,6 +36,7 @@ _CODES = {
     "MISSING_VALUE": REQUIRED_FIELD_MISSING,
     "UNKNOWN_CODE": TABLE_VALUE,
     "BAD_VALUE": REQUIRED_FIELD_MISSING,
+    VALIDATION: OTHER,
 }
 """Our codes (docs/errors.md) to those of HL7 table 0357; any other is an application error."""
 _SAYS = {
@@ -67,14 +72,21 @@ def of_settled(settled: Settled) -> Verdict:
     """The verdict on a processed message.
 
     Parked: an error, with the place. Gaps beside lines that went through: accepted, with warnings, because what waits is
-    kept and a repetition would change nothing.
+    kept and a repetition would change nothing. Errors that were only reported are warnings to the sender too, because an
+    error says that the message did not succeed (HL7 table 0516).
     """
     if settled.findings:
-        return Verdict("error" if settled.state == states.PARKED else "accepted", settled.findings)
+        return _told(settled.state, settled.findings)
     faults = [Fault("UNKNOWN_CODE" if gap.table else "BAD_VALUE", gap.path, gap.line) for gap in settled.gaps]
     if settled.state == states.PARKED and not faults:
         faults = [fault_of(settled.reason)]
     return _judged(settled.state, faults)
+
+
+def _told(state: str, findings: Sequence[Finding]) -> Verdict:
+    if state == states.PARKED:
+        return Verdict("error", findings)
+    return Verdict("accepted", [replace(one, severity=WARNING) if one.severity == ERROR else one for one in findings])
 
 
 def of_past(past: Past) -> Verdict:
@@ -86,7 +98,7 @@ def fault_of(reason: str) -> Fault:
     """The fault in a parked message's reason, which is written as `CODE: place: why`."""
     code, _, rest = reason.partition(": ")
     place = rest.partition(": ")[0]
-    return Fault(code, place if _PLACE.fullmatch(place) else "", 0)
+    return Fault(code, place if _PLACE.fullmatch(place) else "", 0, rest)
 
 
 def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
@@ -96,8 +108,12 @@ def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
 
 
 def _finding(fault: Fault, severity: str) -> Finding:
-    code = _CODES.get(fault.code, APPLICATION_ERROR)
-    return Finding(code, severity, location(fault.path, fault.line), _SAYS.get(fault.code, "the message cannot be processed"))
+    code = SEGMENT_SEQUENCE if fault.code.startswith(CONTINUATION) else _CODES.get(fault.code, APPLICATION_ERROR)
+    if fault.code == VALIDATION or fault.code.startswith(CONTINUATION):
+        text = fault.reason.removeprefix(f"{fault.path}: ").partition("; ")[0]
+    else:
+        text = _SAYS.get(fault.code, "the message cannot be processed")
+    return Finding(code, severity, location(fault.path, fault.line), text)
 
 
 def location(path: str, line: int) -> Location | None:

@@ -80,15 +80,26 @@ class Cutter:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take what arrived; the events that are completed by it, in order."""
-        if not self._offset and not self._buffer and not self._dropped:
-            data = data.removeprefix(b"\xef\xbb\xbf")
-        self._buffer += data
+        self._take(data)
         return list(self._cut(last=False))
 
     def end(self) -> list[Event]:
         """The stream is over: the last events."""
-        found = list(self._cut(last=True))
-        return found + list(self._envelope.end(self._offset))
+        return list(self._rest())
+
+    def whole(self, data: bytes) -> Iterator[Event]:
+        """All events of a stream that is in memory, each when it is asked for: who has seen enough of them may stop."""
+        self._take(data)
+        yield from self._rest()
+
+    def _take(self, data: bytes) -> None:
+        if not self._offset and not self._buffer and not self._dropped:
+            data = data.removeprefix(b"\xef\xbb\xbf")
+        self._buffer += data
+
+    def _rest(self) -> Iterator[Event]:
+        yield from self._cut(last=True)
+        yield from self._envelope.end(self._offset)
 
     def _cut(self, last: bool) -> Iterator[Event]:
         """The pieces from one segment that opens something to the next."""
@@ -240,8 +251,7 @@ def messages(stream: BinaryIO, limit_bytes: int = LIMIT_BYTES) -> Iterator[bytes
 
 def cut(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> list[Event]:
     """The events of a batch that is in memory, such as one MLLP frame."""
-    cutter = Cutter(limit_bytes)
-    return cutter.feed(raw) + cutter.end()
+    return list(Cutter(limit_bytes).whole(raw))
 
 
 # -- acknowledging -------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
 _BEGIN = re.compile(rb"(?:(?<=[\r\n\x1c])\x0b?|(?<=[^\r\n\x1c])\x0b)(?:\xef\xbb\xbf)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\r\n])")
 _LOOK_BYTES = 8
 """The longest text at which a beginning is known: VT, BOM, the name and a separator."""
-_BOM_16 = (b"\xff\xfe", b"\xfe\xff")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"M\0", b"\0M", b"\0\0\xfe\xff", b"\0\0\0M")
+"""What text in UTF-16 or UTF-32 begins with: a byte order mark, or the M of MSH."""
 _BLANK = b" \t\r\n\x0b\x1c"
 
 
@@ -22,13 +23,13 @@ class MessageTooLarge(Exception):
 def units(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
     """Cut before each MSH and batch segment that begins a line; joined again, the units are the input, byte for byte.
 
-    Text in UTF-16 with a byte order mark is one unit. Raises MessageTooLarge for a unit over limit_bytes.
+    Text in UTF-16 or UTF-32 is one unit. Raises MessageTooLarge for a unit over limit_bytes.
     """
     buffer, searched = bytearray(), 1
     for chunk in chunks:
         buffer += chunk
         begun = 0
-        while buffer[:2] not in _BOM_16 and (match := _BEGIN.search(buffer, max(begun + 1, searched))):
+        while not buffer.startswith(_WIDE) and (match := _BEGIN.search(buffer, max(begun + 1, searched))):
             yield bytes(buffer[begun : match.start()])
             begun = match.start()
         del buffer[:begun]
@@ -57,7 +58,7 @@ def message_of(unit: bytes) -> bytes:
     """The message in a unit; b"" when it holds none."""
     if unit[:1] == b"\x0b":
         return _framed(unit[1:])
-    if unit[:2] in _BOM_16:
+    if unit.startswith(_WIDE):
         return unit
     lines = [line for line in re.split(rb"[\r\n]+", unit.removeprefix(b"\xef\xbb\xbf").strip(b"\x0b\x1c")) if line.strip(_BLANK)]
     if not lines or lines[0].startswith(BATCH):

@@ -27,6 +27,9 @@ class Due(NamedTuple):
     application: str | None
 
 
+SILENCE = Due(None, None)
+
+
 class Wants(NamedTuple):
     """MSH-15 and MSH-16 as they are followed (HL7 table 0155). enhanced: False in original mode."""
 
