@@ -56,3 +56,12 @@ def test_any_bytes_are_read_or_not_and_never_raise(tail):
         if header is not None:
             assert isinstance(header.type + header.codec, str)
             assert header.version >= (0,)
+
+
+@pytest.mark.parametrize(
+    ("declared", "codec"),
+    [(b"", "ascii"), (b"ASCII", "ascii"), (b"NO SUCH SET", "ascii"), (b"UNICODE UTF-8", "utf-8"), (b"UTF-16", "utf-8")]
+    + [(b"8859/15~UNICODE UTF-8", "iso8859-15"), (b"iso-8859-1", "iso8859-1"), (b"GB 18030-2000", "gb18030")],
+)
+def test_an_answer_is_written_in_the_set_that_the_message_declares(declared, codec):
+    assert Header.read(HEAD + b"||||||" + declared).codec == codec

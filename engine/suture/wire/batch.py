@@ -1,7 +1,7 @@
 """Batches and files of messages: FHS, BHS, BTS and FTS (HL7 2.9.1 section 2.9.3), cut from a stream in constant memory.
 
 Everything in the envelope is optional, types may be mixed, and a batch may be empty. What is wrong with the envelope is
-told beside the messages and never costs one of them.
+told beside the messages and never costs one of them. (Tools that give back a file byte for byte cut it with wire/cut.py.)
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from suture.wire.header import Header
 
 LIMIT_BYTES = 16_777_216
-CHUNK_BYTES = 262_144
 COMMENT_CHARACTERS = 80
 """Length of BTS-2 (HL7 2.5.1 section 2.15.3)."""
 
@@ -234,19 +233,6 @@ def _with_line_ends(raw: bytes) -> bytes:
     if b"\n" in raw or b"\r\r" in raw:
         raw = _LINE_END.sub(b"\r", raw)
     return raw + b"\r"
-
-
-def events(stream: BinaryIO, limit_bytes: int = LIMIT_BYTES, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Event]:
-    """The events of a file, read in chunks: memory holds a message and a chunk, however large the file is."""
-    cutter = Cutter(limit_bytes)
-    while data := stream.read(chunk_bytes):
-        yield from cutter.feed(data)
-    yield from cutter.end()
-
-
-def messages(stream: BinaryIO, limit_bytes: int = LIMIT_BYTES) -> Iterator[bytes]:
-    """The messages of a file, framed or not, in batches or not; what is wrong with the envelope is passed over."""
-    return (event.raw for event in events(stream, limit_bytes) if isinstance(event, Found))
 
 
 def cut(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> list[Event]:

@@ -71,6 +71,7 @@ _BY_BYTES = {name.encode(): codec for name, codec in CHARSETS.items()}
 _SPREAD = frozenset({"gb18030", "cp950", "cp932", JAPANESE})
 """Codecs whose characters can hold a byte that is also a delimiter."""
 
+_SPREAD_NAMES = sorted((name.encode() for name, codec in CHARSETS.items() if codec in _SPREAD), key=len, reverse=True)
 _SURELY_TRANSPARENT = frozenset({UTF_8, "ascii", "cp1252", *(f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17)))})
 _WIDE = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff", "utf-32-le": b"\xff\xfe\x00\x00", "utf-32-be": b"\x00\x00\xfe\xff"}
 """Wide codecs, and the mark that may stand before a text in each."""
@@ -119,6 +120,18 @@ def mark_of(raw: bytes, codec: str) -> bytes:
     return mark if raw.startswith(mark) else b""
 
 
+def wide_codec(raw: bytes) -> str:
+    """The wide codec that the first bytes of a message show, "" when they show none."""
+    wide = _BEGINS_WIDE.match(raw)
+    return str(wide.lastgroup).replace("_", "-") if wide else ""
+
+
+def spreading(line: bytes) -> list[bytes]:
+    """The names, anywhere in an MSH, of sets whose characters can hold a byte that is also a delimiter; the longest first."""
+    upper = line.upper()
+    return [name for name in _SPREAD_NAMES if name in upper]
+
+
 def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
     """The codec of a message: a wide one where its first bytes show it, else override, UTF-8 with its mark, MSH-18, default.
 
@@ -130,8 +143,8 @@ def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
         if chosen.startswith(SWITCHING):
             return chosen
         return (UTF_8 if chosen == UTF_8 else _narrow(chosen, default)) if chosen[:3] == "utf" else canonical(chosen)
-    if wide := _BEGINS_WIDE.match(raw):
-        return str(wide.lastgroup).replace("_", "-")
+    if wide := wide_codec(raw):
+        return wide
     start = lead_of(raw)
     marked = UTF_8 if b"\xef\xbb\xbf" in raw[:start] else ""
     return _narrow(override or marked or _declared(raw[start : start + HEAD_MAX]) or default, default)

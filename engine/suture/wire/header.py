@@ -5,27 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_MARKS = ((b"\xff\xfe\x00\x00", "utf-32-le"), (b"\x00\x00\xfe\xff", "utf-32-be"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_WIDE = (
-    (b"M\x00S\x00H\x00", "utf-16-le"),
-    (b"\x00M\x00S\x00H", "utf-16-be"),
-    (b"M\0\0\0S\0\0\0", "utf-32-le"),
-    (b"\0\0\0M\0\0\0S", "utf-32-be"),
-)
+from suture.wire import charsets
+
 _HEAD_BYTES = 16_384
 """As much of a message in a wide character set as is looked at for its MSH."""
 
-_SHIFTY = {
-    b"BIG-5": "big5",
-    b"GB 18030-2000": "gb18030",
-    b"ISO IR87": "iso2022_jp",
-    b"ISO IR159": "iso2022_jp_1",
-    b"JIS X 0202": "iso2022_jp",
-    b"JAS2020": "shift_jis",
-}
-"""Of HL7 table 0211, those in which the byte of a delimiter can be half of another character."""
-
-_LATIN = {b"8859/%d" % part: f"iso8859-{part}" for part in range(1, 16) if part != 12}
+_UNICODE = (b"UNICODE", b"UTF")
 _VERSION = re.compile(rb"\s{0,9}(\d)\.(\d{1,3})(?:\.(\d{1,3}))?")
 _LATEST = (2, 5, 1)
 
@@ -87,11 +72,10 @@ class Header:
         if self.wide:
             return "utf-8"
         name = self.get(18).split(self.get(2)[1:2] or b"~")[0].strip().upper()
-        if name in _LATIN:
-            return _LATIN[name]
-        return (
-            "utf-8" if name.startswith(b"UNICODE") or name == b"UTF-8" else _SHIFTY.get(name, "euc-kr" if name == b"KS X 1001" else "ascii")
-        )
+        if name.startswith(_UNICODE):
+            return charsets.UTF_8
+        codec = charsets.codec_of(name.decode("ascii", "replace"))
+        return "ascii" if codec in ("", charsets.UTF_8) else codec
 
 
 def text_of(raw: bytes, limit: int = 199) -> str:
@@ -112,26 +96,23 @@ def _read(raw: bytes, wide: str = "", mark: bytes = b"") -> Header | None:
 
 def _characters(line: bytes, separator: bytes) -> list[bytes]:
     """The fields of a line in which a byte may be half a character: delimiters are characters (HL7 2.9.1 section 2.14.9.18)."""
-    for name, codec in _SHIFTY.items():
-        if name in line.upper() and separator.isascii():
-            try:
-                parts = line.decode(codec).split(separator.decode("ascii"))
-                found = [part.encode(codec) for part in parts]
-            except UnicodeError:
-                continue
-            if len(found) > 17 and found[17].split(b"~")[0].strip().upper() == name:
-                return found
+    for name in charsets.spreading(line) if separator.isascii() else ():
+        codec = charsets.codec_of(name.decode("ascii"))
+        try:
+            parts = line.decode(codec).split(separator.decode("ascii"))
+            found = [part.encode(codec) for part in parts]
+        except UnicodeError:
+            continue
+        if len(found) > 17 and found[17].split(b"~")[0].strip().upper() == name:
+            return found
     return line.split(separator)
 
 
 def _unusual(raw: bytes) -> Header | None:
     """The MSH behind a byte order mark, blanks or line ends, or in a wide character set."""
-    for mark, codec in _MARKS:
-        if raw.startswith(mark):
-            return _wide(raw[len(mark) :], codec, mark)
-    for begin, codec in _WIDE:
-        if raw.startswith(begin):
-            return _wide(raw, codec, b"")
+    if codec := charsets.wide_codec(raw):
+        mark = charsets.mark_of(raw, codec)
+        return _wide(raw[len(mark) :], codec, mark)
     raw = raw.lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
     return _read(raw) if raw[:3] == b"MSH" else None
 
