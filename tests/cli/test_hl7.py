@@ -226,3 +226,15 @@ def test_there_is_colour_on_a_terminal_only(file: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[" in shown()
     assert "\x1b[" not in shown(NO_COLOR="1")
+
+
+def test_validate_counts_the_messages_of_batches(suture: Suture, tmp_path: Path) -> None:
+    path = tmp_path / "batch.hl7"
+    path.write_bytes(b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + ONE + TWO + b"BTS|3\rFTS|1\r")
+    ran = suture("hl7", "validate", path)
+    assert ran.code == exits.FAILED
+    assert "BATCH_COUNT BTS-1 says 3 messages, and 2 were found" in ran.out
+    envelope = suture("hl7", "validate", path, "--json").json[-1]["envelope"]
+    assert [fault["code"] for fault in envelope] == ["BATCH_COUNT"]
+    path.write_bytes(b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + ONE + TWO + b"BTS|2\rFTS|1\r")
+    assert "BATCH" not in suture("hl7", "validate", path).out

@@ -13,11 +13,13 @@ import click
 from suture.cli import exits, files
 from suture.cli.hl7_common import echo_json, encoding_option, json_option, styled, version_option
 from suture.model.errors import ConfigError, MessageError
-from suture.wire import er7, finding, render
+from suture.wire import batch, er7, finding, render
 
 if TYPE_CHECKING:
     from suture.wire.profile import Profile
 
+FAULTS_MAX = 1000
+"""Faults of envelopes that are told of one file."""
 _WORDS = {finding.ERROR: "error", finding.WARNING: "warning", finding.INFORMATION: "information", "F": "error"}
 _COLOURS = {"error": "red", "warning": "yellow", "information": "blue"}
 
@@ -61,8 +63,8 @@ class Judge:
 def validate(file: Path, strict: bool, as_json: bool, **given: Any) -> int:
     """Judge the messages of a file by the HL7 standard, and by a site profile: a line a finding, `place: code text`.
 
-    The code is of HL7 table 0357, as in ERR-3 of an answer; no line holds a value of the message. Exit 0 when there is no
-    error, 1 when there is one.
+    The code is of HL7 table 0357, as in ERR-3 of an answer; no line holds a value of the message. Envelopes of batches (FHS,
+    BHS, BTS, FTS) are judged too: their nesting, and their counts. Exit 0 when there is no error, 1 when there is one.
 
     \b
     Examples:
@@ -72,16 +74,24 @@ def validate(file: Path, strict: bool, as_json: bool, **given: Any) -> int:
     """
     judge = _judge(**given)
     counts: Counter[str] = Counter()
+    envelope = _Envelope()
     total = 0
-    for total, item in enumerate(_judged(file, judge, counts), 1):
+    for total, item in enumerate(_judged(file, judge, counts, envelope), 1):
         if as_json:
             click.echo("[" if total == 1 else ",")
             echo_json(item)
         else:
             _print(total, item)
+    faults = envelope.faults()
+    counts["error"] += len(faults)
     if as_json:
+        if faults:
+            click.echo(",")
+            echo_json({"envelope": [{"code": fault.code, "offset": fault.offset, "text": fault.text} for fault in faults]})
         click.echo("]")
     else:
+        for fault in faults:
+            click.echo(f"byte {fault.offset}: {fault.code} {fault.text}")
         click.echo(_summary(total, counts))
     return exits.FAILED if counts["error"] or (strict and counts["warning"]) else exits.OK
 
@@ -104,10 +114,31 @@ def _profile(path: Path) -> Profile:
     return profile
 
 
-def _judged(file: Path, judge: Judge, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+class _Envelope:
+    """What is wrong with the batches of a file, gathered while its messages are read."""
+
+    def __init__(self) -> None:
+        self._cutter = batch.Cutter(files.LIMIT_BYTES)
+        self._found: list[batch.Fault] = []
+
+    def seen(self, chunk: bytes) -> None:
+        """Take a piece of the file."""
+        self._keep(self._cutter.feed(chunk))
+
+    def faults(self) -> list[batch.Fault]:
+        """The faults, when the file has been read; at most FAULTS_MAX."""
+        self._keep(self._cutter.end())
+        return self._found
+
+    def _keep(self, events: list[batch.Event]) -> None:
+        left = FAULTS_MAX - len(self._found)
+        self._found += [event for event in events if isinstance(event, batch.Fault)][:left]
+
+
+def _judged(file: Path, judge: Judge, counts: Counter[str], envelope: _Envelope) -> Iterator[dict[str, Any]]:
     from suture.cli.sending import control_id_of
 
-    for raw in files.messages(file):
+    for raw in files.messages(file, envelope.seen):
         found = judge.findings(raw)
         counts.update(_WORDS.get(each.severity, "error") for each in found)
         yield {"control_id": control_id_of(raw), "findings": [_item(each) for each in found]}
