@@ -21,7 +21,7 @@ from suture.config.site import Site, load_channel, load_site
 from suture.connectors.validation_pool import ValidationPool
 from suture.model.errors import SutureError
 from suture.observe import health, http, logs
-from suture.observe.facts import ChannelFact, Facts, QueueFact
+from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact
 from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
@@ -346,6 +346,7 @@ class Engine:
             ChannelFact(name, self.desired.get(name, "running"), channel.actual, channel.reason) for name, channel in self.channels.items()
         )
         queues = tuple(_queue(lanes, self.reactor.seconds()) for channel in self.channels.values() for lanes in channel.lanes.values())
+        counts = tuple(CountFact(name, *row) for name, channel in self.channels.items() for row in channel.counts())
         return Facts(
             self.journal.pending(),
             self.site.conf.journal.limit,
@@ -354,6 +355,7 @@ class Engine:
             channels,
             queues,
             journal_dead=self.journal.ident is not None and not self.journal.is_alive(),
+            counts=counts,
         )
 
 

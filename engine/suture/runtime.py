@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -78,6 +78,12 @@ class RunningChannel:
             self.log.warning(f"{destination}: {text}" if destination else text, code=code)
 
         return note
+
+    def counts(self) -> Iterator[tuple[str, str, str, int]]:
+        """What its connectors counted: (destination or "" for the source, kind, code, count); not every connector counts."""
+        for name, connector in {"": self.source, **self.peers}.items():
+            for kind, codes in getattr(connector, "counts", dict)().items():
+                yield from ((name, kind, code, count) for code, count in codes.items())
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """One message from the source."""

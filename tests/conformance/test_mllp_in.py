@@ -34,6 +34,19 @@ async def test_a_habit_of_framing_is_answered_and_said_once(reactor: Any, row: R
         assert s.source.quirks == row.quirks
 
 
+async def test_quirks_are_counted_once_while_the_connection_is_open_and_after_it(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one = await s.sender()
+        one.say(b"junk" + frame(b"MSH|1"))
+        await one.answer()
+        assert s.source.counts()["framing"] == {"STRAY_BYTES": 1}
+        one.writer.close()
+        async with asyncio.timeout(5):
+            while s.source.connections:
+                await asyncio.sleep(0)
+        assert s.source.counts()["framing"] == {"STRAY_BYTES": 1}
+
+
 async def test_a_sender_that_has_said_all_waits_for_its_answers(reactor: Any) -> None:
     async with stand(reactor) as s:
         s.engine.at_once = False
@@ -151,7 +164,7 @@ async def test_only_listed_networks_may_connect(reactor: Any) -> None:
                 bad = await s.sender(local_addr=(own, 0))
                 assert await bad.is_closed()
         assert s.engine.codes == ["NOT_ALLOWED", "NOT_ALLOWED"]  # once for each address
-        assert s.source.refused == 6
+        assert s.source.counts()["refused"] == {"NOT_ALLOWED": 6}
         assert len(s.engine.received) == 2
 
 

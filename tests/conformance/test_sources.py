@@ -262,6 +262,7 @@ async def test_one_connection_too_many_is_closed_and_the_others_go_on(reactor: A
         for _ in range(4):
             assert await (await s.sender()).is_closed()
         assert s.engine.codes == ["TOO_MANY_CONNECTIONS"]
+        assert set(s.source.counts()["refused"]) == {"TOO_MANY_CONNECTIONS"}
         inside[0].writer.close()
         await inside[0].writer.wait_closed()
         async with asyncio.timeout(5):

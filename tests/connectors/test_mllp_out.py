@@ -272,6 +272,7 @@ async def test_answers_that_complete_nothing_are_counted_and_said_once_in_a_whil
     async with KIT.peer([Raw(answer("X") * 50 + answer(M1))]) as peer, sender(KIT, reactor, peer.port) as s:
         assert isinstance(await s.send(1).outcome(), Accepted)
         assert s.destination.quarantined == 50
+        assert s.destination.counts() == {"framing": {}, "quarantined": {"FOREIGN_ACK": 50}}
         assert [code for code, _ in s.notes] == ["FOREIGN_ACK"]
 
 

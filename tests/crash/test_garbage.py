@@ -65,6 +65,7 @@ def test_what_never_becomes_a_message_ends_its_connection(busy: Hospital) -> Non
     assert [end_of(connection) for connection in (browser, *halves)] == [b""] * 21
     assert busy.said().count("FRAME_TIMEOUT") >= 21
     assert "STRAY_BYTES" in busy.said()
+    assert 'suture_framing_quirks_total{channel="charges",code="STRAY_BYTES",destination=""}' in busy.page("metrics")[1]
 
 
 def test_a_frame_of_fifty_megabytes(busy: Hospital) -> None:

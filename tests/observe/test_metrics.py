@@ -4,7 +4,7 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from suture.observe.facts import ChannelFact, Facts, QueueFact
+from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact
 from suture.observe.metrics import Metrics
 
 
@@ -88,6 +88,20 @@ def test_queues_are_asked_for_at_the_moment_of_the_scrape():
     assert value(metrics, "suture_channel_running", channel="or-supply") == 1
     assert value(metrics, "suture_journal_pending") == 7
     assert value(metrics, "suture_journal_limit") == 20000
+
+
+def test_what_connectors_count_is_told_by_channel_destination_and_code():
+    counts = (
+        CountFact("or-supply", "", "framing", "STRAY_BYTES", 3),
+        CountFact("or-supply", "his", "framing", "STRAY_BYTES", 5),
+        CountFact("or-supply", "", "refused", "NOT_ALLOWED", 6),
+        CountFact("or-supply", "his", "quarantined", "LATE_ACK", 2),
+    )
+    metrics = Metrics(lambda: Facts(counts=counts))
+    assert value(metrics, "suture_framing_quirks_total", channel="or-supply", destination="", code="STRAY_BYTES") == 3
+    assert value(metrics, "suture_framing_quirks_total", channel="or-supply", destination="his", code="STRAY_BYTES") == 5
+    assert value(metrics, "suture_connections_refused_total", channel="or-supply", code="NOT_ALLOWED") == 6
+    assert value(metrics, "suture_acknowledgements_quarantined_total", channel="or-supply", destination="his", code="LATE_ACK") == 2
 
 
 def test_two_engines_in_one_process_do_not_share_numbers():

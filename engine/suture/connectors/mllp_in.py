@@ -299,7 +299,7 @@ class Source:
         self.connections: set[_Connection] = set()
         self.framing, self.commits = config.framing(), config.release == "2"
         self.quirks: Counter[str] = Counter()
-        self.refused = 0
+        self.refused: Counter[str] = Counter()
         self.full = False
         self._allow = AllowList(config.allow)
         self.seldom = Seldom(reactor, REFUSALS_S)
@@ -345,19 +345,23 @@ class Source:
         """Whether this address may connect; one that may not is noted once in a while."""
         if self._allow.admits(host):
             return True
-        self.refused += 1
+        self.refused["NOT_ALLOWED"] += 1
         if self.seldom.due(f"allow {host}"):
             self.note("NOT_ALLOWED", f"{host} may not connect; its connections are closed (see `allow`)")
         return False
 
     def unsafe(self, connection: _Connection, why: str) -> None:
         """A connection over TLS is over; why: what was wrong with its TLS, if anything."""
-        if why and self.seldom.due(f"tls {connection.host}"):
+        if not why:
+            return
+        self.refused["TLS_REFUSED"] += 1
+        if self.seldom.due(f"tls {connection.host}"):
             self.note("TLS_REFUSED", f"{connection.peer}: {why}")
 
     def admit(self, connection: _Connection) -> bool:
         """Whether there is room for one more connection."""
         if len(self.connections) >= self.config.connections:
+            self.refused["TOO_MANY_CONNECTIONS"] += 1
             if not self._over:
                 self._over = True
                 self.note("TOO_MANY_CONNECTIONS", f"more than {self.config.connections} connections; new ones are closed")
@@ -371,6 +375,10 @@ class Source:
     def lost(self, connection: _Connection) -> None:
         self.connections.discard(connection)
         self.answered()
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """What was counted since the channel started, by kind (framing, refused) and code."""
+        return {"framing": sum((c.unframer.quirks for c in self.connections), self.quirks), "refused": self.refused}
 
     def set_full(self, full: bool) -> None:
         """Stop or resume reading from every connection (the journal or a queue is at its limit)."""

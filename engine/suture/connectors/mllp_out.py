@@ -176,6 +176,10 @@ class Destination:
             count = self.quarantine_codes[code]
             self.note(code, f"{text} ({count} so far)" if count > 1 else text)
 
+    def counts(self) -> dict[str, Counter[str]]:
+        """What was counted since the channel started, by kind (framing, quarantined) and code."""
+        return {"framing": sum((p.unframer.quirks for p in self._peers), self.quirks), "quarantined": self.quarantine_codes}
+
     def odd(self, code: str) -> None:
         """The framing of the peer's answers is odd."""
         if self._seldom.due(code):

@@ -43,6 +43,20 @@ class QueueFact:
 
 
 @dataclass(frozen=True, slots=True)
+class CountFact:
+    """What a connector has counted since its channel started. destination: "" for the source.
+
+    kind: framing (the peer's framing was odd), refused (connections), quarantined (answers that complete nothing).
+    """
+
+    channel: str
+    destination: str
+    kind: str
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """journal_fault: why nothing can be stored at the moment ("" when it can); the journal goes on trying.
 
@@ -56,6 +70,7 @@ class Facts:
     channels: tuple[ChannelFact, ...] = ()
     queues: tuple[QueueFact, ...] = ()
     journal_dead: bool = False
+    counts: tuple[CountFact, ...] = ()
 
 
 Ask = Callable[[], Facts]

@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from suture import __version__
-from suture.observe.facts import Ask, ChannelFact, Facts, QueueFact
+from suture.observe.facts import Ask, ChannelFact, CountFact, Facts, QueueFact
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -37,6 +37,10 @@ _GAPS = "Lines that wait for a person, by the table that does not know a code (e
 _FINDINGS = "What validation found, by code (HL7 table 0357) and severity (E, W or I)"
 _BATCH = "Operations that one journal transaction held"
 _COMMIT = "Seconds that one journal transaction took, statements and commit"
+
+_FRAMING = "Oddities in a peer's MLLP framing, by code; destination is empty for the source"
+_REFUSED = "Connections that the source refused, by code"
+_QUARANTINED = "Answers that completed no delivery, by code"
 
 
 class Histogram:
@@ -129,6 +133,7 @@ class Metrics(Collector):
         yield from self._histograms()
         yield from _journal(facts)
         yield from _queues(facts.queues)
+        yield from _counts(facts.counts)
         yield _channels(facts.channels)
         yield _gauge("suture_build_info", "The running version", ["version"], [((__version__,), 1)])
 
@@ -191,3 +196,13 @@ def _queues(queues: tuple[QueueFact, ...]) -> Iterator[Family]:
     for name, text, value in _QUEUE_GAUGES:
         rows = (((fact.channel, fact.destination), float(value(fact))) for fact in queues)
         yield _gauge(name, text, ["channel", "destination"], rows)
+
+
+def _counts(counts: tuple[CountFact, ...]) -> Iterator[Family]:
+    sided = ["channel", "destination", "code"]
+    framing = {(fact.channel, fact.destination, fact.code): fact.count for fact in counts if fact.kind == "framing"}
+    yield _counter("suture_framing_quirks", _FRAMING, sided, framing)
+    refused = {(fact.channel, fact.code): fact.count for fact in counts if fact.kind == "refused"}
+    yield _counter("suture_connections_refused", _REFUSED, ["channel", "code"], refused)
+    quarantined = {(fact.channel, fact.destination, fact.code): fact.count for fact in counts if fact.kind == "quarantined"}
+    yield _counter("suture_acknowledgements_quarantined", _QUARANTINED, sided, quarantined)
