@@ -118,3 +118,9 @@ def test_a_passed_message_asks_for_an_answer_where_its_delivery_waits_for_one():
 def test_a_repetition_of_a_fragment_that_was_parked_hears_why():
     told = of_past(Past(7, states.PARKED, [Fault("CONTINUATION_TIMEOUT", "", 0, "no fragment followed its DSC within 5 s")]))
     assert (told.reason, told.findings[0].code) == ("no fragment followed its DSC within 5 s", 100)
+
+
+def test_the_text_of_the_answer_is_the_first_error_and_not_a_warning_before_it():
+    findings = [Finding(199, "W", Location("FT1", 1, 34), "too many"), Finding(103, "E", Location("FT1", 1, 6), "not known")]
+    told = of_settled(Settled(states.PARKED, "VALIDATION: x", (), (), (), (), findings=findings))
+    assert told.reason == "FT1-6: not known"

@@ -62,7 +62,9 @@ class Verdict:
     @property
     def reason(self) -> str:
         """The text of MSA-3: the first error, or what was said."""
-        return str(self.findings[0]) if self.fate == "error" and self.findings else self.text
+        if self.fate != "error" or not self.findings:
+            return self.text
+        return str(next((one for one in self.findings if one.severity == ERROR), self.findings[0]))
 
 
 GOOD = Verdict("accepted")
