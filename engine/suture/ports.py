@@ -209,7 +209,10 @@ class Backlog(Protocol):
 
 
 class Destination(Protocol):
-    """One peer. No retry, no storage, no metrics inside: the pipeline owns those."""
+    """One peer. No retry, no storage, no metrics inside: the pipeline owns those.
+
+    What only a connector can see (odd framing, answers for nobody) it may tell as `counts()`: a Counter by code for each kind.
+    """
 
     def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:
         """Send once; done is called exactly once, on the reactor, never inside this call. Never raises."""
