@@ -135,3 +135,20 @@ def test_a_fragment_is_not_processed_alone(database):
     assert not h.peers["d"].asked
     assert rows(database) == [("M1", "parked")]
     h.stop()
+
+
+def test_fragments_that_were_given_up_are_gathered_anew_when_they_are_sent_again(database):
+    h = house(database)
+    first, last = fragment(1, "PID|1\r", points_to="p"), fragment(2, "OBX|1", follows="p")
+    h.receive(first)
+    h.clock.advance(61)  # its time is over
+    h.settle()
+    h.receive(last)
+    h.settle()
+    assert [state for _, state in rows(database)] == ["parked", "parked"]
+    assert h.receive(first).codes == ["AA"]
+    again = h.receive(last)
+    h.settle()
+    assert again.codes == ["AA"]
+    assert rows(database)[-1] == ("M1", "processed")
+    h.stop()

@@ -16,7 +16,9 @@ from suture.store.sequences import Sequences
 MESSAGE = ("id", "channel", "received_at_us", "state", "control_id", "type", "sender", "peer", "size_bytes", "duplicate_of", "reason")
 BODY = ("message_id", "raw")
 EXCEPTION = ("message_id", "channel", "stage", "code", "path", "reason", "opened_at_us")
-_SAME_ID = "SELECT id, channel, control_id, sender, received_at_us FROM message WHERE control_id IN ({in})"
+_SAME_ID = "SELECT id, channel, control_id, sender, received_at_us, state, reason FROM message WHERE control_id IN ({in})"
+_GIVEN_UP = "CONTINUATION_"
+"""The reason of a fragment that was given up begins so: it is to be sent again, and is gathered anew when it is."""
 
 Key = tuple[str, str, str]
 
@@ -57,8 +59,9 @@ def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, li
     """(id, received_at_us) of stored messages that have the sender and control id of one of these."""
     ids = {o.message.control_id for o in operations if o.message.control_id}
     found: dict[Key, list[tuple[int, int]]] = {}
-    for number, channel, control_id, sender, at_us in rows.select_in(connection, _SAME_ID, ids):
-        found.setdefault((channel, sender, control_id), []).append((number, at_us))
+    for number, channel, control_id, sender, at_us, state, reason in rows.select_in(connection, _SAME_ID, ids):
+        if state != states.PARKED or not reason.startswith(_GIVEN_UP):
+            found.setdefault((channel, sender, control_id), []).append((number, at_us))
     return found
 
 
