@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,20 +17,10 @@ from suture.model.outcome import Accepted, Held, Rejected, TryLater
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.verdict import fault_of, location, of_settled
 from suture.ports import Settled
-from suture.store import schema
-from suture.store.engine import open_engine
 from suture.wire.finding import Location
 from tests.pipeline.house import House, Parked
 
 PARKED = MessageError("map", "MISSING_VALUE", "PID-3", "required")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'suture.db'}", site=None)
-    schema.upgrade(engine)
-    yield engine
-    engine.dispose()
 
 
 def message(control_id: str = "M1", modes: str = "|") -> bytes:

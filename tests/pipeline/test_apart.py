@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine
 
@@ -12,20 +9,10 @@ from suture.model.errors import MessageError
 from suture.model.outcome import TryLater
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output
-from suture.store import schema
-from suture.store.engine import open_engine
 from suture.wire import er7
 from tests.pipeline.house import House, Parked
 
 PARKED = MessageError("map", "MISSING_VALUE", "PID-3", "required")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'suture.db'}", site=None)
-    schema.upgrade(engine)
-    yield engine
-    engine.dispose()
 
 
 def message(modes: str, control_id: str = "M1") -> bytes:

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Received
-from suture.store import schema
-from suture.store.engine import open_engine
 from suture.wire import batch
 from tests.pipeline.house import Heard, House
 
 BHS = b"BHS|^~\\&|CAB|OR|ENGINE|HOSP|20260401||||B1\r"
 FHS = BHS.replace(b"BHS", b"FHS").replace(b"B1", b"F1")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'suture.db'}", site=None)
-    schema.upgrade(engine)
-    yield engine
-    engine.dispose()
 
 
 def one(number: int, kind: str = "DFT^P03", modes: str = "|") -> bytes:

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.channel import Around, Channel
-from suture.store import schema
 from suture.store.backlog import received
-from suture.store.engine import open_engine
 from suture.store.past import Memory
 from suture.wire.continuation import Limits
 from tests.pipeline.house import House, Silent
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'suture.db'}", site=None)
-    schema.upgrade(engine)
-    yield engine
-    engine.dispose()
 
 
 def house(database: Engine, when: str = "after_process") -> House:
