@@ -56,7 +56,7 @@ def _getter(place: str) -> Getter:
 class Message:
     """A parsed message. `raw` is what came in; `encoding` is how it was read; undecodable: some bytes were not of it."""
 
-    __slots__ = ("_lines", "_segments", "delimiters", "encoding", "raw", "seen", "undecodable")
+    __slots__ = ("_by_name", "_lines", "_segments", "delimiters", "encoding", "raw", "seen", "undecodable")
 
     def __init__(self, raw: bytes, segments: list[Segment], encoding: str, undecodable: bool = False) -> None:
         self.raw = raw
@@ -64,6 +64,7 @@ class Message:
         self.encoding = encoding
         self.delimiters = segments[0].delimiters
         self._lines: list[str] = []
+        self._by_name: dict[str, list[str]] = {}
         self._segments: list[Segment] | None = segments
         self.seen: dict[str, list[Segment]] = {}
         """What `named` has given so far."""
@@ -101,7 +102,7 @@ class Message:
         message = cls.__new__(cls)
         message.raw, message.encoding, message.undecodable = raw, charsets.UTF_8, undecodable
         message.delimiters = delimiters_of(text)
-        message._lines, message._segments, message.seen = lines.lines_of(text), None, {}
+        message._lines, message._by_name, message._segments, message.seen = lines.lines_of(text), {}, None, {}
         return message
 
     @property
@@ -125,14 +126,19 @@ class Message:
         """The segments of that name, in order."""
         found = self.seen.get(name)
         if found is None:
-            segments = self._segments
-            if segments is None:
-                d = self.delimiters
-                found = [Segment(line, d) for line in self._lines if line[:3] == name]
-            else:
-                found = [segment for segment in segments if segment.name == name]
-            self.seen[name] = found
+            found = self.seen[name] = self._found(name)
         return found
+
+    def _found(self, name: str) -> list[Segment]:
+        if self._segments is not None:
+            return [segment for segment in self._segments if segment.name == name]
+        if not self._by_name:
+            for line in self._lines:
+                if (other := line[:3]) in self._by_name:
+                    self._by_name[other].append(line)
+                else:
+                    self._by_name[other] = [line]
+        return [Segment(line, self.delimiters) for line in self._by_name.get(name, ())]
 
     def get(self, place: str | Path) -> str:
         """The value at a path such as PID-3.1; "" when absent. Raises ValueError for a path that is none, or has a `*`."""
