@@ -13,7 +13,7 @@ from suture.model.errors import StoreError
 from suture.store import dialect
 
 __all__ = ["Engine", "open_engine"]
-CACHED_STATEMENTS = 400
+CACHED_STATEMENTS = 600
 """Prepared statements a SQLite connection keeps: the journal has one for each table and number of rows."""
 _KINDS = "sqlite:///suture.db or postgresql://user:password@host/database"
 
