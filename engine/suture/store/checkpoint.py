@@ -20,7 +20,7 @@ OPERATIONS = 1000
 """Operations since the last checkpoint that are worth one."""
 QUIET_PERIODS = 50
 """Periods after which few operations are worth one, too."""
-LOG_PAGES = 16_000
+LOG_PAGES = 4_000
 """Length of the log (of 4 KiB pages) at which the writer is asked to begin it anew."""
 
 
