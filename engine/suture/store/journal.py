@@ -29,6 +29,8 @@ PIECE = 256
 """Operations of a kind that are handed to the writer without waiting for more."""
 _PATIENCE_S: dict[type, float] = {Processed: 0.003, Attempted: 0.02}
 """Seconds that an operation may wait for others of its kind; 0 for the kinds that are not named."""
+_COMPANY_S = 0.003
+"""Seconds more that they may wait for operations that are in a hurry, to be committed with them."""
 _TOGETHER = (Work, Sending)
 """Kinds that take along everything handed over before them: what was done first is durable first."""
 CallBack = Callable[[Callable[[], None]], None]
@@ -61,6 +63,7 @@ class Journal(threading.Thread):
         self._bug, self._batch, self._retry_s = bug, batch, retry_s
         self._operations: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
         self._gathered: dict[type, list[Operation]] = {}
+        self._waited: list[type] = []
         self.sequences = Sequences()
         self._ending = threading.Event()
         self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
@@ -81,25 +84,39 @@ class Journal(threading.Thread):
         mine = self._gathered.get(kind)
         if mine is None:
             mine = self._gathered[kind] = [operation]
-            self._later(_PATIENCE_S.get(kind, 0.0), partial(self._due, kind, mine))
+            patience_s = _PATIENCE_S.get(kind)
+            if patience_s is None:
+                self._later(0.0, partial(self._due, kind, mine))
+            else:
+                self._later(patience_s, partial(self._ripe, kind, mine))
             return
         mine.append(operation)
         if len(mine) >= PIECE:
             self._due(kind, mine)
+
+    def _ripe(self, kind: type, mine: list[Operation]) -> None:
+        """These have waited long enough: they go with the next that are in a hurry, or soon by themselves."""
+        if self._gathered.get(kind) is mine:
+            self._waited.append(kind)
+            self._later(_COMPANY_S, partial(self._due, kind, mine))
 
     def _due(self, kind: type, mine: list[Operation]) -> None:
         if self._gathered.get(kind) is not mine:
             return  # they have gone with others
         if kind in _TOGETHER:
             self._flush()
-        else:
-            del self._gathered[kind]
-            self._operations.put(mine)
+            return
+        del self._gathered[kind]
+        for other in self._waited:
+            mine.extend(self._gathered.pop(other, ()))
+        self._waited.clear()
+        self._operations.put(mine)
 
     def _flush(self) -> None:
         if self._gathered:
             self._operations.put([operation for mine in self._gathered.values() for operation in mine])
             self._gathered = {}
+            self._waited.clear()
 
     def pending(self) -> int:
         """Operations handed over and not yet called back."""
