@@ -97,10 +97,31 @@ def test_what_nobody_waits_for_goes_some_milliseconds_later_and_together(gatheri
     gathering.write(operation(Processed), operation(Attempted))
     gathering.later.pass_time(0.001)
     gathering.write(operation(Processed), operation(Attempted))
-    gathering.later.pass_time(0.002)
+    gathering.later.pass_time(0.005)
+    gathering.later.pass_time(0.003)
     assert gathering.pieces() == [[Processed, Processed]]
-    gathering.later.pass_time(0.017)
+    gathering.later.pass_time(0.011)
+    gathering.later.pass_time(0.003)
     assert gathering.pieces() == [[Attempted, Attempted]]
+
+
+def test_what_has_waited_its_time_goes_with_the_next_received_messages(gathering):
+    gathering.write(operation(Processed))
+    gathering.later.pass_time(0.006)
+    assert gathering.pieces() == []
+    gathering.write(operation(Received))
+    gathering.later.pass_time(0)
+    assert gathering.pieces() == [[Received, Processed]]
+    gathering.later.pass_time(1)
+    assert gathering.pieces() == []
+
+
+def test_what_has_not_waited_its_time_does_not_hold_up_received_messages(gathering):
+    gathering.write(operation(Processed))
+    gathering.later.pass_time(0.005)
+    gathering.write(operation(Received))
+    gathering.later.pass_time(0)
+    assert gathering.pieces() == [[Received]]
 
 
 @pytest.mark.parametrize("kind", [Work, Sending])
@@ -121,6 +142,7 @@ def test_a_timer_of_operations_that_have_gone_does_not_hurry_the_next(gathering)
     gathering.later.pass_time(0.015)
     assert gathering.pieces() == []
     gathering.later.pass_time(0.006)
+    gathering.later.pass_time(0.003)
     assert gathering.pieces() == [[Attempted]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
@@ -19,7 +19,7 @@ from suture.store import rows
 IMMEDIATE = "BEGIN IMMEDIATE"
 _BEGIN = "suture_begin"
 _JOURNAL = "journal"
-"""How the journal begins: at once, on the driver, and with SQLite's own wait; it begins hundreds of times a second."""
+"""The journal begins for itself, on the driver: see `Immediate`."""
 _LOCK_TRY_S = 0.001
 _READ_ONLY = "25006"
 """PostgreSQL's SQLSTATE of a server that takes no writes, as a standby."""
@@ -63,18 +63,12 @@ def prepare_sqlite(engine: Engine, busy_timeout_s: float) -> None:
     def begin(connection: Connection) -> None:
         statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
         if statement == _JOURNAL:
-            _begin_at_once(connection)
+            if not _driver(connection).in_transaction:
+                rows.execute(connection, IMMEDIATE, ())
         elif statement == IMMEDIATE:
             _begin_immediate(connection, busy_timeout_s)
         else:
             connection.exec_driver_sql(statement)
-
-
-def _begin_at_once(connection: Connection) -> None:
-    try:
-        connection.connection.cursor().execute(IMMEDIATE)
-    except sqlite3.Error as error:
-        raise OperationalError(IMMEDIATE, None, error) from None
 
 
 def _begin_immediate(connection: Connection, timeout_s: float) -> None:
@@ -128,6 +122,45 @@ def writer(engine: Engine) -> Connection:
     if is_sqlite(engine):
         connection.connection.cursor().execute("PRAGMA wal_autocheckpoint = 0")
     return connection
+
+
+class Immediate:
+    """One transaction of the journal on SQLite, with SQLite's own wait for the lock.
+
+    It begins and ends on the driver, hundreds of times a second; what SQLAlchemy would do around it is as dear as two
+    statements. A statement that is given to SQLAlchemy in between takes part in it.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        rows.execute(self._connection, IMMEDIATE, ())
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                rows.execute(self._connection, "COMMIT", ())
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        connection = self._connection
+        if _driver(connection).in_transaction:  # there was an error, and it has not ended the transaction
+            rows.execute(connection, "ROLLBACK", ())
+        if connection.in_transaction():
+            connection.rollback()  # SQLAlchemy's own note of it; the driver has nothing left to roll back
+
+
+def transaction(connection: Connection) -> AbstractContextManager[object]:
+    """One transaction on a `writer`'s connection: committed at the end, rolled back on an error."""
+    return Immediate(connection) if is_sqlite(connection) else connection.begin()
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
 
 
 def sign(connection: Connection, signature: str) -> bool:

@@ -27,7 +27,7 @@ from suture.store.sequences import Sequences
 
 PIECE = 256
 """Operations of a kind that are handed to the writer without waiting for more."""
-_PATIENCE_S: dict[type, float] = {Processed: 0.003, Attempted: 0.02}
+_PATIENCE_S: dict[type, float] = {Processed: 0.006, Attempted: 0.02}
 """Seconds that an operation may wait for others of its kind; 0 for the kinds that are not named."""
 _COMPANY_S = 0.003
 """Seconds more that they may wait for operations that are in a hurry, to be committed with them."""
@@ -203,7 +203,7 @@ class Journal(threading.Thread):
         self._call_back(lambda: self._deliver(results))
 
     def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
-        with connection.begin():
+        with dialect.transaction(connection):
             results = self._apply(connection, group)
             signature = f"{self._signer}-{next(self._groups)}"
             if dialect.sign(connection, signature):
