@@ -47,6 +47,7 @@ class Commands:
             "channel_stop": self._stop,
             "channel_restart": self._restart,
             "channel_reload": self._reload,
+            "channel_resync": self._resync,
             "resend": self._resend,
             "delivery_release": self._release,
             "reprocess": self._reprocess,
@@ -115,6 +116,14 @@ class Commands:
     async def _reload(self, arguments: dict[str, Any]) -> Any:
         await self._rooms.reload_channel(arguments["channel"])
         return {"channel": arguments["channel"], "state": self._rooms.channels[arguments["channel"]].actual}
+
+    async def _resync(self, arguments: dict[str, Any]) -> Any:
+        name, destination = arguments["channel"], arguments["destination"]
+        channel = self._rooms.channels.get(name)
+        if channel is None or channel.actual != "running":
+            raise SutureError(f"channel {name} is not running")
+        channel.resync(destination)
+        return f"{destination} is resynchronised with its next message"
 
     async def _resend(self, arguments: dict[str, Any]) -> Any:
         ids, insist, now_us = arguments["delivery_ids"], bool(arguments.get("insist")), int(self._clock.seconds() * 1e6)

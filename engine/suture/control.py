@@ -178,6 +178,15 @@ class Control:
             number = self._order(connection, f"channel_{verb}", {"channel": name}, f"channel {name}", reason)
         return self._wait(number, wait_s)
 
+    def resync(self, name: str, destination: str, reason: str, wait_s: float = 0.0) -> Answer:
+        """Let a destination with sequence numbers go on, whatever its peer expects. Raises NotFound; reason is required."""
+        _require_reason(reason)
+        with dialect.writing(self._engine) as connection:
+            self._require_channel(connection, name)
+            arguments = {"channel": name, "destination": destination}
+            number = self._order(connection, "channel_resync", arguments, f"channel {name} destination {destination}", reason)
+        return self._wait(number, wait_s)
+
     def resend(self, delivery_ids: Sequence[int], reason: str, insist: bool = False, wait_s: float = 0.0) -> list[Answer]:
         """Send the same payloads again, as new deliveries linked to the old; reason is required."""
         return self._for_ids("resend", "deliveries", delivery_ids, {"insist": insist}, reason, wait_s)

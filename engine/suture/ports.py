@@ -195,6 +195,12 @@ class Memory(Protocol):
     def put_number(self, connection: Any, channel: str, sender: str, expected: int | None, at_us: int) -> None:
         """Remember the number that is expected next."""
 
+    def sent(self, connection: Any, channel: str, destination: str) -> tuple[int, int] | None:
+        """The sequence number that was given last on the way out, and the delivery that it was given to."""
+
+    def put_sent(self, connection: Any, channel: str, destination: str, number: int, delivery_id: int, at_us: int) -> None:
+        """Remember that this delivery goes out under this number."""
+
 
 class Backlog(Protocol):
     """Deliveries that wait in the store because memory has a limit."""

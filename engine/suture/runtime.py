@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,9 @@ from suture.observe.logs import Log
 from suture.pipeline.answers import Answer, Say
 from suture.pipeline.channel import Around, Channel
 from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.numbering import Desk, Numbered
 from suture.pipeline.process import Plan
+from suture.ports import Destination
 from suture.store import state
 from suture.store.backlog import Reader
 from suture.store.past import Memory
@@ -56,9 +59,15 @@ class RunningChannel:
         self.log = Log(files.name)
         self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
-        self.lanes = {
-            d.name: Lanes(files.name, d.name, self.peers[d.name], d.endpoint.policy(), world, told.failing)
+        desk = Desk(world.journal, Memory(), world.clock)
+        self.numbered = {
+            d.name: Numbered(self.peers[d.name], files.name, d.name, desk, self._note(d.name))
             for d in files.destinations.values()
+            if getattr(d.settings, "sequence", False)
+        }
+        ways: dict[str, Destination] = {**self.peers, **self.numbered}
+        self.lanes = {
+            d.name: Lanes(files.name, d.name, ways[d.name], d.endpoint.policy(), world, told.failing) for d in files.destinations.values()
         }
         plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}")
         self.core = Channel(
@@ -90,11 +99,21 @@ class RunningChannel:
         self.core.receiver.receive(raw, peer, answer, say)
         self._hold_back()
 
+    def resync(self, destination: str) -> None:
+        """Give up on the sequence number that this destination's peer expects. Raises SutureError where none are sent."""
+        if destination not in self.numbered:
+            there = ", ".join(self.numbered) or "none"
+            raise SutureError(f"{destination!r} is no destination of {self.name} with sequence numbers; there are: {there}")
+        self.numbered[destination].resync()
+        self.lanes[destination].hurry()
+
     async def start(self) -> None:
         """Send what waits, process what was received and not processed, then open the source.
 
         Raises SutureError when the port cannot be had.
         """
+        for name, numbered in self.numbered.items():
+            numbered.load(await self._read(partial(Memory().sent, channel=self.name, destination=name)))
         depths = await self._read(lambda c: state.depths(c, self.name))
         for name, lanes in self.lanes.items():
             lanes.start(depths.get(name, 0))

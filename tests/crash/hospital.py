@@ -75,13 +75,13 @@ def kept_adt(seen: Seen) -> tuple[str, str, str]:
 class Hospital:
     """One site with one engine; erp and lab are its sinks (on a thread of their own)."""
 
-    def __init__(self, directory: Path, database_url: str = "", **environment: str) -> None:
+    def __init__(self, directory: Path, database_url: str = "", lab: FaultyPeer | None = None, **environment: str) -> None:
         self.directory = directory / "site"
         shutil.copytree(SITE, self.directory)
         self.url = database_url or f"sqlite:///{self.directory / 'suture.db'}"
         self.charges_port, self.adt_port, self.pages_port = free_ports(3)
         self.erp = FaultyPeer("http", keep=kept_charge)
-        self.lab = FaultyPeer("mllp", keep=kept_adt)
+        self.lab = lab or FaultyPeer("mllp", keep=kept_adt)
         self.sinks = Elsewhere(self.erp, self.lab)
         self.loads: list[Load] = []
         self.log = directory / "engine.log"
@@ -172,6 +172,11 @@ class Hospital:
         code = self._process.wait(timeout_s)
         assert code == 0, f"exit code {code}:\n{self.said()[-3000:]}"
         return time.monotonic() - begin_s
+
+    def suture(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command on this site, as from another terminal."""
+        command = [sys.executable, "-m", "suture.cli.main", *arguments, "--site", str(self.directory)]
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=30)
 
     def said(self) -> str:
         """All that the engine has written to stdout and stderr."""

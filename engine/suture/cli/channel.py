@@ -1,20 +1,20 @@
-"""Channels: list, show, start, stop, restart, reload."""
+"""Channels: list, show, start, stop, restart, reload, resync."""
 
 from __future__ import annotations
 
 import click
 
 from suture.cli import exits, output
-from suture.cli.acting import report
+from suture.cli.acting import confirm, report
 from suture.cli.books import show as show_books
-from suture.cli.options import channel_argument, site_options, wait_option
+from suture.cli.options import channel_argument, reason_option, site_options, wait_option, yes_option
 from suture.cli.session import Session
 from suture.cli.status import engine_line, show_channels, show_destinations
 
 
 @click.group()
 def channel() -> None:
-    """Channels: list, show, start, stop, restart, reload."""
+    """Channels: list, show, start, stop, restart, reload, resync."""
 
 
 @channel.command("list")
@@ -132,3 +132,25 @@ def reload(session: Session, channel: str, reason: str, wait_s: float) -> int:
       suture check && suture channel reload or-supply
     """
     return _act(session, "reload", channel, reason, wait_s, "is reloaded")
+
+
+@channel.command()
+@site_options
+@channel_argument
+@click.argument("destination")
+@reason_option
+@yes_option
+@wait_option
+def resync(session: Session, channel: str, destination: str, reason: str, yes: bool, wait_s: float) -> int:
+    """Let a destination with sequence numbers go on, whatever number its peer expects.
+
+    Its peer and the engine do not agree on the next number: messages may be missing on one side. Look for them first; what
+    was missed then is not noticed any more. The peer is told with MSH-13 = -1 to take any number.
+
+    \b
+    Example:
+      suture channel resync adt billing --reason "billing was restored from last night's backup; 412-430 sent again"
+    """
+    confirm(f"Go on at {destination}, though messages may be missing on one side?", yes)
+    answer = session.control.resync(channel, destination, reason, wait_s)
+    return report(session, [answer], f"{destination} goes on")

@@ -40,6 +40,9 @@ class Config(BaseModel):
     idle_s: float = Field(300, gt=0, description="Seconds a connection may rest before it is closed and a new one made (default 300)")
     reconnect_max_s: float = Field(5, ge=0, description="Seconds between attempts to connect to a dead peer, at most (default 5)")
     keepalive_s: float = Field(60, ge=1, description="Seconds of silence before the kernel asks whether the peer is there (default 60)")
+    sequence: bool = Field(
+        False, description="Number the messages in MSH-13, one in flight at a time (sequence number protocol; default no)"
+    )
     limit_bytes: int = Field(1_048_576, ge=256, description="Largest acknowledgement, in bytes (default 1 MiB)")
     start_byte: StartByte = Field("0b", description="The byte before a message, in hex (default 0b)")
     end_bytes: EndBytes = Field("1c0d", description="The bytes after a message, in hex, one to four (default 1c0d)")
@@ -54,6 +57,10 @@ class Config(BaseModel):
             raise ValueError("ack: commit needs release: 2; in release 1 there are no commit acknowledgements")
         if self.release == "2" and self.pipeline > 1:
             raise ValueError("pipeline: 1 is needed in release 2; a commit acknowledgement does not say whose it is")
+        if self.sequence and (self.connections > 1 or self.pipeline > 1):
+            raise ValueError("sequence: true needs connections: 1 and pipeline: 1; numbered messages go one after another")
+        if self.sequence and self.ack == "commit":
+            raise ValueError("sequence: true needs ack: hl7; a commit acknowledgement of release 2 says no number")
         return self
 
     def framing(self) -> mllp.Framing:

@@ -134,6 +134,14 @@ class Lanes:
             wait_s = max(0.0, self.breaker.try_at_s - self._clock.seconds())
             self._probe = self._clock.callLater(wait_s, self._probed)
 
+    def hurry(self) -> None:
+        """Try a sick peer now: something has changed."""
+        self.breaker.try_at_s = 0.0
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
+        self._pump()
+
     def _probed(self) -> None:
         self._probe = None
         self._pump()

@@ -41,6 +41,7 @@ class Output:
 
     types: event types, () for a passed message. per_event: one delivery an event, else one a message.
     answered: only an answer ends a delivery there, so a passed message that asks for none when all is well asks for one.
+    numbered: messages go there under sequence numbers, one after another, so all of them are in one lane.
     """
 
     destination: str
@@ -49,6 +50,7 @@ class Output:
     changes: Mapping[er7.Path, str] = field(default_factory=dict)
     per_event: bool = False
     answered: bool = False
+    numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ class _Job:
             self.message.id,
             self.plan.channel,
             output.destination,
-            self.lane,
+            "" if output.numbered else self.lane,
             payload.body,
             key,
             payload.control_id,
@@ -256,7 +258,8 @@ class _Job:
                 copy.put(ASKS_COMMIT, "AL")
                 body = copy.to_bytes()
             control_id = header.text(10) if header else ""
-            found.append(Delivery(m.id, self.plan.channel, output.destination, self.lane, body, key, control_id, HL7))
+            lane = "" if output.numbered else self.lane
+            found.append(Delivery(m.id, self.plan.channel, output.destination, lane, body, key, control_id, HL7))
         return found
 
 

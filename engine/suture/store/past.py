@@ -15,6 +15,8 @@ CHAIN_MAX = 100
 
 SEQUENCE = "sequence"
 """Rows of engine_state named sequence/<channel>/<sender> hold the number that is expected next, "" for any."""
+SENT = "sent"
+"""Rows named sent/<channel>/<destination> hold the number that was given last and the delivery that it was given to."""
 
 
 class Memory:
@@ -35,6 +37,19 @@ class Memory:
         """Remember the number that is expected next of this sender."""
         value = "" if expected is None else expected
         facts.put_engine(connection, {f"{SEQUENCE}/{channel}/{sender}": value}, at_us)
+
+    def sent(self, connection: Connection, channel: str, destination: str) -> tuple[int, int] | None:
+        """The sequence number that was given last, and the delivery that it was given to."""
+        e = engine_state.c
+        value = connection.execute(select(e.value).where(e.name == f"{SENT}/{channel}/{destination}")).scalar()
+        if value is None:
+            return None
+        number, delivery_id = map(int, value.split())
+        return number, delivery_id
+
+    def put_sent(self, connection: Connection, channel: str, destination: str, number: int, delivery_id: int, at_us: int) -> None:
+        """Remember that this delivery goes out under this number."""
+        facts.put_engine(connection, {f"{SENT}/{channel}/{destination}": f"{number} {delivery_id}"}, at_us)
 
 
 def recall(connection: Connection, number: int) -> Past:

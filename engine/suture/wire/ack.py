@@ -9,8 +9,9 @@ from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, T
 from suture.wire.finding import MEANING, Location
 from suture.wire.header import Header, text_of
 from suture.wire.reply import build
+from suture.wire.sequence import number_of
 
-__all__ = ["BY_THE_STANDARD", "MEANINGS", "Header", "build", "judge", "text_of"]
+__all__ = ["BY_THE_STANDARD", "MEANINGS", "Header", "build", "expected_number", "judge", "text_of"]
 
 BY_THE_STANDARD: Mapping[str, str] = {"AA": "accept", "CA": "accept", "AE": "reject", "CE": "reject", "AR": "retry", "CR": "reject"}
 """MSA-1 to accept, reject, retry or hold. AE: an error in the content, do not resend; AR: refused for now (2.9.2.2)."""
@@ -28,8 +29,7 @@ def judge(answer: bytes, control_id: str, meaning: Mapping[str, str] = BY_THE_ST
     header = Header.read(answer)
     if header is None:
         return Ambiguous("ACK_UNREADABLE", "the answer is not an HL7 message", answer)
-    lines = answer.decode(header.wide, "replace").encode() if header.wide else answer
-    lines = lines.replace(b"\n", b"\r") if b"\n" in lines else lines  # some peers end segments in their own way
+    lines = _lines(answer, header)
     msa = _segment(lines, b"MSA", header.separator)
     if msa is None or len(msa) < 3:
         return Ambiguous("ACK_UNREADABLE", "the answer has no MSA segment with a code and a control id", answer)
@@ -47,6 +47,22 @@ def judge(answer: bytes, control_id: str, meaning: Mapping[str, str] = BY_THE_ST
     if verdict == "hold":
         return Held(code, reason, answer)
     return Ambiguous("ACK_UNKNOWN_CODE", "the answer has an MSA-1 that no table knows", answer)
+
+
+def expected_number(answer: bytes) -> int | None:
+    """MSA-4 of an answer that `judge` has placed: the sequence number that the peer expects; None when it gives none.
+
+    Raises ValueError when it is no sequence number.
+    """
+    header = Header.read(answer)
+    msa = _segment(_lines(answer, header), b"MSA", header.separator) if header else None
+    return number_of(msa[4]) if msa and len(msa) > 4 else None
+
+
+def _lines(answer: bytes, header: Header) -> bytes:
+    """Segments ended by CR, in UTF-8 where the answer is in UTF-16 or 32."""
+    lines = answer.decode(header.wide, "replace").encode() if header.wide else answer
+    return lines.replace(b"\n", b"\r") if b"\n" in lines else lines  # some peers end segments in their own way
 
 
 def _why(message: bytes, header: Header) -> str:

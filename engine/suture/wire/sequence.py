@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from suture.wire import er7
+
 START, RESYNC = 0, -1
 """What MSH-13 says beside numbers: the sender (re)starts and asks for the number that is expected; the sender gives up on
 the count, and any number may follow."""
@@ -55,56 +57,98 @@ def arrival(expected: int | None, sent: int | None) -> Arrival:
     return Arrival("refuse", expected, expected)
 
 
-Reaction = Literal["go_on", "was_taken", "restart", "freeze"]
+def following(number: int) -> int:
+    """The number after this one."""
+    return 1 if number >= NUMBER_MAX else number + 1
 
 
-def reaction(sent: int, answered: int | None) -> Reaction:
-    """The sender's side, after the acknowledgement of a message with a positive number. answered: its MSA-4.
-
-    go_on: it was expected, and taken. was_taken: it had been taken before, and that acknowledgement was lost; go on.
-    restart: the receiver is behind: ask with 0 where it stands, or freeze. freeze: wait for a person.
-    """
-    if answered is None or answered == sent:
-        return "go_on"
-    if answered == sent + 1:
-        return "was_taken"
-    return "restart" if 0 < answered < sent else "freeze"
-
-
-def after_start(answered: int | None, own: int) -> int | None:
-    """The number to go on with after a 0 was answered; own: the one that the sender would send next.
-
-    The receiver's wish is followed where the sender can: it expects this very number, or has none (-1). None: freeze, for
-    messages between are missing on one side.
-    """
-    if answered in (RESYNC, own):
-        return own
-    return None
+Told = Literal["own", "repetition", "astray"]
 
 
 @dataclass(slots=True)
-class Sending:
-    """A sender's count. next: the number of the next message; START is sent first, as long as `started` is False."""
+class Count:
+    """The sender's side: which number a delivery goes under, and what an answer says of it.
 
-    next: int = 1
-    started: bool = False
-    frozen: bool = False
+    last: the number that was given last (0: none yet), to the delivery last_id. taken: the receiver has taken it; None as
+    long as that is not known. agreed: the two sides have told each other where they stand. again: `last` was sent before.
+    """
 
-    def number(self) -> int:
-        """MSH-13 of what is to be sent now."""
-        return self.next if self.started else START
+    last: int = 0
+    last_id: int = 0
+    taken: bool | None = True
+    agreed: bool = False
+    again: bool = False
 
-    def answered(self, answered: int | None) -> Reaction:
-        """Take note of MSA-4 of the answer to what `number` was sent with; go_on and was_taken: that message is done."""
-        if not self.started:
-            agreed = after_start(answered, self.next)
-            self.started, self.frozen = agreed is not None, agreed is None
-            return "freeze" if agreed is None else "go_on"
-        told = reaction(self.next, answered)
-        if told in ("go_on", "was_taken"):
-            self.next = 1 if self.next >= NUMBER_MAX else self.next + 1
-        elif told == "restart":
-            self.started = False
-        else:
-            self.frozen = True
-        return told
+    def asks(self, delivery_id: int) -> bool:
+        """Must the receiver be asked where it stands (with START) before this delivery is sent?"""
+        return not self.agreed or (self.taken is None and delivery_id != self.last_id)
+
+    def expectable(self) -> tuple[int, ...]:
+        """What the receiver may expect next, if nothing is missing on either side."""
+        after = following(self.last)
+        return (after,) if self.taken else (self.last,) if self.taken is False else (self.last, after)
+
+    def started(self, delivery_id: int, answered: int | None) -> bool:
+        """START was answered with this MSA-4; False when the numbers do not fit: messages are missing on one side.
+
+        A sender that has no number yet takes the receiver's; a receiver that has none (RESYNC) takes the sender's.
+        """
+        if answered is None or answered == RESYNC:
+            self.taken = None if self.taken is None and delivery_id == self.last_id else self.taken is not False
+        elif not self.last:
+            if answered <= START:
+                return False
+            self.last, self.taken = answered - 1, True
+        elif answered not in self.expectable():
+            return False
+        elif self.taken is None and delivery_id != self.last_id:
+            self.taken = answered != self.last
+        self.agreed = True
+        return True
+
+    def give(self, delivery_id: int) -> int:
+        """The number that this delivery goes under; the same one as before until its answer is known."""
+        self.again = self.taken is None and delivery_id == self.last_id
+        if self.taken:
+            self.last = following(self.last)
+        self.last_id, self.taken = delivery_id, None
+        return self.last
+
+    def unsent(self) -> None:
+        """The number that was just given has not left the house."""
+        self.taken = None if self.again else False
+
+    def answered(self, good: bool, answered: int | None) -> Told:
+        """The answer to `last`: a good or a bad one, and its MSA-4.
+
+        own: it is this message's answer. repetition: the receiver has had this message before, and that answer was lost.
+        astray: the receiver did not take it, for its number; it is to be asked where it stands.
+        """
+        if answered is None or answered == self.last:
+            self.taken = True if good else None
+            if not good and (answered is not None or not self.again):
+                self.last_id = 0  # it was answered; when it comes again it is not a repetition of what was not
+            return "own"
+        if answered == following(self.last) and (good or self.again):
+            self.taken = True
+            return "own" if good else "repetition"
+        self.agreed = False
+        self.taken = True if good else None if self.again else False
+        return "own" if good else "astray"
+
+
+def numbered(body: bytes, number: int) -> bytes:
+    """The message with this number in MSH-13; everything else byte for byte. Raises MessageError when it is not HL7 v2."""
+    return er7.changed(body, {_NUMBER_PLACE: str(number)})
+
+
+def link(body: bytes, number: int, control_id: str, now: str) -> bytes:
+    """A header like that of this message and no more, to say START or RESYNC with. Raises MessageError."""
+    message = er7.Message.parse(body)
+    message.segments = message.segments[:1]
+    for place, text in ((_TIME_PLACE, now), (_CONTROL_PLACE, control_id), (_NUMBER_PLACE, str(number))):
+        message.put(place, text)
+    return message.to_bytes()
+
+
+_TIME_PLACE, _CONTROL_PLACE, _NUMBER_PLACE = er7.path("MSH-7"), er7.path("MSH-10"), er7.path("MSH-13")
