@@ -17,7 +17,7 @@ def test_a_second_engine_on_the_same_store_does_nothing(tmp_path: Path, database
     with Hospital(tmp_path, url) as hospital:
         hospital.erp.usual = hospital.lab.usual = Slow(0.02)
         hospital.start()
-        charges = hospital.send_charges()
+        charges = hospital.send_charges(3000)  # the sinks take 400 a second: they are busy all the while
         wait_until(lambda: len(charges.acked) > 200)
         other = hospital.environment | {"PAGES_PORT": "0"}
         second = subprocess.run(hospital.command, env=other, capture_output=True, text=True, timeout=30, check=False)
