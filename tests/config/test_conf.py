@@ -240,3 +240,12 @@ def test_a_store_in_memory_is_refused(tmp_path: Path, url: str):
 )
 def test_a_relative_database_file_begins_at_the_site(url: str, expected: str):
     assert database_url(Path("/site"), url) == expected
+
+
+def test_files_of_tls_begin_at_the_sites_directory(tmp_path: Path):
+    tls = "{ca: certs/ca.pem, certificate: /etc/own.pem, key: certs/own.key}"
+    write(tmp_path, base=BASE.split("endpoints:")[0] + f"endpoints:\n  lab: {{mllp_out: {{host: lab, port: 2575, tls: {tls}}}}}\n")
+    settings = right(tmp_path).endpoints["lab"].connector[1].tls  # type: ignore[attr-defined]
+    assert settings.ca == str(tmp_path / "certs" / "ca.pem")
+    assert settings.certificate == "/etc/own.pem"
+    assert settings.key == str(tmp_path / "certs" / "own.key")

@@ -198,7 +198,7 @@ def read_conf(directory: Path, environment: str | None, environ: Mapping[str, st
         if not problems:
             document = merged(document, overlay)
     problems += Resolver(directory, environ).resolve(document)
-    conf, more = validate(document, Conf)
+    conf, more = validate(document, Conf, directory)
     problems += more + _endpoint_problems(document)
     return (None if problems else conf), document, problems
 

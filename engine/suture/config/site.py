@@ -219,7 +219,7 @@ class SiteLoader:
         self.problems += problems
 
     def _check_channel(self, name: str, document: Document) -> list[Problem]:
-        config, problems = validate(document, Channel)
+        config, problems = validate(document, Channel, self.directory)
         endpoints = endpoint_names(self._conf_document) if self._conf_document else None
         problems += channel_problems(document, name, Surroundings(self._library, endpoints))
         channel = self._compiled(name, config if not problems else None, document)

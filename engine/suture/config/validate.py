@@ -32,10 +32,13 @@ def is_empty(document: Document) -> bool:
     return document.data in ({}, "")
 
 
-def validate(document: Document, model: type[M]) -> tuple[M | None, list[Problem]]:
-    """The document as a model, or None and the problems. Places already known as broken are passed over."""
+def validate(document: Document, model: type[M], directory: Path | None = None) -> tuple[M | None, list[Problem]]:
+    """The document as a model, or None and the problems. Places already known as broken are passed over.
+
+    directory: where relative paths of files in it begin (settings find it in pydantic's context).
+    """
     try:
-        return model.model_validate(document.data), []
+        return model.model_validate(document.data, context={"directory": directory}), []
     except ValidationError as error:
         return None, list(problems_of(document, model, error))
 

@@ -6,14 +6,15 @@ import ipaddress
 import math
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.python.failure import Failure
@@ -50,14 +51,23 @@ class TlsError(Exception):
     """TLS cannot be set up; the text names the file and what is wrong with it."""
 
 
+def _in_site(path: str, info: ValidationInfo) -> str:
+    directory = (info.context or {}).get("directory")
+    return str(Path(directory, path)) if directory else path
+
+
+SiteFile = Annotated[str, AfterValidator(_in_site)]
+"""The path of a file; a relative one begins at the directory in the context of the validation (the site's)."""
+
+
 class ServerTls(BaseModel):
     """TLS for senders: the certificate we show, and whose certificates we want to see."""
 
     model_config = ConfigDict(extra="forbid")
-    certificate: str = Field(description="PEM file with our certificate, and those of its issuers after it")
-    key: str = Field(description="PEM file with its private key")
+    certificate: SiteFile = Field(description="PEM file with our certificate, and those of its issuers after it")
+    key: SiteFile = Field(description="PEM file with its private key")
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
-    client_ca: str | None = Field(None, description="PEM file with authorities; set: senders need a certificate of one of them")
+    client_ca: SiteFile | None = Field(None, description="PEM file with authorities; set: senders need a certificate of one of them")
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version that is spoken (default 1.2)")
     check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
 
@@ -66,10 +76,10 @@ class ClientTls(BaseModel):
     """TLS to a peer: whose certificates we trust, the name that has to be in them, and the certificate we show."""
 
     model_config = ConfigDict(extra="forbid")
-    ca: str | None = Field(None, description="PEM file with the authorities to trust; absent: the system's")
+    ca: SiteFile | None = Field(None, description="PEM file with the authorities to trust; absent: the system's")
     server_name: str = Field("", description="Name or address that the peer's certificate is for; absent: `host`")
-    certificate: str | None = Field(None, description="PEM file with our own certificate, and those of its issuers after it")
-    key: str | None = Field(None, description="PEM file with its private key")
+    certificate: SiteFile | None = Field(None, description="PEM file with our own certificate, and those of its issuers after it")
+    key: SiteFile | None = Field(None, description="PEM file with its private key")
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version that is spoken (default 1.2)")
     check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
