@@ -312,10 +312,12 @@ _At = tuple[str | int, ...]
 
 
 def _check_repetition(check: _Check, part: _Part, value: str, at: _At, d: er7.Delimiters) -> None:
-    if part.parts or part.any:
+    if part.any or (part.parts and len(value) > part.spec.length > 0):
         _check_length(check, part, value, at, d)
-        if not part.any:
-            _check_composite(check, part, value, at, d)
+    if part.any:
+        return
+    if part.parts:
+        _check_composite(check, part, value, at, d)
         return
     if d.component and d.component in value and part.datatype not in _LONG_TEXTS:
         check.note("component_unknown", _location(*at, 2), f"{part.called} ({part.datatype}) has no components")
@@ -343,7 +345,8 @@ def _check_composite(check: _Check, part: _Part, value: str, at: _At, d: er7.Del
         if not text or text == NULL:
             continue
         if inner.parts:
-            _check_length(check, inner, text, (*at, number), d)
+            if len(text) > inner.spec.length > 0:
+                _check_length(check, inner, text, (*at, number), d)
             _check_composite(check, inner, text, (*at, number), d)
         elif inner.test or inner.values or inner.spec.length:
             _check_simple(check, inner, text, (*at, number), d)
@@ -356,12 +359,15 @@ def _check_simple(check: _Check, part: _Part, text: str, at: _At, d: er7.Delimit
     elif part.values and text not in part.values:
         code = finding.UNSUPPORTED_PROCESSING_ID if at[0] == "MSH" and at[2] == 11 else 0
         check.note("table", _location(*at), f"{part.called} is no value of HL7 table {spec.table}", code)
-    else:
+    elif len(text) > spec.length > 0:
         _check_length(check, part, text, at, d)
 
 
 def _check_length(check: _Check, part: _Part, text: str, at: _At, d: er7.Delimiters) -> None:
-    """One repetition or one of its parts, with the separators inside it (HL7 2.5.1 section 2.5.3.2); an escape is what it means."""
+    """Note what is too long: a repetition or a part of it, with the separators inside it (HL7 2.5.1 section 2.5.3.2).
+
+    An escape counts as the characters that it stands for, so that a value is as long as what its reader gets.
+    """
     length = part.spec.length
-    if length and len(text) > length and len(er7.unescape(text, d)) > length:
+    if len(text) > length > 0 and len(er7.unescape(text, d)) > length:
         check.note("length", _location(*at), f"{part.called} is longer than {length} characters")
