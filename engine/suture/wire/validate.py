@@ -312,12 +312,10 @@ _At = tuple[str | int, ...]
 
 
 def _check_repetition(check: _Check, part: _Part, value: str, at: _At, d: er7.Delimiters) -> None:
-    if part.any or (part.parts and len(value) > part.spec.length > 0):
+    if part.parts or part.any:
         _check_length(check, part, value, at, d)
-    if part.any:
-        return
-    if part.parts:
-        _check_composite(check, part, value, at, d)
+        if not part.any:
+            _check_composite(check, part, value, at, d)
         return
     if d.component and d.component in value and part.datatype not in _LONG_TEXTS:
         check.note("component_unknown", _location(*at, 2), f"{part.called} ({part.datatype}) has no components")
@@ -345,8 +343,7 @@ def _check_composite(check: _Check, part: _Part, value: str, at: _At, d: er7.Del
         if not text or text == NULL:
             continue
         if inner.parts:
-            if len(text) > inner.spec.length > 0:
-                _check_length(check, inner, text, (*at, number), d)
+            _check_length(check, inner, text, (*at, number), d)
             _check_composite(check, inner, text, (*at, number), d)
         elif inner.test or inner.values or inner.spec.length:
             _check_simple(check, inner, text, (*at, number), d)
@@ -359,7 +356,7 @@ def _check_simple(check: _Check, part: _Part, text: str, at: _At, d: er7.Delimit
     elif part.values and text not in part.values:
         code = finding.UNSUPPORTED_PROCESSING_ID if at[0] == "MSH" and at[2] == 11 else 0
         check.note("table", _location(*at), f"{part.called} is no value of HL7 table {spec.table}", code)
-    elif len(text) > spec.length > 0:
+    else:
         _check_length(check, part, text, at, d)
 
 
