@@ -28,6 +28,13 @@ def test_every_message_type_of_every_version_fits_the_standard(version: str) -> 
     assert wrong == {}
 
 
+@pytest.mark.parametrize("version", dictionary.VERSIONS)
+def test_many_samples_of_a_type_stay_within_the_lengths_of_their_version(version: str) -> None:
+    for number in range(1, 40):
+        for name in ("DFT_P03", "ADT_A01", "ORU_R01"):
+            assert [str(each) for each in validate(generate.message(name, version, 2, number))] == []
+
+
 def test_a_charge_message_has_several_lines_with_set_ids_in_order() -> None:
     for number in range(1, 20):
         message = Message.parse(generate.message("DFT^P03", "2.5.1", 1, number))

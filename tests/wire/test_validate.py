@@ -58,7 +58,7 @@ def test_a_message_with_a_dozen_faults_has_the_findings_on_record():
         ("DFT^P03^DFT_P03", "DFX^P03", "200 E MSH-9.1: version 2.5.1 has no such message"),
         ("EVN||20260302101500\r", "", "100 E EVN: the segment is required"),
         ("EVN||", "QQQ|1\rEVN||", "100 W QQQ: version 2.5.1 has no such segment"),
-        ("|T1|", "|" + "T" * 200 + "|", "104 W FT1-2: Transaction ID is longer than 199 characters"),
+        ("|T1|", "|" + "T" * 13 + "|", "104 W FT1-2: Transaction ID is longer than 12 characters"),
         ("|F\r", "|F" + "|" * 40 + "x\r", "199 W PID-48: version 2.5.1 has 39 fields in PID"),
         ("SAMPLE^ADA", "SAMPLE^ADA" + "^" * 14 + "x", "199 W PID-5.15: version 2.5.1 has 14 components here"),
         ("|T1|", "|T1^2|", "199 W FT1-2.2: Transaction ID (ST) has no components"),

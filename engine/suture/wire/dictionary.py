@@ -1,6 +1,7 @@
 """The HL7 v2 dictionary: fields, data types, tables and message structures of versions 2.1 to 2.8.2.
 
-The data are hl7apy's tables; a version is read when it is first asked for, and importing this module reads nothing.
+The data are hl7apy's tables, and lengths.tsv for the lengths, which those lack; a version is read when it is first asked
+for, and importing this module reads nothing.
 Where those tables leave a field out or without a type (FT1-8 and FT1-9 from 2.6 on, withdrawn fields), the field of the
 nearest earlier version stands in, so that positions never shift. Nothing here raises for unknown names.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from suture.wire import lengths
 from suture.wire.events import STRUCTURE_OF
 from suture.wire.names import SEGMENTS, field_name
 
@@ -28,7 +30,8 @@ class FieldSpec:
     """A field of a segment, or a component of a data type.
 
     datatype: "" when unknown, "varies" where another field tells it. table: "0004", or "". max: repetitions, 0 for
-    any number. length: characters, 0 when unknown. withdrawn: the version has the position and wants it empty.
+    any number. length: the characters of one repetition with its separators, 0 for any number or when unknown.
+    withdrawn: the version has the position and wants it empty.
     """
 
     number: int
@@ -62,9 +65,9 @@ class Group:
 
 
 LENGTHS = {"DT": 8, "TM": 16, "DTM": 24, "TS": 26, "NM": 16, "SI": 4}
-"""Longest value of a data type in every version (HL7 2.5.1 section 2.A)."""
+"""Longest value of a data type in every version (HL7 2.5.1 section 2.A); a longer length of a field does not stretch it."""
 LENGTHS_BEFORE_2_7 = {"ST": 199, "IS": 20}
-"""Further ones, that 2.7 gave up."""
+"""Further ones, that 2.7 gave up, for fields that have no length of their own."""
 
 OVERRIDES: Mapping[tuple[str, str, int], FieldSpec] = {
     ("2.5.1", "OBX", 20): FieldSpec(20, "Reserved for Harmonization", "", "", 0, 1, 0),
@@ -195,13 +198,14 @@ def _fields(version: str, segment: str) -> tuple[FieldSpec, ...]:
 def _field(version: str, segment: str, number: int, written: FieldSpec | None) -> FieldSpec:
     """The field as this version writes it, or as a stand-in has it."""
     if right := OVERRIDES.get((version, segment, number)):
-        return right
+        return replace(right, length=_length(right.datatype, lengths.printed(version, segment, number), version))
     if written and written.datatype:
         return written
     for earlier in reversed(VERSIONS[: VERSIONS.index(version)]):
         found = _own_fields(earlier, segment).get(number)
         if found is not None and found.datatype:
-            return replace(found, min=0, withdrawn=written is None or written.withdrawn)
+            withdrawn = written is None or written.withdrawn
+            return replace(found, min=0, length=0 if withdrawn else found.length, withdrawn=withdrawn)
     return written or FieldSpec(number, "", "", "", 0, 0, 0, withdrawn=True)
 
 
@@ -211,25 +215,39 @@ def _own_fields(version: str, segment: str) -> dict[int, FieldSpec]:
         _, _, number = str(name).partition("_")
         raw = _module(version, "fields").get(name)
         if number.isdigit() and raw is not None:
-            found[int(number)] = _spec(int(number), raw, least, most, version, segment)
+            found[int(number)] = _spec(int(number), raw, (least, most), version, segment)
     return found
 
 
-def _spec(number: int, raw: Any, least: int, most: int, version: str, segment: str = "") -> FieldSpec:
+def _spec(number: int, raw: Any, times: tuple[int, int], version: str, segment: str = "", within: str = "") -> FieldSpec:
+    """A field of a segment, or a component of the data type within."""
     datatype, name, table_id = raw[2] or "", raw[-3], raw[-2]
+    least, most = times
     withdrawn = datatype.upper() == "WD" or most == 0
     datatype = "" if datatype.upper() == "WD" else datatype
-    old = _numbers(version) < (2, 7)
-    length = LENGTHS.get(datatype) or (LENGTHS_BEFORE_2_7.get(datatype, 0) if old else 0)
+    length = 0 if withdrawn else _length(datatype, lengths.printed(version, segment or within, number), version)
     least, most = (0, 1) if withdrawn else (least, max(most, 0))
     return FieldSpec(number, field_name(name, segment), datatype, (table_id or "").removeprefix("HL7"), least, most, length, withdrawn)
+
+
+def _length(datatype: str, printed: int, version: str) -> int:
+    """The longest value of a field or component; 0 for any. printed: its own length, 0 for none.
+
+    The tighter of both where the type says what a value looks like: a longer one is none of the type. For strings the own
+    length counts alone, because the standard prints longer ones than those of ST and IS (PID-23 of 2.5: ST, 250).
+    """
+    if longest := LENGTHS.get(datatype):
+        return min(printed or longest, longest)
+    if printed:
+        return printed if printed < lengths.NO_LIMIT else 0
+    return LENGTHS_BEFORE_2_7.get(datatype, 0) if _numbers(version) < (2, 7) else 0
 
 
 @lru_cache(maxsize=1024)
 def _components(version: str, datatype: str) -> tuple[FieldSpec, ...]:
     children = _children(("sequence", _module(version, "datatypes").get(datatype, ())))
     return tuple(
-        _spec(number, raw, least, most, version, "") for number, (_, raw, (least, most), _) in enumerate(children, 1) if len(raw) >= 6
+        _spec(number, raw, times, version, within=datatype) for number, (_, raw, times, _) in enumerate(children, 1) if len(raw) >= 6
     )
 
 

@@ -154,7 +154,8 @@ class _Sample:
     def leaf(self, spec: FieldSpec, place: str) -> str:
         """A value that has no parts."""
         number = self.pick(place, 1000)
-        codes = sorted(filter(_CODE.fullmatch, dictionary.suggested(self.version, spec.table))) if spec.table else []
+        known = dictionary.suggested(self.version, spec.table) if spec.table else ()
+        codes = sorted(each for each in known if _CODE.fullmatch(each) and len(each) <= (spec.length or len(each)))
         if codes:
             return codes[number % len(codes)]
         return _LEAVES.get(spec.datatype, lambda sample, n: f"S{n}")(self, number)
@@ -195,11 +196,13 @@ def _of(component: FieldSpec, whole: FieldSpec) -> FieldSpec:
 
 
 def _fitted(value: str, version: str, spec: FieldSpec) -> str:
-    """As many components as the data type has: a primitive takes the first alone."""
+    """As many components as the data type has and the length leaves room for: a primitive takes the first alone."""
     known = dictionary.components(version, spec.datatype)
     parts = value.split("^")[: len(known) or 1]
     if spec.datatype == "TS" and len(parts) == 1 < len(known) and known[1].min:
         parts.append("S")  # degree of precision, which the first version wants
+    while spec.length and len(parts) > 1 and len("^".join(parts)) > spec.length:
+        parts.pop()
     return "^".join(parts).rstrip("^")[: spec.length or None]
 
 

@@ -300,7 +300,7 @@ def _check_field(check: _Check, part: _Part, text: str, at: Location, d: er7.Del
     if spec.max and len(repetitions) > spec.max:
         place = Location(at.segment, at.sequence, at.field, spec.max + 1)
         check.note("field_repeats", place, f"{spec.name} stands {len(repetitions)} times, at most {spec.max} are allowed")
-    if part.any:
+    if part.any and not spec.length:
         return
     for repetition, value in enumerate(repetitions, 1):
         if value and value != NULL:
@@ -312,8 +312,10 @@ _At = tuple[str | int, ...]
 
 
 def _check_repetition(check: _Check, part: _Part, value: str, at: _At, d: er7.Delimiters) -> None:
-    if part.parts:
-        _check_composite(check, part, value, at, d)
+    if part.parts or part.any:
+        _check_length(check, part, value, at, d)
+        if not part.any:
+            _check_composite(check, part, value, at, d)
         return
     if d.component and d.component in value and part.datatype not in _LONG_TEXTS:
         check.note("component_unknown", _location(*at, 2), f"{part.called} ({part.datatype}) has no components")
@@ -341,6 +343,7 @@ def _check_composite(check: _Check, part: _Part, value: str, at: _At, d: er7.Del
         if not text or text == NULL:
             continue
         if inner.parts:
+            _check_length(check, inner, text, (*at, number), d)
             _check_composite(check, inner, text, (*at, number), d)
         elif inner.test or inner.values or inner.spec.length:
             _check_simple(check, inner, text, (*at, number), d)
@@ -350,8 +353,18 @@ def _check_simple(check: _Check, part: _Part, text: str, at: _At, d: er7.Delimit
     spec = part.spec
     if part.test and not part.test(text):
         check.note("data_type", _location(*at), f"{part.called} is not {part.should}")
-    elif spec.length and len(text) > spec.length and len(er7.unescape(text, d)) > spec.length:
-        check.note("length", _location(*at), f"{part.called} is longer than {spec.length} characters")
     elif part.values and text not in part.values:
         code = finding.UNSUPPORTED_PROCESSING_ID if at[0] == "MSH" and at[2] == 11 else 0
         check.note("table", _location(*at), f"{part.called} is no value of HL7 table {spec.table}", code)
+    else:
+        _check_length(check, part, text, at, d)
+
+
+def _check_length(check: _Check, part: _Part, text: str, at: _At, d: er7.Delimiters) -> None:
+    """Note what is too long: a repetition or a part of it, with the separators inside it (HL7 2.5.1 section 2.5.3.2).
+
+    An escape counts as the characters that it stands for, so that a value is as long as what its reader gets.
+    """
+    length = part.spec.length
+    if len(text) > length > 0 and len(er7.unescape(text, d)) > length:
+        check.note("length", _location(*at), f"{part.called} is longer than {length} characters")
