@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from suture.model.errors import MessageError
-from suture.wire import cut, dictionary, parts
+from suture.wire import charsets, cut, dictionary, parts
 from suture.wire import identifying as known
 from suture.wire.er7 import Delimiters, Message, Segment, delimiters_of
 from suture.wire.pseudonym import CITIES, FAMILY, GIVEN, Pseudonyms, filler
@@ -51,21 +51,21 @@ class Anonymizer:
 
     def _other(self, raw: bytes) -> bytes:
         """A batch segment without its comment, or what is no message."""
-        text = raw.decode("latin-1")
+        text, codec = _decoded(raw, charsets.wide_codec(raw) or "latin-1")
         body = text.lstrip("\x0b\ufeff \t\r\n")
         name = body[:3]
         if name not in known.BATCH_COMMENTS:
-            return self._scrubbed(text)
+            return self._scrubbed(text).encode(codec)
         line, end, rest = (*_ENDS.split(body, maxsplit=1), "", "")[:3]
         fields = line.split(body[3:4] or "|")
         at = known.BATCH_COMMENTS[name] - (name in ("FHS", "BHS"))
         if len(fields) > at:
             fields[at] = filler(len(fields[at]))
         start = text[: len(text) - len(body)]
-        return (start + (body[3:4] or "|").join(fields) + end).encode("latin-1") + self._scrubbed(rest)
+        return (start + (body[3:4] or "|").join(fields) + end + self._scrubbed(rest)).encode(codec)
 
-    def _scrubbed(self, text: str) -> bytes:
-        return re.sub(r"\S+", lambda match: self._pseudonyms.identifier(match[0]), text).encode("latin-1")
+    def _scrubbed(self, text: str) -> str:
+        return re.sub(r"\S+", lambda match: self._pseudonyms.identifier(match[0]), text)
 
 
 def _decoded(raw: bytes, codec: str) -> tuple[str, str]:
