@@ -140,3 +140,18 @@ def test_fragments_that_were_given_up_are_gathered_anew_when_they_are_sent_again
     assert again.codes == ["AA"]
     assert rows(database)[-1] == ("M1", "processed")
     h.stop()
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_fragments_in_wide_characters_are_joined_and_answered_in_them(database, codec):
+    h = house(database)
+    pieces = [fragment(1, "PID|1||Zoë\r", points_to="p", modes="AL|AL"), fragment(2, "OBX|1", follows="p", modes="AL|AL")]
+    first, last = (h.receive(f"\ufeff{piece.decode()}".encode(codec)) for piece in pieces)
+    h.settle()
+    assert (first.codes, last.codes) == (["CA"], ["CA", "AA"])
+    assert [m.encoding for m in last.messages] == [codec, codec]
+    assert rows(database) == [("M1", "filtered"), ("M2", "filtered"), ("M1", "processed")]
+    with database.connect() as connection:
+        types = connection.exec_driver_sql("SELECT type FROM message ORDER BY id").scalars().all()
+    assert types == ["ORU^R01"] * 3
+    h.stop()

@@ -62,8 +62,8 @@ class Width:
         return text if self.size == 1 else self.mark + text.decode("utf-8", "replace").encode(self.codec)
 
     def ascii(self, text: bytes) -> bytes:
-        """ASCII in the units of the stream."""
-        return text if self.size == 1 else text.decode("ascii").encode(self.codec)
+        """ASCII in the units of the stream; any other byte becomes U+FFFD."""
+        return text if self.size == 1 else text.decode("ascii", "replace").encode(self.codec)
 
 
 NARROW = Width()
