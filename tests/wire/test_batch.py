@@ -206,6 +206,7 @@ def test_a_part_of_a_character_at_the_end_stays_in_its_message_and_is_refused_th
     (raw,) = raws(cut(wide(one(1), "utf-16-le", True) + b"x"))
     with pytest.raises(MessageError, match="not whole characters"):
         er7.Message.parse(raw)
+    assert cut(wide(BHS + one(1) + b"BTS|1\r", "utf-32-be", False) + b"x")[-1] == Closed("BTS", 1, 1)
 
 
 def test_an_endless_wide_message_is_dropped_as_it_comes():

@@ -162,9 +162,9 @@ class Cutter:
             yield from self._envelope.too_large(text[:3], offset, self._limit)
             return
         raw = text if self._width is NARROW else self._buffer.piece(begin, begin + len(text))
-        if end == len(self._buffer.view):
-            raw += self._buffer.odd()  # a part of a character, which whoever reads the message will refuse
         if text[:3] == b"MSH":
+            if end == len(self._buffer.view):
+                raw += self._buffer.odd()  # a part of a character, which whoever reads the message will refuse
             yield self._envelope.message(_with_line_ends(raw, text, self._width))
         else:
             yield from self._envelope.piece(self._width.narrow(raw), offset)
