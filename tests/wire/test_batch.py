@@ -179,6 +179,17 @@ def test_a_batch_in_wide_characters_is_cut_into_its_messages_and_each_reads_by_i
         assert read.get("NTE-3") == er7.Message.parse(message).get("NTE-3")
 
 
+@pytest.mark.parametrize("mark", [False, True])
+@pytest.mark.parametrize("codec", WIDE)
+def test_wide_messages_in_frames_are_as_they_stand_there(codec, mark):
+    messages = [wide(one(n, more="NTE|1||Zoë\r".encode()), codec, mark) for n in (1, 2, 3)]
+    stream = b"".join(map(mllp.frame, messages))
+    cutter, events = Cutter(), []
+    for at in range(0, len(stream), 7):
+        events += cutter.feed(stream[at : at + 7])
+    assert events + cutter.end() == cut(stream) == [Found(raw, n, 0) for n, raw in enumerate(messages, start=1)]
+
+
 @pytest.mark.parametrize("codec", WIDE)
 def test_wide_messages_each_with_its_mark_in_one_file(codec):
     messages = [wide(one(n), codec, True) for n in (1, 2, 3)]

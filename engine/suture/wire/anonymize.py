@@ -35,8 +35,12 @@ class Anonymizer:
 
     def unit(self, raw: bytes, encoding: str = "utf-8") -> bytes:
         """A unit of a file (`cut.units`), with or without a frame. What is no HL7 has every letter and digit replaced."""
+        payload = cut.message_of(raw)
+        if raw[:1] == b"\x0b" and charsets.wide_codec(payload):
+            before, _, after = raw.partition(payload)
+            return before + self.unit(payload, encoding) + self._other(after)
         try:
-            message = Message.parse(cut.message_of(raw) or raw, encoding)
+            message = Message.parse(payload or raw, encoding)
         except (MessageError, ValueError):
             return self._other(raw)
         text, codec = _decoded(raw, message.encoding)

@@ -21,7 +21,8 @@ COMMENT_CHARACTERS = 80
 """Length of BTS-2 (HL7 2.5.1 section 2.15.3)."""
 
 _STARTS = rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b%b]{0,32}(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 ])"
-_START, _START_WIDE = re.compile(_STARTS % b""), re.compile(_STARTS % widths.MARK)
+_START = re.compile(_STARTS % b"" + rb"|\x1c\r\x0b(%b)" % widths.BEGINS)
+_START_WIDE = re.compile(_STARTS % widths.MARK)
 """In a view of a wide stream: a message may stand behind a mark, as in files that are put together from files."""
 _LINE_END = re.compile(rb"(?<![\r\n])[\r\n]+(?=[A-Z][A-Z0-9]{2}[^A-Za-z0-9 \r\n])")
 _NOTHING = b" \t\r\n\x0b\x1c"
@@ -41,7 +42,8 @@ class Opened:
 class Found:
     """A message, its segments ended by CR. number: in the stream, from 1. batch: the number of its batch, 0 outside of any.
 
-    raw: in the character set of the stream; where a wide stream begins with a byte order mark, each of its messages does.
+    raw: in the character set of the stream; where a wide stream begins with a byte order mark, each of its messages does. A
+    wide message in a frame is as it stands there.
     """
 
     raw: bytes
@@ -133,8 +135,9 @@ class Cutter:
             match = self._start.search(view, max(begin + 1, self._searched))
             if match is None or (match.end() == len(view) and not last):
                 break
-            yield from self._piece(begin, match.start(1))
-            begin = self._searched = match.start(1)
+            opens = match.start(match.lastindex or 1)
+            yield from self._piece(begin, opens)
+            begin = self._searched = opens
         if last:
             yield from self._piece(begin, len(view))
             begin = len(view)
@@ -166,6 +169,9 @@ class Cutter:
             if end == len(self._buffer.view):
                 raw += self._buffer.odd()  # a part of a character, which whoever reads the message will refuse
             yield self._envelope.message(_with_line_ends(raw, text, self._width))
+        elif self._width is NARROW and widths.width_of(text) is not NARROW:
+            end = view.rfind(b"\x1c")
+            yield self._envelope.message(view[len(view) - len(view.lstrip(_NOTHING)) : end if end > 0 else len(view)])
         else:
             yield from self._envelope.piece(self._width.narrow(raw), offset)
 

@@ -13,8 +13,7 @@ BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
 """The segments around messages in a batch file (HL7 2.5.1 section 2.10.3)."""
 
 _BEGINS = rb"(?:(?<=[\r\n\x1c])\x0b?|(?<=[^\r\n\x1c])\x0b)(?:%b)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\r\n])"
-_FRAMED_WIDE = rb"|(?<=\x1c\r)\x0b(?=\xff\xfe|\xfe\xff|M\0|\0M|\0\0\xfe\xff|\0\0\0M)"
-"""A frame with a message in UTF-16 or UTF-32: a byte order mark, or the M of MSH."""
+_FRAMED_WIDE = rb"|(?<=\x1c\r)\x0b(?=%b)" % widths.BEGINS
 _BEGIN = re.compile(_BEGINS % rb"\xef\xbb\xbf" + _FRAMED_WIDE)
 _BEGIN_WIDE = re.compile(_BEGINS % widths.MARK)
 _LOOK_BYTES = 8
@@ -36,12 +35,7 @@ def units(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
         head += chunk
         if widths.tells(head):
             break
-    yield from _units(chain([bytes(head)], rest), limit_bytes, _width_of(head))
-
-
-def _width_of(head: bytes | bytearray) -> Width:
-    """How a file or a unit is written; the frames of MLLP are single bytes around text of any width."""
-    return NARROW if head[:1] == b"\x0b" else widths.width_of(head)
+    yield from _units(chain([bytes(head)], rest), limit_bytes, widths.width_of(head))
 
 
 def _units(chunks: Iterable[bytes], limit_bytes: int, width: Width) -> Iterator[bytes]:
@@ -73,7 +67,7 @@ def messages(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
     mark: bytes | None = None
     for unit in units(chunks, limit_bytes):
         if mark is None:
-            mark = _width_of(unit).mark
+            mark = widths.width_of(unit).mark
         if message := message_of(unit):
             yield message if message.startswith(mark) else mark + message
 

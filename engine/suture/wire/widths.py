@@ -11,6 +11,8 @@ from suture.wire import charsets
 
 MARK = b"\xfe"
 """What stands for a byte order mark in a view. (Every other character that is not ASCII is 0xFF there.)"""
+BEGINS = rb"\xff\xfe|\xfe\xff|\0\0\xfe\xff|[BFM]\0(?:[HST]\0|\0\0)|\0(?:\0\0)?[BFM]\0"
+"""What a frame with text in UTF-16 or UTF-32 begins with, as a pattern: a byte order mark, or the name of a segment."""
 HEAD_BYTES = 4096
 """Bytes of a stream from which its width is told, when it begins with nothing but blanks."""
 
@@ -102,7 +104,9 @@ class Buffer:
 
 
 def width_of(raw: bytes | bytearray) -> Width:
-    """The width that the first bytes of a stream show."""
+    """The width that the first bytes of a stream show. MLLP frames are single bytes, whatever stands in them."""
+    if raw[:1] == b"\x0b":
+        return NARROW
     head = bytes(raw[:HEAD_BYTES])
     codec = charsets.wide_codec(head)
     return Width(int(codec[4:6]) // 8, codec, charsets.mark_of(head, codec)) if codec else NARROW
