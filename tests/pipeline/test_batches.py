@@ -6,6 +6,7 @@ import pytest
 
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Received
+from suture.store.backlog import received
 from suture.wire import batch
 from tests.pipeline.house import Heard, House
 
@@ -67,6 +68,64 @@ def test_a_file_is_answered_batch_by_batch_in_order_with_what_is_wrong_in_a_comm
     lines = [line[:9] for line in heard.told[0][1].split(b"\r") if line[:3] not in (b"MSH",)]
     assert [line[:3] for line in lines if line] == [b"FHS", b"BHS", b"MSA", b"MSA", b"BTS", b"BHS", b"MSA", b"BTS", b"FTS"]
     assert b"BTS|2|BTS-1 says 9 messages, and 2 were found\r" in heard.told[0][1]
+    house.stop()
+
+
+WIDE = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+
+
+def wide(text: bytes, codec: str, mark: bool) -> bytes:
+    return (("\ufeff" if mark else "") + text.decode()).encode(codec)
+
+
+@pytest.mark.parametrize("mark", [False, True])
+@pytest.mark.parametrize("codec", WIDE)
+@pytest.mark.parametrize("when", ["after_store", "after_process"])
+def test_a_batch_in_wide_characters_is_stored_message_by_message_and_answered_in_its_encoding(database, codec, mark, when):
+    house = House(database, AnswerRules(when=when, types=frozenset({"DFT^P03"})))
+    messages = [one(1) + "NTE|1||Zoë 測試\r".encode(), one(2, "ADT^A01")]
+    heard = house.receive(wide(FHS + BHS + b"".join(messages) + b"BTS|3\rFTS|1\r", codec, mark))
+    house.settle()
+    ((_, payload),) = heard.told
+    text = payload.decode(codec)
+    assert text.startswith("\ufeffFHS|" if mark else "FHS|") and text.count("\ufeff") == mark
+    lines = [line.split("|") for line in text.lstrip("\ufeff").split("\r")]
+    assert [line[:3] for line in lines if line[0] == "MSA"] == [["MSA", "AA", "M1"], ["MSA", "AR", "M2"]]
+    assert [line[1:] for line in lines if line[0] in ("BTS", "FTS")] == [["2", "BTS-1 says 3 messages, and 2 were found"], ["1"]]
+    assert [line[11] for line in lines if line[0] in ("FHS", "BHS")] == ["F1", "B1"]
+    with database.connect() as connection:
+        stored = received(connection, "c", 0, 100) if when == "after_store" else []
+        rows = connection.exec_driver_sql("SELECT control_id, type FROM message ORDER BY id").all()
+    assert rows == [("M1", "DFT^P03"), ("M2", "ADT^A01")]
+    assert [message.raw for message in stored] in ([], [wide(each, codec, mark) for each in messages])
+    house.stop()
+
+
+@pytest.mark.parametrize("codec", WIDE)
+def test_only_what_is_wrong_is_told_of_a_wide_batch_too(database, codec):
+    house = House(database, AnswerRules(types=frozenset({"DFT^P03"}), batch="errors"))
+    heard = house.receive(wide(BHS + one(1) + one(2, "ADT^A01") + b"BTS|2\r", codec, False))
+    assert codes(heard) == [("M2", "AR")]
+    assert heard.told[0][1].decode(codec).endswith("BTS|1\r")
+    house.stop()
+
+
+@pytest.mark.parametrize("codec", WIDE)
+def test_a_wide_batch_with_too_many_messages_is_refused_whole(database, codec):
+    house = House(database, AnswerRules(batch_messages=2))
+    heard = house.receive(wide(BHS + one(1) + one(2) + one(3) + b"BTS|3\r", codec, True))
+    assert heard.codes == ["AR"]
+    assert heard.messages[0].get("MSA-2") == "B1"
+    assert heard.messages[0].encoding == codec
+    assert house.unprocessed() == 0
+    house.stop()
+
+
+@pytest.mark.parametrize("raw", ["\ufeff", "\ufeffBHS", "\ufeffBHSX|", "\ufeff \rBHS|", "FHS\r"])
+@pytest.mark.parametrize("codec", WIDE)
+def test_what_only_looks_like_a_wide_batch_is_answered_too(database, codec, raw):
+    house = House(database, AnswerRules())
+    assert len(house.receive(raw.encode(codec) + b"x").told) == 1
     house.stop()
 
 

@@ -9,15 +9,18 @@ from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.channel import Around, Channel
+from suture.ports import Processed
 from suture.store.backlog import received
 from suture.store.past import Memory
 from suture.wire.continuation import Limits
 from tests.pipeline.house import House, Silent
 
+USUAL = Limits(timeout_s=60)
 
-def house(database: Engine, when: str = "after_process") -> House:
+
+def house(database: Engine, when: str = "after_process", limits: Limits = USUAL) -> House:
     h = House(database, AnswerRules(when=when))
-    plan = replace(h.channel.plan, continuation=Limits(timeout_s=60))
+    plan = replace(h.channel.plan, continuation=limits)
     h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
     return h
 
@@ -91,7 +94,7 @@ def test_after_a_crash_the_fragments_are_gathered_again_and_the_whole_is_process
     h = house(database)
     h.receive(fragment(1, "PID|1\r", points_to="p"))
     if processed:  # killed after the whole was stored, and before its fragments were settled
-        h.channel.fragments._settle = lambda message, settled: None
+        h.channel.fragments._settle = lambda message, settled, then: None
         h.receive(fragment(2, "OBX|1", follows="p"))
         h.settle()
         assert rows(database) == [("M1", "received"), ("M2", "received"), ("M1", "processed")]
@@ -138,5 +141,87 @@ def test_fragments_that_were_given_up_are_gathered_anew_when_they_are_sent_again
     again = h.receive(last)
     h.settle()
     assert again.codes == ["AA"]
+    assert rows(database)[-1] == ("M1", "processed")
+    h.stop()
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_fragments_in_wide_characters_are_joined_and_answered_in_them(database, codec):
+    h = house(database)
+    pieces = [fragment(1, "PID|1||Zoë\r", points_to="p", modes="AL|AL"), fragment(2, "OBX|1", follows="p", modes="AL|AL")]
+    first, last = (h.receive(f"\ufeff{piece.decode()}".encode(codec)) for piece in pieces)
+    h.settle()
+    assert (first.codes, last.codes) == (["CA"], ["CA", "AA"])
+    assert [m.encoding for m in last.messages] == [codec, codec]
+    assert rows(database) == [("M1", "filtered"), ("M2", "filtered"), ("M1", "processed")]
+    with database.connect() as connection:
+        types = connection.exec_driver_sql("SELECT type FROM message ORDER BY id").scalars().all()
+    assert types == ["ORU^R01"] * 3
+    h.stop()
+
+
+BROKEN_AT_ONCE = {
+    "too many fragments": (Limits(fragments=2), [("", "p"), ("p", "q"), ("q", "r")]),
+    "too many bytes": (Limits(size_bytes=130), [("", "p"), ("p", "q")]),
+    "too many messages": (Limits(chains=0), [("", "p")]),
+    "a pointer that none before it has": (USUAL, [("x", "q")]),
+}
+
+
+@pytest.mark.parametrize("when", ["after_store", "after_process", "after_delivery"])
+@pytest.mark.parametrize(
+    ("modes", "good", "bad"),
+    [("|", ["AA"], ["AE"]), ("AL|AL", ["CA"], ["CA", "AE"]), ("NE|AL", ["-"], ["AE"]), ("AL|NE", ["CA"], ["CA"]), ("NE|NE", ["-"], ["-"])],
+)
+@pytest.mark.parametrize("case", BROKEN_AT_ONCE)
+def test_the_fragment_that_breaks_its_message_is_told_so(database, case, modes, good, bad, when):
+    limits, links = BROKEN_AT_ONCE[case]
+    h = house(database, when, limits)
+    heard = [h.receive(fragment(n, "PID|1\r", *at, modes=modes)) for n, at in enumerate(links, start=1)]
+    h.settle()
+    h.clock.advance(limits.timeout_s)
+    h.settle()
+    assert [each.codes for each in heard] == [good] * (len(links) - 1) + [bad]
+    assert [state for _, state in rows(database)] == ["parked"] * len(links)
+    if bad[-1] == "AE":
+        told = heard[-1].messages[-1]
+        assert (told.get("MSA-2"), told.get("ERR-2.1"), told.get("ERR-3.1")) == (f"M{len(links)}", "DSC", "100")
+    h.stop()
+
+
+def test_a_fragment_that_breaks_its_message_is_told_so_when_that_is_durable(database):
+    h = house(database)
+    write, kept = h.journal.write, []
+    h.journal.write = lambda op: kept.append(op) if isinstance(op, Processed) else write(op)
+    heard = h.receive(fragment(2, "OBX|1\r", follows="x", points_to="q"))
+    assert heard.told == []
+    assert rows(database) == [("M2", "received")]
+    for op in kept:
+        write(op)
+    h.settle()
+    assert heard.codes == ["AE"]
+    assert rows(database) == [("M2", "parked")]
+    h.stop()
+
+
+def test_a_fragment_that_takes_the_pointer_of_another_message_is_accepted(database):
+    h = house(database)
+    first = h.receive(fragment(1, "PID|1\r", points_to="p"))
+    second = h.receive(fragment(2, "PID|2\r", points_to="p"))
+    last = h.receive(fragment(3, "OBX|1", follows="p"))
+    h.settle()
+    assert (first.codes, second.codes, last.codes) == (["AA"], ["AA"], ["AA"])
+    assert rows(database) == [("M1", "parked"), ("M2", "filtered"), ("M3", "filtered"), ("M2", "processed")]
+    h.stop()
+
+
+def test_a_message_that_was_broken_is_taken_when_it_is_sent_again_in_order(database):
+    h = house(database)
+    first, middle, last = fragment(1, "PID|1\r", points_to="p"), fragment(2, "OBX|1\r", "p", "q"), fragment(3, "OBX|2", follows="q")
+    assert h.receive(middle).codes == ["AE"]
+    assert [h.receive(each).codes for each in (first, middle)] == [["AA"], ["AA"]]
+    heard = h.receive(last)
+    h.settle()
+    assert heard.codes == ["AA"]
     assert rows(database)[-1] == ("M1", "processed")
     h.stop()

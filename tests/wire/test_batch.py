@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.wire import batch, mllp
+from suture.model.errors import MessageError
+from suture.wire import batch, er7, mllp
 from suture.wire.batch import Answered, Closed, Cutter, Fault, Found, Opened, acknowledged, cut
 
 FHS = b"FHS|^~\\&|CAB|OR|ENGINE|HOSP|20260401||day.hl7||F1\r"
@@ -131,6 +132,105 @@ def test_any_chunking_gives_the_same_events(pieces, sizes, limit):
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(data):
     cut(data, 50)
+
+
+WIDE = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+
+
+def wide(stream: bytes, codec: str, mark: bool) -> bytes:
+    return (("\ufeff" if mark else "") + stream.decode()).encode(codec)
+
+
+@given(st.lists(PIECES, max_size=12), st.lists(st.integers(1, 90), min_size=1, max_size=30), st.sampled_from([400, 40_000]), st.data())
+def test_any_chunking_of_wide_characters_gives_the_same_events(pieces, sizes, limit, data):
+    codec, mark, odd = data.draw(st.sampled_from(WIDE)), data.draw(st.booleans()), data.draw(st.binary(max_size=3))
+    stream = wide(b"".join(pieces).replace(b"\xff", b"\xc3\x85"), codec, mark) + odd
+    cutter, found, at, turn = Cutter(limit), [], 0, 0
+    while at < len(stream):
+        size = sizes[turn % len(sizes)]
+        found += cutter.feed(stream[at : at + size])
+        at, turn = at + size, turn + 1
+    assert found + cutter.end() == cut(stream, limit)
+
+
+@given(st.binary(max_size=300), st.sampled_from(WIDE), st.booleans())
+def test_no_bytes_behind_a_wide_beginning_raise_or_are_lost(data, codec, mark):
+    first = wide(one(1), codec, mark)
+    found = raws(cut(first + data))
+    assert found[0].startswith(first[: -len("\r".encode(codec))])
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x0b\x1c"), max_size=30).map(lambda text: f"NTE|1||{text}x\r".encode())
+
+
+@given(st.lists(TEXTS, max_size=5), st.sampled_from(WIDE), st.booleans(), st.sampled_from([b"\r", b"\n", b"\r\n"]))
+def test_a_batch_in_wide_characters_is_cut_into_its_messages_and_each_reads_by_itself(texts, codec, mark, end):
+    messages = [one(number, more=text) for number, text in enumerate(texts, start=1)]
+    events = cut(wide((FHS + BHS + b"".join(messages) + b"BTS|%d\rFTS|1\r" % len(texts)).replace(b"\r", end), codec, mark))
+    assert raws(events) == [wide(message, codec, mark) for message in messages]
+    assert [event for event in events if not isinstance(event, Found)] == [
+        *(Opened("FHS", FHS[:-1]), Opened("BHS", BHS[:-1])),
+        *(Closed("BTS", len(texts), len(texts)), Closed("FTS", 1, 1)),
+    ]
+    for raw, message in zip(raws(events), messages, strict=True):
+        read = er7.Message.parse(raw)
+        assert (read.encoding, read.to_bytes()) == (codec, raw)
+        assert read.get("MSH-10") == er7.Message.parse(message).get("MSH-10")
+        assert read.get("NTE-3") == er7.Message.parse(message).get("NTE-3")
+
+
+@pytest.mark.parametrize("mark", [False, True])
+@pytest.mark.parametrize("codec", WIDE)
+def test_wide_messages_in_frames_are_as_they_stand_there(codec, mark):
+    messages = [wide(one(n, more="NTE|1||Zoë\r".encode()), codec, mark) for n in (1, 2, 3)]
+    stream = b"".join(map(mllp.frame, messages))
+    cutter, events = Cutter(), []
+    for at in range(0, len(stream), 7):
+        events += cutter.feed(stream[at : at + 7])
+    assert events + cutter.end() == cut(stream) == [Found(raw, n, 0) for n, raw in enumerate(messages, start=1)]
+
+
+@pytest.mark.parametrize("codec", WIDE)
+def test_wide_messages_each_with_its_mark_in_one_file(codec):
+    messages = [wide(one(n), codec, True) for n in (1, 2, 3)]
+    assert raws(cut(b"".join(messages))) == messages
+
+
+@pytest.mark.parametrize("codec", WIDE)
+def test_a_character_whose_bytes_look_like_a_segment_begins_none(codec):
+    text = "NTE|1||\u0d00\u4d00\u5300\u4800\u7c00\r".encode()  # their bytes hold CR, M, S, H and a separator, a byte further
+    assert raws(cut(wide(BHS + one(1, more=text) + b"BTS|1\r", codec, False))) == [wide(one(1, more=text), codec, False)]
+
+
+@pytest.mark.parametrize("codec", WIDE)
+def test_what_is_wrong_in_wide_characters_is_told_as_in_narrow_ones(codec):
+    large = one(2, more=b"OBX|1|ED|||" + b"x" * 5000 + b"\r")
+    stream = wide(BHS + one(1) + large + one(3) + b"PID|1\rBTS|4\rNTE|1\r", codec, True)
+    events = cut(stream, 2000)
+    assert raws(events) == [wide(one(1), codec, True), wide(one(3, more=b"PID|1\r"), codec, True)]
+    assert faults(events) == ["MESSAGE_TOO_LARGE", "BATCH_COUNT", "STRAY_SEGMENT"]
+    (count,) = (e for e in events if isinstance(e, Fault) and e.code == "BATCH_COUNT")
+    assert stream[count.offset :].decode(codec).startswith("BTS|4")
+
+
+def test_a_part_of_a_character_at_the_end_stays_in_its_message_and_is_refused_there():
+    (raw,) = raws(cut(wide(one(1), "utf-16-le", True) + b"x"))
+    with pytest.raises(MessageError, match="not whole characters"):
+        er7.Message.parse(raw)
+    assert cut(wide(BHS + one(1) + b"BTS|1\r", "utf-32-be", False) + b"x")[-1] == Closed("BTS", 1, 1)
+
+
+def test_an_endless_wide_message_is_dropped_as_it_comes():
+    cutter, chunk = Cutter(100_000), wide(b"x" * 25_000, "utf-16-be", False)
+    tracemalloc.start()
+    events = cutter.feed(wide(b"MSH|^~\\&|", "utf-16-be", True))
+    for _ in range(200):
+        events += cutter.feed(chunk)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    events += cutter.feed(wide(b"\r" + one(2), "utf-16-be", False)) + cutter.end()
+    assert (faults(events), raws(events)) == (["MESSAGE_TOO_LARGE"], [wide(one(2), "utf-16-be", True)])
+    assert peak < 600_000
 
 
 @given(st.lists(st.integers(0, 3), max_size=6), st.sampled_from([b"\r", b"\n", b"\r\n"]))

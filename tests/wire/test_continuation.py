@@ -59,6 +59,55 @@ def test_a_message_cut_anywhere_comes_back_as_it_was(segments, cuts):
         assert links(Header.read(pieces[0]), pieces[0]).alone
 
 
+WIDE = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+
+
+def wide(raw: bytes, codec: str, mark: bool) -> bytes:
+    return (("\ufeff" if mark else "") + raw.decode()).encode(codec)
+
+
+WIDE_SEGMENTS = st.lists(
+    st.tuples(st.sampled_from(["PID", "OBX"]), st.text(st.sampled_from("ab|^ë測😀\u0d0a\ufeff"), max_size=20)), min_size=1, max_size=6
+)
+
+
+@given(
+    WIDE_SEGMENTS, st.lists(st.integers(0, 200), max_size=6), st.sampled_from(WIDE), st.booleans(), st.sampled_from(["\r", "\n", "\r\n"])
+)
+def test_a_wide_message_cut_anywhere_comes_back_as_it_was(segments, cuts, codec, mark, end):
+    body = "".join(f"{name}|{text}x\r" for name, text in segments)
+    pieces = [wide(piece.replace(b"\r", end.encode()), codec, mark) for piece in cut_up(body, cuts)]
+    assembler: Assembler[int] = Assembler(Limits())
+    came = [add(assembler, piece, number) for number, piece in enumerate(pieces)]
+    assert came[:-1] == [None] * (len(pieces) - 1)
+    assert isinstance(came[-1], Chain)
+    assert came[-1].joined() == wide((head(1) + body).encode(), codec, mark)
+
+
+@pytest.mark.parametrize("codec", WIDE)
+def test_what_is_a_fragment_in_wide_characters(codec):
+    pointed = wide(fragment(1, "PID|1\r", points_to="測試p"), codec, True)
+    assert links(Header.read(pointed), pointed).points_to == "測試p".encode()
+    interactive = wide(fragment(1, "PID|1\rDSC|x|I\r"), codec, False)
+    assert links(Header.read(interactive), interactive).alone
+    damaged = wide(fragment(1, "PID|1\r", points_to="p"), codec, False) + b"x"
+    assert links(Header.read(damaged), damaged).alone  # and so it is read by itself, and refused for its last byte
+
+
+def test_fragments_in_different_character_sets_are_broken():
+    assembler: Assembler[int] = Assembler(Limits())
+    add(assembler, wide(fragment(1, "PID|1\r", points_to="p"), "utf-16-le", True), 1)
+    broken = add(assembler, fragment(2, "OBX|1\r", follows="p"), 2)
+    assert (broken.code, broken.items) == ("CONTINUATION_UNKNOWN", [1, 2])
+
+
+@given(st.binary(max_size=80), st.booleans(), st.sampled_from(WIDE), st.booleans())
+def test_no_wide_bytes_raise(data, follows, codec, mark):
+    raw = wide(head(1, "p" if follows else "").encode(), codec, mark) + data
+    add(Assembler(Limits()), raw)
+    join([raw, raw, data], b"\xe6")
+
+
 def test_a_segment_that_was_split_is_one_again():
     pieces = [
         fragment(1, "OBX|1|TX|R||begin of \rADD\r", points_to="p"),

@@ -33,10 +33,28 @@ def judge(segments: str, name: str = "DFT_P03") -> list[str]:
         ("OML_O21", "MSH PID ORC OBR DG1 OBX SPM SPM ORC OBR DG1 OBX SPM"),
         ("OML_O21", "MSH PID ORC OBR PID PV1 ORC OBR OBX ORC OBR OBX"),
         ("RAS_O17", "MSH PID ORC RXA RXR OBX ORC RXA RXA RXR"),
+        ("CSU_C09", "MSH PID CSR OBR OBX ORC OBR OBX OBX ORC RXA RXR ORC RXA RXR CSS ORC OBR OBX RXA RXR"),
+        ("CSU_C09", "MSH PID CSR OBR OBX ORC ZRX RXA RXR"),
+        ("SUR_P09", "MSH FAC PSH PDC PSH PDC PSH FAC PDC NTE FAC PDC NTE FAC PSH PDC PSH FAC PDC NTE"),
+        ("RSP_Z88", "MSH MSA QAK QPD RCP PID ORC RXD RXR OBX DSC"),
     ],
 )
 def test_a_message_in_order_has_no_finding(name: str, segments: str):
     assert judge(segments, name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "segments", "found"),
+    [
+        ("CSU_C09", "MSH PID CSR OBR OBX ORC", ["segment_missing OBR 6", "segment_missing OBX 6", "segment_missing RXA 6"]),
+        ("CSU_C09", "MSH PID CSR OBR OBX ORC AL1 RXA RXR", ["segment_unexpected AL1 6"]),
+        ("SUR_P09", "MSH FAC PSH PDC PSH FAC PDC", ["segment_missing NTE 7"]),
+        ("RSP_Z88", "MSH MSA QAK QPD RCP PID ORC RXD RXR OBX", ["segment_missing DSC 10"]),
+        ("RSP_Z88", "MSH MSA QAK QPD RCP PID ORC DSC", ["segment_missing RXD 8", "segment_missing RXR 8"]),
+    ],
+)
+def test_two_groups_that_begin_alike_are_told_apart_by_the_next_segment(name: str, segments: str, found: list[str]):
+    assert sorted(judge(segments, name)) == sorted(found)
 
 
 @pytest.mark.parametrize(

@@ -137,13 +137,13 @@ class Answers:
             say(second.fill(now, own_id + b"A", control_id))
         return True
 
-    def fragment(self, header: Header, number: int, answer: Answer, say: Say | None, last: bool) -> Asker | None:
+    def fragment(self, asker: Asker, last: bool) -> Asker | None:
         """A fragment is durable: the accept acknowledgement at once; who asks for the application's is given back.
 
-        In original mode every fragment but the last is answered AA, for that is how its sender knows to go on.
+        In original mode every fragment but the last is answered AA, for that is how its sender knows to go on. last: nothing
+        is to follow it, also because its message can never be whole.
         """
-        asker = Asker(header, number, answer, say)
-        if due.wants(header).enhanced:
+        if due.wants(asker.header).enhanced:
             self._commit(asker)
             if not last or self.rules.apart:
                 self._close(asker)

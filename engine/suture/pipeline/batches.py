@@ -6,23 +6,36 @@ from collections.abc import Callable
 from functools import partial
 
 from suture.pipeline.answers import Answer, Answers, Say
-from suture.wire import batch
+from suture.wire import batch, widths
 from suture.wire.batch import Answered
 from suture.wire.finding import CARDINALITY, ERROR, SEGMENT_SEQUENCE, Finding
 from suture.wire.header import Header
+from suture.wire.widths import Width
 
-NAMES = (b"BHS", b"FHS")
+_NAMES = (b"BHS", b"FHS")
 """What a batch or a file of batches begins with."""
+_BLANK = b" \t\r\n\x0b" + widths.MARK
 ENVELOPE = 4
 """FHS, BHS, BTS and FTS: what may stand around one message. What stands around none costs time too, so it counts."""
 ReceiveOne = Callable[[bytes, Answer, Say | None], None]
 
 
-class Batches:
-    """Receives batches for one channel. receive(raw, answer, say): takes one message."""
+def width_of(raw: bytes) -> Width | None:
+    """How a batch is written; None for what is no batch."""
+    if raw[:3] == b"MSH":
+        return None
+    if raw[:3] in _NAMES:
+        return widths.NARROW if len(raw) > 3 and not raw[3:4].isalnum() else None
+    width = widths.width_of(raw)
+    head = width.view(raw[: widths.HEAD_BYTES]).lstrip(_BLANK) if width.size > 1 else b""
+    return width if head[:3] in _NAMES and len(head) > 3 and not head[3:4].isalnum() else None
 
-    def __init__(self, answers: Answers, receive: ReceiveOne) -> None:
-        self._answers, self._receive = answers, receive
+
+class Batches:
+    """Receives batches for one channel, in one width. receive(raw, answer, say): takes one message."""
+
+    def __init__(self, answers: Answers, receive: ReceiveOne, width: Width = widths.NARROW) -> None:
+        self._answers, self._receive, self._width = answers, receive, width
 
     def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
         """Take a batch. It is answered once, when each of its messages has its answer, and so is durable.
@@ -35,7 +48,7 @@ class Batches:
             text = f"a batch of too many messages or envelopes; at most {limit} messages are taken"
             self._refuse(raw, answer, Finding(CARDINALITY, ERROR, None, text))
             return
-        gathered = _Gathered(self._answers, events, answer)
+        gathered = _Gathered(self._answers, events, answer, self._width)
         for event in events:
             if isinstance(event, batch.Found):
                 self._receive(event.raw, partial(gathered.answered, event), None if say is None else partial(_said, say))
@@ -43,11 +56,13 @@ class Batches:
 
     def _refuse(self, raw: bytes, answer: Answer, finding: Finding) -> None:
         """One acknowledgement for the whole, which names the batch by its control id."""
-        line = raw.split(b"\r", 1)[0].split(b"\n", 1)[0]
+        width = self._width
+        text = raw if width is widths.NARROW else width.narrow(raw[: widths.HEAD_BYTES]).lstrip(_BLANK)
+        line = text.split(b"\r", 1)[0].split(b"\n", 1)[0]
         header = Header.read(b"MSH" + line[3:])
         if header is not None:
             fields = [*header.fields[:7], b"", b"", batch.control_id(line), b"P"]
-            self._answers.refused(Header(header.separator, fields), answer, finding)
+            self._answers.refused(Header(header.separator, fields, width.codec, width.mark), answer, finding)
         else:
             self._answers.refused(Header(b"|", [b"MSH", b"^~\\&"]), answer, Finding(SEGMENT_SEQUENCE, ERROR, None, "no separator"))
 
@@ -67,8 +82,8 @@ def _cut(raw: bytes, limit: int) -> list[batch.Event] | None:
 class _Gathered:
     """The answers to a batch's messages, until all have come."""
 
-    def __init__(self, answers: Answers, events: list[batch.Event], answer: Answer) -> None:
-        self._answers, self._answer = answers, answer
+    def __init__(self, answers: Answers, events: list[batch.Event], answer: Answer, width: Width) -> None:
+        self._answers, self._answer, self._width = answers, answer, width
         self._file = next((e.line for e in events if isinstance(e, batch.Opened) and e.kind == "FHS"), b"")
         self._batches: list[Answered] = []
         self._told: dict[int, list[tuple[int, bytes]]] = {}
@@ -100,6 +115,8 @@ class _Gathered:
     def answered(self, found: batch.Found, payload: bytes | None, stored: bool = True) -> None:
         """One message has its answer."""
         self._stored = self._stored and stored
+        if payload is not None and self._width is not widths.NARROW:
+            payload = widths.width_of(payload).narrow(payload)
         if payload is not None and (self._answers.rules.batch == "all" or not positive(payload)):
             self._told.setdefault(self._place[found.number], []).append((found.number, payload))
         self._done()
@@ -117,7 +134,8 @@ class _Gathered:
             return
         for place, told in self._told.items():
             self._batches[place].answers = [payload for _, payload in sorted(told)]
-        self._answer(batch.acknowledged(self._file, self._batches, self._answers.unstored_id("B"), self._answers.now()), self._stored)
+        own_id, now = self._answers.unstored_id("B"), self._answers.now()
+        self._answer(batch.acknowledged(self._file, self._batches, own_id, now, self._width), self._stored)
 
 
 def _said(say: Say, payload: bytes | None) -> None:

@@ -107,10 +107,10 @@ class Channel:
         if self.fragments:
             self.fragments.stop()
 
-    def _settle(self, message: Message, settled: Settled) -> None:
-        """Write what a message came to, where that is not for the mapping to say."""
+    def _settle(self, message: Message, settled: Settled, then: Callable[[], None] | None = None) -> None:
+        """Write what a message came to, where that is not for the mapping to say; then() is called when that is durable."""
         begin_s = self._clock.seconds()
-        self._write(fixed(self.plan, message, int(begin_s * 1e6), 0, settled), begin_s, None)
+        self._write(fixed(self.plan, message, int(begin_s * 1e6), 0, settled), begin_s, then)
 
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
         """Validate and map a stored message and write what it comes to; then() is called when that is durable."""

@@ -21,13 +21,14 @@ from suture.wire.continuation import Assembler, Broken, Chain, Limits, links
 from suture.wire.finding import ERROR, SEGMENT_SEQUENCE, Finding, Location
 from suture.wire.header import Header
 
-Settle = Callable[[Message, Settled], None]
-"""settle(message, settled): write what a message came to."""
+Then = Callable[[], None]
+Settle = Callable[[Message, Settled, Then | None], None]
+"""settle(message, settled, then): write what a message came to; then() is called when that is durable."""
 
 
 @dataclass(slots=True)
 class Fragment:
-    """A stored fragment. asker: who waits for the application acknowledgement, None after a restart."""
+    """A stored fragment. asker: who waits for its answer, or later for the application acknowledgement; None after a restart."""
 
     message: Message
     header: Header
@@ -63,20 +64,29 @@ class Fragments:
 
     def stored(self, header: Header, state: str, message: Message, answer: Answer, say: Say | None) -> None:
         """A fragment is durable. One that came before is answered again, and counts once."""
-        last = not links(header, message.raw).points_to
-        asker = self._answers.fragment(header, message.id, answer, say, last)
+        asker = Asker(header, message.id, answer, say)
         if state == states.RECEIVED:
             self.take(message, asker)
-        elif asker is not None and asker.answer is not None:
-            self._answers.stored(header, state, message, asker.answer, say)
+            return
+        waiting = self._accepted(Fragment(message, header, asker))
+        if waiting is not None and waiting.answer is not None:
+            self._answers.stored(header, state, message, waiting.answer, say)
+
+    def _accepted(self, fragment: Fragment, broken: bool = False) -> Asker | None:
+        """Tell the sender that the fragment is kept; who still asks for the application's answer. broken: it was the last straw."""
+        if fragment.asker is None:
+            return None
+        last = not links(fragment.header, fragment.message.raw).points_to
+        return self._answers.fragment(fragment.asker, last or broken)
 
     def take(self, message: Message, asker: Asker | None = None) -> bool:
         """Gather a fragment that is stored; False when the message is none, and to be processed as it is."""
         header = Header.read(message.raw)
         if header is None or not self.is_one(header, message.raw):
             return False
-        now_s = self._clock.seconds()
-        came = self._assembler.add(message.sender, header, message.raw, Fragment(message, header, asker), now_s)
+        fragment = Fragment(message, header, asker)
+        came = self._assembler.add(message.sender, header, message.raw, fragment, self._clock.seconds())
+        fragment.asker = self._accepted(fragment, isinstance(came, Broken) and came.items[-1] is fragment)
         if isinstance(came, Broken):
             self._broken(came)
         elif came is not None:
@@ -95,7 +105,7 @@ class Fragments:
         if asker is not None:
             self._answers.whole(first, asker, state, whole)
         for fragment in chain.items:
-            self._settle(fragment.message, Settled(states.FILTERED, f"a fragment of message {whole.id}", (), (), (), ()))
+            self._settle(fragment.message, Settled(states.FILTERED, f"a fragment of message {whole.id}", (), (), (), ()), None)
         if state == states.RECEIVED:
             self._process(whole)
 
@@ -103,14 +113,13 @@ class Fragments:
         self._broken(Broken("STORE", f"the whole message cannot be stored ({type(error).__name__})", chain.items))
 
     def _broken(self, broken: Broken[Fragment]) -> None:
-        """Park every fragment: they wait for a person together."""
+        """Park every fragment: they wait for a person together. Who sent the last of them is told, when that is durable."""
         finding = Finding(SEGMENT_SEQUENCE, ERROR, Location("DSC"), broken.reason)
+        asker = broken.items[-1].asker
         for fragment in broken.items:
             settled = Settled(states.PARKED, f"{broken.code}: {broken.reason}", (), (), (), (), findings=[finding])
-            self._settle(fragment.message, settled)
-        asker = broken.items[-1].asker
-        if asker is not None:
-            self._answers.broken(asker, finding)
+            tell = partial(self._answers.broken, asker, finding) if asker and fragment is broken.items[-1] else None
+            self._settle(fragment.message, settled, tell)
 
     def _watch(self) -> None:
         """One timer, for the chain that expires first."""

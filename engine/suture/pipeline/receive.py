@@ -9,7 +9,7 @@ from functools import partial
 from suture.model import states
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Say
-from suture.pipeline.batches import NAMES, Batches
+from suture.pipeline.batches import Batches, width_of
 from suture.pipeline.fragments import Fragments
 from suture.pipeline.sequences import Counted, Sequences
 from suture.ports import Clock, Journal, Observer, Received
@@ -49,8 +49,9 @@ class Receiver:
         say: sends one more message to the same sender: an application acknowledgement that follows a commit
         acknowledgement. Without it such an acknowledgement is not given.
         """
-        if raw[:3] in NAMES and len(raw) > 3 and not raw[3:4].isalnum():
-            Batches(self._answers, partial(self._one, peer)).receive(raw, answer, say)
+        width = width_of(raw) if raw[:3] != b"MSH" else None
+        if width is not None:
+            Batches(self._answers, partial(self._one, peer), width).receive(raw, answer, say)
             return
         self._one(peer, raw, answer, say)
 

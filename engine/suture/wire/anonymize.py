@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from suture.model.errors import MessageError
-from suture.wire import cut, dictionary, parts
+from suture.wire import charsets, cut, dictionary, parts
 from suture.wire import identifying as known
 from suture.wire.er7 import Delimiters, Message, Segment, delimiters_of
 from suture.wire.pseudonym import CITIES, FAMILY, GIVEN, Pseudonyms, filler
@@ -35,8 +35,12 @@ class Anonymizer:
 
     def unit(self, raw: bytes, encoding: str = "utf-8") -> bytes:
         """A unit of a file (`cut.units`), with or without a frame. What is no HL7 has every letter and digit replaced."""
+        payload = cut.message_of(raw)
+        if raw[:1] == b"\x0b" and charsets.wide_codec(payload):
+            before, _, after = raw.partition(payload)
+            return before + self.unit(payload, encoding) + self._other(after)
         try:
-            message = Message.parse(cut.message_of(raw) or raw, encoding)
+            message = Message.parse(payload or raw, encoding)
         except (MessageError, ValueError):
             return self._other(raw)
         text, codec = _decoded(raw, message.encoding)
@@ -51,21 +55,21 @@ class Anonymizer:
 
     def _other(self, raw: bytes) -> bytes:
         """A batch segment without its comment, or what is no message."""
-        text = raw.decode("latin-1")
+        text, codec = _decoded(raw, charsets.wide_codec(raw) or "latin-1")
         body = text.lstrip("\x0b\ufeff \t\r\n")
         name = body[:3]
         if name not in known.BATCH_COMMENTS:
-            return self._scrubbed(text)
+            return self._scrubbed(text).encode(codec)
         line, end, rest = (*_ENDS.split(body, maxsplit=1), "", "")[:3]
         fields = line.split(body[3:4] or "|")
         at = known.BATCH_COMMENTS[name] - (name in ("FHS", "BHS"))
         if len(fields) > at:
             fields[at] = filler(len(fields[at]))
         start = text[: len(text) - len(body)]
-        return (start + (body[3:4] or "|").join(fields) + end).encode("latin-1") + self._scrubbed(rest)
+        return (start + (body[3:4] or "|").join(fields) + end + self._scrubbed(rest)).encode(codec)
 
-    def _scrubbed(self, text: str) -> bytes:
-        return re.sub(r"\S+", lambda match: self._pseudonyms.identifier(match[0]), text).encode("latin-1")
+    def _scrubbed(self, text: str) -> str:
+        return re.sub(r"\S+", lambda match: self._pseudonyms.identifier(match[0]), text)
 
 
 def _decoded(raw: bytes, codec: str) -> tuple[str, str]:

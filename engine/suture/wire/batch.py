@@ -1,7 +1,8 @@
 """Batches and files of messages: FHS, BHS, BTS and FTS (HL7 2.9.1 section 2.9.3), cut from a stream in constant memory.
 
 Everything in the envelope is optional, types may be mixed, and a batch may be empty. What is wrong with the envelope is
-told beside the messages and never costs one of them. (Tools that give back a file byte for byte cut it with wire/cut.py.)
+told beside the messages and never costs one of them. Streams in UTF-16 and UTF-32 are cut too, and a message keeps its own
+bytes there. (Tools that give back a file byte for byte cut it with wire/cut.py.)
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from suture.wire import widths
 from suture.wire.header import Header
+from suture.wire.widths import NARROW, Buffer, Width
 
 LIMIT_BYTES = 16_777_216
 COMMENT_CHARACTERS = 80
 """Length of BTS-2 (HL7 2.5.1 section 2.15.3)."""
 
-_START = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b]{0,32}(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 ])")
+_STARTS = rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b%b]{0,32}(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 ])"
+_START = re.compile(_STARTS % b"" + rb"|\x1c\r\x0b(%b)" % widths.BEGINS)
+_START_WIDE = re.compile(_STARTS % widths.MARK)
+"""In a view of a wide stream: a message may stand behind a mark, as in files that are put together from files."""
 _LINE_END = re.compile(rb"(?<![\r\n])[\r\n]+(?=[A-Z][A-Z0-9]{2}[^A-Za-z0-9 \r\n])")
 _NOTHING = b" \t\r\n\x0b\x1c"
 _OVERLAP = 64
@@ -26,7 +32,7 @@ _OVERLAP = 64
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file or a batch begins. line: its FHS or BHS segment."""
+    """A file or a batch begins. line: its FHS or BHS segment, of a wide stream in UTF-8."""
 
     kind: Literal["FHS", "BHS"]
     line: bytes
@@ -34,7 +40,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message, its segments ended by CR. number: in the stream, from 1. batch: the number of its batch, 0 outside of any."""
+    """A message, its segments ended by CR. number: in the stream, from 1. batch: the number of its batch, 0 outside of any.
+
+    raw: in the character set of the stream; where a wide stream begins with a byte order mark, each of its messages does. A
+    wide message in a frame is as it stands there.
+    """
 
     raw: bytes
     number: int
@@ -71,10 +81,12 @@ class Cutter:
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit = limit_bytes
-        self._buffer = bytearray()
+        self._head: bytearray | None = bytearray()  # until the width is known
+        self._width, self._start, self._blank = NARROW, _START, _NOTHING
+        self._buffer = Buffer()
         self._offset = 0  # of the buffer's first byte in the stream
         self._searched = 0
-        self._dropped = 0
+        self._dropped = 0  # units
         self._envelope = _Envelope()
 
     def feed(self, data: bytes) -> list[Event]:
@@ -92,48 +104,76 @@ class Cutter:
         yield from self._rest()
 
     def _take(self, data: bytes) -> None:
-        if not self._offset and not self._buffer and not self._dropped:
-            data = data.removeprefix(b"\xef\xbb\xbf")
-        self._buffer += data
+        if self._head is not None:
+            self._head += data
+            if widths.tells(self._head):
+                self._begin(bytes(self._head))
+        else:
+            self._buffer.add(data)
+
+    def _begin(self, head: bytes) -> None:
+        """The first bytes have come, and tell the width."""
+        self._head, self._width = None, widths.width_of(head)
+        if self._width is NARROW:
+            head = head.removeprefix(b"\xef\xbb\xbf")
+        else:
+            self._start, self._blank = _START_WIDE, _NOTHING + widths.MARK
+        self._buffer = Buffer(self._width)
+        self._buffer.add(head)
 
     def _rest(self) -> Iterator[Event]:
+        if self._head is not None:
+            self._begin(bytes(self._head))
         yield from self._cut(last=True)
         yield from self._envelope.end(self._offset)
 
     def _cut(self, last: bool) -> Iterator[Event]:
         """The pieces from one segment that opens something to the next."""
-        buffer = self._buffer
+        view = self._buffer.view
         begin = 0
         while True:
-            match = _START.search(buffer, max(begin + 1, self._searched))
-            if match is None or (match.end() == len(buffer) and not last):
+            match = self._start.search(view, max(begin + 1, self._searched))
+            if match is None or (match.end() == len(view) and not last):
                 break
-            yield from self._piece(begin, match.start(1))
-            begin = self._searched = match.start(1)
+            opens = match.start(match.lastindex or 1)
+            yield from self._piece(begin, opens)
+            begin = self._searched = opens
         if last:
-            yield from self._piece(begin, len(buffer))
-            begin = len(buffer)
-        del buffer[:begin]
-        self._offset += begin
-        self._searched = max(0, len(buffer) - _OVERLAP)
-        if len(buffer) > self._limit + 2 * _OVERLAP:
+            yield from self._piece(begin, len(view))
+            begin = len(view)
+        self._buffer.remove(0, begin)
+        self._offset += begin * self._width.size
+        self._searched = max(0, len(view) - _OVERLAP)
+        if len(view) > self._limit // self._width.size + 2 * _OVERLAP:
             # The piece is over the limit: of its begin the name is kept, and of its end what may open the next.
-            gone = len(buffer) - 2 * _OVERLAP
-            del buffer[_OVERLAP : _OVERLAP + gone]
+            gone = len(view) - 2 * _OVERLAP
+            self._buffer.remove(_OVERLAP, _OVERLAP + gone)
             self._dropped += gone
             self._searched = _OVERLAP
 
     def _piece(self, begin: int, end: int) -> Iterator[Event]:
-        raw, size = bytes(self._buffer[begin:end]).strip(_NOTHING), end - begin + self._dropped
-        offset = self._offset + begin
-        self._offset += self._dropped
+        view, size = bytes(self._buffer.view[begin:end]), (end - begin + self._dropped) * self._width.size
+        offset = self._offset + begin * self._width.size
+        self._offset += self._dropped * self._width.size
         self._dropped = 0
-        if not raw:
+        text = view.lstrip(self._blank)
+        begin += len(view) - len(text)
+        text = text.rstrip(self._blank)
+        if not text:
             return
         if size > self._limit:
-            yield from self._envelope.too_large(raw[:3], offset, self._limit)
+            yield from self._envelope.too_large(text[:3], offset, self._limit)
             return
-        yield from self._envelope.piece(raw, offset)
+        raw = text if self._width is NARROW else self._buffer.piece(begin, begin + len(text))
+        if text[:3] == b"MSH":
+            if end == len(self._buffer.view):
+                raw += self._buffer.odd()  # a part of a character, which whoever reads the message will refuse
+            yield self._envelope.message(_with_line_ends(raw, text, self._width))
+        elif self._width is NARROW and widths.width_of(text) is not NARROW:
+            end = view.rfind(b"\x1c")
+            yield self._envelope.message(view[len(view) - len(view.lstrip(_NOTHING)) : end if end > 0 else len(view)])
+        else:
+            yield from self._envelope.piece(self._width.narrow(raw), offset)
 
 
 class _Envelope:
@@ -145,11 +185,8 @@ class _Envelope:
         self._number = self._batch_number = 0  # in the stream
 
     def piece(self, raw: bytes, offset: int) -> Iterator[Event]:
-        """One segment that opens something, with what follows it."""
+        """One segment of the envelope, with what follows it."""
         name = raw[:3]
-        if name == b"MSH":
-            yield self._message(raw)
-            return
         line, *more = re.split(rb"[\r\n]+", raw, maxsplit=1)
         if name in _KINDS:
             yield from getattr(self, _KINDS[name])(line, offset)
@@ -159,15 +196,16 @@ class _Envelope:
     def too_large(self, name: bytes, offset: int, limit_bytes: int) -> Iterator[Event]:
         """A piece that was dropped; a message counts as one."""
         if name == b"MSH":
-            self._message(b"")
+            self.message(b"")
         yield Fault("MESSAGE_TOO_LARGE", offset, f"a message is over {limit_bytes} bytes; it is dropped")
 
-    def _message(self, raw: bytes) -> Found:
+    def message(self, raw: bytes) -> Found:
+        """One message, its segments ended by CR."""
         if not self._batch and self._file:
             self._begin_batch(named=False)
         self._messages += 1
         self._number += 1
-        return Found(_with_line_ends(raw), self._number, self._batch_number if self._batch else 0)
+        return Found(raw, self._number, self._batch_number if self._batch else 0)
 
     def _begin_batch(self, named: bool) -> None:
         self._batch, self._named, self._messages = True, named, 0
@@ -228,11 +266,16 @@ def _counted(kind: Literal["BTS", "FTS"], line: bytes, found: int, offset: int) 
     yield Closed(kind, declared, found)
 
 
-def _with_line_ends(raw: bytes) -> bytes:
+def _with_line_ends(raw: bytes, view: bytes, width: Width) -> bytes:
     """The message with its segments ended by CR. A line that does not begin as a segment does belongs to the one before."""
-    if b"\n" in raw or b"\r\r" in raw:
-        raw = _LINE_END.sub(b"\r", raw)
-    return raw + b"\r"
+    lines = b"\n" in view or b"\r\r" in view
+    if width is NARROW:
+        return (_LINE_END.sub(b"\r", raw) if lines else raw) + b"\r"
+    parts, at, cr = [width.mark], 0, width.ascii(b"\r")
+    for match in _LINE_END.finditer(view) if lines else ():
+        parts += (raw[at * width.size : match.start() * width.size], cr)
+        at = match.end()
+    return b"".join((*parts, raw[at * width.size :], cr))
 
 
 def cut(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> list[Event]:
@@ -245,17 +288,21 @@ def cut(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> list[Event]:
 
 @dataclass(slots=True)
 class Answered:
-    """A batch and the acknowledgements of its messages that are to be told. line: its BHS, b"" when it had none."""
+    """A batch and the acknowledgements of its messages that are to be told. line: its BHS, b"" when it had none.
+
+    All in single bytes: what is wide is in UTF-8 here, as in `Opened`.
+    """
 
     line: bytes
     answers: Sequence[bytes]
     comment: str = ""
 
 
-def acknowledged(file: bytes, batches: Iterable[Answered], own_id: str, now: str) -> bytes:
+def acknowledged(file: bytes, batches: Iterable[Answered], own_id: str, now: str, width: Width = NARROW) -> bytes:
     """The batch of acknowledgements that answers a batch (or, with its FHS, a file): an empty one says that all is well.
 
-    BHS-12 (FHS-12) names the batch (file) that is answered, by its BHS-11. own_id: of the answer. now: HL7 time.
+    BHS-12 (FHS-12) names the batch (file) that is answered, by its BHS-11. own_id: of the answer. now: HL7 time. width: of
+    what is answered, and so of the answer.
     """
     parts, count = [], 0
     for count, one in enumerate(batches, start=1):
@@ -265,7 +312,7 @@ def acknowledged(file: bytes, batches: Iterable[Answered], own_id: str, now: str
     if file:
         head = _header(file)
         parts = [_head(b"FHS", head, own_id, now), *parts, _tail(b"FTS", head, count, "")]
-    return b"".join(parts)
+    return width.widened(b"".join(parts))
 
 
 def _header(line: bytes) -> Header:

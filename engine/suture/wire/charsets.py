@@ -80,12 +80,12 @@ _SWITCHABLE = frozenset({UTF_8, JAPANESE, *(f"iso8859-{n}" for n in (*range(1, 1
 """Codecs of sets that ISO 2022 sequences can switch from. (UTF-8 stands for ASCII here.)"""
 
 _BEGINS_WIDE = re.compile(
-    rb"(?P<utf_32_le>\xff\xfe\0\0|(?:[ \t\r\n\x0b]\0\0\0)*M\0\0\0S\0\0\0)"
-    rb"|(?P<utf_32_be>\0\0\xfe\xff|(?:\0\0\0[ \t\r\n\x0b])*\0\0\0M\0\0\0S)"
-    rb"|(?P<utf_16_le>\xff\xfe|(?:[ \t\r\n\x0b]\0)*M\0S\0)"
-    rb"|(?P<utf_16_be>\xfe\xff|(?:\0[ \t\r\n\x0b])*\0M\0S)"
+    rb"(?P<utf_32_le>\xff\xfe\0\0|(?:[ \t\r\n\x0b]\0\0\0)*[BFM]\0\0\0[HST]\0\0\0)"
+    rb"|(?P<utf_32_be>\0\0\xfe\xff|(?:\0\0\0[ \t\r\n\x0b])*\0\0\0[BFM]\0\0\0[HST])"
+    rb"|(?P<utf_16_le>\xff\xfe|(?:[ \t\r\n\x0b]\0)*[BFM]\0[HST]\0)"
+    rb"|(?P<utf_16_be>\xfe\xff|(?:\0[ \t\r\n\x0b])*\0[BFM]\0[HST])"
 )
-"""A byte order mark, or MSH (behind blanks) in units of two or four bytes."""
+"""A byte order mark, or MSH, FHS, BHS, BTS or FTS (behind blanks) in units of two or four bytes."""
 
 
 @lru_cache(64)

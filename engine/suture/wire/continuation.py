@@ -7,14 +7,17 @@ in the ADD that the next fragment begins with.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from suture.wire import widths
 from suture.wire.header import Header
+from suture.wire.widths import NARROW, Width
 
 Item = TypeVar("Item")
 
-_TAIL_BYTES = 1024
+_TAIL_UNITS = 1024
 """As much of the end of a message as is looked at for its DSC; a pointer is at most 180 characters."""
 
 
@@ -44,19 +47,25 @@ class Links:
 def links(header: Header, raw: bytes) -> Links:
     """The links of a message. A DSC whose style is I (an interactive query goes on) makes no fragment (HL7 table 0398)."""
     follows = header.get(14).strip()
-    tail = raw[-_TAIL_BYTES:].replace(b"\n", b"\r").rstrip(b"\r")
+    tail = (_wide_tail(raw) if header.wide else raw[-_TAIL_UNITS:]).replace(b"\n", b"\r").rstrip(b"\r")
     line = tail[tail.rfind(b"\r") + 1 :]
     s = header.separator
-    if not line.startswith(b"DSC" + s) or header.wide:
+    if not line.startswith(b"DSC" + s):
         return Links(follows, b"")
     fields = line.split(s)
     interactive = len(fields) > 2 and fields[2].strip().upper() == b"I"
     return Links(follows, b"" if interactive else fields[1].strip())
 
 
+def _wide_tail(raw: bytes) -> bytes:
+    """The end of a message in UTF-16 or UTF-32, in UTF-8 as its header is read."""
+    width = widths.width_of(raw)
+    return width.narrow(raw[max(0, len(raw) // width.size - _TAIL_UNITS) * width.size :])
+
+
 @dataclass(slots=True)
 class Chain(Generic[Item]):
-    """The fragments of one message so far. items: what the caller gave with each."""
+    """The fragments of one message so far. items: what the caller gave with each. wide: the codec, as `Header` has it."""
 
     sender: str
     separator: bytes
@@ -64,6 +73,7 @@ class Chain(Generic[Item]):
     fragments: list[bytes] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     size_bytes: int = 0
+    wide: str = ""
 
     def joined(self) -> bytes:
         """The whole message, as its sender had it before the cutting, segments ended by CR."""
@@ -98,7 +108,7 @@ class Assembler(Generic[Item]):
         if not at.follows:
             if len(self._chains) >= self._limits.chains:
                 return Broken("CONTINUATION_TOO_LARGE", f"{self._limits.chains} messages in fragments are open already", [item])
-            chain = Chain(sender, header.separator, 0)
+            chain = Chain(sender, header.separator, 0, wide=header.wide)
         else:
             chain = self._chains.pop((sender, at.follows), None)
             if chain is None:
@@ -108,6 +118,8 @@ class Assembler(Generic[Item]):
         chain.size_bytes += len(raw)
         if chain.separator != header.separator:
             return Broken("CONTINUATION_UNKNOWN", "its field separator is not that of the fragments before it", chain.items)
+        if chain.wide != header.wide:
+            return Broken("CONTINUATION_UNKNOWN", "its character set is not that of the fragments before it", chain.items)
         if len(chain.fragments) > self._limits.fragments or chain.size_bytes > self._limits.size_bytes:
             most = f"{self._limits.fragments} fragments and {self._limits.size_bytes} bytes"
             return Broken("CONTINUATION_TOO_LARGE", f"more than {most} for one message", chain.items)
@@ -135,22 +147,36 @@ class Assembler(Generic[Item]):
 
 
 def join(fragments: list[bytes], separator: bytes) -> bytes:
-    """The message that was cut into these fragments: one MSH, no DSC, split segments whole."""
+    """The message that was cut into these fragments: one MSH, no DSC, split segments whole; in UTF-16 with the mark of the first."""
+    width = widths.width_of(fragments[0])
+    dsc, add, end = (width.ascii(text) for text in (b"DSC" + separator, b"ADD" + separator, b"\r"))
     lines: list[bytes] = []
     for number, raw in enumerate(fragments):
         own = _segments(raw)
-        if own and own[-1].startswith(b"DSC" + separator):
+        if own and own[-1].startswith(dsc):
             own.pop()
-            if own and own[-1].rstrip(separator) == b"ADD":
+            if own and width.view(own[-1]).rstrip(separator) == b"ADD":
                 own.pop()
         for line in own[1 if number else 0 :]:
-            if line[:4] == b"ADD" + separator and lines:
-                lines[-1] += line[4:]
+            if line.startswith(add) and lines:
+                lines[-1] += line[len(add) :]
             else:
                 lines.append(line)
-    return b"".join(line + b"\r" for line in lines)
+    return width.mark + b"".join(line + end for line in lines)
 
 
 def _segments(raw: bytes) -> list[bytes]:
+    width = widths.width_of(raw)
+    if width is not NARROW:
+        return _wide_segments(raw.removeprefix(width.mark), width)
     raw = raw.replace(b"\r\n", b"\r") if b"\r" in raw else raw.replace(b"\n", b"\r")
     return [line for line in raw.split(b"\r") if line]
+
+
+def _wide_segments(raw: bytes, width: Width) -> list[bytes]:
+    view, size, begin = width.view(raw), width.size, 0
+    found: list[bytes] = []
+    for end in re.finditer(rb"\r\n?" if b"\r" in view else rb"\n", view):
+        found.append(raw[begin * size : end.start() * size])
+        begin = end.end()
+    return [line for line in (*found, raw[begin * size :]) if line]

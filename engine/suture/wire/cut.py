@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from suture.wire import widths
+from suture.wire.widths import NARROW, Buffer, Width
 
 BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
 """The segments around messages in a batch file (HL7 2.5.1 section 2.10.3)."""
 
-_BEGIN = re.compile(rb"(?:(?<=[\r\n\x1c])\x0b?|(?<=[^\r\n\x1c])\x0b)(?:\xef\xbb\xbf)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\r\n])")
+_BEGINS = rb"(?:(?<=[\r\n\x1c])\x0b?|(?<=[^\r\n\x1c])\x0b)(?:%b)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\r\n])"
+_FRAMED_WIDE = rb"|(?<=\x1c\r)\x0b(?=%b)" % widths.BEGINS
+_BEGIN = re.compile(_BEGINS % rb"\xef\xbb\xbf" + _FRAMED_WIDE)
+_BEGIN_WIDE = re.compile(_BEGINS % widths.MARK)
 _LOOK_BYTES = 8
 """The longest text at which a beginning is known: VT, BOM, the name and a separator."""
-_WIDE = (b"\xff\xfe", b"\xfe\xff", b"M\0", b"\0M", b"\0\0\xfe\xff", b"\0\0\0M")
-"""What text in UTF-16 or UTF-32 begins with: a byte order mark, or the M of MSH."""
 _BLANK = b" \t\r\n\x0b\x1c"
 
 
@@ -23,20 +28,30 @@ class MessageTooLarge(Exception):
 def units(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
     """Cut before each MSH and batch segment that begins a line; joined again, the units are the input, byte for byte.
 
-    Text in UTF-16 or UTF-32 is one unit. Raises MessageTooLarge for a unit over limit_bytes.
+    Text in UTF-16 or UTF-32 is cut alike. Raises MessageTooLarge for a unit over limit_bytes.
     """
-    buffer, searched = bytearray(), 1
+    rest, head = iter(chunks), bytearray()
+    for chunk in rest:
+        head += chunk
+        if widths.tells(head):
+            break
+    yield from _units(chain([bytes(head)], rest), limit_bytes, widths.width_of(head))
+
+
+def _units(chunks: Iterable[bytes], limit_bytes: int, width: Width) -> Iterator[bytes]:
+    buffer, searched = Buffer(width), 1
+    begin = _BEGIN if width is NARROW else _BEGIN_WIDE
     for chunk in chunks:
-        buffer += chunk
+        buffer.add(chunk)
         begun = 0
-        while not buffer.startswith(_WIDE) and (match := _BEGIN.search(buffer, max(begun + 1, searched))):
-            yield bytes(buffer[begun : match.start()])
+        while match := begin.search(buffer.view, max(begun + 1, searched)):
+            yield buffer.piece(begun, match.start())
             begun = match.start()
-        del buffer[:begun]
-        searched = max(len(buffer) - _LOOK_BYTES, 1)
-        _check(buffer, limit_bytes)
-    if buffer:
-        yield bytes(buffer)
+        buffer.remove(0, begun)
+        searched = max(len(buffer.view) - _LOOK_BYTES, 1)
+        _check(buffer.raw, limit_bytes)
+    if buffer.raw:
+        yield bytes(buffer.raw)
 
 
 def _check(unit: bytes | bytearray, limit_bytes: int) -> None:
@@ -47,23 +62,38 @@ def _check(unit: bytes | bytearray, limit_bytes: int) -> None:
 def messages(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
     """The messages: framed ones as they stand in their frame, others with segments ended by CR; batch segments are left out.
 
-    Raises MessageTooLarge.
+    Where a file in UTF-16 or UTF-32 begins with a byte order mark, each message does. Raises MessageTooLarge.
     """
+    mark: bytes | None = None
     for unit in units(chunks, limit_bytes):
+        if mark is None:
+            mark = widths.width_of(unit).mark
         if message := message_of(unit):
-            yield message
+            yield message if message.startswith(mark) else mark + message
 
 
 def message_of(unit: bytes) -> bytes:
     """The message in a unit; b"" when it holds none."""
     if unit[:1] == b"\x0b":
         return _framed(unit[1:])
-    if unit.startswith(_WIDE):
-        return unit
+    width = widths.width_of(unit)
+    if width is not NARROW:
+        return _wide(unit, width)
     lines = [line for line in re.split(rb"[\r\n]+", unit.removeprefix(b"\xef\xbb\xbf").strip(b"\x0b\x1c")) if line.strip(_BLANK)]
     if not lines or lines[0].startswith(BATCH):
         return b""
     return b"\r".join(lines) + b"\r"
+
+
+def _wide(unit: bytes, width: Width) -> bytes:
+    """The message in a unit of UTF-16 or UTF-32, with the mark where the unit has one."""
+    view, size = width.view(unit), width.size
+    lines = [match.span() for match in re.finditer(rb"[^\r\n]+", view) if match[0].strip(_BLANK + widths.MARK)]
+    if not lines or view[slice(*lines[0])].lstrip(_BLANK + widths.MARK).startswith(BATCH):
+        return b""
+    end = width.ascii(b"\r")
+    text = b"".join(unit[begin * size : stop * size] + end for begin, stop in lines)
+    return width.mark + text.removeprefix(width.mark) + unit[len(view) * size :]
 
 
 def _framed(rest: bytes) -> bytes:

@@ -78,6 +78,8 @@ OVERRIDES: Mapping[tuple[str, str, int], FieldSpec] = {
     ("2.5.1", "OBX", 25): FieldSpec(25, "Performing Organization Medical Director", "XCN", "", 0, 1, 0),
 }
 """(version, segment, number) to the field of the standard, where hl7apy has another (HL7 2.5.1 section 7.4.2)."""
+TABLE_ADDITIONS: Mapping[tuple[str, str], frozenset[str]] = {("2.4", "0003"): frozenset({"P11"})}
+"""(version, table) to values that it forgot: chapter 6 of HL7 2.4 has the message DFT^P11, and table 0003 lists P11 from 2.5 on."""
 
 
 PRIMITIVES = frozenset(["DT", "DTM", "FT", "ID", "IS", "NM", "SI", "ST", "TM", "TX"])
@@ -281,6 +283,9 @@ def _suggested(version: str) -> Mapping[str, frozenset[str]]:
         id.removeprefix("HL7"): frozenset(v.strip() for text in values for v in text.split(",")) - {"..."}
         for id, (_, values) in raw.items()
     }
+    for (at, id), values in TABLE_ADDITIONS.items():
+        if at == version:
+            found[id] = found.get(id, frozenset()) | values
     if raw:
         found[VALUE_TYPES] = found.get(VALUE_TYPES, frozenset()) | frozenset(_module(version, "datatypes")) | PRIMITIVES
     return {id: values for id, values in found.items() if values}

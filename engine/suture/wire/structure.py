@@ -1,20 +1,24 @@
 """Whether the segments of a message follow its structure: what is missing, unexpected or too often, and where.
 
 A cursor walks through the structure and each segment takes the nearest place that it can have: in the group that is
-open, in its next repetition, or further out. A segment that nothing expects is noted and passed over (HL7 2.5.1 section
-2.5.2: receivers ignore unexpected segments), so one mistake makes one finding. Z-segments may stand anywhere.
+open, in its next repetition, or further out. Where two groups begin with the same segment (in CSU^C09 an ORC begins an
+observation or a medication), the segment after it tells which. A segment that nothing expects is noted and passed over
+(HL7 2.5.1 section 2.5.2: receivers ignore unexpected segments), so one mistake makes one finding. Z-segments may stand
+anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from suture.wire.dictionary import ANY_SEGMENT, Group, SegmentRef, structure
 
 MISPLACED_MAX = 1000
 """Segments out of place, after which a message is no more looked at."""
+CONTINUATION = "DSC"
+"""The segment that may end any message, to say that it goes on in another (HL7 2.5.1 section 2.10.2)."""
 MISSING, UNEXPECTED, REPEATS = "segment_missing", "segment_unexpected", "segment_repeats"
 
 
@@ -30,7 +34,10 @@ class Misplaced:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Structure:
-    """A place of a structure, ready to be followed. names: everything inside. first: what it can begin with. optional: may be empty."""
+    """A place of a structure, ready to be followed. names: everything inside. first: what it can begin with. optional: may be empty.
+
+    second: to each of `first`, what has to follow it inside; what may end the place is not there.
+    """
 
     name: str
     names: frozenset[str]
@@ -40,6 +47,11 @@ class Structure:
     max: int
     choice: bool
     children: tuple[Structure, ...]
+    second: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def begins(self, name: str, following: str) -> bool:
+        """Can the segment begin it, with that one after it? following: "" when that does not matter."""
+        return name in self.first and (not following or following in self.second.get(name, (following,)))
 
 
 @lru_cache(maxsize=512)
@@ -64,7 +76,36 @@ def _prepared(place: Group | SegmentRef) -> Structure:
         first = set(children[0].first)
     names = frozenset().union(*(child.names for child in children))
     empty = any(c.optional for c in children) if place.choice else all(c.optional for c in children)
-    return Structure(place.name, names, frozenset(first), place.min == 0 or empty, place.min, place.max, place.choice, children)
+    optional, second = place.min == 0 or empty, {} if place.choice else _second(children, first)
+    return Structure(place.name, names, frozenset(first), optional, place.min, place.max, place.choice, children, second)
+
+
+def _second(children: Sequence[Structure], first: Iterable[str]) -> dict[str, frozenset[str]]:
+    """What has to follow each first segment of a sequence, where something has to; of the places it can take, any will do."""
+    found: dict[str, frozenset[str]] = {}
+    for name in first:
+        after: set[str] = set()
+        for place, child in enumerate(children):
+            if name in child.first:
+                after |= child.second.get(name) or _after(children, place)
+            if not child.optional:
+                break
+        if "" not in after and ANY_SEGMENT not in after:
+            found[name] = frozenset(after)
+    return found
+
+
+def _after(children: Sequence[Structure], place: int) -> set[str]:
+    """What can follow that child, of which nothing more must come: "" for the end of the sequence."""
+    child = children[place]
+    if child.children or child.max != 1:
+        return {""}  # not worked out: it may go on inside, or again
+    found: set[str] = set()
+    for later in children[place + 1 :]:
+        found |= later.first
+        if not later.optional:
+            return found
+    return {""}
 
 
 @dataclass(slots=True)
@@ -76,6 +117,22 @@ class _Frame:
     count: int = 0
 
 
+@dataclass(slots=True)
+class _Wanted:
+    """A segment that looks for its place. following: the one after it, "" when that does not matter.
+
+    skipping: past what is required, if need be.
+    """
+
+    name: str
+    following: str = ""
+    skipping: bool = False
+
+    def fits(self, place: Structure) -> bool:
+        """Can it begin there, or stand there at all when it skips?"""
+        return self.name in place.names if self.skipping else place.begins(self.name, self.following)
+
+
 class _Cursor:
     """Where in the structure the last segment stood: open groups from the outermost to the innermost."""
 
@@ -83,38 +140,50 @@ class _Cursor:
         self.frames = [_Frame(root)]
         self.missing: list[tuple[str, str]] = []
 
-    def take(self, name: str) -> bool:
-        """Give the segment the nearest place it can have; what had to be there before it is in `missing`."""
+    def take(self, name: str, following: str = "") -> bool:
+        """Give the segment the nearest place it can have; what had to be there before it is in `missing`.
+
+        A place where the following segment fits too goes first ("": none that the structure knows follows).
+        """
         self.missing = []
-        for wanted, skipping in ((name, False), (ANY_SEGMENT, False), (name, True)):
-            for depth in range(len(self.frames) - 1, -1, -1):
-                if self._take_in(depth, wanted, skipping):
-                    return True
-                if not skipping and self._lacks(depth):
-                    break
+        wanted = _Wanted(name, following)
+        if self._take(wanted):
+            return True
+        return (bool(following) and self._take(_Wanted(name))) or self._take(_Wanted(ANY_SEGMENT)) or self._take(_Wanted(name, "", True))
+
+    def take_if_it_fits(self, name: str) -> None:
+        """Give the segment a place where nothing has to be there before it, if there is one."""
+        self._take(_Wanted(name))
+
+    def _take(self, wanted: _Wanted) -> bool:
+        for depth in range(len(self.frames) - 1, -1, -1):
+            if self._take_in(depth, wanted):
+                return True
+            if not wanted.skipping and self._lacks(depth):
+                break
         return False
 
-    def _take_in(self, depth: int, name: str, skipping: bool) -> bool:
+    def _take_in(self, depth: int, wanted: _Wanted) -> bool:
         """Take the segment in the open group at that depth: further in it, or as its next repetition."""
         frame = self.frames[depth]
-        target = _forward(frame, name, skipping)
-        if target is None and depth and self._may_repeat(depth, name, skipping):
+        target = _forward(frame, wanted)
+        if target is None and depth and self._may_repeat(depth, wanted):
             self._close(depth)
             self.frames[depth - 1].count += 1
             frame = _Frame(frame.node)
             self.frames.append(frame)
-            target = _forward(frame, name, skipping)
+            target = _forward(frame, wanted)
         if target is None:
             return False
         self._close(depth + 1)
-        self._enter(frame, target, name)
+        self._enter(frame, target, wanted)
         return True
 
-    def _may_repeat(self, depth: int, name: str, skipping: bool) -> bool:
+    def _may_repeat(self, depth: int, wanted: _Wanted) -> bool:
         node, parent = self.frames[depth].node, self.frames[depth - 1]
         if node.max and parent.count >= node.max:
             return False
-        return (name in node.first or (skipping and name in node.names)) and (skipping or not self._lacks(depth))
+        return wanted.fits(node) and (wanted.skipping or not self._lacks(depth))
 
     def _lacks(self, depth: int) -> bool:
         """Is something required still missing in the group at that depth?"""
@@ -126,7 +195,7 @@ class _Cursor:
             self.missing += [(_example(node), frame.node.name) for node in _required_after(frame)]
         del self.frames[depth:]
 
-    def _enter(self, frame: _Frame, target: int, name: str) -> None:
+    def _enter(self, frame: _Frame, target: int, wanted: _Wanted) -> None:
         """Fill that child of the group, opening the groups on the way down to the segment."""
         if frame.at != target:
             between = [] if frame.node.choice else frame.node.children[frame.at + 1 : target]
@@ -137,10 +206,10 @@ class _Cursor:
         if child.children:
             inner = _Frame(child)
             self.frames.append(inner)
-            inside = _forward(inner, name, False)
+            inside = _forward(inner, wanted)
             if inside is None:
-                inside = _forward(inner, name, True)
-            self._enter(inner, inside or 0, name)
+                inside = _forward(inner, _Wanted(wanted.name, "", True))
+            self._enter(inner, inside or 0, wanted)
 
     def end(self) -> list[tuple[str, str]]:
         """What is still required when the message ends."""
@@ -149,9 +218,9 @@ class _Cursor:
         return self.missing
 
 
-def _forward(frame: _Frame, name: str, skipping: bool) -> int | None:
-    """The child, from the last filled one on, that can take the segment; skipping: past what is required, if need be."""
-    node = frame.node
+def _forward(frame: _Frame, wanted: _Wanted) -> int | None:
+    """The child, from the last filled one on, that can take the segment."""
+    node, name = frame.node, wanted.name
     if frame.at >= 0:
         current = node.children[frame.at]
         if not current.children and name in current.names and (not current.max or frame.count < current.max):
@@ -160,9 +229,9 @@ def _forward(frame: _Frame, name: str, skipping: bool) -> int | None:
             return None
     for i in range(frame.at + 1, len(node.children)):
         child = node.children[i]
-        if name in (child.names if skipping else child.first):
+        if wanted.fits(child):
             return i
-        if not (child.optional or skipping or node.choice):
+        if not (child.optional or wanted.skipping or node.choice):
             return None
     return None
 
@@ -181,6 +250,15 @@ def _example(node: Structure) -> str:
     return node.name
 
 
+def _followings(known: frozenset[str], names: Sequence[str]) -> list[str]:
+    """To each segment the next one that the structure has, "" where there is none."""
+    found, following = [], ""
+    for name in reversed(names):
+        found.append(following)
+        following = name if name in known else following
+    return found[::-1]
+
+
 def misplaced(whole: Structure, names: Sequence[str]) -> list[Misplaced]:
     """Hold the names of a message's segments against a structure; in the order of the message, linear in their number.
 
@@ -191,10 +269,12 @@ def misplaced(whole: Structure, names: Sequence[str]) -> list[Misplaced]:
     found: list[Misplaced] = []
     missing: dict[str, Misplaced] = {}
     last = ""
-    for index, name in enumerate(names):
-        if name[:1] == "Z" or (name == "DSC" and index == len(names) - 1):
+    for index, (name, following) in enumerate(zip(names, _followings(known, names), strict=True)):
+        if name[:1] == "Z":
             continue
-        if cursor.take(name):
+        if name == CONTINUATION and index == len(names) - 1:
+            cursor.take_if_it_fits(name)
+        elif cursor.take(name, following):
             for wanted, group in cursor.missing:
                 missing.setdefault(wanted, Misplaced(MISSING, wanted, index, group))
         else:
@@ -204,5 +284,6 @@ def misplaced(whole: Structure, names: Sequence[str]) -> list[Misplaced]:
             found.append(Misplaced(REPEATS if name == last and name in known else UNEXPECTED, name, index))
         last = name
     for wanted, group in cursor.end():
-        missing.setdefault(wanted, Misplaced(MISSING, wanted, len(names), group))
+        if wanted != CONTINUATION or last != CONTINUATION:
+            missing.setdefault(wanted, Misplaced(MISSING, wanted, len(names), group))
     return sorted([*found, *missing.values()], key=lambda one: one.index)
