@@ -7,7 +7,7 @@ import pytest
 from suture.model.message import Message
 from suture.model.outcome import Accepted
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled, Work
-from suture.store.journal import PIECE, Journal
+from suture.store.journal import PIECE, TURNS, Journal
 
 
 class Observed:
@@ -18,7 +18,7 @@ class Observed:
 
 
 class Later:
-    """Timers that fire when the test says so; 0 s is the end of this turn."""
+    """Timers that fire when the test says so; 0 s is the next turn of the reactor."""
 
     def __init__(self):
         self.timers = []
@@ -31,6 +31,11 @@ class Later:
         self.timers = [(left - seconds, run) for left, run in self.timers if left > seconds]
         for _, run in due:
             run()
+
+    def turns(self, count=TURNS):
+        """So many turns of the reactor, in which no time passes."""
+        for _ in range(count):
+            self.pass_time(0)
 
 
 class Gathering:
@@ -86,10 +91,12 @@ def operation(kind: type) -> Operation:
     return made[kind]
 
 
-def test_a_received_message_goes_at_the_end_of_the_turn_and_alone(gathering):
-    gathering.write(operation(Processed), operation(Attempted), operation(Received), operation(Received))
+def test_received_messages_of_a_few_turns_go_together_and_alone(gathering):
+    gathering.write(operation(Processed), operation(Attempted), operation(Received))
+    gathering.later.turns(TURNS - 1)
+    gathering.write(operation(Received))
     assert gathering.pieces() == []
-    gathering.later.pass_time(0)
+    gathering.later.turns(1)
     assert gathering.pieces() == [[Received, Received]]
 
 
@@ -110,7 +117,7 @@ def test_what_has_waited_its_time_goes_with_the_next_received_messages(gathering
     gathering.later.pass_time(0.006)
     assert gathering.pieces() == []
     gathering.write(operation(Received))
-    gathering.later.pass_time(0)
+    gathering.later.turns()
     assert gathering.pieces() == [[Received, Processed]]
     gathering.later.pass_time(1)
     assert gathering.pieces() == []
@@ -120,14 +127,14 @@ def test_what_has_not_waited_its_time_does_not_hold_up_received_messages(gatheri
     gathering.write(operation(Processed))
     gathering.later.pass_time(0.005)
     gathering.write(operation(Received))
-    gathering.later.pass_time(0)
+    gathering.later.turns()
     assert gathering.pieces() == [[Received]]
 
 
 @pytest.mark.parametrize("kind", [Work, Sending])
 def test_what_has_to_follow_what_was_done_before_takes_it_along(gathering, kind):
     gathering.write(operation(Attempted), operation(Processed), operation(kind))
-    gathering.later.pass_time(0)
+    gathering.later.turns()
     assert gathering.pieces() == [[Attempted, Processed, kind]]
     gathering.later.pass_time(1)
     assert gathering.pieces() == []
@@ -135,7 +142,7 @@ def test_what_has_to_follow_what_was_done_before_takes_it_along(gathering, kind)
 
 def test_a_timer_of_operations_that_have_gone_does_not_hurry_the_next(gathering):
     gathering.write(operation(Attempted), operation(Work))
-    gathering.later.pass_time(0)
+    gathering.later.turns()
     gathering.pieces()
     gathering.later.pass_time(0.015)
     gathering.write(operation(Attempted))

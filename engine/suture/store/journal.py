@@ -28,7 +28,10 @@ from suture.store.sequences import Sequences
 PIECE = 256
 """Operations of a kind that are handed to the writer without waiting for more."""
 _PATIENCE_S: dict[type, float] = {Processed: 0.006, Attempted: 0.02}
-"""Seconds that an operation may wait for others of its kind; 0 for the kinds that are not named."""
+"""Seconds that an operation may wait for others of its kind."""
+TURNS = 8
+"""Turns of the reactor in which the others are gathered: each is some microseconds when nothing else comes, and a commit is
+a thousand; senders that were answered together have sent their next messages by then, and those are committed together."""
 _COMPANY_S = 0.003
 """Seconds more that they may wait for operations that are in a hurry, to be committed with them."""
 _TOGETHER = (Work, Sending)
@@ -42,7 +45,7 @@ class Journal(threading.Thread):
     """The writer.
 
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
-    reactor. later(s, f): run f on the reactor after s seconds, 0 = at the end of this turn (None: at once).
+    reactor. later(s, f): run f on the reactor after s seconds, 0 = in its next turn (None: at once).
     batch: about the most operations a transaction. retry_s: pause before a refused group is tried again.
     """
 
@@ -75,8 +78,8 @@ class Journal(threading.Thread):
     def write(self, operation: Operation) -> None:
         """Hand over one operation (on the reactor's thread); never blocks.
 
-        Each kind is gathered by itself. Somebody waits for an acknowledgement, so received messages go at the end of
-        this turn of the reactor; what nobody waits for goes some milliseconds later, more of it at a time: its
+        Each kind is gathered by itself. Somebody waits for an acknowledgement, so received messages go after a
+        few turns of the reactor; what nobody waits for goes some milliseconds later, more of it at a time: its
         statements then cost once for many messages, and do not hold up the acknowledgements.
         """
         self._pending += 1
@@ -86,12 +89,19 @@ class Journal(threading.Thread):
             mine = self._gathered[kind] = [operation]
             patience_s = _PATIENCE_S.get(kind)
             if patience_s is None:
-                self._later(0.0, partial(self._due, kind, mine))
+                self._later(0.0, partial(self._turned, TURNS, kind, mine))
             else:
                 self._later(patience_s, partial(self._ripe, kind, mine))
             return
         mine.append(operation)
         if len(mine) >= PIECE:
+            self._due(kind, mine)
+
+    def _turned(self, turns: int, kind: type, mine: list[Operation]) -> None:
+        """One more turn of the reactor is over, of so many."""
+        if turns > 1 and self._gathered.get(kind) is mine:
+            self._later(0.0, partial(self._turned, turns - 1, kind, mine))
+        else:
             self._due(kind, mine)
 
     def _ripe(self, kind: type, mine: list[Operation]) -> None:
