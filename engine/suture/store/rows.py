@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-CHUNKS = (96, 64, 48, 32, *range(24, 0, -1))
+CHUNKS = (48, 32, *range(24, 0, -1))
 """Rows a statement: the usual groups go in one, and the sizes are few enough for the driver's cache of prepared statements."""
 
 
