@@ -44,7 +44,7 @@ def test_the_defaults_and_the_policy_of_an_endpoint(tmp_path: Path):
     conf = right(write(tmp_path, base=BASE))
     policy = conf.endpoints["erp"].policy()
     assert (policy.first_s, policy.max_s, policy.give_up_after_s, policy.in_flight) == (2, 60, 72 * 3600, 16)
-    assert (policy.breaker_after, policy.on_ambiguous, policy.memory_limit) == (5, "resend", 1000)
+    assert (policy.breaker_after, policy.on_ambiguous, policy.memory_limit) == (5, "resend", 2000)
     assert conf.endpoints["erp"].connector[0] == "http_out"
     assert (conf.http.port, conf.journal.limit, conf.journal.batch, str(conf.zone)) == (8080, 20_000, 512, "America/Chicago")
 

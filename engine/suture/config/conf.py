@@ -131,7 +131,7 @@ class EndpointBase(OneConnector):
     on_ambiguous: Literal["resend", "hold"] = Field(
         default="resend", description="Sent, and no answer: resend (with the same idempotency key) or hold for a person"
     )
-    memory_limit: int = Field(default=1000, ge=1, description="Deliveries kept in memory; the rest waits in the store")
+    memory_limit: int = Field(default=2000, ge=1, description="Deliveries kept in memory; the rest waits in the store")
     memory_bytes: int = Field(default=67_108_864, ge=65_536, description="Bytes of the deliveries kept in memory")
     breaker: Breaker = Field(default_factory=Breaker, description="When to stop trying for a while")
 

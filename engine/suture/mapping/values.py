@@ -153,4 +153,4 @@ types that get here have no such format, and raise the TypeError that says so.""
 
 def dumps(value: Any) -> bytes:
     """JSON, UTF-8: Decimals as strings (exact), datetimes in ISO 8601 with their offset."""
-    return orjson.dumps(value, _DECIMAL)
+    return bytes(memoryview(orjson.dumps(value, _DECIMAL)))  # a copy: orjson leaves some KiB of its buffer behind the last byte

@@ -28,7 +28,7 @@ class Policy:
     breaker_after: int = 5
     on_ambiguous: str = "resend"
     in_flight: int = 1
-    memory_limit: int = 1000
+    memory_limit: int = 2000
     memory_bytes: int = 67_108_864
 
 
