@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -123,3 +124,13 @@ class TestFunctions:
 
     def test_every_function_says_what_it_does(self) -> None:
         assert all(function.__doc__ for function in FUNCTIONS.values())
+
+
+def test_json_takes_no_more_memory_than_its_bytes():
+    tracemalloc.start()
+    try:
+        kept = [dumps({"description": "x" * 400}) for _ in range(50)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < sum(map(len, kept)) + 50 * 200
