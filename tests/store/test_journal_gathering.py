@@ -42,8 +42,9 @@ class Gathering:
     """A journal whose writer never starts; `pieces` are what it would have been given."""
 
     def __init__(self, engine):
-        self.later = Later()
+        self.later, self.now_s = Later(), 0.0
         self.journal = Journal(engine, lambda f: f(), Observed(), lambda t: None, lambda e: None, self.later)
+        self.journal._now = lambda: self.now_s
 
     def write(self, *operations):
         for operation in operations:
@@ -98,6 +99,15 @@ def test_received_messages_of_a_few_turns_go_together_and_alone(gathering):
     assert gathering.pieces() == []
     gathering.later.turns(1)
     assert gathering.pieces() == [[Received, Received]]
+
+
+def test_long_turns_are_not_waited_for(gathering):
+    gathering.write(operation(Received))
+    gathering.later.turns(1)
+    gathering.now_s = 0.006
+    assert gathering.pieces() == []
+    gathering.later.turns(1)
+    assert gathering.pieces() == [[Received]]
 
 
 def test_what_nobody_waits_for_goes_some_milliseconds_later_and_together(gathering):

@@ -32,6 +32,8 @@ _PATIENCE_S: dict[type, float] = {Processed: 0.006, Attempted: 0.02}
 TURNS = 8
 """Turns of the reactor in which the others are gathered: each is some microseconds when nothing else comes, and a commit is
 a thousand; senders that were answered together have sent their next messages by then, and those are committed together."""
+TURNS_S = 0.005
+"""Seconds after which no more turns are waited for: they are long when messages are dear to map."""
 _COMPANY_S = 0.003
 """Seconds more that they may wait for operations that are in a hurry, to be committed with them."""
 _TOGETHER = (Work, Sending)
@@ -75,6 +77,8 @@ class Journal(threading.Thread):
         self._signer, self._groups = uuid.uuid4().hex, itertools.count()
         self._in_doubt: tuple[str, list[Result]] | None = None
 
+    _now = staticmethod(time.perf_counter)
+
     def write(self, operation: Operation) -> None:
         """Hand over one operation (on the reactor's thread); never blocks.
 
@@ -89,7 +93,7 @@ class Journal(threading.Thread):
             mine = self._gathered[kind] = [operation]
             patience_s = _PATIENCE_S.get(kind)
             if patience_s is None:
-                self._later(0.0, partial(self._turned, TURNS, kind, mine))
+                self._later(0.0, partial(self._turned, TURNS, self._now() + TURNS_S, kind, mine))
             else:
                 self._later(patience_s, partial(self._ripe, kind, mine))
             return
@@ -97,10 +101,10 @@ class Journal(threading.Thread):
         if len(mine) >= PIECE:
             self._due(kind, mine)
 
-    def _turned(self, turns: int, kind: type, mine: list[Operation]) -> None:
+    def _turned(self, turns: int, until_s: float, kind: type, mine: list[Operation]) -> None:
         """One more turn of the reactor is over, of so many."""
-        if turns > 1 and self._gathered.get(kind) is mine:
-            self._later(0.0, partial(self._turned, turns - 1, kind, mine))
+        if turns > 1 and self._now() < until_s and self._gathered.get(kind) is mine:
+            self._later(0.0, partial(self._turned, turns - 1, until_s, kind, mine))
         else:
             self._due(kind, mine)
 
