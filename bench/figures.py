@@ -143,6 +143,14 @@ def growth(values: Sequence[float]) -> dict[str, float | None]:
     }
 
 
+def in_turn(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
+    """The ratios of pairs that were measured one right after the other: the median, the least and the greatest."""
+    ratios = sorted(one / other for one, other in pairs if other)
+    if not ratios:
+        return {"median": None, "min": None, "max": None}
+    return {"median": round(median(ratios), 3), "min": round(ratios[0], 3), "max": round(ratios[-1], 3)}
+
+
 def against_floor(result: Mapping[str, Any], floor: Mapping[str, Any]) -> dict[str, float | None]:
     """The engine's figures over the floor's, of two results of the same load."""
     return {

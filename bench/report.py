@@ -22,6 +22,7 @@ RATIOS = {
     "ack_p99_ms": "ACK p99",
     "cpu_ms_per_message": "CPU",
 }
+GROWING = {"cpu_ms_per_message": "CPU a message", "delivered_per_s": "delivered/s"}
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -90,9 +91,16 @@ def growth_table(result: Result) -> str:
     ratios = [
         f"{title}, last block over first: {number(result[name]['last_over_first'], 2)}"
         f" (median of the last fifth over the first fifth: {number(result[name]['last_fifth_over_first_fifth'], 2)})"
-        for name, title in (("cpu_ms_per_message", "CPU a message"), ("delivered_per_s", "delivered/s"))
+        for name, title in GROWING.items()
     ]
-    return "\n".join([_title(result), table(heads, rows, left=0), *ratios, _balance(result)])
+    turns = [_turns(title, result["grown_over_empty"][name], len(result["pairs"])) for name, title in GROWING.items()]
+    return "\n".join([_title(result), table(heads, rows, left=0), *ratios, *turns, _balance(result)])
+
+
+def _turns(title: str, ratios: Mapping[str, float | None], pairs: int) -> str:
+    low, middle, high = (number(ratios[name], 2) for name in ("min", "median", "max"))
+    turns = f"{pairs} pair{'s' * (pairs != 1)} in turn"
+    return f"{title}, an engine's first block on the grown store over one on an empty store, {turns}: {middle} ({low} to {high})"
 
 
 def sink_down_text(result: Result) -> str:
@@ -122,7 +130,7 @@ def _balance(result: Result) -> str:
 def good(result: Result) -> bool:
     """Whether nothing was lost, doubled, disordered, refused or left without an answer."""
     faults = ("lost", "duplicated", "disordered", "errors", "mismatched", "nameless")
-    parts = [result, *result.get("blocks", [])]
+    parts = [result, *result.get("blocks", []), *(block for pair in result.get("pairs", []) for block in pair.values())]
     refused = any(code not in ("AA", "CA") for part in parts for code in part.get("codes", ()))
     return not refused and not any(part.get(name) for part in parts for name in faults)
 

@@ -16,12 +16,15 @@ from bench.engine import Engine, require_free
 from bench.figures import Arrived, Sent
 from bench.load import Order, Senders
 from bench.proc import rss_mb, usage
+from bench.report import GROWING
 from bench.sinks import Sink
 from bench.workloads import LISTENER, Workload
 
 WARM_FIRST = 900_000_000
 """Messages that warm up are numbered from here."""
 BLOCK = 10_000
+PAIRS = 9
+"""How often the first block is measured on an empty store and on the grown one, in turn: their speeds are then one machine's."""
 SETTLE_S = 0.3
 """How long a duplicate is waited for when everything is there."""
 
@@ -105,10 +108,10 @@ class Bench:
         time.sleep(SETTLE_S)
         return self.sink.take()
 
-    def warm_up(self) -> None:
-        """Load that is not counted: connections are opened, caches filled."""
+    def warm_up(self, first: int) -> None:
+        """Load that is not counted, numbered from `first`: connections are opened, caches filled."""
         if self.case.warm:
-            sent = self.send(WARM_FIRST, self.case.warm)
+            sent = self.send(first, self.case.warm)
             self.drained(len(sent.acked))
 
     def cpu_s(self) -> Spent:
@@ -126,21 +129,42 @@ class Bench:
         self.drop_sink()
 
 
+@dataclass(frozen=True)
+class Store:
+    """A database that engines run on, one after the other. url: as SUTURE_DATABASE_URL; server_pid: see Bench."""
+
+    url: str
+    directory: Path
+    server_pid: int
+
+
 @contextlib.contextmanager
-def started(case: Case, databases: Databases) -> Iterator[Bench]:
-    """An engine with a fresh database, its sink up, warmed up. Raises BenchError when something is in the way."""
+def empty(case: Case, databases: Databases) -> Iterator[Store]:
+    """A new store, which is gone afterwards."""
+    with scratch() as directory, databases.fresh(case.database, Path(directory)) as url:
+        yield Store(url, Path(directory), databases.server_pid if case.database == "postgresql" else 0)
+
+
+@contextlib.contextmanager
+def running(case: Case, store: Store, warm_first: int = WARM_FIRST) -> Iterator[Bench]:
+    """An engine on that store, its sink up, warmed up. Raises BenchError when something is in the way."""
     require_free(LISTENER, case.workload.port)
     with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(scratch()))
-        url = stack.enter_context(databases.fresh(case.database, directory))
         sink = Sink(case.workload)
         stack.callback(sink.close)
-        engine = Engine(case.command, case.workload.site, url, directory)
+        engine = Engine(case.command, case.workload.site, store.url, store.directory)
         stack.callback(engine.stop)
-        bench = Bench(case, engine, Senders(case.workload, case.connections), databases.server_pid if case.database == "postgresql" else 0)
+        bench = Bench(case, engine, Senders(case.workload, case.connections), store.server_pid)
         stack.callback(bench.close)
         bench.sink = sink
-        bench.warm_up()
+        bench.warm_up(warm_first)
+        yield bench
+
+
+@contextlib.contextmanager
+def started(case: Case, databases: Databases) -> Iterator[Bench]:
+    """An engine as `running` gives it, on a store of its own."""
+    with empty(case, databases) as store, running(case, store) as bench:
         yield bench
 
 
@@ -157,25 +181,46 @@ def load(case: Case, databases: Databases, count: int) -> dict[str, Any]:
 
 
 def growth(case: Case, databases: Databases, count: int, say: Say) -> dict[str, Any]:
-    """The cost of each block of 10,000 messages while the store grows; a block begins when the one before has arrived."""
-    blocks: list[dict[str, Any]] = []
-    with started(case, databases) as bench:
-        for first in range(0, count, BLOCK):
-            block = _block(bench, first, min(BLOCK, count - first))
-            blocks.append(block)
-            done, cpu_ms, delivered = first + block["count"], block["cpu_ms_per_message"], block["delivered_per_s"]
-            say(f"  {done:>9,} messages: {cpu_ms} ms CPU, {delivered:,.0f} delivered/s")
+    """The cost of each block of 10,000 messages while the store grows; a block begins when the one before has arrived.
+
+    Then an engine's first block on an empty store and on the grown one, in turn: a long run alone cannot tell
+    growth from a machine that became slower meanwhile.
+    """
+    with empty(case, databases) as store:
+        with running(case, store) as bench:
+            blocks = [_said(_block(bench, first, min(BLOCK, count - first)), say) for first in range(0, count, BLOCK)]
+        pairs = [_pair(case, databases, store, count + number * BLOCK, say) for number in range(PAIRS)]
     whole = [block for block in blocks if block["count"] == BLOCK] or blocks
+    everything = blocks + [block for pair in pairs for block in pair.values()]
     return (
         case.facts()
         | {
             "count": count,
-            "cpu_ms_per_message": figures.growth([block["cpu_ms_per_message"] for block in whole]),
-            "delivered_per_s": figures.growth([block["delivered_per_s"] for block in whole]),
+            **{name: figures.growth([block[name] for block in whole]) for name in GROWING},
+            "grown_over_empty": {name: figures.in_turn([(pair["grown"][name], pair["empty"][name]) for pair in pairs]) for name in GROWING},
             "blocks": blocks,
+            "pairs": pairs,
         }
-        | {name: sum(block[name] for block in blocks) for name in ("lost", "duplicated", "disordered")}
+        | {name: sum(block[name] for block in everything) for name in ("lost", "duplicated", "disordered")}
     )
+
+
+def _said(block: dict[str, Any], say: Say) -> dict[str, Any]:
+    done = block["first"] + block["count"]
+    say(f"  {done:>9,} messages: {block['cpu_ms_per_message']} ms CPU, {block['delivered_per_s']:,.0f} delivered/s")
+    return block
+
+
+def _pair(case: Case, databases: Databases, grown: Store, first: int, say: Say) -> dict[str, dict[str, Any]]:
+    """The first block of an engine on an empty store, and of one on the grown store, where messages are numbered from `first`."""
+    with started(case, databases) as bench:
+        on_empty = _block(bench, 0, BLOCK)
+    with running(case, grown, WARM_FIRST + first) as bench:
+        on_grown = _block(bench, first, BLOCK)
+    say(
+        f"  an engine's first {BLOCK:,}: {on_empty['cpu_ms_per_message']} ms CPU on an empty store, {on_grown['cpu_ms_per_message']} ms here"
+    )
+    return {"empty": on_empty, "grown": on_grown}
 
 
 def _block(bench: Bench, first: int, count: int) -> dict[str, Any]:

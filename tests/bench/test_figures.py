@@ -98,6 +98,10 @@ class TestGrowth:
 
     def test_of_nothing_is_nothing(self):
         assert set(figures.growth([]).values()) == {None}
+        assert set(figures.in_turn([(1.0, 0.0)]).values()) == {None}
+
+    def test_of_pairs_is_the_median_of_their_ratios_for_the_machine_may_be_slower_in_one_pair_than_in_another(self):
+        assert figures.in_turn([(1.1, 1.0), (5.0, 5.0), (9.0, 10.0)]) == {"median": 1.0, "min": 0.9, "max": 1.1}
 
 
 def test_the_floor_is_what_ratios_are_taken_of():

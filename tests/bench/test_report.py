@@ -22,6 +22,7 @@ BLOCK = {
     "duplicated": 0,
     "disordered": 0,
 }
+TURNS = {"median": 1.02, "min": 0.98, "max": 1.07}
 LOAD = {
     **BLOCK,
     "kind": "load",
@@ -50,6 +51,7 @@ def test_the_main_table_has_a_line_a_run():
 def test_everything_that_was_measured_is_printed():
     growth = {**LOAD, "kind": "growth", "count": 10_000, "blocks": [BLOCK]}
     growth |= {name: {"last_over_first": 1.04, "last_fifth_over_first_fifth": None} for name in ("cpu_ms_per_message", "delivered_per_s")}
+    growth |= {"pairs": [{"empty": BLOCK, "grown": BLOCK}], "grown_over_empty": dict.fromkeys(report.GROWING, TURNS)}
     down = {**LOAD, "kind": "sink down", "rss_growth_mb": 7.25, "drain_s": 3.0}
     down["rss_mb"] = {"before": 80.0, "down": 86.0, "down_peak": 87.25, "after": 88.0}
     ratios = {"delivered_per_s": 0.61, "ack_p50_ms": 1.5, "ack_p99_ms": 2.5, "cpu_ms_per_message": None}
@@ -57,6 +59,9 @@ def test_everything_that_was_measured_is_printed():
     text = main.text({"runs": [LOAD, growth, down], "comparisons": [comparison]})
     assert "0.61" in text
     assert "CPU a message, last block over first: 1.04 (median of the last fifth over the first fifth: -)" in text
+    assert (
+        "CPU a message, an engine's first block on the grown store over one on an empty store, 1 pair in turn: 1.02 (0.98 to 1.07)" in text
+    )
     assert "growth 7.2 MB" in text
 
 
@@ -68,6 +73,7 @@ class TestAResult:
     def test_is_not_good_with_a_fault_even_in_one_block(self, fault):
         assert not report.good(LOAD | {fault: 1})
         assert not report.good(LOAD | {"blocks": [BLOCK, BLOCK | {fault: 1}]})
+        assert not report.good(LOAD | {"pairs": [{"empty": BLOCK, "grown": BLOCK | {fault: 1}}]})
 
     def test_is_not_good_when_a_message_was_refused(self):
         assert not report.good(LOAD | {"codes": {"AA": 9_999, "AE": 1}})
