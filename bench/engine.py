@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import proc
 from bench.child import BenchError
-from bench.workloads import HERE, HOST, LISTENER
+from bench.workloads import HERE, HOST, Workload
 
 START_S = 60
 STOP_S = 20
@@ -22,12 +22,14 @@ SUTURE = f"{shlex.quote(sys.executable)} -m suture.cli.main run --site {{site}}"
 
 
 class Engine:
-    """One process that listens for MLLP on port 2575; `stop` ends it in order."""
+    """One process that listens for MLLP where its workload says; `stop` ends it in order."""
 
-    def __init__(self, command: str, site: Path, database_url: str, directory: Path) -> None:
+    def __init__(self, command: str, workload: Workload, database_url: str, directory: Path) -> None:
         """command: `{site}` and `{database}` (a file in the directory) are filled in. Raises BenchError when it does not start."""
-        self._log = directory / "engine.log"
-        words = [word.replace("{site}", str(site)).replace("{database}", str(directory / "floor.db")) for word in shlex.split(command)]
+        self._log, self._listener = directory / "engine.log", workload.listener
+        words = [
+            word.replace("{site}", str(workload.site)).replace("{database}", str(directory / "floor.db")) for word in shlex.split(command)
+        ]
         begin_s = time.monotonic()
         with self._log.open("wb") as log:
             try:
@@ -68,10 +70,10 @@ class Engine:
                 self._process.wait()
 
     def _wait(self, deadline_s: float) -> None:
-        while not listens(LISTENER):
+        while not listens(self._listener):
             self.check()
             if time.monotonic() > deadline_s:
-                raise BenchError(f"the engine does not listen on {HOST}:{LISTENER} after {START_S} s{self._tail()}")
+                raise BenchError(f"the engine does not listen on {HOST}:{self._listener} after {START_S} s{self._tail()}")
             time.sleep(0.05)
 
     def _tail(self, lines: int = 15) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from bench.child import Child, new_loop
 from bench.figures import Sent
 from bench.template import ACCOUNTS, Template, control_id
-from bench.workloads import HOST, LISTENER, Workload
+from bench.workloads import HOST, Workload
 
 ERRORS_MAX = 200
 """A connection gives up after so many errors."""
@@ -35,7 +35,7 @@ class Senders(Child):
 
     def __init__(self, workload: Workload, connections: int) -> None:
         """They connect with the first order."""
-        super().__init__("senders", work, workload.message_file, connections)
+        super().__init__("senders", work, workload.message_file, workload.listener, connections)
 
     def sent(self, first: int, count: int) -> Sent:
         """Send, and wait for all answers."""
@@ -134,8 +134,8 @@ class Sender(asyncio.Protocol):
 class Crew:
     """All connections; they stay open from one order to the next."""
 
-    def __init__(self, template: Template, connections: int) -> None:
-        self.template = template
+    def __init__(self, template: Template, port: int, connections: int) -> None:
+        self.template, self.port = template, port
         self.senders = [Sender() for _ in range(connections)]
 
     async def obey(self, order: Order) -> Sent:
@@ -159,7 +159,7 @@ class Crew:
     async def _connected(self, place: int) -> bool:
         if self.senders[place].lost:
             try:
-                _, self.senders[place] = await asyncio.get_running_loop().create_connection(Sender, HOST, LISTENER)
+                _, self.senders[place] = await asyncio.get_running_loop().create_connection(Sender, HOST, self.port)
             except OSError:
                 return False
         return True
@@ -174,9 +174,9 @@ class Crew:
                     sender.transport.abort()
 
 
-def work(pipe: Connection, message: Path, connections: int) -> None:
+def work(pipe: Connection, message: Path, port: int, connections: int) -> None:
     """Obey orders until the pipe closes."""
-    loop, crew = new_loop(), Crew(Template.read(message), connections)
+    loop, crew = new_loop(), Crew(Template.read(message), port, connections)
     while True:
         order: Order = pipe.recv()
         pipe.send(loop.run_until_complete(crew.obey(order)))

@@ -93,14 +93,14 @@ def growth_table(result: Result) -> str:
         f" (median of the last fifth over the first fifth: {number(result[name]['last_fifth_over_first_fifth'], 2)})"
         for name, title in GROWING.items()
     ]
-    turns = [_turns(title, result["grown_over_empty"][name], len(result["pairs"])) for name, title in GROWING.items()]
+    turns = [_turns(title, result["old_over_new"][name], len(result["pairs"])) for name, title in GROWING.items()]
     return "\n".join([_title(result), table(heads, rows, left=0), *ratios, *turns, _balance(result)])
 
 
 def _turns(title: str, ratios: Mapping[str, float | None], pairs: int) -> str:
     low, middle, high = (number(ratios[name], 2) for name in ("min", "median", "max"))
     turns = f"{pairs} pair{'s' * (pairs != 1)} in turn"
-    return f"{title}, an engine's first block on the grown store over one on an empty store, {turns}: {middle} ({low} to {high})"
+    return f"{title}, one more block over the first of a new engine on an empty store, {turns}: {middle} ({low} to {high})"
 
 
 def sink_down_text(result: Result) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from bench.load import Order, Senders
 from bench.proc import rss_mb, usage
 from bench.report import GROWING
 from bench.sinks import Sink
-from bench.workloads import LISTENER, Workload
+from bench.workloads import Workload
 
 WARM_FIRST = 900_000_000
 """Messages that warm up are numbered from here."""
 BLOCK = 10_000
 PAIRS = 9
-"""How often the first block is measured on an empty store and on the grown one, in turn: their speeds are then one machine's."""
+"""How often a new engine's first block and one more of the old engine are measured in turn: as fast as the machine is then."""
 SETTLE_S = 0.3
 """How long a duplicate is waited for when everything is there."""
 
@@ -108,10 +108,10 @@ class Bench:
         time.sleep(SETTLE_S)
         return self.sink.take()
 
-    def warm_up(self, first: int) -> None:
-        """Load that is not counted, numbered from `first`: connections are opened, caches filled."""
+    def warm_up(self) -> None:
+        """Load that is not counted: connections are opened, caches filled."""
         if self.case.warm:
-            sent = self.send(first, self.case.warm)
+            sent = self.send(WARM_FIRST, self.case.warm)
             self.drained(len(sent.acked))
 
     def cpu_s(self) -> Spent:
@@ -129,42 +129,21 @@ class Bench:
         self.drop_sink()
 
 
-@dataclass(frozen=True)
-class Store:
-    """A database that engines run on, one after the other. url: as SUTURE_DATABASE_URL; server_pid: see Bench."""
-
-    url: str
-    directory: Path
-    server_pid: int
-
-
-@contextlib.contextmanager
-def empty(case: Case, databases: Databases) -> Iterator[Store]:
-    """A new store, which is gone afterwards."""
-    with scratch() as directory, databases.fresh(case.database, Path(directory)) as url:
-        yield Store(url, Path(directory), databases.server_pid if case.database == "postgresql" else 0)
-
-
-@contextlib.contextmanager
-def running(case: Case, store: Store, warm_first: int = WARM_FIRST) -> Iterator[Bench]:
-    """An engine on that store, its sink up, warmed up. Raises BenchError when something is in the way."""
-    require_free(LISTENER, case.workload.port)
-    with contextlib.ExitStack() as stack:
-        sink = Sink(case.workload)
-        stack.callback(sink.close)
-        engine = Engine(case.command, case.workload.site, store.url, store.directory)
-        stack.callback(engine.stop)
-        bench = Bench(case, engine, Senders(case.workload, case.connections), store.server_pid)
-        stack.callback(bench.close)
-        bench.sink = sink
-        bench.warm_up(warm_first)
-        yield bench
-
-
 @contextlib.contextmanager
 def started(case: Case, databases: Databases) -> Iterator[Bench]:
-    """An engine as `running` gives it, on a store of its own."""
-    with empty(case, databases) as store, running(case, store) as bench:
+    """An engine with a fresh database, its sink up, warmed up. Raises BenchError when something is in the way."""
+    require_free(case.workload.listener, case.workload.port)
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(scratch()))
+        url = stack.enter_context(databases.fresh(case.database, directory))
+        sink = Sink(case.workload)
+        stack.callback(sink.close)
+        engine = Engine(case.command, case.workload, url, directory)
+        stack.callback(engine.stop)
+        bench = Bench(case, engine, Senders(case.workload, case.connections), databases.server_pid if case.database == "postgresql" else 0)
+        stack.callback(bench.close)
+        bench.sink = sink
+        bench.warm_up()
         yield bench
 
 
@@ -183,13 +162,15 @@ def load(case: Case, databases: Databases, count: int) -> dict[str, Any]:
 def growth(case: Case, databases: Databases, count: int, say: Say) -> dict[str, Any]:
     """The cost of each block of 10,000 messages while the store grows; a block begins when the one before has arrived.
 
-    Then an engine's first block on an empty store and on the grown one, in turn: a long run alone cannot tell
-    growth from a machine that became slower meanwhile.
+    Then, in turn, the first block of a new engine on an empty store and one more of the engine that has been running:
+    a long run alone cannot tell growth from a machine that became slower meanwhile.
     """
-    with empty(case, databases) as store:
-        with running(case, store) as bench:
-            blocks = [_said(_block(bench, first, min(BLOCK, count - first)), say) for first in range(0, count, BLOCK)]
-        pairs = [_pair(case, databases, store, count + number * BLOCK, say) for number in range(PAIRS)]
+    with contextlib.ExitStack() as stack:
+        copy = Path(stack.enter_context(scratch()), case.workload.name)
+        young = replace(case, workload=case.workload.beside(copy))
+        old = stack.enter_context(started(case, databases))
+        blocks = [_said(_block(old, first, min(BLOCK, count - first)), say) for first in range(0, count, BLOCK)]
+        pairs = [_pair(old, young, databases, count + number * BLOCK, say) for number in range(PAIRS)]
     whole = [block for block in blocks if block["count"] == BLOCK] or blocks
     everything = blocks + [block for pair in pairs for block in pair.values()]
     return (
@@ -197,7 +178,7 @@ def growth(case: Case, databases: Databases, count: int, say: Say) -> dict[str, 
         | {
             "count": count,
             **{name: figures.growth([block[name] for block in whole]) for name in GROWING},
-            "grown_over_empty": {name: figures.in_turn([(pair["grown"][name], pair["empty"][name]) for pair in pairs]) for name in GROWING},
+            "old_over_new": {name: figures.in_turn([(pair["old"][name], pair["new"][name]) for pair in pairs]) for name in GROWING},
             "blocks": blocks,
             "pairs": pairs,
         }
@@ -211,16 +192,13 @@ def _said(block: dict[str, Any], say: Say) -> dict[str, Any]:
     return block
 
 
-def _pair(case: Case, databases: Databases, grown: Store, first: int, say: Say) -> dict[str, dict[str, Any]]:
-    """The first block of an engine on an empty store, and of one on the grown store, where messages are numbered from `first`."""
-    with started(case, databases) as bench:
-        on_empty = _block(bench, 0, BLOCK)
-    with running(case, grown, WARM_FIRST + first) as bench:
-        on_grown = _block(bench, first, BLOCK)
-    say(
-        f"  an engine's first {BLOCK:,}: {on_empty['cpu_ms_per_message']} ms CPU on an empty store, {on_grown['cpu_ms_per_message']} ms here"
-    )
-    return {"empty": on_empty, "grown": on_grown}
+def _pair(old: Bench, young: Case, databases: Databases, first: int, say: Say) -> dict[str, dict[str, Any]]:
+    """The first block of a new engine on an empty store, and one of the old engine, numbered from `first`."""
+    with started(young, databases) as bench:
+        new = _block(bench, 0, BLOCK)
+    more = _block(old, first, BLOCK)
+    say(f"  {BLOCK:,} messages: {new['cpu_ms_per_message']} ms CPU in a new engine, {more['cpu_ms_per_message']} ms in the old one")
+    return {"new": new, "old": more}
 
 
 def _block(bench: Bench, first: int, count: int) -> dict[str, Any]:

@@ -14,13 +14,12 @@ from bench.template import ACCOUNTS, Template, control_id
 TEMPLATE = Template(b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|{ID}|P|2.5.1\rPID|1|||||||||||||||||3{ACCOUNT}\r")
 
 
-def against(peer: Callable[[], asyncio.Protocol], count: int, connections: int, monkeypatch: pytest.MonkeyPatch) -> Sent:
+def against(peer: Callable[[], asyncio.Protocol], count: int, connections: int) -> Sent:
     """Send to a listener of these peers."""
 
     async def exchange() -> Sent:
         server = await asyncio.get_running_loop().create_server(peer, "127.0.0.1", 0)
-        monkeypatch.setattr(load, "LISTENER", server.sockets[0].getsockname()[1])
-        crew = Crew(TEMPLATE, connections)
+        crew = Crew(TEMPLATE, server.sockets[0].getsockname()[1], connections)
         sent = await crew.obey(Order(0, count))
         for sender in crew.senders:
             if sender.transport is not None:
@@ -33,32 +32,32 @@ def against(peer: Callable[[], asyncio.Protocol], count: int, connections: int, 
 
 
 class TestSenders:
-    def test_send_every_message_once_and_count_the_answers(self, monkeypatch):
+    def test_send_every_message_once_and_count_the_answers(self):
         book = Book()
-        sent = against(lambda: MllpPeer(book), 200, 3, monkeypatch)
+        sent = against(lambda: MllpPeer(book), 200, 3)
         assert sorted(sent.acked) == list(range(200))
         assert (sent.codes, sent.errors, sent.mismatched, len(sent.latencies_us)) == ({"AA": 200}, 0, 0, 200)
         assert judge(sent, book.take()).good
 
-    def test_do_not_count_a_refusal_as_acknowledged(self, monkeypatch):
-        sent = against(lambda: Answering(b"AE", None), 3, 1, monkeypatch)
+    def test_do_not_count_a_refusal_as_acknowledged(self):
+        sent = against(lambda: Answering(b"AE", None), 3, 1)
         assert (len(sent.acked), sent.codes) == (0, {"AE": 3})
 
-    def test_notice_an_answer_to_another_message(self, monkeypatch):
-        sent = against(lambda: Answering(b"AA", b"BENCH000000001"), 2, 1, monkeypatch)
+    def test_notice_an_answer_to_another_message(self):
+        sent = against(lambda: Answering(b"AA", b"BENCH000000001"), 2, 1)
         assert (list(sent.acked), sent.mismatched) == ([1], 1)
 
     def test_connect_again_when_the_peer_hangs_up(self, monkeypatch):
         monkeypatch.setattr(load, "PAUSE_S", 0)
         hung_up: list[int] = []
-        sent = against(lambda: HangsUpOnce(hung_up), 5, 1, monkeypatch)
+        sent = against(lambda: HangsUpOnce(hung_up), 5, 1)
         assert sent.errors == 1
         assert sorted(sent.acked) == [1, 2, 3, 4]
 
     def test_give_up_on_a_peer_that_never_answers(self, monkeypatch):
         monkeypatch.setattr(load, "PAUSE_S", 0)
         monkeypatch.setattr(load, "ERRORS_MAX", 3)
-        sent = against(HangsUp, 10, 1, monkeypatch)
+        sent = against(HangsUp, 10, 1)
         assert (len(sent.acked), sent.errors) == (0, 4)
 
 

@@ -9,6 +9,7 @@ from bench import engine, main, options, proc, report
 from bench.child import BenchError
 from bench.databases import filesystem
 from bench.engine import require_free
+from bench.workloads import WORKLOADS
 
 BLOCK = {
     "first": 0,
@@ -51,7 +52,7 @@ def test_the_main_table_has_a_line_a_run():
 def test_everything_that_was_measured_is_printed():
     growth = {**LOAD, "kind": "growth", "count": 10_000, "blocks": [BLOCK]}
     growth |= {name: {"last_over_first": 1.04, "last_fifth_over_first_fifth": None} for name in ("cpu_ms_per_message", "delivered_per_s")}
-    growth |= {"pairs": [{"empty": BLOCK, "grown": BLOCK}], "grown_over_empty": dict.fromkeys(report.GROWING, TURNS)}
+    growth |= {"pairs": [{"new": BLOCK, "old": BLOCK}], "old_over_new": dict.fromkeys(report.GROWING, TURNS)}
     down = {**LOAD, "kind": "sink down", "rss_growth_mb": 7.25, "drain_s": 3.0}
     down["rss_mb"] = {"before": 80.0, "down": 86.0, "down_peak": 87.25, "after": 88.0}
     ratios = {"delivered_per_s": 0.61, "ack_p50_ms": 1.5, "ack_p99_ms": 2.5, "cpu_ms_per_message": None}
@@ -59,9 +60,7 @@ def test_everything_that_was_measured_is_printed():
     text = main.text({"runs": [LOAD, growth, down], "comparisons": [comparison]})
     assert "0.61" in text
     assert "CPU a message, last block over first: 1.04 (median of the last fifth over the first fifth: -)" in text
-    assert (
-        "CPU a message, an engine's first block on the grown store over one on an empty store, 1 pair in turn: 1.02 (0.98 to 1.07)" in text
-    )
+    assert "CPU a message, one more block over the first of a new engine on an empty store, 1 pair in turn: 1.02 (0.98 to 1.07)" in text
     assert "growth 7.2 MB" in text
 
 
@@ -73,7 +72,7 @@ class TestAResult:
     def test_is_not_good_with_a_fault_even_in_one_block(self, fault):
         assert not report.good(LOAD | {fault: 1})
         assert not report.good(LOAD | {"blocks": [BLOCK, BLOCK | {fault: 1}]})
-        assert not report.good(LOAD | {"pairs": [{"empty": BLOCK, "grown": BLOCK | {fault: 1}}]})
+        assert not report.good(LOAD | {"pairs": [{"new": BLOCK, "old": BLOCK | {fault: 1}}]})
 
     def test_is_not_good_when_a_message_was_refused(self):
         assert not report.good(LOAD | {"codes": {"AA": 9_999, "AE": 1}})
@@ -134,9 +133,9 @@ def test_a_port_in_use_is_told_in_plain_words():
 def test_an_engine_that_ends_is_told_with_the_end_of_its_log(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "listens", lambda port: False)
     with pytest.raises(BenchError, match=r"exit code 3:\n    no such table"):
-        engine.Engine("sh -c 'echo no such table; exit 3' {site}", tmp_path, "sqlite://", tmp_path)
+        engine.Engine("sh -c 'echo no such table; exit 3' {site}", WORKLOADS["w1"], "sqlite://", tmp_path)
 
 
 def test_an_engine_that_does_not_exist_is_told_by_name(tmp_path):
     with pytest.raises(BenchError, match="cannot run no-such-engine"):
-        engine.Engine("no-such-engine {site}", tmp_path, "sqlite://", tmp_path)
+        engine.Engine("no-such-engine {site}", WORKLOADS["w1"], "sqlite://", tmp_path)

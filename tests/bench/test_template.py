@@ -37,6 +37,14 @@ class TestTheMessageOf:
         assert message.get("MSH-10") == "BENCH000000042"
         assert message.get("PID-18.1") == "3000042"
 
+    def test_a_workload_beside_another_has_ports_of_its_own(self, workload: Workload, tmp_path):
+        other = workload.beside(tmp_path / "beside")
+        files = "".join(file.read_text() for file in other.site.rglob("*.yaml"))
+        assert f"{{port: {other.listener}}}" in files
+        assert str(other.port) in files
+        assert str(workload.listener) not in files
+        assert str(workload.port) not in files
+
     def test_a_workload_is_delivered_where_its_site_says(self, workload: Workload):
         (channel,) = load_site(workload.site, None, {}).channels.values()
         (destination,) = channel.destinations.values()
