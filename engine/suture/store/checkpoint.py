@@ -43,7 +43,7 @@ class Checkpoints(threading.Thread):
         if self._long:
             self._long = False
             with contextlib.suppress(DBAPIError):  # a reader holds the log: next time
-                rows.execute(connection, "PRAGMA wal_checkpoint(RESTART)", ())
+                rows.query(connection, "PRAGMA wal_checkpoint(RESTART)")
 
     def stop(self) -> None:
         """End soon."""
@@ -60,5 +60,5 @@ class Checkpoints(threading.Thread):
 
     def _passive(self) -> None:
         with contextlib.suppress(DBAPIError), self._engine.connect() as connection:
-            found = rows.execute(connection, "PRAGMA wal_checkpoint(PASSIVE)", ())
+            found = rows.query(connection, "PRAGMA wal_checkpoint(PASSIVE)")
             self._long = found[0][1] > LOG_PAGES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
@@ -26,9 +26,11 @@ _READ_ONLY = "25006"
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
 
-_SIGN = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('journal', %s, 0)
+_SIGN = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('journal', $1, 0)
 ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
 
+PREPARED = 600
+"""Prepared statements that the journal's connection to PostgreSQL keeps: one for each table and number of rows."""
 SQLITE_PRAGMAS = {
     "synchronous": "FULL",
     "cache_size": -4_000,  # KiB a connection; the hot pages are few, because keys grow
@@ -64,7 +66,7 @@ def prepare_sqlite(engine: Engine, busy_timeout_s: float) -> None:
         statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
         if statement == _JOURNAL:
             if not _driver(connection).in_transaction:
-                rows.execute(connection, IMMEDIATE, ())
+                rows.execute(connection, IMMEDIATE)
         elif statement == IMMEDIATE:
             _begin_immediate(connection, busy_timeout_s)
         else:
@@ -120,7 +122,9 @@ def writer(engine: Engine) -> Connection:
     """
     connection = engine.connect().execution_options(**{_BEGIN: _JOURNAL})
     if is_sqlite(engine):
-        connection.connection.cursor().execute("PRAGMA wal_autocheckpoint = 0")
+        rows.query(connection, "PRAGMA wal_autocheckpoint = 0")
+    else:
+        _driver(connection).prepared_max = PREPARED
     return connection
 
 
@@ -137,26 +141,74 @@ class Immediate:
         self._connection = connection
 
     def __enter__(self) -> None:
-        rows.execute(self._connection, IMMEDIATE, ())
+        rows.execute(self._connection, IMMEDIATE)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if kind is None:
-                rows.execute(self._connection, "COMMIT", ())
+                rows.execute(self._connection, "COMMIT")
         finally:
             self._end()
 
     def _end(self) -> None:
         connection = self._connection
         if _driver(connection).in_transaction:  # there was an error, and it has not ended the transaction
-            rows.execute(connection, "ROLLBACK", ())
+            rows.execute(connection, "ROLLBACK")
         if connection.in_transaction():
             connection.rollback()  # SQLAlchemy's own note of it; the driver has nothing left to roll back
 
 
-def transaction(connection: Connection) -> AbstractContextManager[object]:
-    """One transaction on a `writer`'s connection: committed at the end, rolled back on an error."""
-    return Immediate(connection) if is_sqlite(connection) else connection.begin()
+class Pipelined:
+    """One transaction of the journal on PostgreSQL whose statements are sent without waiting for the answers to them.
+
+    Only a question (`rows.query`) and the commit wait, so that a group costs three ways to the server and back instead of
+    one a statement. An error comes with a later statement or with the commit. SQLAlchemy's own statements have no place in
+    it: they look at an answer at once.
+    """
+
+    __slots__ = ("_connection", "_pipeline")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pipeline = _driver(connection).pipeline()
+
+    def __enter__(self) -> None:
+        try:
+            self._pipeline.__enter__()
+        except self._connection.dialect.loaded_dbapi.Error as e:
+            raise rows.wrapped(self._connection, e) from None
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        driver = self._connection.dialect.loaded_dbapi
+        try:
+            if kind is None:
+                self._connection.dialect.do_commit(_driver(self._connection))
+        except driver.Error as e:
+            raise rows.wrapped(self._connection, e) from None
+        finally:
+            self._end(driver.Error)
+
+    def _end(self, errors: type[Exception]) -> None:
+        """Collect the answers that are left, and roll back what was not committed; a connection that cannot is closed."""
+        raw = _driver(self._connection)
+        with suppress(errors):
+            self._pipeline.__exit__(None, None, None)
+        with suppress(errors):
+            raw.rollback()
+        if raw.info.transaction_status:  # anything but idle
+            raw.close()
+
+
+def transaction(connection: Connection, mixed: bool) -> AbstractContextManager[object]:
+    """One transaction on a `writer`'s connection: committed at the end, rolled back on an error.
+
+    mixed: statements of SQLAlchemy take part in it.
+    """
+    if is_sqlite(connection):
+        return Immediate(connection)
+    if mixed or not connection.dialect.loaded_dbapi.Pipeline.is_supported():
+        return connection.begin()
+    return Pipelined(connection)
 
 
 def _driver(connection: Connection) -> Any:
@@ -181,7 +233,7 @@ def was_committed(connection: Connection, signature: str) -> bool:
     That connection's session has ended: the journal's new one holds its lock (ownership.py).
     """
     with connection.begin():
-        found = rows.execute(connection, "SELECT value FROM engine_state WHERE name = 'journal'", ())
+        found = rows.query(connection, "SELECT value FROM engine_state WHERE name = 'journal'")
     return bool(found) and found[0][0] == signature
 
 

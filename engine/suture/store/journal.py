@@ -217,7 +217,7 @@ class Journal(threading.Thread):
         self._call_back(lambda: self._deliver(results))
 
     def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
-        with dialect.transaction(connection):
+        with dialect.transaction(connection, mixed=any(type(operation) is Work for operation in group)):
             results = self._apply(connection, group)
             signature = f"{self._signer}-{next(self._groups)}"
             if dialect.sign(connection, signature):

@@ -11,15 +11,25 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 CHUNKS = (48, 32, *range(24, 0, -1))
 """Rows a statement: the usual groups go in one, and the sizes are few enough for the driver's cache of prepared statements."""
 
 
-def mark(connection: Connection) -> str:
-    """The driver's placeholder."""
-    return "?" if connection.dialect.name == "sqlite" else "%s"
+def marks(connection: Connection, count: int) -> tuple[str, ...]:
+    """The driver's placeholders for so many values, in their order."""
+    return _marks(_is_sqlite(connection), count)
+
+
+@lru_cache(maxsize=1024)
+def _marks(sqlite: bool, count: int) -> tuple[str, ...]:
+    return ("?",) * count if sqlite else tuple(f"${number}" for number in range(1, count + 1))
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
 
 
 def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -31,62 +41,83 @@ def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
             start, left = start + size, left - size
 
 
-def execute(connection: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Run a statement on the driver's own cursor, within the connection's transaction; the rows, if it has any.
+def execute(connection: Connection, sql: str, values: Sequence[Any] = ()) -> None:
+    """Run a statement on the driver's own cursor, within the connection's transaction; what it answers is not looked at.
 
     This is the journal's way in: the statements are few and fixed, and what SQLAlchemy adds to each of them (compiling,
-    contexts, result objects) was a quarter of the engine's time. Errors are SQLAlchemy's all the same.
+    contexts, result objects) was a quarter of the engine's time. Errors are SQLAlchemy's all the same; in a pipeline
+    (`dialect.Pipelined`) they come with a later statement.
     """
-    driver = connection.dialect.loaded_dbapi
-    raw: Any = connection.connection.dbapi_connection
     try:
-        cursor = raw.execute(sql, values)
-        return cursor.fetchall() if cursor.description else []
-    except driver.Error as e:
-        lost = connection.dialect.is_disconnect(e, raw, None)
-        raise DBAPIError.instance(None, None, e, driver.Error, connection_invalidated=lost, dialect=connection.dialect) from None
+        _cursor(connection).execute(sql, values)
+    except connection.dialect.loaded_dbapi.Error as e:
+        raise wrapped(connection, e) from None
 
 
-@lru_cache(maxsize=256)
-def _insert_sql(table: str, columns: tuple[str, ...], rows: int, placeholder: str) -> str:
-    row = f"({', '.join([placeholder] * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
+def query(connection: Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """The rows that a statement answers with; otherwise as `execute`."""
+    try:
+        cursor = _cursor(connection)
+        cursor.execute(sql, values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    except connection.dialect.loaded_dbapi.Error as e:
+        raise wrapped(connection, e) from None
+    return found
+
+
+def wrapped(connection: Connection, error: Exception) -> Exception:
+    """The driver's error as SQLAlchemy's."""
+    raw = connection.connection.dbapi_connection
+    base = connection.dialect.loaded_dbapi.Error
+    lost = connection.dialect.is_disconnect(error, raw, None)  # type: ignore[arg-type]
+    return DBAPIError.instance(None, None, error, base, connection_invalidated=lost, dialect=connection.dialect)
+
+
+def _cursor(connection: Connection) -> Any:
+    """A cursor of the driver that takes its own placeholders as they are: psycopg's usual one reads every statement anew."""
+    raw: Any = connection.connection.dbapi_connection
+    return raw.cursor() if _is_sqlite(connection) else connection.dialect.loaded_dbapi.RawCursor(raw)
 
 
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows; columns name the places of each tuple."""
-    name, placeholder = f'"{table.name}"', mark(connection)
     for part in chunks(rows):
-        sql = _insert_sql(name, columns, len(part), placeholder)
+        sql = _insert_sql(table.name, columns, len(part), _is_sqlite(connection))
         execute(connection, sql, [value for row in part for value in row])
+
+
+@lru_cache(maxsize=1024)
+def _insert_sql(table: str, columns: tuple[str, ...], rows: int, sqlite: bool) -> str:
+    return f'INSERT INTO "{table}" ({", ".join(columns)}) VALUES {_values(_marks(sqlite, rows * len(columns)), rows)}'
+
+
+def _values(places: Sequence[str], rows: int) -> str:
+    width = len(places) // rows
+    return ", ".join(f"({', '.join(places[i : i + width])})" for i in range(0, len(places), width))
 
 
 def update(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
     """Update rows by id: columns name the places of each tuple after the first, which is the id."""
-    if not rows:
-        return
-    if connection.dialect.name == "sqlite":
-        for part in chunks(rows):
-            execute(connection, _update_sql(table.name, columns, len(part)), [value for row in part for value in row])
-        return
-    sql = f'UPDATE "{table.name}" SET {", ".join(f"{c} = %s" for c in columns)} WHERE id = %s'
-    connection.exec_driver_sql(sql, [(*row[1:], row[0]) for row in rows])
+    for part in chunks(rows):
+        sql = _update_sql(table, columns, len(part), _is_sqlite(connection))
+        execute(connection, sql, [value for row in part for value in row])
 
 
-@lru_cache(maxsize=64)
-def _update_sql(table: str, columns: tuple[str, ...], rows: int) -> str:
-    row = f"({', '.join('?' * (len(columns) + 1))})"
+@lru_cache(maxsize=256)
+def _update_sql(table: Table, columns: tuple[str, ...], rows: int, sqlite: bool) -> str:
+    places = list(_marks(sqlite, rows * (len(columns) + 1)))
+    if not sqlite:  # PostgreSQL takes a list of values for text unless the first row says what they are
+        kinds = [table.c[name].type.compile(postgresql.dialect()) for name in ("id", *columns)]
+        places[: len(kinds)] = [f"{place}::{kind}" for place, kind in zip(places, kinds, strict=False)]
     given = ", ".join(f"{c} = v.column{i}" for i, c in enumerate(columns, start=2))
-    return f'UPDATE "{table}" SET {given} FROM (VALUES {", ".join([row] * rows)}) AS v WHERE "{table}".id = v.column1'
+    return f'UPDATE "{table.name}" SET {given} FROM (VALUES {_values(places, rows)}) AS v WHERE "{table.name}".id = v.column1'
 
 
 def select_in(connection: Connection, sql: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
     """Rows of a query whose text holds {in} for a list of placeholders, asked in few statements."""
     found: list[tuple[Any, ...]] = []
-    placeholder = mark(connection)
     for part in _padded(list(values)):
-        text = sql.replace("{in}", ", ".join([placeholder] * len(part)))
-        found.extend(execute(connection, text, part))
+        found.extend(query(connection, sql.replace("{in}", ", ".join(marks(connection, len(part)))), part))
     return found
 
 

@@ -85,6 +85,6 @@ def _original(
 
 
 def _raw(connection: Connection, number: int) -> bytes:
-    sql = f"SELECT raw FROM message_body WHERE message_id = {rows.mark(connection)}"
-    found = rows.execute(connection, sql, (number,))
+    (mark,) = rows.marks(connection, 1)
+    found = rows.query(connection, f"SELECT raw FROM message_body WHERE message_id = {mark}", (number,))
     return bytes(found[0][0]) if found else b""

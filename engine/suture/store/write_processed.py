@@ -38,6 +38,13 @@ EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", 
 SEARCH = ("run", "kind", "hash", "message_id")
 MESSAGE = ("state", "processed_at_us", "reason", "revision")
 _TAKEN = "SELECT key, message_id, claimed_at_us, generation FROM claim WHERE key IN ({in})"
+_TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {} WHERE key = {}"
+_RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
+WHERE message_id = {} AND delivery_id IS NULL AND resolved_at_us IS NULL"""
+_FORGET = "DELETE FROM search_key WHERE run = {} AND message_id = {}"
+_ON_HAND = "SELECT on_hand FROM stock WHERE location = {} AND item = {}"
+_PUT_STOCK = """INSERT INTO stock (location, item, on_hand) VALUES ({}, {}, {})
+ON CONFLICT (location, item) DO UPDATE SET on_hand = excluded.on_hand"""
 
 Taken = dict[str, tuple[int, int, int]]
 
@@ -137,9 +144,8 @@ def add_delivery(d: Any, sequences: Sequences, at_us: int, deliveries: list[tupl
 
 def _flush(connection: Connection, batch: _Batch) -> None:
     rows.insert(connection, tables.claim, CLAIM, batch.claims)
-    for key, number, at_us, generation in batch.taken_over:
-        change = tables.claim.update().where(tables.claim.c.key == key)
-        connection.execute(change.values(message_id=number, claimed_at_us=at_us, generation=generation))
+    for key, *values in batch.taken_over:
+        _run(connection, _TAKE_OVER, (*values, key))
     rows.insert(connection, tables.event, EVENT, batch.events)
     rows.insert(connection, tables.delivery, DELIVERY, batch.deliveries)
     rows.insert(connection, tables.delivery_body, BODY, batch.bodies)
@@ -151,25 +157,27 @@ def _flush(connection: Connection, batch: _Batch) -> None:
 def _begin_again(connection: Connection, operation: Processed) -> None:
     """Before a message is processed again: its exceptions are answered by it, its search keys are made anew."""
     number = operation.message.id
-    e, s = tables.exception, tables.search_key
-    opened = e.update().where(e.c.message_id == number, e.c.delivery_id.is_(None), e.c.resolved_at_us.is_(None))
-    connection.execute(opened.values(resolved_at_us=operation.at_us, resolution="reprocessed"))
-    connection.execute(s.delete().where(s.c.run == number >> RUN_BITS, s.c.message_id == number))
+    _run(connection, _RESOLVE, (operation.at_us, number))
+    _run(connection, _FORGET, (number >> RUN_BITS, number))
 
 
 def _positions(connection: Connection, touches: Iterable[StockKey]) -> dict[StockKey, Decimal]:
-    t = tables.stock
     found: dict[StockKey, Decimal] = {}
-    for location, item in touches:
-        on_hand = connection.execute(t.select().where(t.c.location == location, t.c.item == item)).first()
-        if on_hand is not None:
-            found[location, item] = Decimal(on_hand.on_hand)
+    for key in touches:
+        for (on_hand,) in rows.query(connection, _marked(connection, _ON_HAND, 2), key):
+            found[key] = Decimal(on_hand)
     return found
 
 
 def _stock(connection: Connection, settled: Settled) -> None:
-    t = tables.stock
     for (location, item), on_hand in settled.stock.items():
-        changed = connection.execute(t.update().where(t.c.location == location, t.c.item == item).values(on_hand=str(on_hand)))
-        if not changed.rowcount:
-            connection.execute(t.insert().values(location=location, item=item, on_hand=str(on_hand)))
+        _run(connection, _PUT_STOCK, (location, item, str(on_hand)))
+
+
+def _run(connection: Connection, sql: str, values: tuple[Any, ...]) -> None:
+    rows.execute(connection, _marked(connection, sql, len(values)), values)
+
+
+def _marked(connection: Connection, sql: str, count: int) -> str:
+    """The statement with the driver's placeholders where {} stands."""
+    return sql.format(*rows.marks(connection, count))

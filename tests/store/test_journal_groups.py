@@ -1,0 +1,141 @@
+"""One group of everything, with what cannot be written in the midst of it: that alone is told, the rest is written once."""
+
+from __future__ import annotations
+
+import queue
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import IntegrityError
+
+from suture.model.events import Event, event_id
+from suture.model.message import Message
+from suture.model.outcome import Accepted
+from suture.ports import Attempted, Delivery, Processed, Received, Settled, Work
+from suture.store import tables
+from suture.store.journal import Journal
+
+DAY_US = 86_400_000_000
+
+
+class Quiet:
+    """Stands where the metrics do."""
+
+    def batch(self, size: int, seconds: float) -> None:
+        pass
+
+
+class Desk:
+    """Journals on one database: each writes what it was given as one group, and ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.told = engine, []
+
+    def written(self, operations: list[Any]) -> None:
+        calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        journal = Journal(self.engine, calls.put, Quiet(), self.told.append, self.told.append, retry_s=0.01)
+        for operation in operations:
+            journal.write(operation)
+        journal.start()
+        while journal.pending():
+            calls.get(timeout=10)()
+        journal.stop()
+        journal.join(10)
+        assert not journal.is_alive()
+
+    def column(self, column: Any) -> list[Any]:
+        with self.engine.connect() as c:
+            return sorted(c.execute(select(column)).scalars())
+
+
+@pytest.fixture
+def desk(engine_db: Engine) -> Desk:
+    return Desk(engine_db)
+
+
+def received(name: str, results: dict[str, Any], at_us: int | None = 1_000) -> Received:
+    """A message; at_us None breaks the rule of its column."""
+    message = Message("c", name.encode(), at_us, name, "DFT^P03", "A|B", "peer")  # type: ignore[arg-type]
+    note = results.__setitem__
+    operation = Received(message, 0, lambda state, m: note(name, m), lambda e: note(name, e))
+    operation.window_us = DAY_US if at_us is not None else 0
+    return operation
+
+
+def processed(message: Message, results: dict[str, Any], numbers: tuple[int, ...] = (0, 1)) -> Processed:
+    """What a message came to: events under these numbers (twice the same breaks the rule of their table) and a delivery."""
+    name = f"processed {message.control_id}"
+    events = [
+        Event("charge.raised", n, 1, f"{message.control_id}/{n}", {"item": "X"}, id=event_id("charge.raised", str(n))) for n in numbers
+    ]
+    delivery = Delivery(message.id, "c", "erp", "a", b"body", message.control_id, events=numbers)
+    keys = [f"{message.control_id}/{n}" for n in set(numbers)]
+    settled = Settled("processed", "", events, (), [delivery], (), [(key, 0) for key in keys])
+    told = lambda value: results.__setitem__(name, value)  # noqa: E731
+    return Processed(message, 2_000, DAY_US, keys, settled, lambda c, s: settled, (), [("item", "X")], 0, told, told)
+
+
+def attempted(delivery: Delivery, results: dict[str, Any]) -> Attempted:
+    """The first attempt; recorded a second time it breaks the rule of its table."""
+    delivery.attempts = 1
+    return Attempted(delivery, 5, 6, Accepted("200"), "accepted", 0, "", lambda: results.__setitem__(f"attempt {delivery.id}", "done"))
+
+
+def a_day(desk: Desk) -> tuple[list[Message], list[Delivery]]:
+    """Messages to be processed, and deliveries that were."""
+    results: dict[str, Any] = {}
+    desk.written([received(f"M{i}", results) for i in range(20)])
+    messages = [results[f"M{i}"] for i in range(20)]
+    deliveries = [Delivery(m.id, "c", "erp", "", b"x", m.control_id) for m in messages[:8]]
+    told: list[Any] = []
+    for m, d in zip(messages, deliveries, strict=False):
+        settled = Settled("processed", "", (), (), [d], ())
+        desk.written([Processed(m, 2_000, DAY_US, (), settled, lambda c, s, settled=settled: settled, (), (), 0, told.append, told.append)])
+    return messages[8:], deliveries
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_cannot_be_written_is_told_and_the_rest_of_its_group_is_written_once(desk: Desk, seed: int) -> None:
+    chance = random.Random(seed)
+    messages, deliveries = a_day(desk)
+    results: dict[str, Any] = {}
+    bad: set[str] = set()
+
+    def spoilt(name: str) -> bool:
+        if chance.random() < 0.2:
+            bad.add(name)
+        return name in bad
+
+    group: list[Any] = [received(f"N{i}", results, None if spoilt(f"N{i}") else 1_000) for i in range(10)]
+    group += [processed(m, results, (0, 0) if spoilt(f"processed {m.control_id}") else (0, 1)) for m in messages]
+    group += [attempted(d, results) for d in deliveries]
+    chance.shuffle(group)
+    if seed % 3 == 0:
+        group.append(Work("w", lambda c: c.execute(select(tables.message.c.id)).first(), lambda r: None, lambda e: None))
+    desk.written(group)
+
+    failed = {name for name, result in results.items() if isinstance(result, Exception)}
+    assert failed == bad
+    assert len(results) == 10 + len(messages) + len(deliveries)
+    assert desk.told == []
+    assert [n for n in desk.column(tables.message.c.control_id) if n.startswith("N")] == sorted({f"N{i}" for i in range(10)} - bad)
+    good = [m.id for m in messages if f"processed {m.control_id}" not in bad]
+    assert desk.column(tables.event.c.message_id) == sorted(good * 2)
+    assert desk.column(tables.delivery.c.message_id) == sorted(good + [d.message_id for d in deliveries])
+    assert desk.column(tables.attempt.c.delivery_id) == [d.id for d in deliveries]
+    assert desk.column(tables.claim.c.message_id) == sorted(good * 2)
+
+
+def test_an_attempt_that_cannot_be_recorded_does_not_keep_the_others_from_it(desk: Desk) -> None:
+    _, deliveries = a_day(desk)
+    results: dict[str, Any] = {}
+    desk.written([attempted(deliveries[0], results)])
+    assert results == {"attempt 1": "done"}
+    desk.written([attempted(d, results) for d in deliveries])
+    assert len(results) == len(deliveries)
+    (error,) = desk.told
+    assert isinstance(error, IntegrityError)
+    assert desk.column(tables.attempt.c.delivery_id) == [d.id for d in deliveries]
