@@ -9,6 +9,7 @@ import random
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,8 +88,11 @@ def _reactor() -> tuple[Any, asyncio.AbstractEventLoop]:
 class _Reactor(asyncioreactor.AsyncioSelectorReactor):
     """Calls a socket's reader without Twisted's logging context around it, which costs as much as the read.
 
-    `_readOrWrite` itself catches and logs what a protocol raises.
+    `_readOrWrite` itself catches and logs what a protocol raises. Its seconds measure times between things, and are no time
+    of day: a clock that is set back by an hour must not hold up every timer for an hour.
     """
+
+    seconds = staticmethod(time.monotonic)
 
     def addReader(self, reader: Any) -> None:  # noqa: N802
         if reader not in self._readers:
@@ -96,6 +100,13 @@ class _Reactor(asyncioreactor.AsyncioSelectorReactor):
             fd = reader.fileno()
             if reader in self._readers and fd >= 0:
                 self._asyncioEventloop.add_reader(fd, self._readOrWrite, reader, True)
+
+
+class _WallClock:
+    """The time of day, with the reactor's timers."""
+
+    def __init__(self, reactor: Any) -> None:
+        self.seconds, self.callLater = time.time, reactor.callLater
 
 
 class Engine:
@@ -110,15 +121,15 @@ class Engine:
         later: Callable[[float, Callable[[], None]], Any],
     ) -> None:
         """soon: run a function on the reactor's thread, from any thread; later: after so many seconds, from that thread."""
-        self.site, self.reactor = site, reactor
+        self.site, self.reactor, self.clock = site, reactor, _WallClock(reactor)
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
         self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
         self.reader = Reader(database, soon, reactor.callLater)
         asked = site.conf.validation
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
-        self.world = World(self.journal, self.reader, reactor, self.metrics, random.random)
-        self.commands = Commands(self, self.journal, self.reader, reactor)
+        self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random)
+        self.commands = Commands(self, self.journal, self.reader, self.clock)
         self.channels: dict[str, RunningChannel] = {}
         self.desired: dict[str, str] = {}
         self.exit_code = 0
@@ -342,14 +353,14 @@ class Engine:
         self._beat = self.reactor.callLater(HEARTBEAT_S, self._heartbeat, {})
 
     def _now_us(self) -> int:
-        return int(self.reactor.seconds() * 1e6)
+        return int(self.clock.seconds() * 1e6)
 
     def facts(self) -> Facts:
         """The state of the engine, for metrics and health."""
         channels = tuple(
             ChannelFact(name, self.desired.get(name, "running"), channel.actual, channel.reason) for name, channel in self.channels.items()
         )
-        queues = tuple(_queue(lanes, self.reactor.seconds()) for channel in self.channels.values() for lanes in channel.lanes.values())
+        queues = tuple(_queue(lanes, self.clock.seconds()) for channel in self.channels.values() for lanes in channel.lanes.values())
         counts = tuple(CountFact(name, *row) for name, channel in self.channels.items() for row in channel.counts())
         return Facts(
             self.journal.pending(),
@@ -375,7 +386,7 @@ def _queue(lanes: Lanes, now_s: float) -> QueueFact:
         oldest_s=max(0.0, now_s - oldest_us / 1e6) if oldest_us else 0.0,
         in_flight=lanes.in_flight,
         failing_s=0.0 if breaker.since_s is None else now_s - breaker.since_s,
-        next_try_s=max(0.0, breaker.try_at_s - now_s) if breaker.open else 0.0,
+        next_try_s=breaker.wait_s(now_s),
         stopped=False,
         reason=breaker.reason,
     )

@@ -14,10 +14,13 @@ from suture.wire.finding import Finding
 
 
 class Clock(Protocol):
-    """Time, as Twisted's IReactorTime has it: the reactor in app.py, `task.Clock` in tests."""
+    """Time, as Twisted's IReactorTime has it: `task.Clock` in tests.
+
+    In app.py the connectors have the reactor, and the pipeline a clock that tells the time of day and may be set back.
+    """
 
     def seconds(self) -> float:
-        """Monotonic seconds for intervals (time.time on the real reactor)."""
+        """Seconds: monotonic ones for connectors, UNIX time for the pipeline."""
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> Any:  # noqa: N802
         """Run callable after delay seconds; returns an object with cancel() and active()."""

@@ -70,6 +70,7 @@ async def test_how_long_the_peer_asks_us_to_wait(reactor: Any, status: int, aske
         ("/items/x", b'{"items": [1]}', None),
         ("/document", b'{"document": null}', None),
         ("/document", b'{"document": {"a": 1}}', None),
+        ("/document", b'{"document": "IN\\ud800V\\u0000-1"}', "IN?V-1"),  # no character, and NUL: no database takes them
         ("/document", b"not json", None),
         ("/document", b"\xff\xfe\x00", None),
         ("/document", b'"text"', None),

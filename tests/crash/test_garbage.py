@@ -6,6 +6,7 @@ import contextlib
 import random
 import resource
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -108,6 +109,16 @@ def test_frames_that_are_no_messages_are_kept_answered_and_wait_for_a_person(bus
     assert MARKER not in reasons
     assert MARKER not in repr(busy.query("SELECT reason FROM message"))
     assert MARKER not in busy.page("metrics")[1] + busy.page("readyz")[1]
+
+
+def test_senders_that_reset_their_connection_right_after_a_message(busy: Hospital) -> None:
+    sent = {f"C{9_000_000 + n}" for n in range(50)}
+    for control_id in sorted(sent):
+        with socket.create_connection(("127.0.0.1", busy.charges_port)) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sender.sendall(b"\x0b" + dft(control_id, int(control_id[1:])) + b"\x1c\r")
+    wait_until(lambda: not busy.query("SELECT 1 FROM message WHERE state = 'received' AND control_id LIKE 'C90000%' LIMIT 1"))
+    assert "unexpected error" not in busy.said()
 
 
 @pytest.mark.parametrize("descriptors", [1024])

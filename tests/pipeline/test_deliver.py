@@ -134,6 +134,25 @@ def test_a_peer_that_cannot_be_reached_is_probed_and_no_delivery_dies_of_it():
     assert set(store.states.values()) == {"accepted"}
 
 
+@pytest.mark.parametrize("kind", [TryLater, Unavailable])
+def test_a_peer_that_asks_to_be_tried_again_at_once_is_not_hammered(kind):
+    clock, store, peer, lanes = build(Policy(first_s=1, breaker_after=2), [kind("429", "no", 0.0)] * 99)
+    lanes.add(store.put(1, "a"))
+    run(clock, 10)
+    assert 5 < len(peer.sent) < 12
+
+
+def test_a_clock_that_is_set_back_does_not_keep_us_away_from_a_sick_peer():
+    clock, store, peer, lanes = build(Policy(first_s=1, max_s=4), [Unavailable("CONNECT", "refused")])
+    back_s = 0.0
+    lanes._clock = type("SetBack", (), {"seconds": lambda self: clock.seconds() - back_s, "callLater": clock.callLater})()
+    lanes.add(store.put(1, "a"))
+    run(clock, 0.5)
+    back_s = 3600.0
+    run(clock, 2)
+    assert store.states == {1: "accepted"}
+
+
 def test_an_ambiguous_outcome_is_held_where_the_policy_says_so():
     clock, store, peer, lanes = build(Policy(on_ambiguous="hold"), [Ambiguous("TIMEOUT", "silence")])
     lanes.add(store.put(1, "a"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+import threading
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
@@ -35,7 +37,7 @@ def journal(engine_db, request):
     """
     calls, told = queue.SimpleQueue(), []
     writer = Journal(engine_db, calls.put, Quiet(), told.append, told.append, retry_s=0.01)
-    writer.told = told
+    writer.told, writer.calls = told, calls
     writer.start()
 
     def settle():
@@ -259,3 +261,20 @@ def test_numbers_go_on_after_a_restart(journal, engine_db):
     second.stop()
     second.join(10)
     assert message.id == 2
+
+
+def test_a_database_file_that_is_gone_takes_nothing_until_it_is_back(journal, engine_db):
+    if engine_db.dialect.name != "sqlite":
+        pytest.skip("a file is SQLite's")
+    journal.settle()
+    path, seen = Path(engine_db.url.database), threading.Event()
+    path.rename(away := path.with_suffix(".away"))
+    journal.write(Work("late", lambda c: seen.set(), lambda r: None, lambda e: None))
+    while not journal.told:
+        journal.calls.get(timeout=10)()
+    assert not seen.is_set()
+    assert "deleted or replaced" in journal.told[0]
+    away.rename(path)
+    assert seen.wait(10)
+    journal.settle()
+    assert journal.told[-1] == ""

@@ -224,7 +224,7 @@ class Destination:
                 value = value[int(key)] if isinstance(value, list) else value[key]
         except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             return None
-        return str(value)[:200] if isinstance(value, (str, int)) else None
+        return _storable(str(value)[:200]) if isinstance(value, (str, int)) else None
 
     async def _close(self) -> None:
         self._closed = True
@@ -272,6 +272,11 @@ def _value(text: str) -> bytes:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return text.encode("utf-8")
+
+
+def _storable(text: str) -> str:
+    """Text that any database takes: JSON can say what is no character (half a surrogate pair), and NUL."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _tls() -> ssl.SSLContext:

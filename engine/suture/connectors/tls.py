@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -110,7 +111,7 @@ class Contexts:
         """The context to use for a new connection. Raises TlsError when there never was a usable one."""
         now_s = self.clock.seconds()
         context = self._current(now_s)
-        self._tell_expiry(now_s)
+        self._tell_expiry(time.time())
         return context
 
     def _current(self, now_s: float) -> SSL.Context:

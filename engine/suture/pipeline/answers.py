@@ -295,8 +295,9 @@ class Answers:
         text = f"kept, and not done within {self.rules.within_s:g} s; it will be done"
         while self._entries:
             number, entry = next(iter(self._entries.items()))
-            if entry.until_s > now_s:
-                self._timer = self._clock.callLater(entry.until_s - now_s, self._overdue)
+            left_s = entry.until_s - now_s
+            if 0 < left_s < self.rules.within_s + 1:  # more is left where the clock was set back
+                self._timer = self._clock.callLater(left_s, self._overdue)
                 return
             self._finish(number, Verdict("undelivered", text=text))
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from suture.model.outcome import Accepted, Held, Outcome, Rejected, TryLater, Unavailable
-from suture.pipeline.retry import Policy, pause_s
+from suture.model.outcome import Accepted, Held, Outcome, Rejected, Unavailable
+from suture.pipeline.retry import Policy, asked_s, pause_s
+
+SLACK_S = 1.0
+"""So much more than a pause may seem to be left of it: sums of seconds are not exact, and clocks are set back a little."""
 
 
 class Breaker:
@@ -20,13 +23,19 @@ class Breaker:
         self.open = False
         self.since_s: float | None = None
         self.try_at_s = 0.0
+        self._pause_s = 0.0
         self.reason = ""
 
     def allows(self, now_s: float, in_flight: int) -> bool:
         """Whether one more may be sent now."""
         if not self.open:
             return in_flight < self._policy.in_flight
-        return in_flight == 0 and now_s >= self.try_at_s
+        return in_flight == 0 and not self.wait_s(now_s)
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until the next probe may go; none when more are left than it had to wait: then the clock was set back."""
+        left_s = self.try_at_s - now_s if self.open else 0.0
+        return left_s if 0 < left_s < self._pause_s + SLACK_S else 0.0
 
     def record(self, outcome: Outcome, now_s: float) -> bool:
         """Take note of an outcome; True when failing or well has changed."""
@@ -36,11 +45,12 @@ class Breaker:
             return changed
         changed = self.since_s is None
         self.failures += 1
-        self.since_s = now_s if self.since_s is None else self.since_s
+        self.since_s = now_s if self.since_s is None else min(self.since_s, now_s)  # the clock may have been set back
         self.reason = outcome.reason
         if isinstance(outcome, Unavailable) or self.failures >= self._policy.breaker_after:
             self.open = True
-            asked_s = outcome.wait_s if isinstance(outcome, (TryLater, Unavailable)) else None
             opened = self.failures if isinstance(outcome, Unavailable) else self.failures - self._policy.breaker_after + 1
-            self.try_at_s = now_s + (pause_s(self._policy, opened, self._random) if asked_s is None else asked_s)
+            wait_s = asked_s(self._policy, outcome)
+            self._pause_s = pause_s(self._policy, opened, self._random) if wait_s is None else wait_s
+            self.try_at_s = now_s + self._pause_s
         return changed

@@ -131,8 +131,7 @@ class Lanes:
         while ready and allows(self._clock.seconds(), self._in_flight):
             self._begin(ready.popleft())
         if self.breaker.open and ready and not self._in_flight and self._probe is None:
-            wait_s = max(0.0, self.breaker.try_at_s - self._clock.seconds())
-            self._probe = self._clock.callLater(wait_s, self._probed)
+            self._probe = self._clock.callLater(self.breaker.wait_s(self._clock.seconds()), self._probed)
 
     def hurry(self) -> None:
         """Try a sick peer now: something has changed."""

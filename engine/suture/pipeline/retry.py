@@ -47,6 +47,12 @@ def pause_s(policy: Policy, failures: int, random: Callable[[], float]) -> float
     return base * (1 + policy.jitter * random())
 
 
+def asked_s(policy: Policy, outcome: Outcome) -> float | None:
+    """The pause that the peer asks for, but no shorter than our own first one: one that says 0 is not hammered. None: it asks for none."""
+    wait_s = outcome.wait_s if isinstance(outcome, (TryLater, Unavailable)) else None
+    return None if wait_s is None else max(policy.first_s, wait_s)
+
+
 def decide(policy: Policy, delivery: Delivery, outcome: Outcome, now_us: int, random: Callable[[], float]) -> Decision:
     """What becomes of a delivery after this outcome; delivery.attempts counts the attempt just made."""
     if isinstance(outcome, Accepted):
@@ -62,5 +68,5 @@ def decide(policy: Policy, delivery: Delivery, outcome: Outcome, now_us: int, ra
             return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {delivery.attempts} attempts")
         if now_us - delivery.created_at_us > policy.give_up_after_s * 1e6:
             return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {policy.give_up_after_s / 3600:g} h")
-    wait_s = outcome.wait_s if isinstance(outcome, (TryLater, Unavailable)) else None
+    wait_s = asked_s(policy, outcome)
     return Decision(states.RETRYING, pause_s(policy, delivery.attempts, random) if wait_s is None else wait_s, outcome.reason)

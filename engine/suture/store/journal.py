@@ -71,6 +71,7 @@ class Journal(threading.Thread):
         self._waited: list[type] = []
         self.sequences = Sequences()
         self._ending = threading.Event()
+        self._file = ownership.DatabaseFile(engine)
         self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
         self._pending = 0
         self._troubled = False
@@ -156,6 +157,7 @@ class Journal(threading.Thread):
             groups = deque([operations] if operations else [])
             while groups:
                 try:
+                    self._file.check()
                     connection = connection or self._open()
                     self._write(connection, groups)
                     self._tidy(connection, len(operations))

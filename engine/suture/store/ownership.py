@@ -41,6 +41,26 @@ def hold(connection: Connection) -> None:
             raise OperationalError(None, None, Exception(_TAKEN))
 
 
+class DatabaseFile:
+    """The file of a SQLite database, as it was at first: one that is deleted while it is open takes writes, and keeps none."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._path = str(engine.url.database) if dialect.is_sqlite(engine) else None
+        self._was = self._identity()
+
+    def check(self) -> None:
+        """Raise OperationalError when it is not where it was."""
+        if self._path is not None and self._identity() != self._was:
+            raise OperationalError(None, None, Exception("its file was deleted or replaced; put it back, or stop the engine"))
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path) if self._path is not None else None
+        except OSError:
+            return None
+        return None if found is None else (found.st_dev, found.st_ino)
+
+
 def _wait_for(free: Callable[[], bool], engine: Engine) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not free():
