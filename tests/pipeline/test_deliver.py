@@ -134,6 +134,27 @@ def test_a_peer_that_cannot_be_reached_is_probed_and_no_delivery_dies_of_it():
     assert set(store.states.values()) == {"accepted"}
 
 
+@pytest.mark.parametrize("outcome", [TryLater("503", "busy"), Unavailable("CONNECT", "refused"), Ambiguous("TIMEOUT", "silence")])
+def test_many_that_fail_together_are_one_failure_to_the_pauses(outcome):
+    clock, store, peer, lanes = build(Policy(in_flight=16, first_s=1, max_s=60, jitter=0), [outcome] * 16)
+    for n in range(1, 17):
+        lanes.add(store.put(n, str(n)))
+    run(clock, 0.5)
+    assert len(peer.sent) == 16
+    run(clock, 2)
+    assert set(store.states.values()) == {"accepted"}
+
+
+def test_the_longest_pause_that_a_peer_asks_for_is_kept():
+    clock, store, peer, lanes = build(Policy(in_flight=2, breaker_after=1), [TryLater("503", "busy"), TryLater("503", "busy", 9)])
+    lanes.add(store.put(1, "a"))
+    lanes.add(store.put(2, "b"))
+    run(clock, 8)
+    assert peer.sent == [1, 2]
+    run(clock, 2)
+    assert set(store.states.values()) == {"accepted"}
+
+
 def test_an_ambiguous_outcome_is_held_where_the_policy_says_so():
     clock, store, peer, lanes = build(Policy(on_ambiguous="hold"), [Ambiguous("TIMEOUT", "silence")])
     lanes.add(store.put(1, "a"))
