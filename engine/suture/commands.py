@@ -66,7 +66,7 @@ class Commands:
             self._reader.read(state.requests, self._found)
 
     def _found(self, requests: list[Request]) -> None:
-        done = defer.Deferred.fromCoroutine(self._carry_out_all(requests))
+        done: defer.Deferred[Any] = defer.Deferred.fromCoroutine(self._carry_out_all(requests))
         done.addCallbacks(lambda _: 0.0 if requests else POLL_S, self._unanswered)
         done.addCallback(lambda pause_s: self._clock.callLater(pause_s, self._poll))
 
