@@ -114,7 +114,7 @@ class Engine:
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
         self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
-        self.reader = Reader(database, soon, reactor.callLater)
+        self.reader = Reader(database, soon, reactor.callLater, bug=self._bug)
         asked = site.conf.validation
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
         self.world = World(self.journal, self.reader, reactor, self.metrics, random.random)

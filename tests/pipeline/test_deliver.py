@@ -42,7 +42,7 @@ class Store:
 
     def _load(self, wanted, limit, done):
         found = [self.delivery(n) for n in sorted(self.rows) if wanted(n) and self.states[n] in ("queued", "retrying")][:limit]
-        self.clock.callLater(0, done, found)
+        self.clock.callLater(0, done, found, len(found) >= limit)
 
 
 class Peer:
@@ -132,6 +132,17 @@ def test_a_peer_that_cannot_be_reached_is_probed_and_no_delivery_dies_of_it():
     assert len(peer.sent) - first <= 1
     run(clock, 60)
     assert set(store.states.values()) == {"accepted"}
+
+
+def test_a_poisoned_lane_that_fills_most_of_the_window_lets_those_in_the_store_pass():
+    script = [TryLater("AR", "no")] + [Accepted("AA")] * 3
+    clock, store, peer, lanes = build(Policy(in_flight=4, memory_limit=10, first_s=3600, max_s=3600, breaker_after=99), script)
+    for n in range(1, 8):
+        lanes.add(store.put(n, "poisoned"))
+    for n in range(8, 13):
+        lanes.add(store.put(n, f"well {n}"))
+    run(clock, 10)
+    assert peer.sent == [1, *range(8, 13)]
 
 
 @pytest.mark.parametrize("outcome", [TryLater("503", "busy"), Unavailable("CONNECT", "refused"), Ambiguous("TIMEOUT", "silence")])
