@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine as SqlEngine
 from twisted.internet import defer
 from twisted.internet.task import Clock
 
@@ -15,6 +16,8 @@ from suture.model.errors import SutureError
 from suture.observe.logs import Log
 from suture.ports import Work
 from suture.runtime import RunningChannel, Told
+from suture.store import dialect, summary
+from tests.filling import NOW_US, Store
 
 
 class Lane:
@@ -85,17 +88,19 @@ class Reader:
 
 
 class Writer:
-    """A journal that commits at once."""
+    """A journal that commits at once, or only says that it did where there is no database."""
 
     ident = 1
 
     def __init__(self) -> None:
-        self.written: list[str] = []
+        self.database: SqlEngine | None = None
         self.is_stopped = False
 
     def write(self, work: Work) -> None:
         assert not self.is_stopped
-        self.written.append(work.name)
+        if self.database is not None:
+            with dialect.writing(self.database) as connection:
+                work.run(connection)
         work.done(None)
 
     def pending(self) -> int:
@@ -229,3 +234,15 @@ def test_a_message_that_is_parked_at_the_start_keeps_a_channel_closed_that_stops
     hall.wait(1)
     assert isinstance(came[0].value, SutureError) and "on_error: stop" in str(came[0].value)
     assert not hall.built[-1].source.is_open and hall.channels["or-supply"].actual == "failed"
+
+
+def test_a_destination_that_failed_in_an_earlier_run_is_not_said_to_fail_in_this_one(hall: Hall, engine_db: SqlEngine) -> None:
+    store = Store(engine_db)
+    store.destination("erp", "failing", reason="connection refused")
+    hall.writer.database = engine_db
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    with dialect.reading(engine_db) as connection:
+        found = summary.status(connection, NOW_US, None).channels["or-supply"]
+    assert found.actual == "running"
+    assert found.destinations == {}

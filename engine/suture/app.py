@@ -231,6 +231,7 @@ class Engine:
     async def _try_to_start(self, name: str) -> None:
         """Start a channel; one that cannot start does not keep the others down."""
         channel = self.channels[name]
+        self.journal.write(Work("destinations", lambda c: state.forget_destinations(c, name), _ignore, _ignore))
         try:
             await channel.start(self.site.conf.limits.drain_s)
         except SutureError as e:
