@@ -125,7 +125,7 @@ class Engine:
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
         self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
-        self.reader = Reader(database, soon, reactor.callLater)
+        self.reader = Reader(database, soon, reactor.callLater, bug=self._bug)
         asked = site.conf.validation
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
         self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random)
@@ -157,11 +157,15 @@ class Engine:
             self._pages = await defer.Deferred.fromFuture(serving)
         self.desired = await self.write("desired", state.desired)
         for name in self.site.channels:
+            if self._stopping:
+                return
             self._build(name)
             if self.desired.setdefault(name, "running") == "running":
                 await self._try_to_start(name)
             else:
                 self._tell_channel(name)
+        if self._stopping:
+            return
         self._heartbeat({"pid": os.getpid(), "started_at_us": self._now_us(), "version": __version__, "http_port": conf.http.port})
         self.commands.start()
         # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
@@ -193,9 +197,8 @@ class Engine:
         self.commands.stop()
         if self._beat is not None:
             self._beat.cancel()
-        drain_s = self.site.conf.limits.drain_s
         await defer.gatherResults(
-            [defer.Deferred.fromCoroutine(channel.stop(drain_s)) for channel in self.channels.values() if channel.actual == "running"]
+            [defer.Deferred.fromCoroutine(self._quit(channel)) for channel in self.channels.values() if channel.working]
         )
         self.validation.close()
         for name in self.channels:
@@ -207,6 +210,13 @@ class Engine:
         if self._pages is not None:
             await defer.Deferred.fromFuture(asyncio.ensure_future(self._pages.cleanup()))
         self.log.info("stopped")
+
+    async def _quit(self, channel: RunningChannel) -> None:
+        """Stop a channel; a bug in that is told, and keeps nobody from what comes next."""
+        try:
+            await channel.stop(self.site.conf.limits.drain_s)
+        except Exception as e:
+            self._bug(e)
 
     async def _until_journal_ends(self) -> None:
         deadline_s = self.reactor.seconds() + 5
@@ -232,9 +242,12 @@ class Engine:
     async def _try_to_start(self, name: str) -> None:
         """Start a channel; one that cannot start does not keep the others down."""
         channel = self.channels[name]
+        self.journal.write(Work("destinations", lambda c: state.forget_destinations(c, name), _ignore, _ignore))
         try:
-            await channel.start()
+            await channel.start(self.site.conf.limits.drain_s)
         except SutureError as e:
+            if self._stopping:
+                return
             channel.actual, channel.reason = "failed", str(e)
             channel.log.error(f"the channel cannot start: {e}")
         channel.source.set_full(self._full)
@@ -250,6 +263,9 @@ class Engine:
         channel = self._known(name)
         self.desired[name] = "running"
         if channel.actual != "running":
+            await self._emptied(channel)
+            if self._stopping:
+                raise SutureError("the engine is stopping")
             self._build(name)
             await self._try_to_start(name)
         if self.channels[name].actual != "running":
@@ -259,11 +275,18 @@ class Engine:
         """Stop a channel and keep it stopped."""
         channel = self._known(name)
         self.desired[name] = "stopped"
-        if channel.actual == "running":
-            await channel.stop(self.site.conf.limits.drain_s)
-            await self.write("barrier", lambda c: None)
+        await self._emptied(channel)
         channel.actual, channel.reason = "stopped", ""
         self._tell_channel(name)
+
+    async def _emptied(self, channel: RunningChannel) -> None:
+        """Stop a channel that is at work, also one that stops by itself; all that it did is durable then.
+
+        What it has in flight would else be sent a second time by the channel that takes its place.
+        """
+        if channel.working:
+            await channel.stop(self.site.conf.limits.drain_s)
+            await self.write("barrier", lambda c: None)
 
     async def reload_channel(self, name: str) -> None:
         """Read the channel's files again, and swap it when they are right; other channels are untouched.
@@ -273,9 +296,8 @@ class Engine:
         files = load_channel(self.site.directory, name, self.site.environment, os.environ)
         was = self.channels.get(name)
         self.site.channels[name] = files
-        if was is not None and was.actual == "running":
-            await was.stop(self.site.conf.limits.drain_s)
-            await self.write("barrier", lambda c: None)
+        if was is not None:
+            await self._emptied(was)
         self._build(name)
         if self.desired.setdefault(name, "running") == "running":
             await self.start_channel(name)
@@ -285,13 +307,12 @@ class Engine:
         if channel.actual == "running":
             channel.actual, channel.reason = "halting", reason
             channel.log.error(reason)
-            stopping = defer.Deferred.fromCoroutine(channel.stop(self.site.conf.limits.drain_s))
 
             def stopped(_: Any) -> None:
                 channel.actual = "failed"
                 self._tell_channel(name)
 
-            stopping.addBoth(stopped)
+            defer.Deferred.fromCoroutine(self._quit(channel)).addCallback(stopped)
 
     # -- what happens ----------------------------------------------------------------------------------------------
 

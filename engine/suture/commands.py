@@ -66,9 +66,14 @@ class Commands:
             self._reader.read(state.requests, self._found)
 
     def _found(self, requests: list[Request]) -> None:
-        done = defer.Deferred.fromCoroutine(self._carry_out_all(requests))
-        done.addErrback(lambda failure: self._log.error("a request could not be answered", failure.value))
-        done.addBoth(lambda _: self._clock.callLater(0 if requests else POLL_S, self._poll))
+        done: defer.Deferred[Any] = defer.Deferred.fromCoroutine(self._carry_out_all(requests))
+        done.addCallbacks(lambda _: 0.0 if requests else POLL_S, self._unanswered)
+        done.addCallback(lambda pause_s: self._clock.callLater(pause_s, self._poll))
+
+    def _unanswered(self, failure: Any) -> float:
+        """A request stays, and is tried again after a pause."""
+        self._log.error("a request could not be answered", failure.value)
+        return POLL_S
 
     async def _carry_out_all(self, requests: list[Request]) -> None:
         for request in requests:
@@ -90,6 +95,9 @@ class Commands:
         except (KeyError, TypeError, ValueError) as e:
             self._log.error("a request has wrong arguments", e, verb=request.verb)
             return False, f"the arguments of {request.verb} are wrong ({type(e).__name__})"
+        except Exception as e:  # left unanswered it would come again at once, and hold up all that come after it
+            self._log.error("a request met an unexpected error; please report it", e, verb=request.verb)
+            return False, f"unexpected error ({type(e).__name__}); the engine's log says where"
         self._log.info("carried out", verb=request.verb, request=request.id)
         return True, result
 
@@ -148,6 +156,9 @@ class Commands:
         done = []
         for one in stored:
             channel = self._rooms.channels.get(one.message.channel)
+            if one.left_alone:
+                skipped.append({"message": one.message.id, "reason": one.left_alone})
+                continue
             if channel is None or channel.actual != "running":
                 skipped.append({"message": one.message.id, "reason": f"channel {one.message.channel} is not running"})
                 continue

@@ -208,11 +208,14 @@ class Memory(Protocol):
 class Backlog(Protocol):
     """Deliveries that wait in the store because memory has a limit."""
 
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]) -> None:
-        """The waiting deliveries with id > after_id, in order, called back on the reactor."""
+    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]) -> None:
+        """The waiting deliveries with id > after_id, in order: at most so many, and fewer when they are large.
+
+        done(deliveries, more) is called on the reactor; more: there may be others after them.
+        """
 
     def load_lane(
-        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]
+        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]
     ) -> None:
         """The same for one lane."""
 

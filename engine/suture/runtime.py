@@ -76,11 +76,23 @@ class RunningChannel:
             world.journal,
             world.clock,
             world.observer,
-            lambda reason: told.halted(files.name, reason),
+            partial(self._halted, told),
             Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, pool)),
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""
+        self._begun = self._ending = self._over = False
+        self._parked = ""
+
+    @property
+    def working(self) -> bool:
+        """Whether it may be sending: it was started, perhaps not wholly, and its stop is not over."""
+        return self._begun and not self._over
+
+    def _halted(self, told: Told, reason: str) -> None:
+        """`on_error: stop`: a channel that is not open yet does not open; another one is stopped."""
+        self._parked = self._parked or reason
+        told.halted(self.name, reason)
 
     def _note(self, destination: str) -> Callable[[str, str], None]:
         def note(code: str, text: str) -> None:
@@ -107,28 +119,40 @@ class RunningChannel:
         self.numbered[destination].resync()
         self.lanes[destination].hurry()
 
-    async def start(self) -> None:
+    async def start(self, drain_s: float) -> None:
         """Send what waits, process what was received and not processed, then open the source.
 
-        Raises SutureError when the port cannot be had.
+        drain_s: how long what is in flight may take to end where the channel cannot start after all.
+        Raises SutureError when the port cannot be had, when a message is parked and the channel says `on_error: stop`, and
+        when the channel is stopped meanwhile.
         """
+        self._begun = True
         for name, numbered in self.numbered.items():
             numbered.load(await self._read(partial(Memory().sent, channel=self.name, destination=name)))
         depths = await self._read(lambda c: state.depths(c, self.name))
+        self._require_going()
         for name, lanes in self.lanes.items():
             lanes.start(depths.get(name, 0))
         if self.core.sequences:
             self.core.sequences.load(await self._read(lambda c: Memory().numbers(c, self.name)))
         await self._recover()
+        self._require_going()
+        if self._parked:
+            await self.stop(drain_s)
+            raise SutureError(self._parked)
         try:
             self.source.open()
         except error.CannotListenError as e:
-            await self.stop(0)
+            await self.stop(drain_s)
             settings = self.files.source_settings
             why = getattr(e.socketError, "strerror", None) or "not possible"
             raise SutureError(f"cannot listen on {getattr(settings, 'host', '')}:{getattr(settings, 'port', '')}: {why}") from None
         self.actual, self.reason = "running", ""
         self.log.info("channel is running")
+
+    def _require_going(self) -> None:
+        if self._ending:
+            raise SutureError("it was stopped while it started")
 
     def _read(self, query: Callable[[Any], Any]) -> defer.Deferred[Any]:
         result: defer.Deferred[Any] = defer.Deferred()
@@ -137,21 +161,34 @@ class RunningChannel:
 
     async def _recover(self) -> None:
         after_id = total = 0
-        while True:
+        while not self._ending:
             loaded: defer.Deferred[list[Message]] = defer.Deferred()
             self._reader.load_received(self.name, after_id, RECOVERY_CHUNK, loaded.callback)
             messages = await loaded
-            if not messages:
+            if not messages or self._ending:
                 break
             after_id, total = messages[-1].id, total + len(messages)
             for message in messages:
                 self.core.recover(message)
-            await self.until(lambda: self.core.in_work == 0, None)
+            await self.until(lambda: self.core.in_work == 0 or self._ending, None)
         if total:
             self.log.info("processed messages that an earlier run had received", messages=total)
 
     async def stop(self, drain_s: float) -> None:
-        """Stop reading, finish what is in work, let what is in flight end, close. At most about drain_s seconds."""
+        """Stop reading, finish what is in work, let what is in flight end, close. At most about drain_s seconds.
+
+        One that is being stopped already is waited for.
+        """
+        if self._ending:
+            await self.until(lambda: self._over, None)
+            return
+        self._ending = True
+        try:
+            await self._drain(drain_s)
+        finally:
+            self._over = True
+
+    async def _drain(self, drain_s: float) -> None:
         begin_s = self._reactor.seconds()
 
         def left_s() -> float:

@@ -42,7 +42,7 @@ class Store:
 
     def _load(self, wanted, limit, done):
         found = [self.delivery(n) for n in sorted(self.rows) if wanted(n) and self.states[n] in ("queued", "retrying")][:limit]
-        self.clock.callLater(0, done, found)
+        self.clock.callLater(0, done, found, len(found) >= limit)
 
 
 class Peer:
@@ -151,6 +151,38 @@ def test_a_clock_that_is_set_back_does_not_keep_us_away_from_a_sick_peer():
     back_s = 3600.0
     run(clock, 2)
     assert store.states == {1: "accepted"}
+
+
+def test_a_poisoned_lane_that_fills_most_of_the_window_lets_those_in_the_store_pass():
+    script = [TryLater("AR", "no")] + [Accepted("AA")] * 3
+    clock, store, peer, lanes = build(Policy(in_flight=4, memory_limit=10, first_s=3600, max_s=3600, breaker_after=99), script)
+    for n in range(1, 8):
+        lanes.add(store.put(n, "poisoned"))
+    for n in range(8, 13):
+        lanes.add(store.put(n, f"well {n}"))
+    run(clock, 10)
+    assert peer.sent == [1, *range(8, 13)]
+
+
+@pytest.mark.parametrize("outcome", [TryLater("503", "busy"), Unavailable("CONNECT", "refused"), Ambiguous("TIMEOUT", "silence")])
+def test_many_that_fail_together_are_one_failure_to_the_pauses(outcome):
+    clock, store, peer, lanes = build(Policy(in_flight=16, first_s=1, max_s=60, jitter=0), [outcome] * 16)
+    for n in range(1, 17):
+        lanes.add(store.put(n, str(n)))
+    run(clock, 0.5)
+    assert len(peer.sent) == 16
+    run(clock, 2)
+    assert set(store.states.values()) == {"accepted"}
+
+
+def test_the_longest_pause_that_a_peer_asks_for_is_kept():
+    clock, store, peer, lanes = build(Policy(in_flight=2, breaker_after=1), [TryLater("503", "busy"), TryLater("503", "busy", 9)])
+    lanes.add(store.put(1, "a"))
+    lanes.add(store.put(2, "b"))
+    run(clock, 8)
+    assert peer.sent == [1, 2]
+    run(clock, 2)
+    assert set(store.states.values()) == {"accepted"}
 
 
 def test_an_ambiguous_outcome_is_held_where_the_policy_says_so():

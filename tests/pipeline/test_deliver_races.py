@@ -105,7 +105,7 @@ class Slow:
         if self.reads:
             wanted, limit, done = self.reads.popleft()
             found = [self.delivery(n) for n in sorted(self.rows) if self.rows[n][1] in states.WAITING and wanted(n)][:limit]
-            self.answers.append(lambda: done(found))
+            self.answers.append(lambda: done(found, len(found) >= limit))
 
     def tell(self) -> None:
         if self.told:

@@ -141,7 +141,7 @@ def test_what_a_message_comes_to_is_one_transaction(journal, engine_db):
     assert rows(engine_db, tables.message)[0].state == "processed"
     assert bytes(rows(engine_db, tables.event)[0].body) == b'{"amount":"4200.00"}'
     with engine_db.connect() as c:
-        assert [d.body for d in backlog._deliveries(c, backlog._waiting())] == [b"body"]
+        assert [d.body for d in backlog._waiting_part(c, (), 10)[0]] == [b"body"]
 
 
 def test_a_business_key_is_taken_once(journal, engine_db):

@@ -15,11 +15,12 @@ class Breaker:
     """Closed: everything may go. Open: nothing until `try_at_s`, then one probe at a time.
 
     since_s: when the peer began to fail, None while it is well. reason: the last error in plain words.
+    openings: how often it opened in a row, by which the pauses grow; what was on its way when it opened is not counted.
     """
 
     def __init__(self, policy: Policy, random: Callable[[], float]) -> None:
         self._policy, self._random = policy, random
-        self.failures = 0
+        self.failures = self.openings = 0
         self.open = False
         self.since_s: float | None = None
         self.try_at_s = 0.0
@@ -41,16 +42,22 @@ class Breaker:
         """Take note of an outcome; True when failing or well has changed."""
         if isinstance(outcome, (Accepted, Rejected, Held)):
             changed = self.since_s is not None
-            self.failures, self.open, self.since_s, self.reason = 0, False, None, ""
+            self.failures, self.openings, self.open, self.since_s, self.reason = 0, 0, False, None, ""
             return changed
         changed = self.since_s is None
         self.failures += 1
         self.since_s = now_s if self.since_s is None else min(self.since_s, now_s)  # the clock may have been set back
         self.reason = outcome.reason
         if isinstance(outcome, Unavailable) or self.failures >= self._policy.breaker_after:
-            self.open = True
-            opened = self.failures if isinstance(outcome, Unavailable) else self.failures - self._policy.breaker_after + 1
-            wait_s = asked_s(self._policy, outcome)
-            self._pause_s = pause_s(self._policy, opened, self._random) if wait_s is None else wait_s
-            self.try_at_s = now_s + self._pause_s
+            self._open(asked_s(self._policy, outcome), now_s)
         return changed
+
+    def _open(self, asked_s: float | None, now_s: float) -> None:
+        """asked_s: the pause that the peer asks for."""
+        wait_s = self.wait_s(now_s)
+        if wait_s:  # it was sent before
+            wait_s = max(wait_s, asked_s or 0.0)
+        else:
+            self.openings += 1
+            wait_s = pause_s(self._policy, self.openings, self._random) if asked_s is None else asked_s
+        self.open, self._pause_s, self.try_at_s = True, wait_s, now_s + wait_s

@@ -113,7 +113,7 @@ class Channel:
         self._write(fixed(self.plan, message, int(begin_s * 1e6), 0, settled), begin_s, then)
 
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
-        """Validate and map a stored message and write what it comes to; then() is called when that is durable."""
+        """Validate and map a stored message and write what it comes to; then() is called when that is durable, or cannot be."""
         if self._validator is not None and self.plan.asks_the_standard(message):
             self.in_work += 1
             self._validator.check(message.raw, partial(self._validated, message, skip, revision, then))
@@ -166,7 +166,13 @@ class Channel:
         code = error.args[0] if isinstance(error, SutureError) else type(error).__name__
         settled = Settled(states.PARKED, f"STORE: what the message came to cannot be stored ({code})", (), (), (), ())
         parked = replace(work, keys=(), ready=settled, touches=(), search=(), settle=lambda claims, stock: settled)
-        parked.failed = lambda e: None
+        parked.failed = partial(self._left, then)
         self.in_work += 1
         parked.done = partial(self._processed, work.message, begin_s, then)
         self._journal.write(parked)
+
+    def _left(self, then: Callable[[], None] | None, error: Exception) -> None:
+        """Not even that can be stored: the message stays `received`, for the next start; nobody waits for it any longer."""
+        self.in_work -= 1
+        if then:
+            then()

@@ -26,6 +26,9 @@ OUTCOME_NAMES = {
     "Unavailable": "unavailable",
 }
 
+LANE_READ = 64
+"""Deliveries of one lane that are read at a time, of those that were left in the store for other lanes to pass."""
+
 
 class Lanes:
     """All lanes of one destination of one channel. changed(lanes): called when failing or well has changed.
@@ -191,6 +194,8 @@ class Lanes:
         if changed or self.breaker.open:
             self._changed(self)
         self._pump()
+        if self._behind:
+            self._spill()
 
     def _then(self, delivery: Delivery, decision: Decision) -> Callable[[], None] | None:
         """What to do when this attempt is written down."""
@@ -204,7 +209,6 @@ class Lanes:
             self._ready.appendleft(key)
         else:
             self._timers[key] = self._clock.callLater(wait_s, self._due, key)
-        self._spill()
 
     def _due(self, key: str) -> None:
         del self._timers[key]
@@ -227,7 +231,7 @@ class Lanes:
             del self._lanes[key]
             if key in self._spilled:
                 self._reload(key)
-        if self._behind and self._count <= self.policy.memory_limit // 2:
+        if self._behind and self._count <= self.policy.memory_limit // 2 and self._bytes <= self.policy.memory_bytes // 2:
             self._refill()
 
     # -- the window over the store ---------------------------------------------------------------------------------
@@ -237,29 +241,33 @@ class Lanes:
             return
         self._loading, self._missed = True, False
         limit = max(1, self.policy.memory_limit - self._count)
-        self._backlog.load(self.channel, self.name, self._last_id, limit, partial(self._loaded, limit))
+        self._backlog.load(self.channel, self.name, self._last_id, limit, self._loaded)
 
-    def _loaded(self, limit: int, deliveries: list[Delivery]) -> None:
+    def _loaded(self, deliveries: list[Delivery], more: bool) -> None:
         self._loading = False
         if not self.running:
             return
         self._brought = (self._brought[1], {delivery.id for delivery in deliveries})
-        full = len(deliveries) >= limit
         for position, delivery in enumerate(deliveries):
             if position and self._bytes >= self.policy.memory_bytes:
-                full = True
+                more = True
                 break
             self._take(delivery)
-        self._behind = full or self._missed
+        self._behind = more or self._missed
         if self._behind and not self._full():
             self._refill()
         self._pump()
         self._spill()
 
     def _spill(self) -> None:
-        """The window is full of lanes whose heads wait: keep the heads, so that other lanes can pass."""
-        if not (self._behind and self._full()) or self._in_flight or self._ready or self.breaker.open:
+        """All heads in the window wait: bring others from the store; if it is full, keep the heads, so that others can pass."""
+        if not self._behind or self._in_flight or self._ready or self.breaker.open:
             return
+        if self._full():
+            self._keep_heads()
+        self._refill()
+
+    def _keep_heads(self) -> None:
         for key, lane in self._lanes.items():
             size = len(lane)
             while len(lane) > 1 and lane[-1].id > lane[0].id:  # a smaller number was let go by a person: keep it
@@ -267,21 +275,19 @@ class Lanes:
                 self._bytes -= len(lane.pop().body)
             if len(lane) < size:
                 self._spilled[key] = max(delivery.id for delivery in lane)
-        self._refill()
 
     def _reload(self, key: str) -> None:
         """A lane whose followers were left in the store is empty: fetch the next of them."""
         self._skipped.discard(key)
-        limit = 64
-        self._backlog.load_lane(self.channel, self.name, key, self._spilled[key], limit, partial(self._reloaded, key, limit))
+        self._backlog.load_lane(self.channel, self.name, key, self._spilled[key], LANE_READ, partial(self._reloaded, key))
 
-    def _reloaded(self, key: str, limit: int, deliveries: list[Delivery]) -> None:
+    def _reloaded(self, key: str, deliveries: list[Delivery], more: bool) -> None:
         if not self.running or key not in self._spilled:
             return
         # A number over _last_id comes again with the window, or is skipped there.
         mine = [d for d in deliveries if d.id <= self._last_id]
         self._brought = (self._brought[1], {d.id for d in mine})
-        if len(mine) < limit and key not in self._skipped:
+        if not (more and len(mine) == len(deliveries)) and key not in self._skipped:
             del self._spilled[key]
         elif mine:
             self._spilled[key] = mine[-1].id
@@ -315,16 +321,6 @@ class Lanes:
             timer.cancel()
         self._timers.clear()
         self._probe = None
-
-    def forget(self) -> None:
-        """Drop the window (it is all in the store), to start again from there. Only when nothing is in flight."""
-        self._lanes.clear()
-        self._ready.clear()
-        self._spilled.clear()
-        self._skipped.clear()
-        self._brought = (set(), set())
-        self._count = self._bytes = self._last_id = 0
-        self._behind = True
 
     def _now_us(self) -> int:
         return int(self._clock.seconds() * 1e6)

@@ -13,9 +13,13 @@ from suture.model.message import Message
 from suture.ports import Delivery
 from suture.store import rows
 from suture.store.backlog import deliveries_by_id, stored_message
+from suture.store.preview import left_alone
 from suture.store.sequences import Sequences
 from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
 from suture.store.write_processed import BODY, DELIVERY, add_delivery
+
+Payload = tuple[int, str]
+TAKEN = "the destination has taken it already, or it waits under another number"
 
 
 @dataclass(slots=True)
@@ -29,21 +33,35 @@ class Again:
 def resend(connection: Connection, numbers: Sequences, ids: Sequence[int], insist: bool, now_us: int) -> Again:
     """New deliveries with the payloads and idempotency keys of old ones.
 
-    What waits already, and (unless insist) what was accepted, is skipped. Exceptions of the old ones are resolved.
+    What waits already, and (unless insist) what was accepted, is skipped; of each payload one is sent. Exceptions of the
+    old ones are resolved.
     """
     found = deliveries_by_id(connection, ids)
-    again = Again(skipped=[(i, "there is no such delivery") for i in ids if i not in {d.id for d in found}])
+    again = Again(skipped=_missing(ids, found))
+    going: dict[Payload, int] = {}
     for old in found:
-        if old.state in (states.QUEUED, states.IN_FLIGHT, states.RETRYING):
+        if old.state in states.WAITING:
             again.skipped.append((old.id, f"it is {old.state} and will be sent"))
         elif _taken(connection, old) and not insist:
-            again.skipped.append((old.id, "the destination has taken it already"))
+            again.skipped.append((old.id, TAKEN))
+        elif (same := going.setdefault(_payload(old), old.id)) != old.id:
+            again.skipped.append((old.id, f"it holds the same as delivery {same}, which is sent again"))
         else:
             again.deliveries.append(replace(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0))
     _insert(connection, numbers, again.deliveries, now_us)
     _resolve(connection, [d.original_id for d in again.deliveries], "resent", now_us)
     _close(connection, [d.original_id for d in again.deliveries], now_us)
     return again
+
+
+def _missing(ids: Sequence[int], found: Sequence[Delivery]) -> list[tuple[int, str]]:
+    there = {d.id for d in found}
+    return [(i, "there is no such delivery") for i in ids if i not in there]
+
+
+def _payload(d: Delivery) -> Payload:
+    """What is the same for a delivery and all its resends."""
+    return d.message_id, d.idempotency_key
 
 
 def _taken(connection: Connection, old: Delivery) -> bool:
@@ -62,14 +80,22 @@ def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Del
 
 
 def release(connection: Connection, ids: Sequence[int], now_us: int) -> Again:
-    """Held and dead deliveries go back to their lanes, with the attempts they have had."""
+    """Held and dead deliveries go back to their lanes, with the attempts they have had.
+
+    What was sent again under another number, and waits or was taken there, is skipped; of each payload one is let go.
+    """
     found = deliveries_by_id(connection, ids)
-    again = Again(skipped=[(i, "there is no such delivery") for i in ids if i not in {d.id for d in found}])
+    again = Again(skipped=_missing(ids, found))
+    going: dict[Payload, int] = {}
     for old in found:
-        if old.state in (states.HELD, states.DEAD):
-            again.deliveries.append(replace(old, state=states.QUEUED, created_at_us=now_us))
-        else:
+        if old.state not in (states.HELD, states.DEAD):
             again.skipped.append((old.id, f"it is {old.state}, neither held nor dead"))
+        elif _taken(connection, old):
+            again.skipped.append((old.id, TAKEN))
+        elif (same := going.setdefault(_payload(old), old.id)) != old.id:
+            again.skipped.append((old.id, f"it holds the same as delivery {same}, which goes out"))
+        else:
+            again.deliveries.append(replace(old, state=states.QUEUED, created_at_us=now_us))
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
     _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
     return again
@@ -88,11 +114,15 @@ def _close(connection: Connection, ids: Sequence[int | None], now_us: int) -> No
 
 @dataclass(slots=True)
 class Stored:
-    """A message as it is needed to process it again. taken: destination to event numbers it has, or will get."""
+    """A message as it is needed to process it again. taken: destination to event numbers it has, or will get.
+
+    left_alone: why it is not to be processed again, "" where it is.
+    """
 
     message: Message
     revision: int
     taken: dict[str, frozenset[int]]
+    left_alone: str = ""
 
 
 def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Stored]:
@@ -102,7 +132,10 @@ def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Sto
     """
     query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
     found = connection.execute(query.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
-    return [Stored(stored_message(row), row.revision, _taken_by_all(connection, row.id, insist)) for row in found]
+    return [
+        Stored(stored_message(row), row.revision, _taken_by_all(connection, row.id, insist), left_alone(row.state, row.duplicate_of))
+        for row in found
+    ]
 
 
 def _taken_by_all(connection: Connection, number: int, insist: bool) -> dict[str, frozenset[int]]:

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, Select, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
 from suture.store.tables import OPEN, delivery, delivery_body, message, message_body
 
+READ_BYTES = 16_777_216
+"""Bodies that one read brings into memory, at most; a larger one comes alone."""
+
 CallBack = Callable[[Callable[[], None]], None]
 
 
 class Reader:
-    """Reads off the reactor's thread. threads: connections used at a time. retry_s: pause after a database error."""
+    """Reads off the reactor's thread. threads: connections used at a time. retry_s: pause after a read that failed.
 
-    def __init__(self, engine: Engine, call_back: CallBack, later: Callable[[float, Callable[[], None]], Any], threads: int = 2) -> None:
-        self._engine, self._call_back, self._later = engine, call_back, later
+    bug(error): a read failed, and not because of the database; called on the reactor.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        call_back: CallBack,
+        later: Callable[[float, Callable[[], None]], Any],
+        threads: int = 2,
+        bug: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._engine, self._call_back, self._later, self._bug = engine, call_back, later, bug or (lambda error: None)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self.retry_s = 1.0
 
     def read(self, query: Callable[[Connection], Any], done: Callable[[Any], None]) -> None:
-        """Run query(connection), then done(result) on the reactor; tried again while the database refuses."""
+        """Run query(connection), then done(result) on the reactor; tried again until it can be done, for somebody waits for it."""
 
         def work() -> None:
             try:
                 with self._engine.connect() as connection:
                     result = query(connection)
-            except DBAPIError:
-                self._call_back(lambda: self._again(query, done))
+            except Exception as e:
+                error = e
+                self._call_back(lambda: self._again(query, done, error))
                 return
             self._call_back(lambda: done(result))
 
@@ -42,34 +56,57 @@ class Reader:
         except RuntimeError:
             return  # stopped
 
-    def _again(self, query: Callable[[Connection], Any], done: Callable[[Any], None]) -> None:
+    def _again(self, query: Callable[[Connection], Any], done: Callable[[Any], None], error: Exception) -> None:
+        if not isinstance(error, SQLAlchemyError):
+            self._bug(error)
         self._later(self.retry_s, lambda: self.read(query, done))
 
     def stop(self) -> None:
         """Begin no more reads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]) -> None:
-        """Waiting deliveries of a destination with id > after_id, in order."""
+    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]) -> None:
+        """Waiting deliveries of a destination with id > after_id, in order; done(found, whether there are more)."""
         where = (delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.id > after_id)
-        self.read(lambda c: _deliveries(c, _waiting(*where).limit(limit)), done)
+        self.read(lambda c: _waiting_part(c, where, limit), lambda found: done(*found))
 
     def load_lane(
-        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery]], None]
+        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]
     ) -> None:
         """The same for one lane."""
         where = (delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.lane == lane, delivery.c.id > after_id)
-        self.read(lambda c: _deliveries(c, _waiting(*where).limit(limit)), done)
+        self.read(lambda c: _waiting_part(c, where, limit), lambda found: done(*found))
 
     def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[list[Message]], None]) -> None:
         """Messages that were stored and not processed, in order."""
         self.read(lambda c: received(c, channel, after_id, limit), done)
 
 
-def _waiting(*where: Any) -> Select[Any]:
+def _waiting_part(connection: Connection, where: Sequence[Any], limit: int) -> tuple[list[Delivery], bool]:
+    """The first waiting deliveries of these, as far as they fit into READ_BYTES, and whether there are more."""
+    sizes = connection.execute(_waiting(select(delivery.c.id, func.length(delivery_body.c.body)), where).limit(limit)).all()
+    fitting = _fitting(size for _, size in sizes)
+    if not fitting:
+        return [], False
+    query = _waiting(select(delivery, delivery_body.c.body), (*where, delivery.c.id <= sizes[fitting - 1][0]))
+    return _deliveries(connection, query), fitting < len(sizes) or len(sizes) >= limit
+
+
+def _waiting(query: Select[Any], where: Sequence[Any]) -> Select[Any]:
     # OPEN is the partial index's own condition, word for word: only then does SQLite use the index.
-    query = select(delivery, delivery_body.c.body).join(delivery_body, delivery_body.c.delivery_id == delivery.c.id)
+    query = query.join(delivery_body, delivery_body.c.delivery_id == delivery.c.id)
     return query.where(text(OPEN), delivery.c.state.in_(states.WAITING), *where).order_by(delivery.c.id)
+
+
+def _fitting(sizes: Iterable[int]) -> int:
+    """How many of these bodies are read at a time: the first, and what fits beside it."""
+    count = total = 0
+    for size in sizes:
+        total += size
+        if count and total > READ_BYTES:
+            break
+        count += 1
+    return count
 
 
 def _deliveries(connection: Connection, query: Select[Any]) -> list[Delivery]:
@@ -103,10 +140,15 @@ def deliveries_by_id(connection: Connection, ids: Sequence[int]) -> list[Deliver
 
 
 def received(connection: Connection, channel: str, after_id: int, limit: int) -> list[Message]:
-    """Messages in state `received`, in order."""
+    """Messages in state `received`, in order: so many, or as many as fit into READ_BYTES; none only when there are no more."""
+    where = (text("message.state = 'received'"), message.c.channel == channel, message.c.id > after_id)
+    sizes = connection.execute(select(message.c.id, message.c.size_bytes).where(*where).order_by(message.c.id).limit(limit)).all()
+    fitting = _fitting(size for _, size in sizes)
+    if not fitting:
+        return []
     query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
-    query = query.where(text("message.state = 'received'"), message.c.channel == channel, message.c.id > after_id)
-    return [stored_message(row) for row in connection.execute(query.order_by(message.c.id).limit(limit))]
+    rows = connection.execute(query.where(*where, message.c.id <= sizes[fitting - 1][0]).order_by(message.c.id))
+    return [stored_message(row) for row in rows]
 
 
 def stored_message(row: Any) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suture.model import states
 from suture.store.queries import Row
@@ -35,8 +35,16 @@ def newest(deliveries: Sequence[Row]) -> list[Row]:
 
 def resend(wanted: Sequence[Row], related: Sequence[Row], insist: bool) -> list[Item]:
     """wanted: deliveries to send again, each once; related: all deliveries of their messages."""
-    chosen = {row["id"]: row for row in wanted}
-    return [_resend(row, _same_payload(row, related), insist) for _, row in sorted(chosen.items())]
+    chosen = sorted({row["id"]: row for row in wanted}.items())
+    items: list[Item] = []
+    going: dict[tuple[int, str], int] = {}
+    for number, row in chosen:
+        item = _resend(row, _same_payload(row, related), insist)
+        same = going.setdefault((row["message_id"], row["idempotency_key"]), number) if item.action == SEND else number
+        if same != number:
+            item = replace(item, action=SKIP, why=f"it holds the same as delivery {same}, which is sent again", doubles=())
+        items.append(item)
+    return items
 
 
 def _same_payload(row: Row, related: Sequence[Row]) -> list[Row]:
@@ -68,14 +76,21 @@ def reprocess(messages: Sequence[Row], deliveries: Sequence[Row], insist: bool) 
     return [_reprocess(row, [d for d in deliveries if d["message_id"] == row["id"]], insist) for row in messages]
 
 
+def left_alone(state: str, duplicate_of: int | None) -> str:
+    """Why a message in this state is not processed again, "" when it is: it is still to be, or it repeats another one."""
+    if state == states.RECEIVED:
+        return "it waits to be processed"
+    if state == states.DUPLICATE and duplicate_of:
+        return f"it has the bytes of message {duplicate_of}; reprocess that one"
+    return ""
+
+
 def _reprocess(row: Row, deliveries: Sequence[Row], insist: bool) -> Item:
     def item(action: str, why: str, doubles: tuple[str, ...] = ()) -> Item:
         return Item(row["id"], None, row["channel"], "", row["state"], action, why, doubles)
 
-    if row["state"] == states.RECEIVED:
-        return item(SKIP, "it waits to be processed")
-    if row["state"] == states.DUPLICATE and row["duplicate_of"]:
-        return item(SKIP, f"it has the bytes of message {row['duplicate_of']}; reprocess that one")
+    if why := left_alone(row["state"], row["duplicate_of"]):
+        return item(SKIP, why)
     kept = sorted({d["destination"] for d in deliveries if d["state"] in (*states.DELIVERED, *states.WAITING, states.HELD)})
     if not kept:
         return item(SEND, "")

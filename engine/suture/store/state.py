@@ -35,6 +35,11 @@ def put_destination(connection: Connection, channel: str, destination: str, valu
     put(connection, destination_state, {"channel": channel, "destination": destination}, values)
 
 
+def forget_destinations(connection: Connection, channel: str) -> None:
+    """What an earlier run said of a channel's destinations is not known to be so any more."""
+    connection.execute(destination_state.delete().where(destination_state.c.channel == channel))
+
+
 def put_engine(connection: Connection, facts: dict[str, Any], now_us: int) -> None:
     """Facts about the running engine, one row each."""
     for name, value in facts.items():

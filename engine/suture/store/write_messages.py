@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,11 +17,25 @@ from suture.store.sequences import Sequences
 MESSAGE = ("id", "channel", "received_at_us", "state", "control_id", "type", "sender", "peer", "size_bytes", "duplicate_of", "reason")
 BODY = ("message_id", "raw")
 EXCEPTION = ("message_id", "channel", "stage", "code", "path", "reason", "opened_at_us")
-_SAME_ID = "SELECT id, channel, control_id, sender, received_at_us, state, reason FROM message WHERE control_id IN ({in})"
+SAME_ID_MANY = 1024
+"""Stored messages with the control ids of one statement that are looked at; with more, a sender gives each id many times."""
+SAME_ID_NEWEST = 32
+"""Of a control id that is given so often, the newest messages of the sender that a repetition is looked for among."""
+_EARLIER = "SELECT id, channel, control_id, sender, received_at_us, size_bytes, state, reason FROM message"
+_NEWEST = f"{_EARLIER} WHERE control_id = {{}} AND sender = {{}} AND channel = {{}} ORDER BY id DESC LIMIT {{}}"
 _GIVEN_UP = "CONTINUATION_"
 """The reason of a fragment that was given up begins so: it is to be sent again, and is gathered anew when it is."""
 
 Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """A stored message that has the sender and control id of one that came."""
+
+    id: int
+    received_at_us: int
+    size_bytes: int
 
 
 def write(connection: Connection, operations: list[Received], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
@@ -55,28 +70,34 @@ def _key(m: Message) -> Key:
     return m.channel, m.sender, m.control_id
 
 
-def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, list[tuple[int, int]]]:
-    """(id, received_at_us) of stored messages that have the sender and control id of one of these."""
+def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, list[_Same]]:
+    """Stored messages that have the sender and control id of one of these, the oldest first."""
     ids = {o.message.control_id for o in operations if o.message.control_id}
-    found: dict[Key, list[tuple[int, int]]] = {}
-    for number, channel, control_id, sender, at_us, state, reason in rows.select_in(connection, _SAME_ID, ids):
+    stored = rows.select_in(connection, f"{_EARLIER} WHERE control_id IN ({{in}}) LIMIT {SAME_ID_MANY}", ids)
+    if len(stored) >= SAME_ID_MANY:
+        stored = [row for key in {_key(o.message) for o in operations if o.message.control_id} for row in _newest(connection, key)]
+    found: dict[Key, list[_Same]] = {}
+    for number, channel, control_id, sender, at_us, size_bytes, state, reason in sorted(stored):
         if state != states.PARKED or not reason.startswith(_GIVEN_UP):
-            found.setdefault((channel, sender, control_id), []).append((number, at_us))
+            found.setdefault((channel, sender, control_id), []).append(_Same(number, at_us, size_bytes))
     return found
 
 
-def _original(
-    connection: Connection, operation: Received, earlier: dict[Key, list[tuple[int, int]]], batch: dict[Key, list[Message]]
-) -> int | None:
+def _newest(connection: Connection, key: Key) -> list[tuple[Any, ...]]:
+    channel, sender, control_id = key
+    return rows.query(connection, _NEWEST.format(*rows.marks(connection, 4)), (control_id, sender, channel, SAME_ID_NEWEST))
+
+
+def _original(connection: Connection, operation: Received, earlier: dict[Key, list[_Same]], batch: dict[Key, list[Message]]) -> int | None:
     """The message that these very bytes came as before, if any."""
     m = operation.message
     if not m.control_id:
         return None
     key = _key(m)
     since_us = m.received_at_us - operation.window_us
-    for number, at_us in earlier.get(key, ()):
-        if at_us >= since_us and _raw(connection, number) == m.raw:
-            return number
+    for same in earlier.get(key, ()):
+        if same.received_at_us >= since_us and same.size_bytes == len(m.raw) and _raw(connection, same.id) == m.raw:
+            return same.id
     for other in batch.get(key, ()):
         if other.raw == m.raw and operation.window_us:
             return other.id

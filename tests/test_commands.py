@@ -1,0 +1,120 @@
+"""The operator's requests in the engine: every one is answered, whatever becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+from twisted.internet.task import Clock
+
+from suture.commands import Commands
+from suture.model.message import Message
+from suture.ports import Work
+from suture.store import dialect, orders, tables
+from suture.store.sequences import Sequences
+from tests.filling import NOW_US, Store
+
+REASON = "test"
+
+
+class Direct:
+    """Journal and reader that do everything at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.sequences = engine, Sequences()
+
+    def write(self, work: Work) -> None:
+        try:
+            with dialect.writing(self.engine) as connection:
+                result = work.run(connection)
+        except Exception as e:
+            work.failed(e)
+        else:
+            work.done(result)
+
+    def read(self, query: Callable[[Any], Any], done: Callable[[Any], None]) -> None:
+        with dialect.reading(self.engine) as connection:
+            result = query(connection)
+        done(result)
+
+
+class Core:
+    """The core of a channel that notes what it is given."""
+
+    def __init__(self) -> None:
+        self.processed: list[int] = []
+
+    def process(self, message: Message, skip: Any, revision: int, then: Callable[[], None]) -> None:
+        self.processed.append(message.id)
+        then()
+
+
+class Room:
+    def __init__(self) -> None:
+        self.actual, self.core, self.lanes = "running", Core(), dict[str, Any]()
+
+
+class Rooms:
+    """An engine with a channel, whose reload has a bug."""
+
+    def __init__(self) -> None:
+        self.channels = {"or-supply": Room()}
+
+    async def reload_channel(self, name: str) -> None:
+        raise RuntimeError("MRN-SECRET")
+
+
+class Told:
+    """Commands on a store with an engine that is asked by hand."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.store, self.rooms, self.clock = Store(engine), Rooms(), Clock()
+        direct: Any = Direct(engine)
+        rooms: Any = self.rooms
+        self.commands = Commands(rooms, direct, direct, self.clock)
+
+    def order(self, verb: str, **arguments: Any) -> int:
+        with dialect.writing(self.store.engine) as connection:
+            return orders.order(connection, verb, arguments, "cli:nurse", NOW_US)
+
+    def answers(self) -> list[tuple[int | None, str | None]]:
+        t = tables.command.c
+        with dialect.reading(self.store.engine) as connection:
+            return [(row.ok, row.result) for row in connection.execute(select(t.ok, t.result).order_by(t.id))]
+
+
+@pytest.fixture
+def told(engine_db: Engine) -> Told:
+    return Told(engine_db)
+
+
+def test_a_request_that_meets_a_bug_is_answered_and_the_next_is_carried_out(told: Told) -> None:
+    one = told.store.message("parked")
+    told.order("channel_reload", channel="or-supply")
+    told.order("reprocess", message_ids=[one], reason=REASON)
+    told.commands.start()
+    (broken, text), (fine, _) = told.answers()
+    assert (broken, fine) == (0, 1)
+    assert "RuntimeError" in str(text) and "SECRET" not in str(text)
+    assert told.rooms.channels["or-supply"].core.processed == [one]
+
+
+def test_a_request_that_the_database_refuses_for_its_own_sake_is_answered(told: Told) -> None:
+    told.order("resend", delivery_ids=[2**70], insist=False)
+    told.commands.start()
+    ((ok, text),) = told.answers()
+    assert ok == 0
+    assert text
+
+
+def test_reprocessing_leaves_alone_what_the_preview_leaves_alone(told: Told) -> None:
+    waits, first = told.store.message("received"), told.store.message("processed")
+    copy = told.store.message("duplicate", duplicate_of=first)
+    told.order("reprocess", message_ids=[waits, first, copy], insist=True, reason=REASON)
+    told.commands.start()
+    assert told.rooms.channels["or-supply"].core.processed == [first]
+    ((ok, text),) = told.answers()
+    assert ok == 1
+    assert "it waits to be processed" in str(text) and f"it has the bytes of message {first}" in str(text)

@@ -1,0 +1,248 @@
+"""Starting, stopping and replacing channels while work is in flight: nothing is sent by two channels, nothing outlives a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine as SqlEngine
+from twisted.internet import defer
+from twisted.internet.task import Clock
+
+from suture.app import Engine
+from suture.config.conf import Conf
+from suture.model.errors import SutureError
+from suture.observe.logs import Log
+from suture.ports import Work
+from suture.runtime import RunningChannel, Told
+from suture.store import dialect, summary
+from tests.filling import NOW_US, Store
+
+
+class Lane:
+    """A destination's lanes with something in flight, as long as a test says."""
+
+    def __init__(self) -> None:
+        self.running, self.in_flight = False, 0
+
+    def start(self, depth: int) -> None:
+        self.running, self.in_flight = True, 1
+
+    def stop(self) -> None:
+        self.running = False
+
+
+class Core:
+    in_work = 0
+    sequences = None
+
+    def __init__(self) -> None:
+        self.recovered: list[Any] = []
+        self.parks: Callable[[str], None] | None = None
+
+    def recover(self, message: Any) -> None:
+        self.recovered.append(message)
+        if self.parks:
+            self.parks("message 1 is parked, and the channel says on_error: stop")
+
+    def stop(self) -> None: ...
+
+
+class Source:
+    def __init__(self) -> None:
+        self.is_open = False
+
+    def open(self) -> None:
+        self.is_open = True
+
+    def set_full(self, full: bool) -> None: ...
+
+    async def close(self, timeout_s: float) -> None:
+        self.is_open = False
+
+
+class Message:
+    def __init__(self, number: int) -> None:
+        self.id = number
+
+
+class Reader:
+    """Answers a read when a test says."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        self.received: list[Message] = []
+
+    def read(self, query: Any, done: Callable[[Any], None]) -> None:
+        self.waiting.append(lambda: done({}))
+
+    def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[Any], None]) -> None:
+        self.waiting.append(lambda: done([m for m in self.received if m.id > after_id]))
+
+    def answer(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+    def stop(self) -> None: ...
+
+
+class Writer:
+    """A journal that commits at once, or only says that it did where there is no database."""
+
+    ident = 1
+
+    def __init__(self) -> None:
+        self.database: SqlEngine | None = None
+        self.is_stopped = False
+
+    def write(self, work: Work) -> None:
+        assert not self.is_stopped
+        if self.database is not None:
+            with dialect.writing(self.database) as connection:
+                work.run(connection)
+        work.done(None)
+
+    def pending(self) -> int:
+        return 0
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+    def is_alive(self) -> bool:
+        return not self.is_stopped
+
+
+class Bench(RunningChannel):
+    """The real start and stop, without transports."""
+
+    def __init__(self, name: str, reactor: Any, reader: Any, told: Told) -> None:
+        self.name, self.log, self._reactor, self._reader = name, Log(name), reactor, reader
+        self.peers, self.numbered = {}, {}
+        self.lane, self.core, self.source = Lane(), Core(), Source()  # type: ignore[assignment]
+        self.lanes = {"erp": self.lane}  # type: ignore[dict-item]
+        self.actual, self.reason = "stopped", ""
+        self._begun = self._ending = self._over = False
+        self._parked = ""
+        self.parks = lambda reason: self._halted(told, reason)
+
+
+class Hall(Engine):
+    """An engine with benches for channels."""
+
+    def __init__(self) -> None:
+        self.clock, self.reading, self.writer = Clock(), Reader(), Writer()
+        self.site: Any = type(
+            "Site",
+            (),
+            {"conf": Conf.model_validate({"site": {"name": "General", "zone": "America/Chicago"}}), "channels": {"or-supply": None}},
+        )()
+        self.reactor, self.reader, self.journal = self.clock, self.reading, self.writer  # type: ignore[assignment]
+        self.validation: Any = type("Pool", (), {"close": lambda self: None, "full": False})()
+        self.log, self.commands = Log(), self  # type: ignore[assignment]
+        self.channels, self.desired = {}, {}
+        self._fault, self._full, self._stopping, self._pages, self._beat = "", False, False, None, None
+        self.built: list[Bench] = []
+        self.bugs: list[Exception] = []
+
+    def write(self, name: str, run: Any) -> Any:
+        self.writer.write(Work(name, run, lambda result: None, lambda error: None))
+        return defer.succeed(None)
+
+    def stop(self) -> None:
+        """Of the commands, which are carried out by hand here."""
+
+    def _bug(self, error: Exception) -> None:
+        self.bugs.append(error)
+
+    def _build(self, name: str) -> None:
+        self.channels[name] = Bench(name, self.clock, self.reading, Told(self._hold_back, self._halted, lambda lanes: None))
+        self.built.append(self.channels[name])  # type: ignore[arg-type]
+
+    def do(self, verb: Any) -> list[Any]:
+        """Begin to do it; what it comes to is in the list when it is done."""
+        came: list[Any] = []
+        defer.Deferred.fromCoroutine(verb).addBoth(came.append)
+        return came
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(int(seconds * 100) + 1):
+            self.reading.answer()
+            self.clock.advance(0.01)
+
+
+async def stopped(hall: Hall) -> None:
+    hall._stopping = True
+    await hall._stop()
+
+
+@pytest.fixture
+def hall() -> Hall:
+    hall = Hall()
+    hall._build("or-supply")
+    hall.desired["or-supply"] = "running"
+    return hall
+
+
+def test_a_channel_that_stops_by_itself_is_waited_for_before_another_takes_its_place(hall: Hall) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    (_, first) = hall.built
+    hall._halted("or-supply", "message 1 is parked")
+    started = hall.do(hall.start_channel("or-supply"))
+    hall.wait(1)
+    assert hall.built[-1] is first and not started, "two channels at a time would send the same"
+    first.lane.in_flight = 0
+    hall.wait(1)
+    assert started == [None]
+    assert hall.built[-1] is not first and hall.channels["or-supply"].actual == "running"
+
+
+@pytest.mark.parametrize("halting", [False, True])
+def test_the_end_waits_for_what_a_channel_has_in_flight_while_it_starts_or_stops(hall: Hall, halting: bool) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    while not hall.built[-1].lane.running:
+        hall.reading.waiting.pop(0)()
+    if halting:
+        hall.wait(0.1)
+        hall._halted("or-supply", "message 1 is parked")
+    ended = hall.do(stopped(hall))
+    hall.wait(1)
+    assert not hall.writer.is_stopped and not ended
+    hall.built[-1].lane.in_flight = 0
+    hall.wait(1)
+    assert hall.writer.is_stopped and ended == [None]
+    assert not hall.built[-1].source.is_open
+    assert hall.bugs == []
+
+
+def test_a_channel_that_is_stopped_before_it_sends_does_not_begin_to(hall: Hall) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    hall.do(stopped(hall))
+    hall.clock.advance(0.1)
+    hall.wait(1)
+    assert not hall.built[-1].lane.running and not hall.built[-1].source.is_open
+
+
+def test_a_message_that_is_parked_at_the_start_keeps_a_channel_closed_that_stops_on_errors(hall: Hall) -> None:
+    hall.reading.received = [Message(1)]
+    came = hall.do(hall.start_channel("or-supply"))
+    hall.built[-1].core.parks = hall.built[-1].parks
+    hall.built[-1].lane.in_flight = 0
+    hall.wait(0.1)
+    hall.built[-1].lane.in_flight = 0
+    hall.wait(1)
+    assert isinstance(came[0].value, SutureError) and "on_error: stop" in str(came[0].value)
+    assert not hall.built[-1].source.is_open and hall.channels["or-supply"].actual == "failed"
+
+
+def test_a_destination_that_failed_in_an_earlier_run_is_not_said_to_fail_in_this_one(hall: Hall, engine_db: SqlEngine) -> None:
+    store = Store(engine_db)
+    store.destination("erp", "failing", reason="connection refused")
+    hall.writer.database = engine_db
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    with dialect.reading(engine_db) as connection:
+        found = summary.status(connection, NOW_US, None).channels["or-supply"]
+    assert found.actual == "running"
+    assert found.destinations == {}
