@@ -164,6 +164,28 @@ def test_a_poisoned_lane_that_fills_most_of_the_window_lets_those_in_the_store_p
     assert peer.sent == [1, *range(8, 13)]
 
 
+def test_heads_that_wait_are_kept_in_memory_up_to_a_limit_and_all_goes_out_when_their_peer_takes_them():
+    clock, store, peer, lanes = build(Policy(in_flight=4, memory_limit=10, first_s=5, max_s=5, jitter=0, breaker_after=99))
+    send, sick = peer.send, True
+
+    def answer(delivery, done):
+        peer.script = [TryLater("AR", "no")] if sick and delivery.lane.startswith("sick") else []
+        send(delivery, done)
+
+    peer.send = answer
+    for n in range(1, 401):
+        lanes.add(store.put(n, f"{('sick', 'well')[n % 2]} {n}"))
+    most = 0
+    for _ in range(600):
+        run(clock, 0.05)
+        most = max(most, lanes.in_memory)
+    assert {n for n, state in store.states.items() if state == "accepted"} >= set(range(1, 200, 2))
+    assert 100 <= most <= 110
+    sick = False
+    run(clock, 60)
+    assert set(store.states.values()) == {"accepted"}
+
+
 @pytest.mark.parametrize("outcome", [TryLater("503", "busy"), Unavailable("CONNECT", "refused"), Ambiguous("TIMEOUT", "silence")])
 def test_many_that_fail_together_are_one_failure_to_the_pauses(outcome):
     clock, store, peer, lanes = build(Policy(in_flight=16, first_s=1, max_s=60, jitter=0), [outcome] * 16)

@@ -27,7 +27,9 @@ OUTCOME_NAMES = {
 }
 
 LANE_READ = 64
-"""Deliveries of one lane that are read at a time, of those that were left in the store for other lanes to pass."""
+"""Deliveries that are read at a time: of one lane that was left in the store for others to pass, and where heads fill the window."""
+HEADS = 10
+"""So many times the limits of the window may be taken up by heads that wait for their next attempt, so that others can pass."""
 
 
 class Lanes:
@@ -240,7 +242,7 @@ class Lanes:
         if self._loading or not self.running:
             return
         self._loading, self._missed = True, False
-        limit = max(1, self.policy.memory_limit - self._count)
+        limit = max(min(LANE_READ, self.policy.memory_limit), self.policy.memory_limit - self._count)
         self._backlog.load(self.channel, self.name, self._last_id, limit, self._loaded)
 
     def _loaded(self, deliveries: list[Delivery], more: bool) -> None:
@@ -265,7 +267,8 @@ class Lanes:
             return
         if self._full():
             self._keep_heads()
-        self._refill()
+        if self._count < HEADS * self.policy.memory_limit and self._bytes < HEADS * self.policy.memory_bytes:
+            self._refill()
 
     def _keep_heads(self) -> None:
         for key, lane in self._lanes.items():
