@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import sys
@@ -14,12 +13,12 @@ import click
 
 from suture.cli import files
 from suture.model.errors import MessageError
-from suture.wire import dictionary, er7
+from suture.wire import charsets, dictionary, er7
 
 
 def _codec(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     try:
-        return codecs.lookup(value).name
+        return charsets.canonical(value)
     except LookupError:
         raise click.BadParameter(f"{value!r} is no character set that Python knows, such as utf-8 or iso8859-1") from None
 
