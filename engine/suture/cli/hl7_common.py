@@ -33,6 +33,7 @@ encoding_option = click.option(
     "--encoding", default="utf-8", show_default=True, callback=_codec, help="Character set of messages whose MSH-18 names none."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts: a line a message.")
 
 
 def echo_json(value: Any) -> None:
