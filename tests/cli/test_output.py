@@ -132,6 +132,10 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         times.parse(text, UTC, NOON_US)
 
 
+def test_json_has_iso_times_for_what_the_engine_says_of_itself_in_texts() -> None:
+    assert output.plain({"pid": "7", "started_at_us": str(NOON_US)}) == {"pid": "7", "started_at": "2026-03-04T16:00:00.000000Z"}
+
+
 @pytest.mark.parametrize("text", ["99999999999d", "9" * 400 + "h"])
 def test_a_time_long_before_any_message_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is before 1970"):

@@ -31,8 +31,8 @@ def plain(value: Any) -> Any:
 
 
 def _pair(name: str, value: Any) -> tuple[str, Any]:
-    if name.endswith("_us") and (value is None or isinstance(value, int)):
-        return name.removesuffix("_us"), times.iso(value) if value else None
+    if name.endswith("_us") and (value is None or isinstance(value, int) or (isinstance(value, str) and value.isdigit())):
+        return name.removesuffix("_us"), times.iso(int(value)) if value else None
     return name, plain(value)
 
 
