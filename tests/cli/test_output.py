@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -134,6 +137,14 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_json_has_iso_times_for_what_the_engine_says_of_itself_in_texts() -> None:
     assert output.plain({"pid": "7", "started_at_us": str(NOON_US)}) == {"pid": "7", "started_at": "2026-03-04T16:00:00.000000Z"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_loses_no_character_whatever_the_output_can_show(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding, errors="replace", write_through=True)
+    monkeypatch.setattr(sys, "stdout", out)
+    output.print_json({"item": "ZZ-ü東"})
+    assert json.loads(out.buffer.getvalue()) == {"item": "ZZ-ü東"}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("text", ["99999999999d", "9" * 400 + "h"])

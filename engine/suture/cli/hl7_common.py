@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from suture.cli import files
+from suture.cli import files, output
 from suture.model.errors import MessageError
 from suture.wire import charsets, dictionary, er7
 
@@ -38,7 +38,7 @@ json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print 
 
 def echo_json(value: Any) -> None:
     """One JSON value on a line; bytes that are not of the character set stay, as escapes."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=output.only_ascii())
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -131,7 +131,7 @@ def _announce(listener: socket.socket, as_json: bool) -> None:
 def _printer(view: str, as_json: bool) -> Callable[[listening.Received], None]:
     def show(received: listening.Received) -> None:
         if as_json:
-            click.echo(json.dumps(_item(received, view), ensure_ascii=False))
+            click.echo(json.dumps(_item(received, view), ensure_ascii=output.only_ascii()))
         else:
             parts = [str(received.number), received.control_id or "(no control id)", received.type or "(no type)", received.answer]
             output.say("  ".join(parts + ([received.saved] if received.saved else [])))

@@ -91,7 +91,7 @@ def _prepare_streams() -> None:
             if opened != number:  # else a file that is opened later would get the number, and be written into
                 os.dup2(opened, number)
                 os.close(opened)
-            setattr(sys, name, open(number, mode, closefd=False))
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a message may hold what a terminal's encoding has no sign for

@@ -38,7 +38,12 @@ def _pair(name: str, value: Any) -> tuple[str, Any]:
 
 def print_json(value: Any) -> None:
     """One JSON document."""
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=only_ascii(), default=str))
+
+
+def only_ascii() -> bool:
+    """Must JSON be written with escapes, because the output's encoding does not have every character?"""
+    return "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "none") -> None:

@@ -162,7 +162,7 @@ class _Sending:
             self._note(reply)
         elif self._options.as_json:
             item = {**output.plain(reply), "ack": reply.ack.decode("utf-8", "replace")}
-            click.echo(("[" if self._shown == 1 else ",") + json.dumps(item, ensure_ascii=False))
+            click.echo(("[" if self._shown == 1 else ",") + json.dumps(item, ensure_ascii=output.only_ascii()))
         else:
             self._show(reply)
 
