@@ -130,6 +130,13 @@ def test_ctrl_c_ends_it_cleanly(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
     assert ran.code == exits.INTERRUPTED and "Traceback" not in ran.err
 
 
+def test_ctrl_c_while_it_is_still_loading_ends_it_cleanly(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    environ = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", "suture.cli.start"], capture_output=True, text=True, check=False, env=environ)
+    assert (done.returncode, done.stdout, done.stderr) == (exits.INTERRUPTED, "", "\nended\n")
+
+
 def test_start_up_loads_nothing_heavy() -> None:
     heavy = ("sqlalchemy", "twisted", "pydantic", "aiohttp", "yaml", "alembic")
     code = f"import sys, suture.cli.main; print([name for name in {heavy} if name in sys.modules])"
