@@ -127,10 +127,11 @@ def test_resend_orders_the_deliveries_with_reason_and_insistence(world: World) -
 
 def test_reprocess_and_release_have_their_own_verbs(world: World) -> None:
     world.control().reprocess([1, 2, 3], "item added")
-    world.control().release([9], "billing has it not")
+    dead = world.store.delivery(world.store.message(), state="dead")
+    world.control().release([dead], "billing has it not")
     reprocess, release = world.commands()
     assert (reprocess.verb, reprocess.arguments) == ("reprocess", {"message_ids": [1, 2, 3], "reason": "item added", "insist": False})
-    assert (release.verb, release.arguments) == ("delivery_release", {"delivery_ids": [9], "reason": "billing has it not"})
+    assert (release.verb, release.arguments) == ("delivery_release", {"delivery_ids": [dead], "reason": "billing has it not"})
 
 
 def test_many_are_ordered_in_pieces(world: World) -> None:

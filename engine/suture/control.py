@@ -80,9 +80,13 @@ class Control:
             return summary.balance(connection, channel)
 
     def messages(self, wanted: MessageFilter) -> list[Row]:
-        """Messages newest first; a search for a patient or an account is audited (by the value's hash)."""
+        """Messages newest first; a search for a patient or an account is audited (by the value's hash).
+
+        Raises NotFound for a channel that there is not.
+        """
         with dialect.reading(self._engine) as connection:
             found = queries.messages(connection, wanted)
+            self._require_filter(connection, wanted.channel, found)
         for kind, value in wanted.search_keys():
             if kind != "item":
                 self._audit("find", f"{kind} #{search.search_hash(kind, value) & (1 << 64) - 1:016x}", f"{len(found)} found")
@@ -114,9 +118,11 @@ class Control:
             return _found(journey.journey(connection, message_id), "message", message_id)
 
     def deliveries(self, wanted: DeliveryFilter) -> list[Row]:
-        """Deliveries newest first, without content (and without the lane, which may be an account number)."""
+        """Deliveries newest first, without content (and without the lane, which may be an account number). Raises NotFound."""
         with dialect.reading(self._engine) as connection:
-            return [_without_lane(row) for row in queries.deliveries(connection, wanted)]
+            found = queries.deliveries(connection, wanted)
+            self._require_filter(connection, wanted.channel, found)
+        return [_without_lane(row) for row in found]
 
     def delivery(self, delivery_id: int) -> tuple[Row, list[Row]]:
         """One delivery and its attempts, without content. Raises NotFound."""
@@ -135,9 +141,11 @@ class Control:
         return row, body, attempts
 
     def exceptions(self, wanted: ExceptionFilter) -> list[Row]:
-        """Exceptions newest first."""
+        """Exceptions newest first. Raises NotFound for a channel that there is not."""
         with dialect.reading(self._engine) as connection:
-            return queries.exceptions(connection, wanted)
+            found = queries.exceptions(connection, wanted)
+            self._require_filter(connection, wanted.channel, found)
+        return found
 
     def exception(self, exception_id: int) -> Row:
         """One exception. Raises NotFound."""
@@ -196,7 +204,10 @@ class Control:
         return self._for_ids("reprocess", "messages", message_ids, {"insist": insist}, reason, wait_s)
 
     def release(self, delivery_ids: Sequence[int], reason: str, wait_s: float = 0.0) -> list[Answer]:
-        """Put held and dead deliveries back to their lanes; reason is required."""
+        """Put held and dead deliveries back to their lanes; reason is required. Raises NotFound."""
+        _require_reason(reason)
+        with dialect.reading(self._engine) as connection:
+            _require_ids("delivery", delivery_ids, [row["id"] for row in queries.delivery_rows(connection, list(delivery_ids))])
         return self._for_ids("delivery_release", "deliveries", delivery_ids, {}, reason, wait_s)
 
     def resolve(self, exception_ids: Sequence[int], reason: str) -> list[int]:
@@ -246,6 +257,11 @@ class Control:
     def _audit(self, verb: str, target: str, reason: str = "") -> None:
         with dialect.writing(self._engine) as connection:
             orders.record(connection, self._actor, verb, target, reason, self._now_us())
+
+    def _require_filter(self, connection: Any, channel: str | None, found: list[Row]) -> None:
+        """An empty list for a channel whose name is mistyped would read as good news."""
+        if channel is not None and not found:
+            self._require_channel(connection, channel)
 
     def _require_channel(self, connection: Any, name: str) -> None:
         names = self._known | {row["channel"] for row in orders.channels(connection)}

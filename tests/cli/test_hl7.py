@@ -107,6 +107,12 @@ def test_diff_says_how_to_write_a_place(suture: Suture, file: Path) -> None:
     assert suture("hl7", "diff", "-", "-").code == exits.WRONG
 
 
+@pytest.mark.parametrize("encoding", ["nope", "base64", "rot13"])
+def test_a_codec_that_is_none_of_texts_is_no_character_set(suture: Suture, file: Path, encoding: str) -> None:
+    ran = suture("hl7", "show", file, "--encoding", encoding)
+    assert ran.code == exits.WRONG and "is no character set" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "out"),
     [

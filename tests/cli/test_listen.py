@@ -174,6 +174,9 @@ def test_what_is_no_hl7_is_refused(suture: Suture, listener: Callable[..., Liste
         (["--key", "k.pem"], "name that too"),
         (["--cert", "/nowhere.pem"], "No such file"),
         (["--host", "203.0.113.1"], "name another with --port"),
+        (["--host", "ü..ä"], "cannot be the name of a host"),
+        (["--delay-ms", "nan"], "'nan' is not a number"),
+        (["--port", "0", "--save", "/dev/null"], "name a directory that can be written"),
     ],
 )
 def test_wrong_use_says_what_to_write(suture: Suture, arguments: list[str], says: str) -> None:

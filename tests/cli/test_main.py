@@ -130,6 +130,13 @@ def test_ctrl_c_ends_it_cleanly(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
     assert ran.code == exits.INTERRUPTED and "Traceback" not in ran.err
 
 
+def test_ctrl_c_while_it_is_still_loading_ends_it_cleanly(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    environ = {"PYTHONPATH": ":".join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", "suture.cli.start"], capture_output=True, text=True, check=False, env=environ)
+    assert (done.returncode, done.stdout, done.stderr) == (exits.INTERRUPTED, "", "\nended\n")
+
+
 def test_start_up_loads_nothing_heavy() -> None:
     heavy = ("sqlalchemy", "twisted", "pydantic", "aiohttp", "yaml", "alembic")
     code = f"import sys, suture.cli.main; print([name for name in {heavy} if name in sys.modules])"
@@ -147,3 +154,30 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 def test_completion_prints_a_script(suture: Suture, shell: str) -> None:
     ran = suture("completion", shell)
     assert ran.code == exits.OK and "_SUTURE_COMPLETE" in ran.out
+
+
+def in_bash(command: str) -> subprocess.CompletedProcess[str]:
+    line = command.replace("suture", f'"{sys.executable}" -m suture.cli.main', 1)
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def test_a_reader_that_goes_away_in_the_middle_of_much_output_is_no_error() -> None:
+    done = in_bash('suture hl7 generate ORU^R01 --count 2000 --json | head -n 1 >/dev/null; echo "${PIPESTATUS[0]}"')
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_lead_nowhere(closed: str) -> None:
+    done = in_bash(f"suture --version {closed}")
+    assert (done.returncode, done.stdout, done.stderr) == (exits.OK, "", "")
+
+
+def test_a_closed_standard_input_is_an_empty_one() -> None:
+    done = in_bash("suture hl7 show - <&-")
+    assert done.returncode == exits.WRONG and "there is no message in it" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_behind_the_output_is_named() -> None:
+    done = in_bash("suture completion bash > /dev/full")
+    assert done.returncode == exits.FAILED and done.stderr == "suture: the output cannot be written: No space left on device\n"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from suture.cli import output, times
+from suture.cli import acting, exits, layout, output, times
+from suture.cli.session import Session
+from suture.control import Answer
 
 NOON_US = 1_772_640_000_000_000
 """2026-03-04T16:00:00Z, which is 10:00 in Chicago."""
@@ -37,12 +45,60 @@ def test_no_rows_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "no message fits\n"
 
 
-@pytest.mark.parametrize(
-    ("widths", "screen", "expected"),
-    [([5, 40], None, [5, 40]), ([5, 40], 80, [5, 40]), ([5, 40], 30, [5, 23]), ([30, 40], 42, [20, 20]), ([9, 9], 4, [8, 8])],
-)
-def test_the_widest_columns_give_way(widths: list[int], screen: int | None, expected: list[int]) -> None:
-    assert output.fitted(widths, screen) == expected
+WIDE = [["14", "2026-11-25 16:18:19-06:00", "parked", "the row of CAT-99917 is not in force on the service date"]]
+HEADERS = ["id", "received", "state", "reason"]
+
+
+def laid_out(screen: int | None, cells: list[list[str]] = WIDE) -> list[str]:
+    return list(layout.Table(HEADERS, cells, screen).lines())
+
+
+def test_a_table_that_fits_is_a_line_a_row() -> None:
+    assert laid_out(None) == laid_out(97)
+    assert len(laid_out(97)) == 2
+
+
+def test_a_long_last_column_is_broken_inside_its_column_while_there_is_room() -> None:
+    assert laid_out(70)[1:] == [
+        "14  2026-11-25 16:18:19-06:00  parked  the row of CAT-99917 is not in",
+        "                                       force on the service date",
+    ]
+
+
+def test_columns_that_do_not_fit_stand_below_their_row_with_their_names() -> None:
+    assert laid_out(40) == [
+        "id  received                   state",
+        "14  2026-11-25 16:18:19-06:00  parked",
+        "    reason: the row of CAT-99917 is not",
+        "    in force on the service date",
+    ]
+    assert laid_out(24) == [
+        "id  state",
+        "14  parked",
+        "    received: 2026-11-25",
+        "    16:18:19-06:00;",
+        "    reason: the row of",
+        "    CAT-99917 is not in",
+        "    force on the service",
+        "    date",
+    ]
+
+
+def test_an_empty_value_takes_no_line_below() -> None:
+    assert laid_out(40, [["1", "2026-11-25 16:18:19-06:00", "parked", ""], *WIDE])[1:3] == [
+        "1  2026-11-25 16:18:19-06:00  parked".rjust(37),
+        "14  2026-11-25 16:18:19-06:00  parked",
+    ]
+
+
+@given(st.lists(st.lists(st.text("ab 東\u0301", max_size=60), min_size=4, max_size=4), min_size=1, max_size=3), st.integers(2, 120))
+def test_no_line_is_wider_than_the_screen_and_nothing_is_lost(cells: list[list[str]], screen: int) -> None:
+    lines = laid_out(screen, cells)
+    assert all(layout.width(line) <= screen for line in lines if screen > 5)
+    shown = "".join(lines).replace(" ", "")
+    for row in cells:
+        for value in row:
+            assert all(character in shown for character in value.replace(" ", ""))
 
 
 def test_json_has_iso_times_and_plain_names() -> None:
@@ -77,6 +133,36 @@ def test_times_are_read_in_the_sites_zone(text: str, expected: str) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         times.parse(text, UTC, NOON_US)
+
+
+def test_json_has_iso_times_for_what_the_engine_says_of_itself_in_texts() -> None:
+    assert output.plain({"pid": "7", "started_at_us": str(NOON_US)}) == {"pid": "7", "started_at": "2026-03-04T16:00:00.000000Z"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_loses_no_character_whatever_the_output_can_show(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding, errors="replace", write_through=True)
+    monkeypatch.setattr(sys, "stdout", out)
+    output.print_json({"item": "ZZ-ü東"})
+    assert json.loads(out.buffer.getvalue()) == {"item": "ZZ-ü東"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("text", ["99999999999d", "9" * 400 + "h"])
+def test_a_time_long_before_any_message_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is before 1970"):
+        times.parse(text, UTC, NOON_US)
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        ({"sent": [], "skipped": [{"delivery": 4, "reason": "it is posted"}]}, exits.FAILED),
+        ({"reprocessed": [3], "skipped": [{"message": 4, "reason": "it is not there"}]}, exits.OK),
+        ({"channel": "or-supply", "state": "stopped"}, exits.OK),
+    ],
+)
+def test_an_engine_that_skipped_all_that_was_asked_is_no_success(result: dict[str, object], code: int) -> None:
+    assert acting.report(Session(Path()), [Answer(1, True, True, result, True)], "done") == code
 
 
 def test_times_for_people_have_their_offset() -> None:

@@ -140,7 +140,9 @@ def test_a_peer_that_is_not_there_is_code_4(suture: Suture, file: Path) -> None:
     assert ran.code == exits.NO_ANSWER and "cannot connect to 127.0.0.1:1" in ran.out
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "host:", ":2575", "host:99999", "host:port"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "host:", ":2575", "host:99999", "host:port", "ü..ä:2575", f"{'x' * 300}:2575", "a\0b:2575"]
+)
 def test_a_wrong_address_says_how_to_write_one(suture: Suture, file: Path, address: str) -> None:
     ran = suture("send", file, "--to", address)
     assert ran.code == exits.WRONG and "127.0.0.1:2575" in ran.err

@@ -106,7 +106,7 @@ def test_an_unknown_channel_is_code_3(site: Site) -> None:
 def test_messages_are_listed_in_the_sites_zone(site: Site) -> None:
     site.store.message("parked", reason="1 gap")
     ran = site("message", "list")
-    assert ran.lines[0].split() == ["id", "received", "channel", "type", "control", "id", "sender", "state", "reason"]
+    assert ran.lines[0].split() == ["id", "received", "channel", "type", "control", "id", "state", "sender", "reason"]
     assert "2026-03-04 10:00:01-06:00" in ran.lines[1] and "CAB000001" in ran.lines[1]
 
 
@@ -137,11 +137,13 @@ def test_a_wrong_time_says_how_to_write_one(site: Site) -> None:
     assert ran.code == exits.WRONG and "write for example 2026-03-04" in ran.err
 
 
-def test_a_long_list_is_cut_to_the_terminal(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_fits_the_terminal_and_loses_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.store.message("parked", reason="a very long reason " * 20)
     monkeypatch.setenv("COLUMNS", "80")
     ran = site("message", "list")
-    assert max(map(len, ran.lines)) <= 80 and "…" in ran.out
+    assert max(map(len, ran.lines)) <= 80
+    assert ran.out.count("very") == 20 and "…" not in ran.out
+    assert "parked" in ran.lines[1] and "sender: " in ran.lines[2]
 
 
 def test_raw_bytes_come_out_exactly_and_the_look_is_audited(site: Site) -> None:
@@ -274,9 +276,24 @@ def test_a_delivery_shows_its_attempts_and_its_body_when_asked(site: Site) -> No
 
 
 def test_deliveries_are_released(site: Site) -> None:
-    ran = site("delivery", "release", 4, 5, "--reason", "billing has neither", "--yes")
+    filled(site)
+    ran = site("delivery", "release", 1, 2, "--reason", "billing has neither", "--yes")
     assert ran.code == exits.NO_ANSWER
-    assert [(r.verb, r.arguments["delivery_ids"]) for r in requests(site)] == [("delivery_release", [4, 5])]
+    assert [(r.verb, r.arguments["delivery_ids"]) for r in requests(site)] == [("delivery_release", [1, 2])]
+
+
+def test_a_delivery_that_is_not_there_is_not_released(site: Site) -> None:
+    filled(site)
+    ran = site("delivery", "release", 1, 99, "--reason", "billing has neither", "--yes")
+    assert ran.code == exits.NOT_FOUND and "there is no delivery 99" in ran.err
+    assert requests(site) == []
+
+
+@pytest.mark.parametrize("command", ["message", "delivery", "exception"])
+def test_an_empty_list_for_a_mistyped_channel_is_no_good_news(site: Site, command: str) -> None:
+    site.store.exception(site.store.message("parked", channel="or-supply"))
+    ran = site(command, "list", "--channel", "or-suply")
+    assert ran.code == exits.NOT_FOUND and "did you mean 'or-supply'?" in ran.err
 
 
 def test_exceptions_are_listed_shown_and_resolved(site: Site) -> None:

@@ -107,6 +107,14 @@ def test_messages_of_one_test_are_received_one_after_the_other(site: SiteFiles):
     assert differences(site, text) == []
 
 
+def test_a_directory_in_the_place_of_a_sample_is_not_what_was_meant(site: SiteFiles):
+    (site.directory / "channels/or-supply/samples/case.hl7").mkdir()
+    _, problems = run(site, "- name: a\n  message: samples/case.hl7\n  expect_none: true\n")
+    assert (
+        len(problems) == 1 and "there is no file 'samples/case.hl7'" in problems[0] and "did you mean 'samples/case.hl7'" not in problems[0]
+    )
+
+
 def test_everything_wrong_in_a_tests_file_is_said_at_once(site: SiteFiles):
     text = """\
 - name: a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,22 @@ def test_what_does_no_harm_is_only_a_warning(site: SiteFiles):
         "mappings/unused.yaml:1: no channel uses this mapping",
         "conf/base.yaml:4: endpoints.old: no channel delivers to this endpoint",
     ]
+
+
+def test_what_a_wrong_channel_uses_is_not_called_unused(site: SiteFiles):
+    site.write(CHANNEL, "channel: or-supply\n\tmap: x\n")
+    assert [str(warning) for warning in check_site(site.directory, None, {}).warnings] == []
+
+
+@pytest.mark.parametrize("name", ["mappings/pipe.yaml", "mappings/tables/pipe.csv"])
+def test_a_pipe_in_the_place_of_a_file_is_named_and_not_read(site: SiteFiles, name: str):
+    os.mkfifo(site.directory / name)
+    assert said(site) == [f"{name}:1: cannot be read: it is a pipe, a socket or a device; put a file in its place"]
+
+
+def test_a_device_as_a_secret_is_read_no_further_than_the_limit(site: SiteFiles):
+    site.replace(CHANNEL, {"{port: 2575}": '{port: "${file:/dev/zero}"}'})
+    assert any("the file '/dev/zero' is larger than" in line for line in said(site))
 
 
 def test_limits_of_the_site_hold_for_sources_that_set_none(site: SiteFiles):

@@ -90,3 +90,10 @@ def test_a_resend_is_linked_to_its_original(store: Store) -> None:
 def test_there_is_no_journey_of_a_message_that_is_not_there(store: Store) -> None:
     with dialect.reading(store.engine) as connection:
         assert journey.journey(connection, 1) is None
+
+
+def test_what_the_answer_itself_posted_comes_after_the_attempt(store: Store) -> None:
+    number = store.message()
+    sent = store.delivery(number, "erp", "posted", document="INV-9", posted_at_us=NOW_US + 5 * SECOND_US)
+    store.attempt(sent, 1, "accepted", ended_at_us=NOW_US + 5 * SECOND_US)
+    assert what(trace(store, number))[-2:] == ["accepted", "posted"]

@@ -57,7 +57,12 @@ def report(session: Session, answers: Sequence[Answer], done: str) -> int:
             click.echo(text, err=not all(answer.ok for answer in answers))
     if not all(answer.done for answer in answers):
         return exits.NO_ANSWER
-    return exits.OK if all(answer.ok for answer in answers) else exits.FAILED
+    return exits.OK if all(answer.ok for answer in answers) and not _only_skipped(answers) else exits.FAILED
+
+
+def _only_skipped(answers: Sequence[Answer]) -> bool:
+    results = [answer.result for answer in answers if isinstance(answer.result, dict)]
+    return any(r.get("skipped") for r in results) and not any(r.get("sent") or r.get("reprocessed") for r in results)
 
 
 def _text(answer: Answer, done: str) -> str:

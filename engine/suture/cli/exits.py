@@ -11,4 +11,4 @@ NOT_FOUND = 3
 NO_ANSWER = 4
 """The engine, its database or the peer cannot be reached or did not answer in time. What was asked of an engine is kept."""
 INTERRUPTED = 130
-"""Ended by Ctrl-C."""
+"""Ended by Ctrl-C (but `run` and `listen`, which are meant to end so, exit with 0)."""

@@ -205,7 +205,7 @@ def get(file: Path, paths: tuple[str, ...], raw: bool, encoding: str, as_json: b
     \b
     Examples:
       suture hl7 get implant.hl7 PID-3.1
-      suture hl7 get implant.hl7 MSH-10 'PID-3[MR].1' 'FT1(2)-7.1'
+      suture hl7 get implant.hl7 MSH-10 'PID-3[MR].1' 'FT1(1)-7.1'
       suture hl7 get day.hl7 PID-3.1 --json
     """
     read = _reader(paths, raw, encoding)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import sys
@@ -12,14 +11,14 @@ from typing import Any
 
 import click
 
-from suture.cli import files
+from suture.cli import files, output
 from suture.model.errors import MessageError
-from suture.wire import dictionary, er7
+from suture.wire import charsets, dictionary, er7
 
 
 def _codec(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     try:
-        return codecs.lookup(value).name
+        return charsets.canonical(value)
     except LookupError:
         raise click.BadParameter(f"{value!r} is no character set that Python knows, such as utf-8 or iso8859-1") from None
 
@@ -34,11 +33,12 @@ encoding_option = click.option(
     "--encoding", default="utf-8", show_default=True, callback=_codec, help="Character set of messages whose MSH-18 names none."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts: a line a message.")
 
 
 def echo_json(value: Any) -> None:
     """One JSON value on a line; bytes that are not of the character set stay, as escapes."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=output.only_ascii())
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 import click
 
 from suture.cli import exits, files
-from suture.cli.hl7_common import echo_json, encoding_option, json_option, version_option
+from suture.cli.hl7_common import echo_json, encoding_option, json_lines_option, version_option
 from suture.wire import cut, dictionary
 from suture.wire import generate as samples
 from suture.wire.anonymize import Anonymizer
@@ -49,7 +49,7 @@ def _site_segments(_context: click.Context, _parameter: click.Parameter, given: 
 @out_option
 @version_option
 @encoding_option
-@json_option
+@json_lines_option
 def anonymize(
     file: Path, key: Path | None, keep: tuple[str, ...], out: Path | None, version: str | None, encoding: str, as_json: bool
 ) -> int:
@@ -134,7 +134,7 @@ def _output(out: Path | None) -> Iterator[BinaryIO]:
 @click.option("--count", type=click.IntRange(1, 10_000_000), default=1, show_default=True, help="So many messages.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same messages.")
 @out_option
-@json_option
+@json_lines_option
 def generate(message_type: str, version: str, count: int, seed: int, out: Path | None, as_json: bool) -> int:
     """Make sample messages of a type, such as DFT^P03, that fit the standard: for tests, with invented people.
 

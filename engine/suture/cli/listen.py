@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from suture.cli import exits, listening, output, tree
+from suture.cli.options import Number, is_host
 
 CODES = ("AA", "AE", "AR", "CA", "CE", "CR")
 """HL7 table 0008."""
@@ -35,7 +36,7 @@ class _Every(click.ParamType[tuple[int, str]]):
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: all of this machine's.")
 @click.option("--code", type=click.Choice(CODES), help="Answer every message so [default: AA, CA or nothing, as MSH-15 and MSH-16 ask].")
 @click.option("--every", type=_Every(), multiple=True, help="Answer each N-th message with CODE (may be given more than once).")
-@click.option("--delay-ms", type=click.FloatRange(0, 3_600_000), default=0.0, help="Wait so many milliseconds before each answer.")
+@click.option("--delay-ms", type=Number(0, 3_600_000), default=0.0, help="Wait so many milliseconds before each answer.")
 @click.option("--drop-every", type=_count, default=0, help="Close the connection at each N-th message, without an answer.", metavar="N")
 @click.option("--silent-every", type=_count, default=0, help="Do not answer each N-th message.", metavar="N")
 @click.option("--text", default="", help="MSA-3 of a negative answer.")
@@ -71,10 +72,10 @@ def listen(port: int, host: str, save: Path | None, count: int, view: str, as_js
     tls = _tls(given.pop("cert"), given.pop("key"))
     limit_bytes = given.pop("limit_bytes")
     with _bound(host, port) as listener:
+        store = _store(save) if save else None
         receiver = listening.Receiver(listener, listening.Behaviour(**given), _printer(view, as_json), limit_bytes)
-        receiver.tls, receiver.count = tls, count
+        receiver.tls, receiver.count, receiver.store = tls, count, store
         try:
-            receiver.store = listening.Store(save) if save else None
             _announce(listener, as_json)
             receiver.serve()
         except KeyboardInterrupt:
@@ -87,7 +88,18 @@ def listen(port: int, host: str, save: Path | None, count: int, view: str, as_js
     return exits.OK
 
 
+def _store(folder: Path) -> listening.Store:
+    try:
+        return listening.Store(folder)
+    except OSError as error:
+        raise click.BadParameter(
+            f"{folder}: {error.strerror or error}; name a directory that can be written", param_hint="--save"
+        ) from None
+
+
 def _bound(host: str, port: int) -> socket.socket:
+    if not is_host(host):
+        raise click.BadParameter(f"{host!r} cannot be the name of a host; write an address of this machine", param_hint="--host")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host.strip("[]"), port), family=family, backlog=128)
@@ -119,7 +131,7 @@ def _announce(listener: socket.socket, as_json: bool) -> None:
 def _printer(view: str, as_json: bool) -> Callable[[listening.Received], None]:
     def show(received: listening.Received) -> None:
         if as_json:
-            click.echo(json.dumps(_item(received, view), ensure_ascii=False))
+            click.echo(json.dumps(_item(received, view), ensure_ascii=output.only_ascii()))
         else:
             parts = [str(received.number), received.control_id or "(no control id)", received.type or "(no type)", received.answer]
             output.say("  ".join(parts + ([received.saved] if received.saved else [])))

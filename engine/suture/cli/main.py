@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -48,9 +49,8 @@ for command in (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code (cli/exits.py). Prints one clear text for an error, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a message may hold what a terminal's encoding has no sign for
+    _prepare_streams()
+    out = sys.stdout
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="suture", standalone_mode=False)
         sys.stdout.flush()
@@ -67,14 +67,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("suture: an argument holds bytes that are not UTF-8", err=True)
         return exits.WRONG
     except BrokenPipeError:
-        # Whoever read our output (head, less) has gone; the interpreter must not find the pipe again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.OK
+        return _unread()
+    except SystemExit:
+        if sys.stdout is out:
+            raise
+        return _unread()  # click ends a broken pipe so, with a wrapper in the stream's place
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            _let_go_of_output()
+            click.echo(f"suture: the output cannot be written: {error.strerror}", err=True)
+            return exits.FAILED
         if os.environ.get("SUTURE_DEBUG"):
             raise
         click.echo(f"suture: a fault of Suture's own ({type(error).__name__}); SUTURE_DEBUG=1 shows where, please report it", err=True)
         return exits.FAILED
+
+
+def _prepare_streams() -> None:
+    """Standard streams that were closed lead nowhere; what an encoding has no sign for is shown as a question mark."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:  # else a file that is opened later would get the number, and be written into
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a message may hold what a terminal's encoding has no sign for
+
+
+def _unread() -> int:
+    """Whoever read our output (head, less) has gone."""
+    _let_go_of_output()
+    return exits.OK
+
+
+def _let_go_of_output() -> None:
+    """The interpreter must not find the broken output again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(error: SutureError) -> int:

@@ -64,9 +64,9 @@ def list_(session: Session, **given: Any) -> int:
     if session.as_json:
         output.print_json(found)
         return exits.OK
-    headers = ["id", "received", "channel", "type", "control id", "sender", "state", "reason"]
+    headers = ["id", "received", "channel", "type", "control id", "state", "sender", "reason"]
     rows = [
-        [m["id"], session.time(m["received_at_us"]), m["channel"], m["type"], m["control_id"], m["sender"], m["state"], m["reason"]]
+        [m["id"], session.time(m["received_at_us"]), m["channel"], m["type"], m["control_id"], m["state"], m["sender"], m["reason"]]
         for m in found
     ]
     output.print_table(headers, rows, empty="no message fits")

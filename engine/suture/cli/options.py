@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,24 @@ class _Id(click.ParamType[int]):
 
 
 ID = _Id()
+
+
+class Number(click.FloatRange):
+    """A number with a range, which `nan` is not in."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        number = float(super().convert(value, parameter, context))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", parameter, context)
+        return number
+
+
+def is_host(text: str) -> bool:
+    """Can it be the name or address of a host, as far as its form goes?"""
+    try:
+        return "\0" not in text and bool(text.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def site_options(command: Command) -> Command:
@@ -65,7 +84,7 @@ reason_option = click.option("--reason", required=True, help="Why; kept in the a
 insist_option = click.option("--insist", is_flag=True, help="Also send what a destination has taken already: it gets it twice.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would go out, and what it would double.")
 wait_option = click.option(
-    "--wait", "wait_s", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="Seconds to wait for the engine."
+    "--wait", "wait_s", type=Number(0, 3600), default=10.0, show_default=True, help="Seconds to wait for the engine."
 )
 
 

@@ -8,17 +8,13 @@ import json
 import os
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from suture.cli import times
-
-NARROWEST = 8
-"""Columns are cut down to this many places, not further."""
-_GAP = "  "
+from suture.cli.layout import Table
 
 
 def plain(value: Any) -> Any:
@@ -35,27 +31,34 @@ def plain(value: Any) -> Any:
 
 
 def _pair(name: str, value: Any) -> tuple[str, Any]:
-    if name.endswith("_us") and (value is None or isinstance(value, int)):
-        return name.removesuffix("_us"), times.iso(value) if value else None
+    if name.endswith("_us") and (value is None or isinstance(value, int) or (isinstance(value, str) and value.isdigit())):
+        return name.removesuffix("_us"), times.iso(int(value)) if value else None
     return name, plain(value)
 
 
 def print_json(value: Any) -> None:
     """One JSON document."""
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=only_ascii(), default=str))
+
+
+def only_ascii() -> bool:
+    """Must JSON be written with escapes, because the output's encoding does not have every character?"""
+    return "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "none") -> None:
-    """Rows under their headers, fitted to the terminal; numbers stand to the right. empty: said when there are no rows."""
+    """Rows under their headers; numbers stand to the right. empty: said when there are no rows.
+
+    On a terminal that is too narrow, columns that do not fit stand below their row, with their names: what a person copies
+    from a table (a number, a time, a control id) is never cut.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         click.echo(empty)
         return
-    numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(headers))]
-    widths = [max(_width(row[i]) for row in [list(headers), *cells]) for i in range(len(headers))]
-    widths = fitted(widths, screen_width())
-    for row in [list(headers), *cells]:
-        click.echo(_GAP.join(map(_placed, row, widths, numeric)).rstrip())
+    table = Table(list(headers), cells, screen_width())
+    for line in table.lines():
+        click.echo(line)
 
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
@@ -73,18 +76,6 @@ def screen_width() -> int | None:
     return None
 
 
-def fitted(widths: list[int], screen: int | None) -> list[int]:
-    """Widths that fit the screen: the widest columns give way first, down to NARROWEST."""
-    if screen is None:
-        return widths
-    widths = list(widths)
-    spare = screen - len(_GAP) * (len(widths) - 1) - sum(widths)
-    while spare < 0 and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-        spare += 1
-    return widths
-
-
 def say(text: str) -> None:
     """Print text that may hold what others sent: nothing in it can steer the terminal."""
     click.echo("\n".join(map(_cell, text.split("\n"))))
@@ -93,27 +84,3 @@ def say(text: str) -> None:
 def _cell(value: Any) -> str:
     text = "" if value is None else str(value)
     return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
-
-
-def _is_number(text: str) -> bool:
-    return not text or text.removeprefix("-").replace(".", "", 1).isdigit()
-
-
-def _placed(text: str, width: int, numeric: bool) -> str:
-    if _width(text) > width:
-        text = _cut(text, width)
-    pad = " " * (width - _width(text))
-    return pad + text if numeric else text + pad
-
-
-def _cut(text: str, width: int) -> str:
-    while _width(text) > width - 1:
-        text = text[:-1]
-    return text + "…"
-
-
-def _width(text: str) -> int:
-    """Places on the screen: East Asian wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

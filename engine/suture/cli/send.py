@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from suture.cli import exits, files, output, sending, tree
+from suture.cli.options import Number, is_host
 from suture.wire import cut, render
 
 FAULTS_SHOWN = 20
@@ -30,6 +31,8 @@ class Address(click.ParamType[tuple[str, int]]):
         host, colon, port = str(value).rpartition(":")
         if not colon or not host or not (port.isascii() and port.isdigit() and len(port) < 6) or not 0 < int(port) < 65536:
             self.fail(f"{value!r} is not HOST:PORT; write for example 127.0.0.1:2575", parameter, context)
+        if not is_host(host):
+            self.fail(f"{host!r} cannot be the name of a host; write for example 127.0.0.1:2575", parameter, context)
         return host.strip("[]"), int(port)
 
 
@@ -55,14 +58,12 @@ class Options:
 @click.command()
 @files.file_argument()
 @click.option("--to", "address", type=Address(), required=True, help="Where an MLLP server listens, such as 127.0.0.1:2575.")
-@click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0.01, 3600), default=10.0, show_default=True, help="Seconds to wait for an ACK."
-)
+@click.option("--timeout", "timeout_s", type=Number(0.01, 3600), default=10.0, show_default=True, help="Seconds to wait for an ACK.")
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Send the file so often.")
 @click.option(
     "--count", type=click.IntRange(1, 1_000_000_000), help="Send so many messages in all, from the file's start again at its end."
 )
-@click.option("--rate", type=click.FloatRange(0.001, 100_000), help="At most so many messages a second, over all connections.")
+@click.option("--rate", type=Number(0.001, 100_000), help="At most so many messages a second, over all connections.")
 @click.option("--connections", type=click.IntRange(1, 256), default=1, show_default=True, help="So many connections at once.")
 @click.option("--new-ids", is_flag=True, help="Give every message sent an MSH-10 of its own, so that copies are no duplicates.")
 @click.option("--keep-going", is_flag=True, help="Go on after a message without an answer, over a new connection.")
@@ -161,7 +162,7 @@ class _Sending:
             self._note(reply)
         elif self._options.as_json:
             item = {**output.plain(reply), "ack": reply.ack.decode("utf-8", "replace")}
-            click.echo(("[" if self._shown == 1 else ",") + json.dumps(item, ensure_ascii=False))
+            click.echo(("[" if self._shown == 1 else ",") + json.dumps(item, ensure_ascii=output.only_ascii()))
         else:
             self._show(reply)
 

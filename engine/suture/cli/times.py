@@ -14,7 +14,7 @@ def parse(text: str, zone: tzinfo, now_us: int) -> int:
     """A time as written: a date or a time in `zone` unless it has an offset, or how long ago. Raises ValueError."""
     text = text.strip()
     if ago := _AGO.fullmatch(text):
-        return now_us - int(float(ago[1]) * _UNIT_S[ago[2]] * 1e6)
+        return _before(now_us, float(ago[1]) * _UNIT_S[ago[2]], text)
     today = datetime.fromtimestamp(now_us / 1e6, zone).date()
     if text in ("today", "yesterday"):
         return _midnight(today - timedelta(days=text == "yesterday"), zone)
@@ -22,9 +22,15 @@ def parse(text: str, zone: tzinfo, now_us: int) -> int:
         return now_us
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1e6)
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not a time; write for example {EXAMPLES}") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1e6)
+
+
+def _before(now_us: int, ago_s: float, text: str) -> int:
+    if ago_s * 1e6 > now_us:
+        raise ValueError(f"{text!r} is before 1970; write for example {EXAMPLES}")
+    return now_us - int(ago_s * 1e6)
 
 
 def _midnight(day: date, zone: tzinfo) -> int:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from suture.config.profile import ProfileEntry, ProfileFile, compile_profile, profile_problems
 from suture.config.validate import is_empty, locate, validate
-from suture.config.yaml_file import Document, decode, read_yaml
+from suture.config.yaml_file import Document, decode, read_file, read_yaml
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
 from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
 from suture.mapping.spec import InboundSpec, OutboundSpec
@@ -144,7 +144,7 @@ def _read_tables(directory: Path, library: Library) -> None:
     for path in sorted(directory.glob("*.csv")):
         file = f"mappings/tables/{path.name}"
         try:
-            text, problem = decode(path.read_bytes(), file)
+            text, problem = decode(read_file(path), file)
         except OSError as error:
             text, problem = None, Problem(file, 1, "", f"cannot be read: {error.strerror}")
         if text is None:

@@ -86,7 +86,8 @@ class Resolver:
     def _file(self, name: str) -> str:
         path = self.directory / name
         try:
-            raw = path.read_bytes()[: LIMIT_BYTES + 1]
+            with path.open("rb") as file:
+                raw = file.read(LIMIT_BYTES + 1)
         except FileNotFoundError:
             raise _Unresolved(f"the file {name!r} does not exist (relative paths begin at the site's directory)") from None
         except OSError:

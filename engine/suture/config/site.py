@@ -155,7 +155,9 @@ class SiteLoader:
         for name in names:
             self._read_channel(name)
         self.problems += self._port_problems()
-        self.warnings += self._library.check_unused(self._zone) + self._unused_endpoints()
+        unused = self._library.check_unused(self._zone) + self._unused_endpoints()
+        if len(self.channels) == len(names):  # what a wrong channel uses is not known
+            self.warnings += unused
         self.problems += self._library.problems
         database = self._database()
         if self._conf is None or self.problems:

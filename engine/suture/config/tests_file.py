@@ -132,7 +132,7 @@ def _file_problems(document: Document, loc: Loc, case: dict[str, Any], directory
         given = case.get(key)
         for i, name in enumerate(given if isinstance(given, list) else [given]):
             if isinstance(name, str) and not (directory / name).is_file():
-                known = [str(path.relative_to(directory)) for path in sorted(directory.glob("samples/*"))]
+                known = [str(path.relative_to(directory)) for path in sorted(directory.glob("samples/*")) if path.is_file()]
                 yield document.problem((*loc, key, i), f"there is no file {name!r}{did_you_mean(name, known)}", place=(*loc, key))
 
 

@@ -5,7 +5,8 @@ Every scalar stays text (`NO` is not False, `010` is not 8); the models give val
 
 from __future__ import annotations
 
-import os
+import errno
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,12 +103,20 @@ def _read_text(path: Path, file: str) -> tuple[str | None, Problem | None]:
     try:
         if path.stat().st_size > LIMIT_BYTES:
             return None, Problem(file, 1, "", f"the file is larger than {LIMIT_BYTES} bytes")
-        raw = path.read_bytes()
+        raw = read_file(path)
     except FileNotFoundError:
         return None, Problem(file, 1, "", "there is no such file")
     except OSError as error:
-        return None, Problem(file, 1, "", f"cannot be read: {os.strerror(error.errno or 0)}")
+        return None, Problem(file, 1, "", f"cannot be read: {error.strerror}")
     return decode(raw, file)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file. Raises OSError; a pipe or a device, whose end may never come, is one."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device; put a file in its place")
+    return path.read_bytes()
 
 
 def decode(raw: bytes, file: str) -> tuple[str | None, Problem | None]:

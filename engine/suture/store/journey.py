@@ -99,10 +99,12 @@ def _steps(found: Journey) -> Iterator[Step]:
     yield from _arrival(found)
     yield from _processing(found)
     for row in found.deliveries:
-        yield from _delivery(row)
+        yield _delivery(row)
     destinations = {row["id"]: row["destination"] for row in found.deliveries}
     for row in found.attempts:
         yield _attempt(row, destinations[row["delivery_id"]])
+    for row in found.deliveries:  # after the attempts: an answer that names the document has the time of the attempt
+        yield from _outcome(row)
     for row in found.exceptions:
         yield from _exception(row)
 
@@ -133,10 +135,13 @@ def _event(row: Row) -> str:
     return f"{text}: message {row['held_by']} raised it" if row["held_by"] else text
 
 
-def _delivery(row: Row) -> Iterator[Step]:
+def _delivery(row: Row) -> Step:
     again = f", again as delivery {row['original_id']}" if row["original_id"] else ""
     holds = f", events {row['events']}" if row["events"] else ""
-    yield Step(row["created_at_us"], "delivery", f"{row['id']} for {row['destination']}{holds}{again}", row["id"])
+    return Step(row["created_at_us"], "delivery", f"{row['id']} for {row['destination']}{holds}{again}", row["id"])
+
+
+def _outcome(row: Row) -> Iterator[Step]:
     if row["posted_at_us"]:
         yield Step(row["posted_at_us"], "posted", f"{row['id']} by {row['destination']} as {row['document'] or '(no number)'}", row["id"])
     if row["state"] in (states.SKIPPED, states.REFUSED):
