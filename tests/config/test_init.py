@@ -53,4 +53,4 @@ def test_a_target_that_cannot_be_written_is_explained(tmp_path: Path):
 
 def test_a_name_that_no_directory_can_have_is_said(tmp_path: Path):
     with pytest.raises(CommandError, match="File name too long"):
-        write_example_site(tmp_path / ("x" * 5000))
+        init.write_example_site(tmp_path / ("x" * 5000))
