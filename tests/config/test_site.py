@@ -267,6 +267,19 @@ def test_names_that_are_too_long_for_a_file_are_names_of_no_file(site: SiteFiles
     assert "File name too long" in str(check_site(Path("x" * 5000), None, {}).problems[0])
 
 
+@pytest.mark.parametrize("host", ["ü..ä", "x" * 300])
+def test_a_host_that_cannot_be_one_stops_the_start(site: SiteFiles, host: str):
+    site.replace(CHANNEL, {"{port: 2575}": f'{{port: 2575, host: "{host}"}}'})
+    assert len(said(site)) == 1 and "source.mllp_in.host: cannot be the name or address of a host" in said(site)[0]
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_table_saved_with_other_separators_is_told_so(site: SiteFiles, mark: str, name: str):
+    table = site.directory / "mappings/tables/item_master.csv"
+    table.write_text(table.read_text().replace(",", mark))
+    assert f"mappings/tables/item_master.csv:1: the columns are separated by {name}; save the file as CSV with commas" in said(site)
+
+
 def test_a_device_as_a_secret_is_read_no_further_than_the_limit(site: SiteFiles):
     site.replace(CHANNEL, {"{port: 2575}": '{port: "${file:/dev/zero}"}'})
     assert any("the file '/dev/zero' is larger than" in line for line in said(site))
