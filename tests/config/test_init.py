@@ -49,3 +49,8 @@ def test_a_target_that_cannot_be_written_is_explained(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(CommandError, match="cannot write the site to"):
         init.write_example_site(tmp_path / "file" / "site")
+
+
+def test_a_name_that_no_directory_can_have_is_said(tmp_path: Path):
+    with pytest.raises(CommandError, match="File name too long"):
+        init.write_example_site(tmp_path / ("x" * 5000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -235,6 +236,48 @@ def test_what_a_wrong_channel_uses_is_not_called_unused(site: SiteFiles):
 def test_a_pipe_in_the_place_of_a_file_is_named_and_not_read(site: SiteFiles, name: str):
     os.mkfifo(site.directory / name)
     assert said(site) == [f"{name}:1: cannot be read: it is a pipe, a socket or a device; put a file in its place"]
+
+
+@pytest.mark.parametrize("name", ["channels", "mappings", "mappings/tables", "conf"])
+def test_a_directory_that_cannot_be_listed_is_not_taken_for_an_empty_one(site: SiteFiles, monkeypatch: pytest.MonkeyPatch, name: str):
+    listdir = os.listdir
+
+    def refusing(path: Path) -> list[str]:
+        if path == site.directory / name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    assert said(site) == [f"{name}:1: cannot be read: Permission denied; look at the directory's permissions"]
+
+
+def test_a_sample_that_may_not_be_read_is_named(site: SiteFiles, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    site.write("channels/or-supply/tests.yaml", "- name: a\n  message: samples/implant.hl7\n  expect_none: true\n")
+    site.write("channels/or-supply/samples/implant.hl7", "MSH|^~\\&|A\r")
+    problems = check_site(site.directory, None, {}).problems
+    expected = "channels/or-supply/tests.yaml:2: 0.message: the file 'samples/implant.hl7' cannot be read; look at its permissions"
+    assert list(map(str, problems)) == [expected]
+
+
+def test_names_that_are_too_long_for_a_file_are_names_of_no_file(site: SiteFiles):
+    site.write("channels/or-supply/tests.yaml", f"- name: a\n  message: {'x' * 5000}\n  expect_none: true\n")
+    problems = check_site(site.directory, None, {}).problems
+    assert len(problems) == 1 and "0.message: there is no file" in str(problems[0])
+    assert "File name too long" in str(check_site(Path("x" * 5000), None, {}).problems[0])
+
+
+@pytest.mark.parametrize("host", ["ü..ä", "x" * 300])
+def test_a_host_that_cannot_be_one_stops_the_start(site: SiteFiles, host: str):
+    site.replace(CHANNEL, {"{port: 2575}": f'{{port: 2575, host: "{host}"}}'})
+    assert len(said(site)) == 1 and "source.mllp_in.host: cannot be the name or address of a host" in said(site)[0]
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_table_saved_with_other_separators_is_told_so(site: SiteFiles, mark: str, name: str):
+    table = site.directory / "mappings/tables/item_master.csv"
+    table.write_text(table.read_text().replace(",", mark))
+    assert f"mappings/tables/item_master.csv:1: the columns are separated by {name}; save the file as CSV with commas" in said(site)
 
 
 def test_a_device_as_a_secret_is_read_no_further_than_the_limit(site: SiteFiles):

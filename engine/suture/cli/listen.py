@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from suture.cli import exits, listening, output, tree
-from suture.cli.options import Number, is_host
+from suture.cli.options import Number
+from suture.model.hosts import is_host
 
 CODES = ("AA", "AE", "AR", "CA", "CE", "CR")
 """HL7 table 0008."""

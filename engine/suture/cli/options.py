@@ -44,14 +44,6 @@ class Number(click.FloatRange):
         return number
 
 
-def is_host(text: str) -> bool:
-    """Can it be the name or address of a host, as far as its form goes?"""
-    try:
-        return "\0" not in text and bool(text.encode("idna"))
-    except UnicodeError:
-        return False
-
-
 def site_options(command: Command) -> Command:
     """--site, --env and --json; the command gets a Session as its first argument."""
 

@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from suture.cli import exits, files, output, sending, tree
-from suture.cli.options import Number, is_host
+from suture.cli.options import Number
+from suture.model.hosts import is_host
 from suture.wire import cut, render
 
 FAULTS_SHOWN = 20

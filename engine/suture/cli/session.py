@@ -96,8 +96,11 @@ class Session:
 
     @cached_property
     def _documents(self) -> list[Any]:
+        from suture.config.directories import unreadable
         from suture.config.yaml_file import read_yaml
 
+        if problems := unreadable(self.directory):
+            raise ConfigError(problems)
         base = self.directory / "conf" / "base.yaml"
         if not base.is_file():
             if os.environ.get(DATABASE_URL):

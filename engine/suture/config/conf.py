@@ -15,6 +15,7 @@ from suture.config.references import Resolver
 from suture.config.shape import did_you_mean, nearest
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
+from suture.connectors.access import Host
 from suture.connectors.registry import DESTINATIONS
 from suture.model.errors import Problem
 from suture.pipeline.retry import Policy
@@ -63,7 +64,7 @@ class StoreSection(_Section):
 class HttpSection(_Section):
     """The port for /metrics, /healthz and /readyz."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    host: Host = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 = off")
 
 

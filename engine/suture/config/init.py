@@ -16,12 +16,12 @@ def write_example_site(target: Path) -> list[Path]:
 
     Raises CommandError with the remedy.
     """
-    if target.is_dir() and any(target.iterdir()):
-        raise CommandError(f"{target} is not empty; name a new directory, or empty this one")
-    if target.exists() and not target.is_dir():
-        raise CommandError(f"{target} is a file; name a directory")
     source = example_site()
     try:
+        if target.is_dir() and any(target.iterdir()):
+            raise CommandError(f"{target} is not empty; name a new directory, or empty this one")
+        if target.exists() and not target.is_dir():
+            raise CommandError(f"{target} is a file; name a directory")
         for part in PARTS:
             shutil.copytree(source / part, target / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     except (OSError, shutil.Error) as error:

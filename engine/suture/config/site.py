@@ -24,6 +24,7 @@ from suture.config.conf import (
     endpoint_names,
     read_conf,
 )
+from suture.config.directories import unreadable
 from suture.config.mappings import Library, read_library
 from suture.config.references import Resolver
 from suture.config.shape import did_you_mean
@@ -189,6 +190,9 @@ class SiteLoader:
         return sorted(dict.fromkeys(self.problems), key=lambda problem: (problem.file, problem.line))
 
     def _begin(self) -> bool:
+        self.problems += unreadable(self.directory)
+        if self.problems:
+            return False
         if not (self.directory / "conf" / "base.yaml").is_file():
             text = "there is no site here (no conf/base.yaml); name a site's directory, or make one with: suture init DIRECTORY"
             self.problems.append(Problem(str(self.directory), 1, "", text))

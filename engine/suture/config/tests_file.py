@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,7 +132,10 @@ def _file_problems(document: Document, loc: Loc, case: dict[str, Any], directory
     for key in ("message", "messages"):
         given = case.get(key)
         for i, name in enumerate(given if isinstance(given, list) else [given]):
-            if isinstance(name, str) and not (directory / name).is_file():
+            if isinstance(name, str) and os.path.isfile(directory / name):
+                if not os.access(directory / name, os.R_OK):
+                    yield document.problem((*loc, key, i), f"the file {name!r} cannot be read; look at its permissions", place=(*loc, key))
+            elif isinstance(name, str):
                 known = [str(path.relative_to(directory)) for path in sorted(directory.glob("samples/*")) if path.is_file()]
                 yield document.problem((*loc, key, i), f"there is no file {name!r}{did_you_mean(name, known)}", place=(*loc, key))
 

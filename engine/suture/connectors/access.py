@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from suture.model.hosts import is_host
 from suture.ports import Clock
 
 REMEMBERED = 1000
@@ -26,6 +27,14 @@ def _network(text: str) -> str:
         raise ValueError(f"{text[:60]!r} is an address inside a network; write {meant}, or the address alone") from None
 
 
+def _host(text: str) -> str:
+    if text and not is_host(text):
+        raise ValueError("cannot be the name or address of a host; write one such as 10.20.0.7 or erp.hospital.example")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
+"""The name or address of a host."""
 Network = Annotated[str, AfterValidator(_network)]
 """An IPv4 or IPv6 network, or one address."""
 

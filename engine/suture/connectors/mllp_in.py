@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from suture.connectors import sockets, tls
-from suture.connectors.access import AllowList, Network, Seldom, is_loopback
+from suture.connectors.access import AllowList, Host, Network, Seldom, is_loopback
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.tls import ServerTls
 from suture.connectors.writing import write_now
@@ -40,7 +40,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     port: int = Field(ge=0, le=65535, description="TCP port to listen on")
-    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with a reason")
+    host: Host = Field("127.0.0.1", description="Address to listen on; beyond loopback only with a reason")
     ack: AckTime = Field("after_store", description="When to answer: after_store (durable), after_process or after_delivery")
     release: Release = Field("1", description="Release of MLLP; 2 = a commit acknowledgement before each HL7 answer")
     allow: list[Network] = Field(default_factory=list, description="Networks that may connect: [10.0.0.0/8, 192.168.1.5]; empty = all")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from suture.connectors.access import Seldom
+from suture.connectors.access import Host, Seldom
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_peer import Backoff, Peer, connect
 from suture.connectors.tls import ClientTls, Contexts
@@ -27,14 +27,14 @@ class Config(BaseModel):
     """Send HL7 v2 over MLLP and read the acknowledgement."""
 
     model_config = ConfigDict(extra="forbid")
-    host: str = Field(description="Host name or address of the peer")
+    host: Host = Field(description="Host name or address of the peer")
     port: int = Field(ge=1, le=65535, description="TCP port of the peer")
     connections: int = Field(1, ge=1, le=256, description="Connections at a time (default 1)")
     pipeline: int = Field(1, ge=1, le=64, description="Messages in flight on one connection, of different lanes (default 1)")
     release: Release = Field("1", description="Release of MLLP; 2 = the peer sends a commit acknowledgement for each message")
     ack: Literal["hl7", "commit"] = Field("hl7", description="What accepts a message: hl7 = its ACK; commit = release 2's alone")
     tls: ClientTls | None = Field(None, description="TLS; absent: plain TCP")
-    source_host: str = Field("", description="Own address to connect from; absent: as the system routes")
+    source_host: Host = Field("", description="Own address to connect from; absent: as the system routes")
     connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection, and for TLS on it (default 10)")
     ack_timeout_s: float = Field(30, gt=0, description="Seconds to wait for the acknowledgement (default 30)")
     idle_s: float = Field(300, gt=0, description="Seconds a connection may rest before it is closed and a new one made (default 300)")

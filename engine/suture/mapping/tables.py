@@ -155,6 +155,10 @@ class _Loader:
 
     def _header(self, cells: list[str]) -> list[str]:
         columns = [cell.strip() for cell in cells]
+        other = next((mark for mark in (";", "\t") if len(columns) == 1 and mark in columns[0]), None)
+        if other:
+            name = "semicolons" if other == ";" else "tabs"
+            self._problem(1, "", f"the columns are separated by {name}; save the file as CSV with commas")
         if not any(columns):
             self._problem(1, "", "the table is empty; the first line must name the columns, the key first")
         elif "" in columns:
