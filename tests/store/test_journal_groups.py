@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import IntegrityError
 
 from suture.model.events import Event, event_id
 from suture.model.message import Message
 from suture.model.outcome import Accepted
 from suture.ports import Attempted, Delivery, Processed, Received, Settled, Work
-from suture.store import tables
+from suture.store import dialect, rows, schema, tables
+from suture.store.engine import open_engine
 from suture.store.journal import Journal
 
 DAY_US = 86_400_000_000
@@ -142,3 +143,21 @@ def test_an_attempt_that_cannot_be_recorded_does_not_keep_the_others_from_it(des
     (error,) = desk.bugs
     assert isinstance(error, IntegrityError)
     assert desk.column(tables.attempt.c.delivery_id) == [d.id for d in deliveries]
+
+
+def test_on_postgresql_the_journal_asks_by_index_also_in_tables_that_were_small_when_they_were_analyzed(postgres_database: str) -> None:
+    engine = open_engine(postgres_database, site=None)
+    schema.upgrade(engine)
+    Desk(engine).written([received("A", {})])
+    with engine.begin() as other:
+        other.execute(text("ANALYZE message"))
+    connection = dialect.writer(engine)
+    with pytest.raises(ZeroDivisionError), dialect.transaction(connection, mixed=False):
+        raise ZeroDivisionError
+    change = "UPDATE message SET state = v.column2 FROM (VALUES (1::bigint, 'x'), (2, 'y')) AS v WHERE message.id = v.column1"
+    for statement in ("SELECT id FROM message WHERE control_id IN ('A', 'B')", change):
+        plan = "\n".join(row[0] for row in rows.query(connection, f"EXPLAIN {statement}"))
+        assert "Seq Scan" not in plan
+        assert "Index" in plan
+    connection.invalidate()
+    engine.dispose()

@@ -29,6 +29,8 @@ _SCHEMA_LOCK = 0x53757475
 _SIGN = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('journal', $1, 0)
 ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
 
+BY_INDEX = "SET enable_seqscan = off"
+"""The journal asks by keys alone; a plan that PostgreSQL made while a table was small would read it whole until it is analyzed."""
 PREPARED = 600
 """Prepared statements that the journal's connection to PostgreSQL keeps: one for each table and number of rows."""
 SQLITE_PRAGMAS = {
@@ -125,6 +127,8 @@ def writer(engine: Engine) -> Connection:
         rows.query(connection, "PRAGMA wal_autocheckpoint = 0")
     else:
         _driver(connection).prepared_max = PREPARED
+        rows.execute(connection, BY_INDEX)
+        _driver(connection).commit()
     return connection
 
 
