@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,36 @@ def test_paths_that_do_not_tell_lines_apart_are_followed_by_the_line() -> None:
 
 def test_a_line_without_a_number_of_its_own_gets_control_id_and_line_or_every_later_one_would_be_its_duplicate() -> None:
     assert keys(ft1(id=""), ft1(id="")) == {1: "or|POU||C0001|1", 2: "or|POU||C0001|2"}
+
+
+def test_a_code_that_the_mapping_tests_does_not_stand_in_for_the_number() -> None:
+    for code in ("FT1-6.1", "FT1-6"):
+        lines = keys(ft1(id="", type="CG"), ft1(id="", type="CD"), key=("MSH-3.1", code, "FT1-2"))
+        assert lines == {1: "or|POU|CG||C0001|1", 2: "or|POU|CD||C0001|2"}
+
+
+def test_nor_does_what_was_used_for_the_second_use_of_an_item_is_another_charge() -> None:
+    assert keys(ft1(id="", item="IMP-1"), key=("FT1-2", "FT1-7.1")) == {1: "or||IMP-1|C0001|1"}
+
+
+def test_a_key_of_nothing_but_the_sender_gets_control_id_and_line() -> None:
+    assert keys(ft1(), key=("MSH-3.1", "MSH-4.1")) == {1: "or|POU|MAIN|C0001|1"}
+
+
+@pytest.mark.parametrize("key", [(), ("MSH-3.1", "FT1-2"), ("MSH-3.1",)])
+def test_without_a_control_id_too_only_the_same_bytes_have_the_same_key(key: tuple[str, ...]) -> None:
+    one, again, other = (keys_of(unnamed(item), key) for item in ("IMP-1", "IMP-1", "IMP-2"))
+    assert one == again
+    assert one != other
+
+
+def keys_of(given: er7.Message, key: tuple[str, ...]) -> str:
+    return inbound(key=key).run(given).keys[1]
+
+
+def unnamed(item: str) -> er7.Message:
+    """A message without MSH-10, and its line without FT1-2."""
+    return er7.Message.parse(message(ft1(item, id="")).raw.replace(b"|C0001|", b"||"))
 
 
 def test_an_empty_part_of_the_sender_is_no_reason_for_that() -> None:

@@ -152,7 +152,11 @@ class Channel(_Section):
         default=None, description="Path of the order key: messages with one value stay in order. Absent: all stay in order"
     )
     business_key: Annotated[list[Place], Listed] | None = Field(
-        default=None, min_length=1, description="Paths of what makes a charge the same charge. Absent: MSH-3, MSH-4, MSH-10 and the line"
+        default=None,
+        min_length=1,
+        description="Paths of what makes a charge the same charge. Absent: MSH-3, MSH-4, MSH-10 and the line. "
+        "The first one that is neither of MSH nor a code that the mapping tests is the sender's own number: where it is empty, "
+        "MSH-10 and the line are added",
     )
     duplicates: Duplicates = Field(default_factory=Duplicates, description="How long a business key is remembered")
     map: str | None = Field(default=None, description="Inbound mapping. Absent: messages are passed on, and destinations have `message`")

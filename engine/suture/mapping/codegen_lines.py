@@ -79,12 +79,16 @@ class _Lines:
     def _key(self, key: BusinessKey) -> None:
         """The business key; where it is not made of plain texts, BusinessKey itself makes it."""
         code, parts = self.code, [local(slot) for slot in key.slots]
+        made = f"key = {code.const(key.of)}(({', '.join(parts)},), message, segment, line)"
+        if key.telling is None:
+            code.line(made)
+            return
         shown = [*parts, "line"] if key.numbered else parts
         code.line(f'key = f"{{{code.const(key.prefix + "|")}}}{"|".join(f"{{{part}}}" for part in shown)}"')
         backslash, null = code.const("\\"), code.const("\x00")
         odd = f'key.count("|") != {len(shown)} or {backslash} in key or {null} in key or len(key) > {KEY_CHARACTERS_MAX}'
         with code.block(f"if not ({' and '.join(parts)} and key.isascii()) or {odd}"):
-            code.line(f"key = {code.const(key.of)}(({', '.join(parts)},), message, segment, line)")
+            code.line(made)
 
     def _emit(self, emit: EmitPlan) -> None:
         code, sure = self.code, set(self.texts.sure)

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 from suture.mapping.compile_emit import EmitCompiler, Emitted, split_column
 from suture.mapping.hints import Loc, Problems, SpecError
 from suture.mapping.inbound import Inbound
-from suture.mapping.keys import BusinessKey, Clue, Search
+from suture.mapping.keys import BusinessKey, Clue, Search, telling
 from suture.mapping.plan import Assembly, EmitPlan, Mapped, Plan
 from suture.mapping.program import Program
 from suture.mapping.spec import Conditions, Emit, InboundSpec
 from suture.mapping.steps import Condition, Step, Steps, refusal
 from suture.mapping.tables import Tables
+from suture.wire import er7
 
 __all__ = ["Inbound", "Mapped", "SpecError", "compile_inbound"]
 
@@ -64,9 +65,11 @@ class _Compiler:
 
     def _key(self) -> BusinessKey:
         parts = [(self.program.text(("business_key", i), path), path) for i, path in enumerate(self.business_key or DEFAULT_KEY)]
-        sound = [(slot, self.program.is_own(path)) for slot, path in parts if slot is not None]
-        slots, own = tuple(slot for slot, _ in sound), tuple(own for _, own in sound)
-        return BusinessKey(self.channel, slots, own, self.spec.each is not None)
+        sound = [(slot, er7.path(path), self.program.is_own(path)) for slot, path in parts if slot is not None]
+        own = [one for _, _, one in sound]
+        tested = set(self.spec.skip).union(*({*emit.when, *emit.credit} for emit in self.spec.emit))
+        name = telling([path for _, path, _ in sound], own, tested)
+        return BusinessKey(self.channel, tuple(slot for slot, _, _ in sound), name, self.spec.each is not None and True not in own)
 
     def _search(self) -> Search:
         search = Search([], [])

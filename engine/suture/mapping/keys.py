@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from suture.mapping.sources import MESSAGE, SEGMENT, Slots, keepable
@@ -21,15 +21,15 @@ Found = dict[tuple[str, str], None]
 class BusinessKey:
     """How the business key of a line is made.
 
-    prefix: the channel. slots: of its texts; own: whether each is of the repeated segment. Where nothing tells the
-    lines apart, or the parts that should are empty, MSH-10 and the line take their place: a key that is the same for
-    all would make every later charge a duplicate.
+    prefix: the channel. slots: of its texts. telling: which of them is the sender's own name for the thing; where it
+    is empty, or there is none (None), MSH-10 and the line are added: a key that is the same for many would make every
+    later charge a duplicate. numbered: every key ends in the line, because nothing else tells one line from another.
     """
 
     prefix: str
     slots: tuple[int, ...]
-    own: tuple[bool, ...]
-    repeated: bool
+    telling: int | None
+    numbered: bool
 
     def text(self, slots: Slots, line: int) -> str:
         """The key of a line."""
@@ -37,23 +37,29 @@ class BusinessKey:
 
     def of(self, values: Sequence[str], message: er7.Message, segment: er7.Segment | None, line: int) -> str:
         """The key of a line with these texts."""
-        if "" in values and not self._telling(values):
-            values = [*values, _CONTROL_ID(message, segment), str(line)]
+        if self.telling is None or not values[self.telling]:
+            values = [*values, _CONTROL_ID(message, segment) or _digest(message.raw), str(line)]
         elif self.numbered:
             values = [*values, str(line)]
         return _joined(self.prefix, values)
 
-    @property
-    def numbered(self) -> bool:
-        """Does every key end in the line?"""
-        return self.repeated and True not in self.own
-
-    def _telling(self, values: Sequence[str]) -> bool:
-        telling = [value for value, own in zip(values, self.own, strict=True) if own] if True in self.own else values
-        return any(telling)
-
 
 _CONTROL_ID = er7.getter(er7.path("MSH-10"))
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:32]
+
+
+def telling(paths: Sequence[er7.Path], own: Sequence[bool], tested: Collection[str]) -> int | None:
+    """Which part of a key is the sender's own name for the thing: the first one, of the line where any is; None for none.
+
+    tested: paths that the mapping's conditions ask for; their fields hold one of a few codes (FT1-6). The fields of MSH
+    say who sent the message and how; of them only MSH-10 names it.
+    """
+    codes = {place.partition(".")[0] for place in tested}
+    names = [i for i, p in enumerate(paths) if p.text.partition(".")[0] not in codes and (p.segment != "MSH" or p.field == 10)]
+    return next((i for i in names if own[i]), None if True in own else next(iter(names), None))
 
 
 def _joined(prefix: str, values: Sequence[str]) -> str:
