@@ -6,13 +6,14 @@ import json
 import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from suture.mapping.functions import FUNCTIONS, absolute, charge_or_credit, digits_only, extended_amount, negate, strip_zeros, upper
-from suture.mapping.values import decimal, dumps, hl7_time, integer, iso_day, midnight_parser, plain, time_parser
+from suture.mapping.values import Parser, day_in, decimal, dumps, hl7_time, integer, iso_day, midnight_parser, plain, time_parser
 from tests.mapping.examples import CHICAGO
 
 time = time_parser(CHICAGO)
@@ -73,6 +74,11 @@ class TestTimes:
             "2026-04-01",
             "00000000",
             "20260401100100+9900",
+            "99991231235959",
+            "99991231235959-1200",
+            "00010101000000",
+            "00010101000000+1400",
+            "18991231",
         ],
     )
     def test_what_is_no_time(self, text: str) -> None:
@@ -82,6 +88,16 @@ class TestTimes:
     def test_no_text_makes_it_raise(self, text: str) -> None:
         time(text), decimal(text), iso_day(text), midnight_parser(CHICAGO)(text)
 
+    @given(
+        st.from_regex(r"[0-9]{4}(0101|1231)([01][0-9][0-5][0-9])?([+-]1[0-9]00)?", fullmatch=True),
+        st.sampled_from(["Asia/Tokyo", "Pacific/Honolulu"]),
+    )
+    def test_whatever_is_a_time_has_a_day_and_can_be_written_in_every_zone(self, text: str, zone: str) -> None:
+        moment = time(text)
+        if moment is not None:
+            assert abs(day_in(moment, ZoneInfo(zone)) - moment.date()) <= timedelta(days=1)
+            assert hl7_time(moment, ZoneInfo(zone))[:4].isdigit()
+
     @given(st.datetimes(datetime(1950, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)))
     def test_what_is_written_is_read_as_the_same_second(self, moment: datetime) -> None:
         assert time(hl7_time(moment, CHICAGO)) == moment.replace(microsecond=0)
@@ -89,7 +105,8 @@ class TestTimes:
     def test_the_day_alone(self) -> None:
         assert midnight_parser(CHICAGO)("20260401235959") == time("20260401")
         assert iso_day("20260401235959") == "2026-04-01"
-        assert midnight_parser(CHICAGO)("soon") is iso_day("soon") is None
+        assert iso_day("99991231") == "9999-12-31"
+        assert midnight_parser(CHICAGO)("soon") is iso_day("soon") is iso_day("20260231") is None
 
 
 def test_json_has_decimals_as_text_and_times_with_their_offset() -> None:
@@ -124,6 +141,18 @@ class TestFunctions:
 
     def test_every_function_says_what_it_does(self) -> None:
         assert all(function.__doc__ for function in FUNCTIONS.values())
+
+
+@pytest.mark.parametrize("parse", [decimal, integer, time, midnight_parser(CHICAGO)])
+def test_long_texts_are_not_remembered(parse: Parser) -> None:
+    tracemalloc.start()
+    try:
+        for i in range(50):
+            assert parse(f"{i}{'7' * 100_000}") is None
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_json_takes_no_more_memory_than_its_bytes():

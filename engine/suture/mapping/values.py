@@ -12,13 +12,19 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from operator import methodcaller
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
 
 REMEMBERED = 8192
 """How many parsed values of a kind are kept."""
+
+REMEMBERED_CHARACTERS = 64
+"""Longer texts are parsed and not kept: a field may be as long as a message."""
+
+YEARS = range(1900, 9999)
+"""Years of a time. What lies before or after stands for no time (00010101, 99991231), and no calendar of a zone reaches it."""
 
 DIGITS_MAX = 40
 """A number with more characters is not a quantity or an amount."""
@@ -31,15 +37,38 @@ _TIME = re.compile(
 )
 
 Parser = Callable[[str], Any]
+T = TypeVar("T")
 
 
-@lru_cache(REMEMBERED)
+class _Remembered(dict[str, Any]):
+    """Values by their texts; emptied when it is full."""
+
+    __slots__ = ("_parse",)
+
+    def __init__(self, parse: Parser) -> None:
+        self._parse = parse
+
+    def __missing__(self, text: str) -> Any:
+        value = self._parse(text)
+        if len(text) <= REMEMBERED_CHARACTERS:
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[text] = value
+        return value
+
+
+def _remembered(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """A parser that remembers; a look-up of what it knows costs no call in Python."""
+    return _Remembered(parse).__getitem__
+
+
+@_remembered
 def decimal(text: str) -> Decimal | None:
     """An HL7 NM as an exact Decimal: digits, a sign and a point; no exponent, no thousands."""
     return _number(text.strip(), _NUMBER)
 
 
-@lru_cache(REMEMBERED)
+@_remembered
 def integer(text: str) -> Decimal | None:
     """A whole number, as a Decimal."""
     return _number(text.strip(), _WHOLE)
@@ -57,14 +86,14 @@ def time_parser(zone: tzinfo) -> Callable[[str], datetime | None]:
     """A parser of HL7 times (YYYYMMDD[HH[MM[SS[.S...]]]][+-ZZZZ]) into datetimes with a fixed offset.
 
     A time without an offset is read in zone; one that zone has twice (clocks go back) is taken as the first. Less than
-    a day's precision is no time.
+    a day's precision is no time, nor is a year that is not in YEARS.
     """
 
-    @lru_cache(REMEMBERED)
+    @_remembered
     def parse(text: str) -> datetime | None:
         found = _TIME.fullmatch(text.strip())
         try:
-            return _moment(found, zone) if found else None
+            return _moment(found, zone) if found and int(found["day"][:4]) in YEARS else None
         except (ValueError, OverflowError):  # 31 February, hour 25, an offset of 99 hours
             return None
 
@@ -90,7 +119,7 @@ def midnight_parser(zone: tzinfo) -> Callable[[str], datetime | None]:
     """A parser of HL7 times that keeps the day only: midnight of that day in zone."""
     parse = time_parser(zone)
 
-    @lru_cache(REMEMBERED)
+    @_remembered
     def day(text: str) -> datetime | None:
         return parse(text.strip()[:8]) if parse(text) else None
 
@@ -99,8 +128,11 @@ def midnight_parser(zone: tzinfo) -> Callable[[str], datetime | None]:
 
 def iso_day(text: str) -> str | None:
     """The day of an HL7 time, as YYYY-MM-DD."""
-    moment = time_parser(UTC)(text) if len(text) < 64 else None
-    return moment.date().isoformat() if moment else None
+    found = _TIME.fullmatch(text.strip())
+    try:
+        return _moment(found, UTC).date().isoformat() if found else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def text_parser(text: str) -> str:
