@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from suture.mapping.compile import Inbound, Mapped
+from suture.mapping.keys import findable
 from suture.mapping.outbound import RenderContext, Renderer
 from suture.master.stock import ReplenishmentData, StockLevels
 from suture.model import states
@@ -162,7 +163,7 @@ def _unexpected(error: Exception) -> MessageError:
 
 def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:
     """What the message is found by; with the items that no table knows, for they are what a person will look for."""
-    unknown = [("item", gap.value) for gap in mapped.gaps if gap.field == "item" and gap.value]
+    unknown = [("item", findable(gap.value)) for gap in mapped.gaps if gap.field == "item" and gap.value]
     return [*mapped.search, *unknown] if unknown else mapped.search
 
 
