@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from suture.config.answer import Answer, Continuation
 from suture.config.channel import Channel
 from suture.config.conf import Conf
 from suture.config.validate import read_model, validate
 from suture.config.yaml_file import parse_yaml
+from suture.connectors.registry import DESTINATIONS, SOURCES
+from suture.connectors.tls import ClientTls, ServerTls
 
 
 def said(text: str, model: type[BaseModel]) -> list[str]:
@@ -173,3 +176,28 @@ def test_read_model_gives_the_model_or_the_problems(tmp_path: Path):
     assert model is None and list(map(str, problems)) == ["x.yaml:2: 'wait_h' is written twice (first at line 1); keep one"]
     path.write_text("# nothing\n")
     assert list(map(str, read_model(path, Part, "x.yaml")[2])) == ["x.yaml:1: the file is empty"]
+
+
+def seconds(model: type[BaseModel]) -> list[str]:
+    return [name for name, info in model.model_fields.items() if info.annotation is float]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (model, name)
+        for model in (
+            *(module.Config for module in (*SOURCES.values(), *DESTINATIONS.values())),
+            ServerTls,
+            ClientTls,
+            Answer,
+            Continuation,
+        )
+        for name in seconds(model)
+    ],
+)
+@pytest.mark.parametrize("text", ["inf", "1e999", "nan"])
+def test_a_wait_has_an_end(model: type[BaseModel], name: str, text: str):
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({name: text})
+    assert name in [error["loc"][0] for error in refused.value.errors() if error["type"] != "missing"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from suture.connectors import http_out
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
@@ -26,7 +27,7 @@ async def judged(reactor: Any, status: Status, **more: Any) -> Outcome:
 
 KINDS = {
     Accepted: (200, 201, 202, 204, 206, 299),
-    TryLater: (408, 423, 425, 429, 500, 502, 503, 504, 507),
+    TryLater: (408, 423, 425, 429, 500, 502, 503, 504, 507, 508, 511, 520, 599),
     Unavailable: (401, 403, 407),
     Rejected: (301, 302, 307, 400, 404, 405, 406, 409, 410, 412, 413, 415, 422, 451, 501, 505),
 }
@@ -69,6 +70,8 @@ async def test_how_long_the_peer_asks_us_to_wait(reactor: Any, status: int, aske
         ("/items/7/number", b'{"items": [{"number": "A"}]}', None),
         ("/items/x", b'{"items": [1]}', None),
         ("/document", b'{"document": null}', None),
+        ("/document", b'{"document": true}', None),
+        ("/document", b'{"document": ""}', None),
         ("/document", b'{"document": {"a": 1}}', None),
         ("/document", b'{"document": "IN\\ud800V\\u0000-1"}', "IN?V-1"),  # no character, and NUL: no database takes them
         ("/document", b"not json", None),
@@ -90,6 +93,35 @@ async def test_the_document_number_is_found_or_the_delivery_is_only_accepted(
 async def test_a_part_of_the_answer_is_kept(reactor: Any) -> None:
     outcome = await judged(reactor, Status(422, {}, b"x" * 3000), keep_response_bytes=10)
     assert outcome.response == b"x" * 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"auth": {}}, "needs a bearer token or a user"),
+        ({"auth": {"password": "s3cret"}}, "needs a bearer token or a user"),
+        ({"auth": {"bearer": ""}}, "needs a bearer token or a user"),
+        ({"auth": {"bearer": "s3cret", "user": "u"}}, "needs a bearer token or a user"),
+        ({"auth": {"bearer": "s3cret", "password": "s3cret"}}, "a bearer token stands alone"),
+        ({"auth": {"user": "u:s3cret"}}, "holds a colon"),
+        ({"auth": {"bearer": "s3cret"}, "headers": {"authorization": "x"}}, "the header Authorization is made of `auth`"),
+        ({"headers": {"X-Site": "a", "x-site": "b"}}, "is written twice"),
+        ({"meaning": {"4O9": "hold"}}, "'4O9' is not an HTTP status"),
+        ({"meaning": {"5xx": "hold"}}, "'5xx' is not an HTTP status"),
+    ],
+)
+def test_settings_that_would_not_do_what_they_say(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        http_out.Config.model_validate({"url": "http://erp.example/", **settings})
+    (error,) = refused.value.errors(include_input=False, include_url=False)
+    assert said in error["msg"]
+    assert "s3cret" not in error["msg"]
+
+
+def test_a_host_of_ones_own_takes_the_place_of_that_of_the_url() -> None:
+    config = http_out.Config.model_validate({"url": "http://10.0.0.7/", "headers": {"host": "erp.example", "user-agent": "x"}})
+    lines = http_out.request_head(config).lower().split(b"\r\n")
+    assert [line for line in lines if line.startswith((b"host:", b"user-agent:"))] == [b"host: erp.example", b"user-agent: x"]
 
 
 async def test_a_redirect_is_not_followed(reactor: Any) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 from yarl import URL
 
 from suture import __version__
@@ -25,7 +25,9 @@ from suture.ports import Delivery
 Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
 
-RETRY_STATUS = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
+RETRY_STATUS = frozenset({408, 423, 425, 429})
+FINAL_STATUS = frozenset({501, 505})
+"""Of the server's errors those that will not pass. Any other, known or not, is like 500 (RFC 9110 section 15)."""
 CREDENTIAL_STATUS = frozenset({401, 403, 407})
 SWEEP_S = 0.25
 CLOSE_CHECK_S = 0.02
@@ -38,6 +40,7 @@ CONNECT_MAX_S = 10.0
 OWN_HEADERS = frozenset(
     {"connection", "content-length", "content-type", "expect", "idempotency-key", "te", "trailer", "transfer-encoding", "upgrade"}
 )
+_STATUS = re.compile(r"[2-5][0-9][0-9]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
 
 
@@ -49,6 +52,16 @@ class Auth(BaseModel):
     user: str | None = Field(None, description="User name for basic authentication")
     password: SecretStr | None = Field(None, description="Password for basic authentication; write it as ${env:NAME} or ${file:path}")
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Auth:
+        if bool(self.bearer) == bool(self.user):
+            raise ValueError("needs a bearer token or a user, one of them and not empty, or nothing would prove who we are")
+        if self.bearer and self.password is not None:
+            raise ValueError("a password goes with a user, and a bearer token stands alone; keep one of them")
+        if ":" in (self.user or ""):
+            raise ValueError("the user holds a colon, where basic authentication begins the password (RFC 7617)")
+        return self
+
 
 class Config(BaseModel):
     """POST each delivery to a URL."""
@@ -56,9 +69,11 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
     url: HttpUrl = Field(repr=False, description="Where to POST, http or https")
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="HTTP method (default POST)")
-    timeout_s: float = Field(30, gt=0, description="Seconds for one request from connecting to the end of the answer (default 30)")
+    timeout_s: float = Field(
+        30, gt=0, allow_inf_nan=False, description="Seconds for one request from connecting to the end of the answer (default 30)"
+    )
     connections: int = Field(16, ge=1, le=256, description="Kept-alive connections at a time (default 16)")
-    idle_s: float = Field(60, gt=0, description="Seconds a connection may rest before it is closed (default 60)")
+    idle_s: float = Field(60, gt=0, allow_inf_nan=False, description="Seconds a connection may rest before it is closed (default 60)")
     auth: Auth | None = Field(None, description="Credentials")
     headers: dict[str, str] = Field(default_factory=dict, description="Further request headers")
     document: str | None = Field(None, description="JSON pointer to the document number in the answer (/document): it means posted")
@@ -74,9 +89,26 @@ class Config(BaseModel):
         for name, value in headers.items():
             if name.lower() in OWN_HEADERS:
                 raise ValueError(f"the header {name} is set by Suture; leave it out")
+            if sum(other.lower() == name.lower() for other in headers) > 1:
+                raise ValueError(f"the header {name} is written twice, for capitals make no difference; keep one")
             if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
                 raise ValueError(f"the header {name!r} cannot be sent: a name is letters, digits and dashes, a value one line of text")
         return headers
+
+    @field_validator("meaning")
+    @classmethod
+    def _statuses(cls, meaning: dict[str, str]) -> dict[str, str]:
+        for code in meaning:
+            if not _STATUS.fullmatch(code):
+                raise ValueError(f"{code!r} is not an HTTP status of an answer, e.g. '409'")
+        return meaning
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Config:
+        written = any(name.lower() == "authorization" for name in self.headers)
+        if written and (self.auth is not None or self.url.username):
+            raise ValueError("the header Authorization is made of `auth`, or of the user in the URL; keep one of them")
+        return self
 
 
 @dataclass(slots=True)
@@ -89,7 +121,7 @@ class _Waiting:
 
 
 class Destination:
-    """An HTTP peer. 2xx accepts; 408, 423, 425, 429 and 5xx retry; 401, 403, 407 stop the lane; other 4xx reject."""
+    """An HTTP peer. 2xx accepts; RETRY_STATUS and 5xx but FINAL_STATUS retry; 401, 403, 407 stop the lane; others reject."""
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
         self.config, self.note, self._clock = config, note, reactor
@@ -207,7 +239,7 @@ class Destination:
         if verdict == "accept" or (verdict is None and 200 <= status < 300):
             return Accepted(code, kept, self._document(body))
         wait_s = min(RETRY_AFTER_MAX_S, float(retry_after)) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
-        if verdict == "retry" or (verdict is None and status in RETRY_STATUS):
+        if verdict == "retry" or (verdict is None and _passes(status)):
             return TryLater(code, f"the peer answered HTTP {status}", wait_s, kept)
         if verdict == "hold":
             return Held(code, f"the peer answered HTTP {status}", kept)
@@ -224,7 +256,8 @@ class Destination:
                 value = value[int(key)] if isinstance(value, list) else value[key]
         except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             return None
-        return _storable(str(value)[:200]) if isinstance(value, (str, int)) else None
+        is_number = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+        return _storable(str(value)[:200]) if is_number else None
 
     async def _close(self) -> None:
         self._closed = True
@@ -242,11 +275,18 @@ class Destination:
         return asyncio.ensure_future(self._close())
 
 
+def _passes(status: int) -> bool:
+    """Is it an error that may be over later?"""
+    return status in RETRY_STATUS or (500 <= status < 600 and status not in FINAL_STATUS)
+
+
 def request_head(config: Config) -> bytes:
     """The head of a request, but for its %-places: content type, idempotency key and length."""
     url = URL(str(config.url))
     lines = [f"{config.method} {url.raw_path_qs} HTTP/1.1"]
-    headers = {"Host": url.host_port_subcomponent or "", "User-Agent": f"suture/{__version__}", **config.headers}
+    written = {name.lower() for name in config.headers}
+    ours = {"Host": url.host_port_subcomponent or "", "User-Agent": f"suture/{__version__}"}
+    headers = {**{name: value for name, value in ours.items() if name.lower() not in written}, **config.headers}
     if credentials := _credentials(config, url):
         headers["Authorization"] = credentials
     lines += [f"{name}: {value.strip()}" for name, value in headers.items()]

@@ -70,7 +70,7 @@ class ServerTls(BaseModel):
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
     client_ca: SiteFile | None = Field(None, description="PEM file with authorities; set: senders need a certificate of one of them")
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version that is spoken (default 1.2)")
-    check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
+    check_s: float = Field(5, ge=0, allow_inf_nan=False, description="Seconds between looks at the files for a renewal (default 5)")
 
 
 class ClientTls(BaseModel):
@@ -83,7 +83,7 @@ class ClientTls(BaseModel):
     key: SiteFile | None = Field(None, description="PEM file with its private key")
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version that is spoken (default 1.2)")
-    check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
+    check_s: float = Field(5, ge=0, allow_inf_nan=False, description="Seconds between looks at the files for a renewal (default 5)")
 
     @model_validator(mode="after")
     def _paired(self) -> ClientTls:
