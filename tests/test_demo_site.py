@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -14,6 +15,7 @@ from suture.config.check import check_site
 from suture.config.site import load_site
 from suture.model.errors import ConfigError
 from suture.sim.stage import ENVIRONMENT, Ports
+from suture.wire import er7
 
 SITE = Path(__file__).parents[1]
 TABLES = SITE / "mappings" / "tables"
@@ -54,6 +56,19 @@ def test_production_does_not_start_without_its_secrets_and_names_each() -> None:
     text = str(refused.value)
     for name in PRODUCTION:
         assert name in text
+
+
+def test_a_chargeable_item_without_a_price_is_used_and_its_charge_waits_for_a_person(tmp_path: Path) -> None:
+    for part in ("channels", "mappings", "conf"):
+        shutil.copytree(SITE / part, tmp_path / part)
+    table = tmp_path / "mappings" / "tables" / "item_master.csv"
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    table.write_text("".join(line.replace(",4200.00,", ",,") if line.startswith("IMP-4471,") else line for line in lines), encoding="utf-8")
+    inbound = load_site(tmp_path, None, {}).channels["or-supply"].inbound
+    assert inbound is not None
+    mapped = inbound.run(er7.Message.parse((tmp_path / "channels/or-supply/samples/implant.hl7").read_bytes()))
+    assert [event.type for event in mapped.events] == ["supply.used"]
+    assert [(gap.field, gap.table, gap.value) for gap in mapped.gaps] == [("unit_amount", "item_master", "IMP-4471")]
 
 
 def test_the_ports_of_the_demo_reach_every_part_of_the_site() -> None:

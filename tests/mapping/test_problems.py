@@ -221,6 +221,7 @@ segments:
             ("PID: {3: patient, 3.1: account}", "segments.1.PID.3", "is set as a whole and by components; keep one"),
             ("MSH: {9: {const: X}, 12: {const: X}}", "segments", "a message has one MSH, and it comes first"),
             ("PID: {3: {const: 'A|B'}}", "segments.1.PID.3.const", "holds a field separator"),
+            ('PID: {3: {const: "A\\x1c"}}', "segments.1.PID.3.const", "another control character"),
             ("{PID: {3: patient}, PV1: {2: {const: I}}}", "segments.1", "has 2 keys; write one segment an entry"),
         ],
     )

@@ -88,6 +88,7 @@ class TestLoading:
                 f"t.csv:2: effective_to: {_ENDS}",
             ),
             ("item,from_unit,to_unit,factor\nX,BX,EA,0\n", "t.csv:2: factor: '0' is not a number above zero, e.g. 12"),
+            ("a,active\nX,No\n", "t.csv:2: active: 'No' is neither Y nor N"),
             ('a,b\nX,"1\n', "t.csv:2: unexpected end of data; quote a cell that holds a comma, and double the quotes inside it"),
         ],
     )

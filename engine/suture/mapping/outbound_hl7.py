@@ -142,8 +142,9 @@ def _field(values: OutboundValues, loc: Loc, name: str, key: str, node: Any) -> 
 def _text(values: OutboundValues, loc: Loc, place: str, node: Any) -> Text:
     """The ER7 text of a field: constants as they are, everything else escaped."""
     if isinstance(node, Mapping) and "const" in node:
-        if any(c in str(node["const"]) for c in "|\r\n"):
-            values.problems.add((*loc, "const"), "holds a field separator or a line end, which would break the segment; write \\F\\ for |")
+        if any(c == "|" or c < " " for c in str(node["const"])):
+            remedy = "which would break the segment or the frame; write \\F\\ for |, and \\X0B\\ for a control character"
+            values.problems.add((*loc, "const"), f"holds a field separator, a line end or another control character, {remedy}")
         get = values.value(loc, node, place)
         return lambda scope: str(get(scope))
     get = values.value(loc, node, place)

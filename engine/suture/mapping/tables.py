@@ -172,7 +172,7 @@ class _Loader:
             self._problem(line, "", f"{len(cells)} cells where the header has {len(columns)}; quote a cell that holds a comma")
             return None
         row = dict(zip(columns, (cell.strip() for cell in cells), strict=True))
-        good = self._keyed(line, columns, row) & self._factor(line, columns, row)
+        good = self._keyed(line, columns, row) & self._factor(line, columns, row) & self._answered(line, row)
         return row if good and self._alone(line, columns, row) else None
 
     def _keyed(self, line: int, columns: list[str], row: Row) -> bool:
@@ -180,6 +180,13 @@ class _Loader:
         for column in empty:
             self._problem(line, column, "the key is empty; fill it in or delete the row")
         return not empty
+
+    def _answered(self, line: int, row: Row) -> bool:
+        """Does `active` say yes or no? Anything else would count as yes."""
+        if row.get("active", "").upper() in ("", "Y", "N"):
+            return True
+        self._problem(line, "active", f"'{row['active']}' is neither Y nor N")
+        return False
 
     def _factor(self, line: int, columns: list[str], row: Row) -> bool:
         number = decimal(row["factor"]) if set(_CONVERSION) <= set(columns) else Decimal(1)
