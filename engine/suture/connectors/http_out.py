@@ -256,8 +256,8 @@ class Destination:
                 value = value[int(key)] if isinstance(value, list) else value[key]
         except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             return None
-        is_number = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
-        return _storable(str(value)[:200]) if is_number else None
+        says_one = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+        return _storable(str(value)[:200]) if says_one else None
 
     async def _close(self) -> None:
         self._closed = True
