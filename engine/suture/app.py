@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import random
@@ -10,11 +11,12 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import asyncioreactor, defer
+from twisted.internet.error import ConnectionLost
 from twisted.internet.main import installReactor
 
 from suture import __version__
@@ -96,10 +98,27 @@ class _Reactor(asyncioreactor.AsyncioSelectorReactor):
 
     def addReader(self, reader: Any) -> None:  # noqa: N802
         if reader not in self._readers:
-            super().addReader(reader)
+            with self._watching(reader):
+                super().addReader(reader)
             fd = reader.fileno()
             if reader in self._readers and fd >= 0:
                 self._asyncioEventloop.add_reader(fd, self._readOrWrite, reader, True)
+
+    def addWriter(self, writer: Any) -> None:  # noqa: N802
+        with self._watching(writer):
+            super().addWriter(writer)
+
+    @contextlib.contextmanager
+    def _watching(self, selectable: Any) -> Iterator[None]:
+        """uvloop will not watch a socket that the peer has reset, and raises; the connection is lost then, and told so."""
+        try:
+            yield
+        except RuntimeError:
+            self.callLater(0, self._lost, selectable)
+
+    def _lost(self, selectable: Any) -> None:
+        if not getattr(selectable, "disconnected", False):
+            self._disconnectSelectable(selectable, ConnectionLost(), False)
 
 
 class _WallClock:

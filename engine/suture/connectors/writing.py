@@ -15,9 +15,7 @@ def write_now(transport: Any, data: bytes) -> None:
     """
     if isinstance(transport, Connection) and not transport.dataBuffer and not transport._tempDataBuffer and not transport.disconnecting:
         sent = transport.writeSomeData(data)
-        if not isinstance(sent, int):  # the peer has reset it; uvloop raises when asked to watch such a socket for writing
-            transport.abortConnection()
-            return
-        data = data[sent:]
+        if isinstance(sent, int) and sent >= 0:
+            data = data[sent:]
     if data:
         transport.write(data)
