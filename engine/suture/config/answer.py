@@ -55,7 +55,7 @@ Listed = BeforeValidator(_listed)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FromHeader(_Section):
@@ -72,9 +72,7 @@ class FromHeader(_Section):
 class Answer(_Section):
     """How a channel answers its senders."""
 
-    within_s: float = Field(
-        default=60, gt=0, allow_inf_nan=False, description="Seconds that an answer may wait with after_process or after_delivery; then AR"
-    )
+    within_s: float = Field(default=60, gt=0, description="Seconds that an answer may wait with after_process or after_delivery; then AR")
     waiting: int = Field(default=50_000, ge=1, description="Messages that may wait for an answer at a time; one more gets AR at once")
     unsupported: Literal["filter", "refuse"] = Field(
         default="filter", description="A type that is not in `accept`: filter (AA) or refuse it (AR or CR with code 200 or 201)"
@@ -104,9 +102,7 @@ class Answer(_Section):
 class Continuation(_Section):
     """Messages that come in fragments (MSH-14, DSC, ADD). Fragments are stored, and the whole is processed."""
 
-    timeout_s: float = Field(
-        default=300, gt=0, allow_inf_nan=False, description="Seconds to wait for the next fragment; then what came is parked"
-    )
+    timeout_s: float = Field(default=300, gt=0, description="Seconds to wait for the next fragment; then what came is parked")
     fragments: int = Field(default=1000, ge=2, description="Most fragments of one message")
     size_bytes: int = Field(default=67_108_864, ge=1024, description="Largest whole message, in bytes (64 MiB)")
     messages: int = Field(default=100, ge=1, description="Unfinished messages at a time")

@@ -25,7 +25,7 @@ DATABASE_URL = "SUTURE_DATABASE_URL"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SiteSection(_Section):
@@ -80,9 +80,7 @@ class LimitsSection(_Section):
 
     message_bytes: int = Field(default=16_777_216, ge=1024, description="Largest message, in bytes (a source's `limit_bytes`)")
     connections: int = Field(default=2000, ge=1, description="Connections of one source (its `connections`)")
-    read_idle_s: float = Field(
-        default=3600, gt=0, allow_inf_nan=False, description="Seconds a connection may say nothing (a source's `idle_s`)"
-    )
+    read_idle_s: float = Field(default=3600, gt=0, description="Seconds a connection may say nothing (a source's `idle_s`)")
     drain_s: float = Field(default=8, ge=0, le=3600, description="Seconds that a stop waits for what is in work")
 
 
@@ -92,17 +90,15 @@ class ValidationSection(_Section):
     processes: int = Field(default=1, ge=1, le=64, description="Processes for large messages; they start with the first one")
     inline_bytes: int = Field(default=4096, ge=0, description="Messages up to this size, in bytes, are validated without a process")
     waiting: int = Field(default=100, ge=1, description="Messages that may wait to be validated before sources are read no further")
-    timeout_s: float = Field(
-        default=60, gt=0, allow_inf_nan=False, description="Seconds that one message may take; then it counts as not validated, an error"
-    )
+    timeout_s: float = Field(default=60, gt=0, description="Seconds that one message may take; then it counts as not validated, an error")
 
 
 class Retry(_Section):
     """When to try again: the wait doubles from first_s to max_s, with jitter."""
 
-    first_s: float = Field(default=1, gt=0, allow_inf_nan=False, description="Seconds before the first retry")
-    max_s: float = Field(default=60, gt=0, allow_inf_nan=False, description="Seconds between retries, at most")
-    give_up_after_h: float = Field(default=72, gt=0, allow_inf_nan=False, description="Hours after which a delivery becomes a dead letter")
+    first_s: float = Field(default=1, gt=0, description="Seconds before the first retry")
+    max_s: float = Field(default=60, gt=0, description="Seconds between retries, at most")
+    give_up_after_h: float = Field(default=72, gt=0, description="Hours after which a delivery becomes a dead letter")
 
     jitter: float = Field(default=0.2, ge=0, le=1, description="Share of a wait that is added at random, so that not all come back at once")
     attempts_max: int = Field(default=0, ge=0, description="Attempts after which a delivery becomes a dead letter; 0 = only its age counts")

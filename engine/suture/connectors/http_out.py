@@ -47,7 +47,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
 class Auth(BaseModel):
     """How to prove who we are: a bearer token, or user and password."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     bearer: SecretStr | None = Field(None, description="Token for 'Authorization: Bearer'; write it as ${env:NAME} or ${file:path}")
     user: str | None = Field(None, description="User name for basic authentication")
     password: SecretStr | None = Field(None, description="Password for basic authentication; write it as ${env:NAME} or ${file:path}")
@@ -66,14 +66,12 @@ class Auth(BaseModel):
 class Config(BaseModel):
     """POST each delivery to a URL."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     url: HttpUrl = Field(repr=False, description="Where to POST, http or https")
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="HTTP method (default POST)")
-    timeout_s: float = Field(
-        30, gt=0, allow_inf_nan=False, description="Seconds for one request from connecting to the end of the answer (default 30)"
-    )
+    timeout_s: float = Field(30, gt=0, description="Seconds for one request from connecting to the end of the answer (default 30)")
     connections: int = Field(16, ge=1, le=256, description="Kept-alive connections at a time (default 16)")
-    idle_s: float = Field(60, gt=0, allow_inf_nan=False, description="Seconds a connection may rest before it is closed (default 60)")
+    idle_s: float = Field(60, gt=0, description="Seconds a connection may rest before it is closed (default 60)")
     auth: Auth | None = Field(None, description="Credentials")
     headers: dict[str, str] = Field(default_factory=dict, description="Further request headers")
     document: str | None = Field(None, description="JSON pointer to the document number in the answer (/document): it means posted")

@@ -38,7 +38,7 @@ REFUSALS_S = 600.0
 class Config(BaseModel):
     """Listen for HL7 v2 over MLLP."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     port: int = Field(ge=0, le=65535, description="TCP port to listen on")
     host: Host = Field("127.0.0.1", description="Address to listen on; beyond loopback only with a reason")
     ack: AckTime = Field("after_store", description="When to answer: after_store (durable), after_process or after_delivery")
@@ -48,18 +48,10 @@ class Config(BaseModel):
     limit_bytes: int = Field(16_777_216, ge=1024, description="Largest message, in bytes; a larger one ends the connection (16 MiB)")
     connections: int = Field(2000, ge=1, description="Connections at a time; one more is closed at once (default 2000)")
     unanswered: int = Field(64, ge=1, description="Messages of one connection in work before it is read no further (default 64)")
-    frame_timeout_s: float = Field(
-        30, gt=0, allow_inf_nan=False, description="Seconds from the first byte of a message to its end, or for TLS (default 30)"
-    )
-    end_wait_s: float = Field(
-        1, gt=0, allow_inf_nan=False, description="Seconds after which an end byte counts though nothing follows it (default 1)"
-    )
-    idle_s: float = Field(
-        3600, gt=0, allow_inf_nan=False, description="Seconds a connection may say nothing before it is closed (default 3600)"
-    )
-    keepalive_s: float = Field(
-        60, ge=1, allow_inf_nan=False, description="Seconds of silence before the kernel asks whether the sender is there (default 60)"
-    )
+    frame_timeout_s: float = Field(30, gt=0, description="Seconds from the first byte of a message to its end, or for TLS (default 30)")
+    end_wait_s: float = Field(1, gt=0, description="Seconds after which an end byte counts though nothing follows it (default 1)")
+    idle_s: float = Field(3600, gt=0, description="Seconds a connection may say nothing before it is closed (default 3600)")
+    keepalive_s: float = Field(60, ge=1, description="Seconds of silence before the kernel asks whether the sender is there (default 60)")
     backlog: int = Field(1024, ge=1, description="Connections that the kernel keeps until they are accepted (default 1024)")
     reuse_port: bool = Field(False, description="Other processes may listen on the same port (SO_REUSEPORT; default no)")
     start_byte: StartByte = Field("0b", description="The byte before a message, in hex (default 0b)")

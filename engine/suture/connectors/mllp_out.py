@@ -26,7 +26,7 @@ COMPLAINTS_S = 60.0
 class Config(BaseModel):
     """Send HL7 v2 over MLLP and read the acknowledgement."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     host: Host = Field(description="Host name or address of the peer")
     port: int = Field(ge=1, le=65535, description="TCP port of the peer")
     connections: int = Field(1, ge=1, le=256, description="Connections at a time (default 1)")
@@ -35,19 +35,11 @@ class Config(BaseModel):
     ack: Literal["hl7", "commit"] = Field("hl7", description="What accepts a message: hl7 = its ACK; commit = release 2's alone")
     tls: ClientTls | None = Field(None, description="TLS; absent: plain TCP")
     source_host: Host = Field("", description="Own address to connect from; absent: as the system routes")
-    connect_timeout_s: float = Field(
-        10, gt=0, allow_inf_nan=False, description="Seconds to wait for a connection, and for TLS on it (default 10)"
-    )
-    ack_timeout_s: float = Field(30, gt=0, allow_inf_nan=False, description="Seconds to wait for the acknowledgement (default 30)")
-    idle_s: float = Field(
-        300, gt=0, allow_inf_nan=False, description="Seconds a connection may rest before it is closed and a new one made (default 300)"
-    )
-    reconnect_max_s: float = Field(
-        5, ge=0, allow_inf_nan=False, description="Seconds between attempts to connect to a dead peer, at most (default 5)"
-    )
-    keepalive_s: float = Field(
-        60, ge=1, allow_inf_nan=False, description="Seconds of silence before the kernel asks whether the peer is there (default 60)"
-    )
+    connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection, and for TLS on it (default 10)")
+    ack_timeout_s: float = Field(30, gt=0, description="Seconds to wait for the acknowledgement (default 30)")
+    idle_s: float = Field(300, gt=0, description="Seconds a connection may rest before it is closed and a new one made (default 300)")
+    reconnect_max_s: float = Field(5, ge=0, description="Seconds between attempts to connect to a dead peer, at most (default 5)")
+    keepalive_s: float = Field(60, ge=1, description="Seconds of silence before the kernel asks whether the peer is there (default 60)")
     sequence: bool = Field(
         False, description="Number the messages in MSH-13, one in flight at a time (sequence number protocol; default no)"
     )

@@ -64,26 +64,26 @@ SiteFile = Annotated[str, AfterValidator(_in_site)]
 class ServerTls(BaseModel):
     """TLS for senders: the certificate we show, and whose certificates we want to see."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     certificate: SiteFile = Field(description="PEM file with our certificate, and those of its issuers after it")
     key: SiteFile = Field(description="PEM file with its private key")
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
     client_ca: SiteFile | None = Field(None, description="PEM file with authorities; set: senders need a certificate of one of them")
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version that is spoken (default 1.2)")
-    check_s: float = Field(5, ge=0, allow_inf_nan=False, description="Seconds between looks at the files for a renewal (default 5)")
+    check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
 
 
 class ClientTls(BaseModel):
     """TLS to a peer: whose certificates we trust, the name that has to be in them, and the certificate we show."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     ca: SiteFile | None = Field(None, description="PEM file with the authorities to trust; absent: the system's")
     server_name: str = Field("", description="Name or address that the peer's certificate is for; absent: `host`")
     certificate: SiteFile | None = Field(None, description="PEM file with our own certificate, and those of its issuers after it")
     key: SiteFile | None = Field(None, description="PEM file with its private key")
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="Oldest TLS version that is spoken (default 1.2)")
-    check_s: float = Field(5, ge=0, allow_inf_nan=False, description="Seconds between looks at the files for a renewal (default 5)")
+    check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
 
     @model_validator(mode="after")
     def _paired(self) -> ClientTls:
