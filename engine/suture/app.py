@@ -427,7 +427,6 @@ def _queue(lanes: Lanes, now_s: float) -> QueueFact:
         in_flight=lanes.in_flight,
         failing_s=0.0 if breaker.since_s is None else now_s - breaker.since_s,
         next_try_s=breaker.wait_s(now_s),
-        stopped=False,
         reason=breaker.reason,
     )
 

@@ -31,11 +31,6 @@ def test_a_destination_that_fails_for_less_than_a_minute_is_left_alone():
     assert judge(Facts(queues=(queue(failing_s=60.0, reason="HTTP 503"),))).state == "degraded"
 
 
-def test_a_stopped_destination_is_named():
-    health = judge(Facts(queues=(queue(stopped=True, reason="the credential was refused (HTTP 401)"),)))
-    assert health.reasons == ("erp (channel or-supply) is stopped: the credential was refused (HTTP 401); nothing waits for it",)
-
-
 def test_a_failed_channel_degrades_and_the_others_go_on():
     failed = ChannelFact("adt", "running", "failed", "port 2576 is in use")
     health = judge(Facts(channels=(RUNNING, failed)))

@@ -74,8 +74,7 @@ def test_a_journal_batch_has_a_size_and_a_time():
 
 def test_queues_are_asked_for_at_the_moment_of_the_scrape():
     state = [Facts()]
-    metrics = Metrics()
-    metrics.watch(lambda: state[0])
+    metrics = Metrics(lambda: state[0])
     assert not [key for key in samples(metrics) if key[0] == "suture_queue_waiting"]
     queue = QueueFact("or-supply", "erp", waiting=12, lanes=5, longest=4, oldest_s=61.5, in_flight=3, failing_s=30.0)
     state[0] = Facts(journal_pending=7, journal_limit=20000, channels=(ChannelFact("or-supply", "running", "running"),), queues=(queue,))

@@ -16,7 +16,7 @@ def unreadable(directory: Path) -> list[Problem]:
     for name in _NAMES:
         try:
             os.listdir(directory / name)
-            (directory / name / "x").exists()
+            (directory / name / "x").exists()  # a directory may be listed, and what is in it not be opened
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

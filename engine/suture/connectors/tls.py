@@ -95,11 +95,12 @@ class ClientTls(BaseModel):
 class Contexts:
     """The TLS context of some settings, made anew when one of their files has changed.
 
-    A file that cannot be used is noted, and what was read before stays in use.
+    A file that cannot be used is noted, and what was read before stays in use. wall_s: the time of day, for the
+    certificates' ends.
     """
 
-    def __init__(self, settings: ServerTls | ClientTls, clock: Clock, note: Note) -> None:
-        self._settings, self.clock, self._note = settings, clock, note
+    def __init__(self, settings: ServerTls | ClientTls, clock: Clock, note: Note, wall_s: Callable[[], float] = time.time) -> None:
+        self._settings, self.clock, self._note, self._wall_s = settings, clock, note, wall_s
         self._context: SSL.Context | None = None
         self._stamp: object = None
         self._looked_s = 0.0
@@ -109,9 +110,8 @@ class Contexts:
 
     def get(self) -> SSL.Context:
         """The context to use for a new connection. Raises TlsError when there never was a usable one."""
-        now_s = self.clock.seconds()
-        context = self._current(now_s)
-        self._tell_expiry(time.time())
+        context = self._current(self.clock.seconds())
+        self._tell_expiry(self._wall_s())
         return context
 
     def _current(self, now_s: float) -> SSL.Context:

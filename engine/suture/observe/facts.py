@@ -38,7 +38,6 @@ class QueueFact:
     in_flight: int = 0
     failing_s: float = 0.0
     next_try_s: float = 0.0
-    stopped: bool = False
     reason: str = ""
 
 

@@ -66,8 +66,6 @@ def _channel_worry(channel: ChannelFact) -> str:
 
 def _queue_worry(queue: QueueFact) -> str:
     name = f"{queue.destination} (channel {queue.channel})"
-    if queue.stopped:
-        return f"{name} is stopped" + _because(queue) + _backlog(queue)
     if queue.failing_s >= FAILING_AFTER_S:
         text = f"{name} has been failing for {duration(queue.failing_s)}" + _because(queue) + _backlog(queue)
         return text + (f", next try in {duration(queue.next_try_s)}" if queue.next_try_s > 0 else "")

@@ -96,10 +96,6 @@ class Metrics(Collector):
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    def watch(self, ask: Ask) -> None:
-        """From now on take the state of the engine from `ask`."""
-        self._ask = ask
-
     def message(self, channel: str, state: str) -> None:
         self._messages[channel, state] += 1
 

@@ -52,12 +52,12 @@ class Breaker:
             self._open(asked_s(self._policy, outcome), now_s)
         return changed
 
-    def _open(self, asked_s: float | None, now_s: float) -> None:
-        """asked_s: the pause that the peer asks for."""
+    def _open(self, given_s: float | None, now_s: float) -> None:
+        """given_s: the pause that the peer asks for."""
         wait_s = self.wait_s(now_s)
         if wait_s:  # it was sent before
-            wait_s = max(wait_s, asked_s or 0.0)
+            wait_s = max(wait_s, given_s or 0.0)
         else:
             self.openings += 1
-            wait_s = pause_s(self._policy, self.openings, self._random) if asked_s is None else asked_s
+            wait_s = pause_s(self._policy, self.openings, self._random) if given_s is None else given_s
         self.open, self._pause_s, self.try_at_s = True, wait_s, now_s + wait_s

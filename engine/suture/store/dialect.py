@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from suture.model.errors import StoreError
 from suture.store import rows
+from suture.store.rows import is_sqlite
 
 IMMEDIATE = "BEGIN IMMEDIATE"
 _BEGIN = "suture_begin"
@@ -39,11 +40,6 @@ SQLITE_PRAGMAS = {
     "wal_autocheckpoint": 4_000,  # pages: 16 MB of log between checkpoints, each of which costs two more fsyncs
     "journal_size_limit": 64_000_000,  # bytes of log file kept after a burst
 }
-
-
-def is_sqlite(bind: Engine | Connection) -> bool:
-    """Is the database SQLite?"""
-    return bind.dialect.name == "sqlite"
 
 
 def prepare_sqlite(engine: Engine, busy_timeout_s: float) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
-from suture.store import dialect, ownership, write_attempts, write_messages, write_processed
+from suture.store import dialect, ownership, rows, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
 from suture.store.sequences import Sequences
 
@@ -72,7 +72,7 @@ class Journal(threading.Thread):
         self.sequences = Sequences()
         self._ending = threading.Event()
         self._file = ownership.DatabaseFile(engine)
-        self._checkpoints = Checkpoints(engine) if dialect.is_sqlite(engine) else None
+        self._checkpoints = Checkpoints(engine) if rows.is_sqlite(engine) else None
         self._pending = 0
         self._troubled = False
         self._signer, self._groups = uuid.uuid4().hex, itertools.count()

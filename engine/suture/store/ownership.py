@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from suture.model.errors import StoreError
-from suture.store import dialect
+from suture.store import dialect, rows
 
 PATIENCE_S = 5.0
 """How long an engine that was killed may take to be gone."""
@@ -26,7 +26,7 @@ _TAKEN = "another engine works on this store"
 
 def take(engine: Engine) -> None:
     """Make this process the store's engine until it ends. Raises StoreError when another one is."""
-    if dialect.is_sqlite(engine):
+    if rows.is_sqlite(engine):
         _wait_for(partial(_lock, _open(f"{engine.url.database}-lock")), engine)
     else:
         _wait_for(partial(_is_free, engine), engine)
@@ -34,7 +34,7 @@ def take(engine: Engine) -> None:
 
 def hold(connection: Connection) -> None:
     """PostgreSQL: take the lock with the journal's new connection. Raises OperationalError while another engine has it."""
-    if dialect.is_sqlite(connection):
+    if rows.is_sqlite(connection):
         return
     with connection.begin():
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar():
@@ -45,7 +45,7 @@ class DatabaseFile:
     """The file of a SQLite database, as it was at first: one that is deleted while it is open takes writes, and keeps none."""
 
     def __init__(self, engine: Engine) -> None:
-        self._path = str(engine.url.database) if dialect.is_sqlite(engine) else None
+        self._path = str(engine.url.database) if rows.is_sqlite(engine) else None
         self._was = self._identity()
 
     def check(self) -> None:

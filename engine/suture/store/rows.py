@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
@@ -18,18 +18,19 @@ CHUNKS = (48, 32, *range(24, 0, -1))
 """Rows a statement: the usual groups go in one, and the sizes are few enough for the driver's cache of prepared statements."""
 
 
-def marks(connection: Connection, count: int) -> tuple[str, ...]:
-    """The driver's placeholders for so many values, in their order."""
-    return _marks(_is_sqlite(connection), count)
+def is_sqlite(bind: Engine | Connection) -> bool:
+    """Is the database SQLite?"""
+    return bind.dialect.name == "sqlite"
+
+
+def marked(connection: Connection, sql: str, count: int) -> str:
+    """The statement with the driver's placeholders where {} stands, so many times."""
+    return sql.format(*_marks(is_sqlite(connection), count))
 
 
 @lru_cache(maxsize=1024)
 def _marks(sqlite: bool, count: int) -> tuple[str, ...]:
     return ("?",) * count if sqlite else tuple(f"${number}" for number in range(1, count + 1))
-
-
-def _is_sqlite(connection: Connection) -> bool:
-    return connection.dialect.name == "sqlite"
 
 
 def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -76,13 +77,13 @@ def wrapped(connection: Connection, error: Exception) -> Exception:
 def _cursor(connection: Connection) -> Any:
     """A cursor of the driver that takes its own placeholders as they are: psycopg's usual one reads every statement anew."""
     raw: Any = connection.connection.dbapi_connection
-    return raw.cursor() if _is_sqlite(connection) else connection.dialect.loaded_dbapi.RawCursor(raw)
+    return raw.cursor() if is_sqlite(connection) else connection.dialect.loaded_dbapi.RawCursor(raw)
 
 
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows; columns name the places of each tuple."""
     for part in chunks(rows):
-        sql = _insert_sql(table.name, columns, len(part), _is_sqlite(connection))
+        sql = _insert_sql(table.name, columns, len(part), is_sqlite(connection))
         execute(connection, sql, [value for row in part for value in row])
 
 
@@ -99,7 +100,7 @@ def _values(places: Sequence[str], rows: int) -> str:
 def update(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
     """Update rows by id: columns name the places of each tuple after the first, which is the id."""
     for part in chunks(rows):
-        sql = _update_sql(table, columns, len(part), _is_sqlite(connection))
+        sql = _update_sql(table, columns, len(part), is_sqlite(connection))
         execute(connection, sql, [value for row in part for value in row])
 
 
@@ -117,7 +118,7 @@ def select_in(connection: Connection, sql: str, values: Iterable[Any]) -> list[t
     """Rows of a query whose text holds {in} for a list of placeholders, asked in few statements."""
     found: list[tuple[Any, ...]] = []
     for part in _padded(list(values)):
-        found.extend(query(connection, sql.replace("{in}", ", ".join(marks(connection, len(part)))), part))
+        found.extend(query(connection, sql.replace("{in}", ", ".join(_marks(is_sqlite(connection), len(part)))), part))
     return found
 
 

@@ -85,7 +85,7 @@ def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, li
 
 def _newest(connection: Connection, key: Key) -> list[tuple[Any, ...]]:
     channel, sender, control_id = key
-    return rows.query(connection, _NEWEST.format(*rows.marks(connection, 4)), (control_id, sender, channel, SAME_ID_NEWEST))
+    return rows.query(connection, rows.marked(connection, _NEWEST, 4), (control_id, sender, channel, SAME_ID_NEWEST))
 
 
 def _original(connection: Connection, operation: Received, earlier: dict[Key, list[_Same]], batch: dict[Key, list[Message]]) -> int | None:
@@ -106,6 +106,5 @@ def _original(connection: Connection, operation: Received, earlier: dict[Key, li
 
 
 def _raw(connection: Connection, number: int) -> bytes:
-    (mark,) = rows.marks(connection, 1)
-    found = rows.query(connection, f"SELECT raw FROM message_body WHERE message_id = {mark}", (number,))
+    found = rows.query(connection, rows.marked(connection, "SELECT raw FROM message_body WHERE message_id = {}", 1), (number,))
     return bytes(found[0][0]) if found else b""

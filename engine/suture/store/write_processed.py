@@ -164,7 +164,7 @@ def _begin_again(connection: Connection, operation: Processed) -> None:
 def _positions(connection: Connection, touches: Iterable[StockKey]) -> dict[StockKey, Decimal]:
     found: dict[StockKey, Decimal] = {}
     for key in touches:
-        for (on_hand,) in rows.query(connection, _marked(connection, _ON_HAND, 2), key):
+        for (on_hand,) in rows.query(connection, rows.marked(connection, _ON_HAND, 2), key):
             found[key] = Decimal(on_hand)
     return found
 
@@ -175,9 +175,4 @@ def _stock(connection: Connection, settled: Settled) -> None:
 
 
 def _run(connection: Connection, sql: str, values: tuple[Any, ...]) -> None:
-    rows.execute(connection, _marked(connection, sql, len(values)), values)
-
-
-def _marked(connection: Connection, sql: str, count: int) -> str:
-    """The statement with the driver's placeholders where {} stands."""
-    return sql.format(*rows.marks(connection, count))
+    rows.execute(connection, rows.marked(connection, sql, len(values)), values)
