@@ -14,17 +14,22 @@ from suture.app import Engine
 from suture.config.conf import Conf
 from suture.model.errors import SutureError
 from suture.observe.logs import Log
+from suture.pipeline.breaker import Breaker
+from suture.pipeline.retry import Policy
 from suture.ports import Work
 from suture.runtime import RunningChannel, Told
-from suture.store import dialect, summary
+from suture.store import dialect, state, summary
 from tests.filling import NOW_US, Store
+
+DRAIN_S = 8
+"""The default of limits.drain_s."""
 
 
 class Lane:
     """A destination's lanes with something in flight, as long as a test says."""
 
     def __init__(self) -> None:
-        self.running, self.in_flight = False, 0
+        self.running, self.in_flight, self.breaker = False, 0, Breaker(Policy(), lambda: 0.0)
 
     def start(self, depth: int) -> None:
         self.running, self.in_flight = True, 1
@@ -73,9 +78,16 @@ class Reader:
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
         self.received: list[Message] = []
+        self.database: SqlEngine | None = None
 
     def read(self, query: Any, done: Callable[[Any], None]) -> None:
-        self.waiting.append(lambda: done({}))
+        self.waiting.append(lambda: done(self._found(query)))
+
+    def _found(self, query: Any) -> Any:
+        if self.database is None:
+            return {}
+        with dialect.reading(self.database) as connection:
+            return query(connection)
 
     def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[Any], None]) -> None:
         self.waiting.append(lambda: done([m for m in self.received if m.id > after_id]))
@@ -116,12 +128,13 @@ class Writer:
 class Bench(RunningChannel):
     """The real start and stop, without transports."""
 
-    def __init__(self, name: str, reactor: Any, reader: Any, told: Told) -> None:
-        self.name, self.log, self._reactor, self._reader = name, Log(name), reactor, reader
+    def __init__(self, name: str, reactor: Any, reader: Any, journal: Any, told: Told) -> None:
+        self.name, self.log, self._reactor, self._reader, self._journal = name, Log(name), reactor, reader, journal
         self.peers, self.numbered = {}, {}
         self.lane, self.core, self.source = Lane(), Core(), Source()  # type: ignore[assignment]
         self.lanes = {"erp": self.lane}  # type: ignore[dict-item]
         self.actual, self.reason = "stopped", ""
+        self._earlier = {}
         self._begun = self._ending = self._over = False
         self._parked = ""
         self.parks = lambda reason: self._halted(told, reason)
@@ -156,8 +169,11 @@ class Hall(Engine):
         self.bugs.append(error)
 
     def _build(self, name: str) -> None:
-        self.channels[name] = Bench(name, self.clock, self.reading, Told(self._hold_back, self._halted, lambda lanes: None))
-        self.built.append(self.channels[name])  # type: ignore[arg-type]
+        bench = Bench(name, self.clock, self.reading, self.writer, Told(self._hold_back, self._halted, lambda lanes: None))
+        if name in self.channels:
+            bench.follow(self.channels[name])
+        self.channels[name] = bench
+        self.built.append(bench)
 
     def do(self, verb: Any) -> list[Any]:
         """Begin to do it; what it comes to is in the list when it is done."""
@@ -174,6 +190,11 @@ class Hall(Engine):
 async def stopped(hall: Hall) -> None:
     hall._stopping = True
     await hall._stop()
+
+
+async def restarted(hall: Hall) -> None:
+    await hall.stop_channel("or-supply")
+    await hall.start_channel("or-supply")
 
 
 @pytest.fixture
@@ -236,13 +257,54 @@ def test_a_message_that_is_parked_at_the_start_keeps_a_channel_closed_that_stops
     assert not hall.built[-1].source.is_open and hall.channels["or-supply"].actual == "failed"
 
 
-def test_a_destination_that_failed_in_an_earlier_run_is_not_said_to_fail_in_this_one(hall: Hall, engine_db: SqlEngine) -> None:
+def test_a_send_that_is_answered_later_than_a_stop_waits_is_waited_for_before_the_next_goes_there(hall: Hall) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    first = hall.built[-1]
+    hall.do(hall.stop_channel("or-supply"))
+    hall.wait(DRAIN_S + 1)
+    assert hall.channels["or-supply"].actual == "stopped"
+    for _ in range(2):  # a channel that never came to send hands on what it waited for
+        hall.do(hall.start_channel("or-supply"))
+        hall.wait(1)
+        again = hall.built[-1]
+        assert again.actual == "running" and again.source.is_open, "its source and its other destinations do not wait"
+        assert not again.lane.running, "two lanes to one destination would send the same twice"
+        hall.do(hall.stop_channel("or-supply"))
+        hall.wait(1)
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(1)
+    first.lane.in_flight = 0
+    hall.wait(1)
+    assert hall.built[-1].lane.running
+    assert not any(bench.lane.running for bench in hall.built[:-1])
+
+
+def test_what_a_stopped_channel_still_processes_is_durable_before_another_takes_its_place(hall: Hall) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    first = hall.built[-1]
+    first.lane.in_flight, first.core.in_work = 0, 1
+    hall.do(restarted(hall))
+    hall.wait(DRAIN_S + 1)
+    assert hall.built[-1] is first, "both would process the messages that the store has as received"
+    first.core.in_work = 0
+    hall.wait(1)
+    assert hall.built[-1] is not first and hall.channels["or-supply"].actual == "running"
+
+
+def test_a_destination_that_failed_in_an_earlier_run_fails_since_then_until_it_takes_something(hall: Hall, engine_db: SqlEngine) -> None:
     store = Store(engine_db)
     store.destination("erp", "failing", reason="connection refused")
-    hall.writer.database = engine_db
+    store.destination("gone", "failing", reason="connection refused")
+    hall.writer.database, hall.reading.database = engine_db, engine_db
     hall.do(hall.start_channel("or-supply"))
     hall.wait(0.1)
     with dialect.reading(engine_db) as connection:
         found = summary.status(connection, NOW_US, None).channels["or-supply"]
+        (since_s, reason) = state.failing(connection, "or-supply")["erp"]
     assert found.actual == "running"
-    assert found.destinations == {}
+    assert list(found.destinations) == ["erp"], "what the channel no longer has is not said to fail"
+    breaker = hall.built[-1].lane.breaker
+    assert (breaker.since_s, breaker.reason) == (since_s, reason) != (None, "")
+    assert breaker.allows(hall.clock.seconds(), 0), "it is tried at once"

@@ -248,7 +248,8 @@ class Engine:
 
     def _build(self, name: str) -> None:
         files = self.site.channels[name]
-        self.channels[name] = RunningChannel(
+        was = self.channels.get(name)
+        self.channels[name] = channel = RunningChannel(
             files,
             self.world,
             self.reader,
@@ -257,11 +258,14 @@ class Engine:
             Told(self._hold_back, self._halted, self._failing),
             self.site.conf.site.name,
         )
+        if was is not None:
+            channel.follow(was)
 
     async def _try_to_start(self, name: str) -> None:
         """Start a channel; one that cannot start does not keep the others down."""
         channel = self.channels[name]
-        self.journal.write(Work("destinations", lambda c: state.forget_destinations(c, name), _ignore, _ignore))
+        names = list(channel.lanes)
+        self.journal.write(Work("destinations", lambda c: state.forget_destinations(c, name, names), _ignore, _ignore))
         try:
             await channel.start(self.site.conf.limits.drain_s)
         except SutureError as e:
@@ -299,13 +303,10 @@ class Engine:
         self._tell_channel(name)
 
     async def _emptied(self, channel: RunningChannel) -> None:
-        """Stop a channel that is at work, also one that stops by itself; all that it did is durable then.
-
-        What it has in flight would else be sent a second time by the channel that takes its place.
-        """
+        """Stop a channel that is at work, also one that stops by itself; all that it received and processed is durable then."""
         if channel.working:
             await channel.stop(self.site.conf.limits.drain_s)
-            await self.write("barrier", lambda c: None)
+        await channel.emptied()
 
     async def reload_channel(self, name: str) -> None:
         """Read the channel's files again, and swap it when they are right; other channels are untouched.
@@ -425,9 +426,10 @@ def _queue(lanes: Lanes, now_s: float) -> QueueFact:
         longest=longest,
         oldest_s=max(0.0, now_s - oldest_us / 1e6) if oldest_us else 0.0,
         in_flight=lanes.in_flight,
-        failing_s=0.0 if breaker.since_s is None else now_s - breaker.since_s,
-        next_try_s=breaker.wait_s(now_s),
+        failing_s=0.0 if breaker.since_s is None else max(0.0, now_s - breaker.since_s),
+        next_try_s=lanes.next_try_s(),
         reason=breaker.reason,
+        fail_alone=breaker.fail_alone,
     )
 
 

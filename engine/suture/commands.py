@@ -114,8 +114,9 @@ class Commands:
         return {"channel": arguments["channel"], "state": "running"}
 
     async def _stop(self, arguments: dict[str, Any]) -> Any:
-        await self._rooms.stop_channel(arguments["channel"])
-        return {"channel": arguments["channel"], "state": "stopped"}
+        name = arguments["channel"]
+        await self._rooms.stop_channel(name)
+        return {"channel": name, "state": "stopped", "unanswered": self._rooms.channels[name].unanswered()}
 
     async def _restart(self, arguments: dict[str, Any]) -> Any:
         await self._rooms.stop_channel(arguments["channel"])
@@ -135,19 +136,20 @@ class Commands:
 
     async def _resend(self, arguments: dict[str, Any]) -> Any:
         ids, insist, now_us = arguments["delivery_ids"], bool(arguments.get("insist")), int(self._clock.seconds() * 1e6)
-        return self._sent(await self.write("resend", lambda c: again.resend(c, self._journal.sequences, ids, insist, now_us)))
+        what = await self.write("resend", lambda c: again.resend(c, self._journal.sequences, ids, insist, now_us))
+        return self._sent(what, new=True)
 
     async def _release(self, arguments: dict[str, Any]) -> Any:
         ids, now_us = arguments["delivery_ids"], int(self._clock.seconds() * 1e6)
-        return self._sent(await self.write("release", lambda c: again.release(c, ids, now_us)))
+        return self._sent(await self.write("release", lambda c: again.release(c, ids, now_us)), new=False)
 
-    def _sent(self, what: again.Again) -> dict[str, Any]:
+    def _sent(self, what: again.Again, new: bool) -> dict[str, Any]:
         for delivery in what.deliveries:
             channel = self._rooms.channels.get(delivery.channel)
             if channel is not None and delivery.destination in channel.lanes:
-                channel.lanes[delivery.destination].release(delivery)
-        new = [{"delivery": d.id, "original": d.original_id or d.id, "destination": d.destination} for d in what.deliveries]
-        return {"sent": new, "skipped": [{"delivery": i, "reason": why} for i, why in what.skipped]}
+                channel.lanes[delivery.destination].release(delivery, new)
+        sent = [{"delivery": d.id, "original": d.original_id or d.id, "destination": d.destination} for d in what.deliveries]
+        return {"sent": sent, "skipped": [{"delivery": i, "reason": why} for i, why in what.skipped]}
 
     async def _reprocess(self, arguments: dict[str, Any]) -> Any:
         ids, insist = arguments["message_ids"], bool(arguments.get("insist"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 from suture.model.events import Event
 from suture.model.message import Gap, Message
@@ -26,18 +27,18 @@ class Clock(Protocol):
         """Run callable after delay seconds; returns an object with cancel() and active()."""
 
 
-@dataclass(slots=True)
-class Delivery:
-    """One payload for one destination. id: given by the journal. lane: the order key; FIFO within it.
+class Delivery(NamedTuple):
+    """One payload for one destination; a value, which nobody changes. id: given by the journal. lane: the order key; FIFO within it.
 
-    control_id: MSH-10 of an HL7 payload, else "". events: numbers of the message's events inside.
+    control_id: MSH-10 of an HL7 payload, else "". events: numbers of the message's events inside. attempts: those that
+    were over when it was read or made.
     """
 
     message_id: int
     channel: str
     destination: str
     lane: str
-    body: bytes = field(repr=False)
+    body: bytes
     idempotency_key: str = ""
     control_id: str = ""
     content_type: str = ""
@@ -48,6 +49,9 @@ class Delivery:
     next_at_us: int = 0
     original_id: int | None = None
     id: int = 0
+
+    def __repr__(self) -> str:
+        return f"Delivery(id={self.id}, message_id={self.message_id}, {self.channel}/{self.destination}, {self.state})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,11 @@ AckTime = Literal["after_store", "after_process", "after_delivery"]
 delivery of it has been taken. It never comes before the message is durable."""
 
 
-@dataclass(slots=True)
-class Settled:
-    """What one message came to: the rows that are written in one transaction.
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Settled(NamedTuple):
+    """What one message came to: the rows that are written in one transaction; a value.
 
     findings: of validation, for the answer and the metrics. stage, place: where a message is parked (map, validate), and
     the path that its exception shows.
@@ -82,7 +88,7 @@ class Settled:
     deliveries: Sequence[Delivery]
     gaps: Sequence[Gap]
     claims: Sequence[tuple[str, int]] = ()
-    stock: Mapping[StockKey, Decimal] = field(default_factory=dict)
+    stock: Mapping[StockKey, Decimal] = NOTHING
     findings: Sequence[Finding] = ()
     stage: str = "map"
     place: str = ""
@@ -140,27 +146,33 @@ class Processed:
     failed: Callable[[Exception], None]
 
 
-@dataclass(slots=True)
-class Attempted:
-    """Record one attempt and the state it left the delivery in."""
+class Attempted(NamedTuple):
+    """Record one attempt and the state it left the delivery in; a value.
+
+    number: of the attempt, from 1. salvaged: "" or why the outcome could not be written as it was; the attempt then takes
+    the next free number, and an exception tells of it.
+    """
 
     delivery: Delivery
+    number: int
     started_at_us: int
     ended_at_us: int
     outcome: Outcome
     state: str
     next_at_us: int
     reason: str
-    done: Callable[[], None] | None = None
+    done: Callable[[], None] | None
+    failed: Callable[[Exception], None]
+    salvaged: str = ""
 
 
-@dataclass(slots=True)
-class Sending:
-    """Record that a delivery is about to be sent, before it is: for peers that cannot tell a repetition."""
+class Sending(NamedTuple):
+    """Record that a delivery is about to be sent, before it is: for peers that cannot tell a repetition; a value."""
 
     delivery: Delivery
     at_us: int
     done: Callable[[], None]
+    failed: Callable[[Exception], None]
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from suture.pipeline.channel import Around, Channel
 from suture.pipeline.deliver import Lanes, World
 from suture.pipeline.numbering import Desk, Numbered
 from suture.pipeline.process import Plan
-from suture.ports import Destination
+from suture.ports import Destination, Work
 from suture.store import state
 from suture.store.backlog import Reader
 from suture.store.past import Memory
@@ -42,6 +42,18 @@ class Told:
     failing: Callable[[Lanes], None]
 
 
+@dataclass(frozen=True, slots=True)
+class DestinationFacts:
+    """What the store says of a channel's destinations. depths: deliveries that wait. failing: UNIX time since when, and why.
+
+    numbers: of those that number their messages, the number that was given last, and to which delivery.
+    """
+
+    depths: Mapping[str, int]
+    failing: Mapping[str, tuple[float, str]]
+    numbers: Mapping[str, tuple[int, int] | None]
+
+
 class RunningChannel:
     """The channel of these files. pool: validates messages by the standard, for all channels."""
 
@@ -55,7 +67,7 @@ class RunningChannel:
         told: Told,
         site_name: str,
     ) -> None:
-        self.files, self.name = files, files.name
+        self.files, self.name, self._journal = files, files.name, world.journal
         self.log = Log(files.name)
         self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
@@ -81,8 +93,17 @@ class RunningChannel:
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""
+        self._earlier: dict[str, Lanes] = {}
         self._begun = self._ending = self._over = False
         self._parked = ""
+
+    def follow(self, was: RunningChannel) -> None:
+        """Take the place of a channel that was stopped: what it still has in flight ends before anything else is sent there."""
+        self._earlier = {name: lanes for before in (was._earlier, was.lanes) for name, lanes in before.items() if lanes.in_flight}
+
+    def unanswered(self) -> dict[str, int]:
+        """Destination to deliveries that were sent and are not answered."""
+        return {name: lanes.in_flight for name, lanes in self.lanes.items() if lanes.in_flight}
 
     @property
     def working(self) -> bool:
@@ -127,12 +148,13 @@ class RunningChannel:
         when the channel is stopped meanwhile.
         """
         self._begun = True
-        for name, numbered in self.numbered.items():
-            numbered.load(await self._read(partial(Memory().sent, channel=self.name, destination=name)))
-        depths = await self._read(lambda c: state.depths(c, self.name))
+        facts = await self._destination_facts()
         self._require_going()
-        for name, lanes in self.lanes.items():
-            lanes.start(depths.get(name, 0))
+        for name in self.lanes:
+            if name in self._earlier:
+                defer.Deferred.fromCoroutine(self._send_later(name)).addErrback(lambda f: self.log.error("it cannot send", f.value))
+            else:
+                self._send(name, facts)
         if self.core.sequences:
             self.core.sequences.load(await self._read(lambda c: Memory().numbers(c, self.name)))
         await self._recover()
@@ -149,6 +171,46 @@ class RunningChannel:
             raise SutureError(f"cannot listen on {getattr(settings, 'host', '')}:{getattr(settings, 'port', '')}: {why}") from None
         self.actual, self.reason = "running", ""
         self.log.info("channel is running")
+
+    async def _destination_facts(self) -> DestinationFacts:
+        numbers = {name: await self._read(partial(Memory().sent, channel=self.name, destination=name)) for name in self.numbered}
+        failing = await self._read(lambda c: state.failing(c, self.name))
+        return DestinationFacts(await self._read(lambda c: state.depths(c, self.name)), failing, numbers)
+
+    def _send(self, name: str, facts: DestinationFacts) -> None:
+        """Begin to send to a destination, as an earlier run of it left it."""
+        if name in self.numbered:
+            self.numbered[name].load(facts.numbers[name])
+        if name in facts.failing:
+            self.lanes[name].breaker.resume(*facts.failing[name])
+        self.lanes[name].start(facts.depths.get(name, 0))
+
+    async def _send_later(self, name: str) -> None:
+        """Begin to send when what an earlier run of this channel sent is answered, and that is durable."""
+        earlier = self._earlier[name]
+        self.log.warning(f"{name} has not answered what was sent before; it is waited for", in_flight=earlier.in_flight)
+        await self.until(lambda: not earlier.in_flight or self._ending, None)
+        await self.durable()
+        facts = await self._destination_facts()
+        if not self._ending:
+            self._earlier.pop(name)
+            self._send(name, facts)
+
+    def durable(self) -> defer.Deferred[Any]:
+        """Fires when all that was handed to the journal so far is committed and told."""
+        done: defer.Deferred[Any] = defer.Deferred()
+        self._journal.write(Work("barrier", lambda c: None, done.callback, done.errback))
+        return done
+
+    async def emptied(self) -> None:
+        """Wait, without a limit, until the store has all that this stopped channel has received, and what it came to.
+
+        Whoever takes its place would else process the same messages beside it.
+        """
+        await self.durable()
+        while self.core.in_work:
+            await self.until(lambda: self.core.in_work == 0, None)
+            await self.durable()
 
     def _require_going(self) -> None:
         if self._ending:
@@ -177,6 +239,7 @@ class RunningChannel:
     async def stop(self, drain_s: float) -> None:
         """Stop reading, finish what is in work, let what is in flight end, close. At most about drain_s seconds.
 
+        What is still in flight then ends by itself, and what it came to is written as ever.
         One that is being stopped already is waited for.
         """
         if self._ending:
@@ -200,10 +263,15 @@ class RunningChannel:
             lanes.stop()
         await self.until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
         self.core.stop()
-        for peer in self.peers.values():
-            peer.close()
+        for name in self.peers:
+            defer.Deferred.fromCoroutine(self._close(name)).addErrback(lambda f: self.log.error("it cannot be closed", f.value))
         self.actual = "stopped"
         self.log.info("channel is stopped")
+
+    async def _close(self, name: str) -> None:
+        """Close a destination's connections when its last answer has come, or the time for that is over."""
+        await self.until(lambda: not self.lanes[name].in_flight, None)
+        self.peers[name].close()
 
     async def until(self, true: Callable[[], bool], timeout_s: float | None) -> None:
         """Wait until something is true, or the time is over."""

@@ -229,8 +229,7 @@ async def test_no_payload_makes_it_raise(kit: Kit, reactor: Any) -> None:
     for n, (body, content_type, control_id) in enumerate(
         [(b"", "", ""), (bytes(range(256)), "x/y", "M"), (b"x" * 3_000_000, "x/y", "€")], 1
     ):
-        one = kit.delivery(n)
-        one.body, one.content_type, one.control_id = body, content_type, control_id
+        one = kit.delivery(n)._replace(body=body, content_type=content_type, control_id=control_id)
         odd.append(one)
     async with kit.peer(usual=Silence()) as peer, sender(kit, reactor, peer.port) as s:
         for one in odd:

@@ -246,7 +246,112 @@ def test_a_poisoned_lane_does_not_fill_the_window_of_the_others():
     assert [n for n in peer.sent if n < 60][1:] == list(range(1, 60))
 
 
-OUTCOMES = [Accepted("A"), TryLater("R", "r"), Unavailable("C", "c"), Ambiguous("T", "t"), Rejected("E", "e")]
+class Closing(Peer):
+    """Closes the connection on what is for some lanes, and takes all others."""
+
+    def __init__(self, clock, poison, outcome):
+        super().__init__(clock)
+        self.poison, self.outcome = poison, outcome
+
+    def send(self, delivery, done):
+        self.script = [self.outcome] if delivery.lane in self.poison else []
+        super().send(delivery, done)
+
+
+def closing(policy, *poison, outcome=None):
+    clock, store, _, lanes = build(policy)
+    lanes.peer = Closing(clock, poison, outcome or Ambiguous("CONNECTION_LOST", "the peer closed the connection"))
+    return clock, store, lanes.peer, lanes
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_one_message_that_a_peer_never_takes_stops_nobody_else(in_flight):
+    clock, store, peer, lanes = closing(Policy(in_flight=in_flight, first_s=1, max_s=60, give_up_after_attempts=0), "poison")
+    lanes.add(store.put(1, "poison"))
+    run(clock, 200)  # nothing else comes: the breaker would be open by now, with its longest pause
+    for n in range(2, 40):
+        lanes.add(store.put(n, f"well {n}"))
+    run(clock, 3)
+    assert {store.states[n] for n in range(2, 40)} == {"accepted"}
+    assert store.states[1] == "retrying"
+    assert lanes.breaker.since_s is None
+    run(clock, 70)
+    assert lanes.breaker.fail_alone == 1
+    assert lanes.next_try_s() > 0
+
+
+def test_behind_as_many_as_open_the_breaker_others_are_tried_first():
+    names = [f"poison {n}" for n in range(6)]
+    clock, store, peer, lanes = closing(Policy(in_flight=1, first_s=1, max_s=60, breaker_after=5, give_up_after_attempts=0), *names)
+    for n, name in enumerate(names, start=1):
+        lanes.add(store.put(n, name))
+    run(clock, 20)
+    assert lanes.breaker.open
+    lanes.add(store.put(7, "well"))
+    begin = len(peer.sent)
+    run(clock, 61)
+    assert peer.sent[begin] == 7
+    assert store.states[7] == "accepted"
+
+
+@pytest.mark.parametrize("outcome", [TryLater("AR", "no"), Ambiguous("CONNECTION_LOST", "the peer closed the connection")])
+def test_a_delivery_that_alone_keeps_failing_is_given_up_with_its_reason_and_the_next_of_its_lane_goes(outcome):
+    policy = Policy(first_s=0.1, max_s=0.1, jitter=0, give_up_after_attempts=4)
+    clock, store, peer, lanes = closing(policy, "poison", outcome=outcome)
+    lanes.add(store.put(1, "poison"))
+    for n in range(2, 100):
+        run(clock, 0.1)
+        lanes.add(store.put(n, f"well {n}"))
+        if n == 50:
+            peer.poison = ()
+            lanes.add(store.put(100, "poison"))
+    run(clock, 5)
+    assert store.states[1] == "dead" and store.states[100] == "accepted"
+    assert store.attempts[1][-1].reason == f"{outcome.reason}; given up after 4 attempts that failed while the destination took others"
+    assert lanes.breaker.fail_alone == 0
+
+
+def test_a_destination_that_takes_nothing_gives_none_up_before_its_age():
+    clock, store, peer, lanes = build(Policy(in_flight=4, first_s=0.1, max_s=1, give_up_after_attempts=3), [TryLater("503", "busy")] * 400)
+    for n in range(1, 9):
+        lanes.add(store.put(n, str(n)))
+    run(clock, 200)
+    assert set(store.states.values()) == {"retrying"}
+
+
+def test_what_is_paused_sends_nothing_until_it_is_resumed():
+    clock, store, peer, lanes = build(Policy(in_flight=2))
+    lanes.pause()
+    lanes.add(store.put(1, "a"))
+    run(clock, 1)
+    assert peer.sent == []
+    lanes.resume()
+    run(clock, 1)
+    assert peer.sent == [1]
+
+
+def test_each_send_asks_whether_it_may_begin_and_waits_for_the_resume_when_not():
+    clock, store, peer, lanes = build(Policy(in_flight=1))
+    may = [True, False]
+    lanes._may_send = lambda: may.pop(0) if may else True
+    for n in (1, 2, 3):
+        lanes.add(store.put(n, str(n)))
+    run(clock, 1)
+    assert peer.sent == [1]
+    lanes.resume()
+    run(clock, 1)
+    assert peer.sent == [1, 2, 3]
+
+
+def test_a_delivery_that_was_held_before_its_first_attempt_goes_out_when_it_is_let_go():
+    clock, store, peer, lanes = build(Policy())
+    lanes.add(store.put(2, "a"))  # number 1 was held as it was made
+    run(clock, 1)
+    store.put(1, "a")
+    lanes.release(store.delivery(1), new=False)
+    run(clock, 1)
+    assert peer.sent == [2, 1]
+    assert lanes.depth == 0
 
 
 @settings(max_examples=150, deadline=None)

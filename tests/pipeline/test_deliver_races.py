@@ -86,7 +86,7 @@ class Slow:
                 continue
             if letter.isupper():
                 self.let_go.add(numbers[place])
-            hear = self.lanes.release if letter.isupper() else self.lanes.add
+            hear = partial(self.lanes.release, new=True) if letter.isupper() else self.lanes.add
             self.told.append(partial(hear, self.delivery(numbers[place])))
 
     def _let_go(self) -> None:
@@ -94,7 +94,7 @@ class Slow:
             if row[1] == states.HELD:
                 row[1] = states.QUEUED
                 self.let_go.add(number)
-                self.told.append(partial(self.lanes.release, self.delivery(number)))
+                self.told.append(partial(self.lanes.release, self.delivery(number), new=False))
 
     def delivery(self, number: int) -> Delivery:
         lane, state = self.rows[number]

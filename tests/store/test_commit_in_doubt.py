@@ -116,19 +116,19 @@ def test_what_a_message_came_to_is_written_once(desk: Desk, monkeypatch: pytest.
     (settled,) = desk.write(processed, message, Settled("processed", "", [event], (), [delivery], (), [("K1", 0)]))
     assert isinstance(settled, Settled)
     assert [r.state for r in desk.rows(tables.message)] == ["processed"]
-    assert [(r.id, r.state) for r in desk.rows(tables.delivery)] == [(delivery.id, "queued")]
+    assert [(r.id, r.state) for r in desk.rows(tables.delivery)] == [(d.id, "queued") for d in settled.deliveries]
 
 
 def test_an_attempt_is_recorded_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     message = Message("c", b"MSH|1", 1, "M1")
     desk.write(received, message)
     delivery = Delivery(message.id, "c", "erp", "a", b"body", "key")
-    desk.write(processed, message, Settled("processed", "", (), (), [delivery], ()))
-    delivery.attempts = 1
+    (settled,) = desk.write(processed, message, Settled("processed", "", (), (), [delivery], ()))
+    (delivery,) = settled.deliveries
     lose_the_next_answer(desk.engine, monkeypatch)
 
     def attempted(results: list[Any]) -> Attempted:
-        return Attempted(delivery, 5, 6, Accepted("200"), "accepted", 0, "", lambda: results.append("told"))
+        return Attempted(delivery, 1, 5, 6, Accepted("200"), "accepted", 0, "", lambda: results.append("told"), pytest.fail)
 
     assert desk.write(attempted) == ["told"]
     assert [(r.number, r.outcome) for r in desk.rows(tables.attempt)] == [(1, "accepted")]

@@ -137,7 +137,7 @@ def test_what_a_message_comes_to_is_one_transaction(journal, engine_db):
     done = processed(journal, message, ["K1"], settled=Settled("processed", "", [event], (), [delivery], (), [("K1", 0)]))
     journal.settle()
     assert done[0].state == "processed"
-    assert delivery.id == 1
+    assert [d.id for d in done[0].deliveries] == [1]
     assert rows(engine_db, tables.message)[0].state == "processed"
     assert bytes(rows(engine_db, tables.event)[0].body) == b'{"amount":"4200.00"}'
     with engine_db.connect() as c:
@@ -202,16 +202,16 @@ def test_attempts_leave_the_delivery_in_its_state(journal, engine_db):
     message, _ = receive(journal, "M1")
     journal.settle()
     deliveries = [Delivery(message.id, "c", "erp", "", b"x", str(i)) for i in range(3)]
-    processed(journal, message, settled=Settled("processed", "", (), (), deliveries, ()))
+    done = processed(journal, message, settled=Settled("processed", "", (), (), deliveries, ()))
     journal.settle()
+    deliveries = done[0].deliveries
     for delivery, outcome, state in zip(
         deliveries,
         (Accepted("201", b"ok", "DOC1"), TryLater("503", "busy"), Rejected("422", "no")),
         ("posted", "retrying", "dead"),
         strict=True,
     ):
-        delivery.attempts = 1
-        journal.write(Attempted(delivery, 5, 6, outcome, state, 0, getattr(outcome, "reason", "")))
+        journal.write(Attempted(delivery, 1, 5, 6, outcome, state, 0, getattr(outcome, "reason", ""), None, pytest.fail))
     journal.settle()
     found = [(r.state, r.attempts, r.document, r.reason) for r in rows(engine_db, tables.delivery)]
     assert found == [("posted", 1, "DOC1", ""), ("retrying", 1, None, "busy"), ("dead", 1, None, "no")]

@@ -85,8 +85,8 @@ def operation(kind: type) -> Operation:
             nothing,
             nothing,  # type: ignore[arg-type]
         ),
-        Attempted: Attempted(delivery, 1, 2, Accepted("200"), "accepted", 0, ""),
-        Sending: Sending(delivery, 1, nothing),
+        Attempted: Attempted(delivery, 1, 1, 2, Accepted("200"), "accepted", 0, "", None, nothing),
+        Sending: Sending(delivery, 1, nothing, nothing),
         Work: Work("w", nothing, nothing, nothing),
     }
     return made[kind]

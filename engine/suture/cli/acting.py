@@ -79,7 +79,8 @@ def _result(result: Any, otherwise: str) -> str:
     if not isinstance(result, dict) or not result:
         return otherwise
     if "channel" in result:
-        return f"channel {result['channel']} is {result.get('state', 'done')}"
+        waited = ", ".join(f"{count} to {name}" for name, count in result.get("unanswered", {}).items())
+        return f"channel {result['channel']} is {result.get('state', 'done')}" + (f"; still unanswered: {waited}" if waited else "")
     return "\n".join(_lines(result)) or otherwise
 
 

@@ -98,10 +98,14 @@ class Retry(_Section):
 
     first_s: float = Field(default=1, gt=0, description="Seconds before the first retry")
     max_s: float = Field(default=60, gt=0, description="Seconds between retries, at most")
-    give_up_after_h: float = Field(default=72, gt=0, description="Hours after which a delivery becomes a dead letter")
-
+    give_up_after_h: float = Field(default=72, gt=0, description="Hours after which a delivery that keeps failing becomes a dead letter")
+    give_up_after_attempts: int = Field(
+        default=20,
+        ge=0,
+        description="Failed attempts while the destination takes others, after which a delivery becomes a dead letter; 0 = no limit",
+    )
     jitter: float = Field(default=0.2, ge=0, le=1, description="Share of a wait that is added at random, so that not all come back at once")
-    attempts_max: int = Field(default=0, ge=0, description="Attempts after which a delivery becomes a dead letter; 0 = only its age counts")
+    attempts_max: int = Field(default=0, ge=0, description="Attempts after which any delivery becomes a dead letter; 0 = no limit")
 
     @model_validator(mode="after")
     def _ordered(self) -> Retry:
@@ -116,7 +120,7 @@ class Breaker(_Section):
     after: int = Field(
         default=5,
         ge=1,
-        description="Failures in a row that open the breaker; then one delivery at a time tries whether the destination is back",
+        description="Deliveries failing in a row that open the breaker; then one at a time tries whether the destination is back",
     )
 
 
@@ -141,6 +145,7 @@ class EndpointBase(OneConnector):
             jitter=retry.jitter,
             give_up_after_s=retry.give_up_after_h * 3600,
             attempts_max=retry.attempts_max,
+            give_up_after_attempts=retry.give_up_after_attempts,
             breaker_after=self.breaker.after,
             on_ambiguous=self.on_ambiguous,
             in_flight=self.in_flight,

@@ -26,7 +26,8 @@ class QueueFact:
     A lane's own name is data of the messages (an account number), so lanes are counted here and never named.
     waiting: deliveries the engine will still send. lanes: how many lanes they wait in. longest: the most in one lane.
     oldest_s: age of the oldest. failing_s: seconds since it last took anything while attempts fail; 0 when well.
-    next_try_s: seconds to the next attempt. reason: the last error in plain words, without content.
+    next_try_s: seconds to the next attempt. reason: the last error in plain words, without content. fail_alone: deliveries
+    that keep failing while the destination takes others.
     """
 
     channel: str
@@ -39,6 +40,7 @@ class QueueFact:
     failing_s: float = 0.0
     next_try_s: float = 0.0
     reason: str = ""
+    fail_alone: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,9 @@ def _queue_worry(queue: QueueFact) -> str:
     if queue.failing_s >= FAILING_AFTER_S:
         text = f"{name} has been failing for {duration(queue.failing_s)}" + _because(queue) + _backlog(queue)
         return text + (f", next try in {duration(queue.next_try_s)}" if queue.next_try_s > 0 else "")
+    if queue.fail_alone:
+        count = "1 delivery keeps" if queue.fail_alone == 1 else f"{queue.fail_alone} deliveries keep"
+        return f"{name} takes others, but {count} failing; `suture delivery list --state retrying` shows why"
     return ""
 
 

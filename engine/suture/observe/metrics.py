@@ -184,6 +184,7 @@ _QUEUE_GAUGES: tuple[tuple[str, str, Callable[[QueueFact], float]], ...] = (
     ("suture_queue_longest_lane", "Deliveries in the longest lane", lambda fact: fact.longest),
     ("suture_queue_oldest_seconds", "Age of the oldest delivery that waits, over all lanes", lambda fact: fact.oldest_s),
     ("suture_queue_in_flight", "Deliveries sent and not yet answered", lambda fact: fact.in_flight),
+    ("suture_queue_failing_alone", "Deliveries that keep failing while their destination takes others", lambda fact: fact.fail_alone),
     ("suture_destination_failing_seconds", "Seconds since attempts began to fail; 0 when well", lambda fact: fact.failing_s),
 )
 

@@ -5,8 +5,6 @@ The acknowledgement is written in the transaction that says what the message cam
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from suture.pipeline import verdict
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Delivery, Processed, Settled
@@ -42,4 +40,4 @@ def _with_answer(rules: AnswerRules, header: Header, work: Processed, settled: S
     body = filled(header, rules.template, reply) if rules.template else written(header, reply)
     key = f"acknowledgement/{message.channel}/{message.id}"
     answer = Delivery(message.id, message.channel, rules.apart, "", body, key, own_id, "application/hl7-v2")
-    return replace(settled, deliveries=[*settled.deliveries, answer])
+    return settled._replace(deliveries=[*settled.deliveries, answer])

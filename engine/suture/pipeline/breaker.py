@@ -1,8 +1,9 @@
-"""The breaker of a destination: isolates a sick peer, and says so."""
+"""The breaker of a destination: isolates a sick peer, says so, and tells a sick peer from a delivery that nobody would take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from suture.model.outcome import Accepted, Held, Outcome, Rejected, Unavailable
 from suture.pipeline.retry import Policy, asked_s, pause_s
@@ -11,10 +12,20 @@ SLACK_S = 1.0
 """So much more than a pause may seem to be left of it: sums of seconds are not exact, and clocks are set back a little."""
 
 
+@dataclass(slots=True)
+class Trouble:
+    """A delivery that fails. taken: what its destination had taken when it began to. alone: attempts that failed while others went out."""
+
+    taken: int
+    alone: int = 0
+
+
 class Breaker:
     """Closed: everything may go. Open: nothing until `try_at_s`, then one probe at a time.
 
-    since_s: when the peer began to fail, None while it is well. reason: the last error in plain words.
+    It opens when so many deliveries as the policy says have failed since one was taken, or when the destination cannot be
+    had at all: a delivery that fails while others are taken says nothing of the destination.
+    since_s: when the peer began to fail, None while it is well. reason: the last error in plain words. failures: in a row.
     openings: how often it opened in a row, by which the pauses grow; what was on its way when it opened is not counted.
     """
 
@@ -26,6 +37,13 @@ class Breaker:
         self.try_at_s = 0.0
         self._pause_s = 0.0
         self.reason = ""
+        self._taken = 0
+        self._failed: set[int] = set()
+        self._troubles: dict[int, Trouble] = {}
+
+    def resume(self, since_s: float, reason: str) -> None:
+        """The peer was failing when an earlier run or an earlier configuration of it ended, and has taken nothing since."""
+        self.since_s, self.reason = since_s, reason
 
     def allows(self, now_s: float, in_flight: int) -> bool:
         """Whether one more may be sent now."""
@@ -38,19 +56,50 @@ class Breaker:
         left_s = self.try_at_s - now_s if self.open else 0.0
         return left_s if 0 < left_s < self._pause_s + SLACK_S else 0.0
 
-    def record(self, outcome: Outcome, now_s: float) -> bool:
+    def record(self, outcome: Outcome, now_s: float, delivery_id: int) -> bool:
         """Take note of an outcome; True when failing or well has changed."""
         if isinstance(outcome, (Accepted, Rejected, Held)):
-            changed = self.since_s is not None
-            self.failures, self.openings, self.open, self.since_s, self.reason = 0, 0, False, None, ""
-            return changed
+            return self._took()
+        if self._fails_alone(outcome, delivery_id):
+            return False
         changed = self.since_s is None
         self.failures += 1
         self.since_s = now_s if self.since_s is None else min(self.since_s, now_s)  # the clock may have been set back
         self.reason = outcome.reason
-        if isinstance(outcome, Unavailable) or self.failures >= self._policy.breaker_after:
+        if isinstance(outcome, Unavailable) or len(self._failed) >= self._policy.breaker_after:
             self._open(asked_s(self._policy, outcome), now_s)
         return changed
+
+    def _took(self) -> bool:
+        changed = self.since_s is not None
+        self._taken += 1
+        self._failed.clear()
+        self.failures, self.openings, self.open, self.since_s, self.reason = 0, 0, False, None, ""
+        return changed
+
+    def _fails_alone(self, outcome: Outcome, delivery_id: int) -> bool:
+        """Whether this delivery has been failing while others were taken, and no other fails: it is to blame, and not the peer."""
+        if len(self._failed) <= self._policy.breaker_after:
+            self._failed.add(delivery_id)
+        trouble = self._troubles.setdefault(delivery_id, Trouble(self._taken))
+        if isinstance(outcome, Unavailable) or trouble.taken == self._taken or len(self._failed) > 1:
+            return False
+        trouble.alone += 1
+        return True
+
+    def alone(self, delivery_id: int) -> int:
+        """Attempts of this delivery that failed while its destination took others."""
+        trouble = self._troubles.get(delivery_id)
+        return 0 if trouble is None else trouble.alone
+
+    @property
+    def fail_alone(self) -> int:
+        """Deliveries that keep failing while their destination takes others."""
+        return sum(1 for trouble in self._troubles.values() if trouble.alone)
+
+    def forget(self, delivery_id: int) -> None:
+        """This delivery has left its lane."""
+        self._troubles.pop(delivery_id, None)
 
     def _open(self, given_s: float | None, now_s: float) -> None:
         """given_s: the pause that the peer asks for."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from suture.model import states
-from suture.model.outcome import Ambiguous, Outcome
+from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
 from suture.pipeline.breaker import Breaker
-from suture.pipeline.retry import Decision, Policy, decide
+from suture.pipeline.retry import Decision, Policy, Tried, decide
 from suture.ports import Attempted, Backlog, Clock, Delivery, Destination, Journal, Observer, Sending
 
 OUTCOME_NAMES = {
@@ -28,8 +29,21 @@ OUTCOME_NAMES = {
 
 LANE_READ = 64
 """Deliveries that are read at a time: of one lane that was left in the store for others to pass, and where heads fill the window."""
+UNSTORABLE = "OUTCOME_UNSTORABLE"
+"""Code of an attempt, and of its exception, whose outcome the store did not take as it was."""
 HEADS = 10
 """So many times the limits of the window may be taken up by heads that wait for their next attempt, so that others can pass."""
+
+
+class _Attempt(NamedTuple):
+    """One attempt that is over. began_s, ended_s: UNIX times."""
+
+    delivery: Delivery
+    number: int
+    began_s: float
+    ended_s: float
+    outcome: Outcome
+    decision: Decision
 
 
 class Lanes:
@@ -49,11 +63,12 @@ class Lanes:
     ) -> None:
         self.channel, self.name, self.peer, self.policy, self._changed = channel, name, peer, policy, changed
         self._journal, self._backlog, self._clock = world.journal, world.backlog, world.clock
-        self._observer, self._random = world.observer, world.random
+        self._observer, self._random, self._may_send = world.observer, world.random, world.may_send
         self.breaker = Breaker(policy, world.random)
         self._lanes: dict[str, deque[Delivery]] = {}
         self._ready: deque[str] = deque()
-        self._timers: dict[str, Any] = {}
+        self._suspects: deque[str] = deque()  # lanes whose heads failed, while the breaker is open: tried when no other is ready
+        self._timers: dict[str, tuple[float, Any]] = {}  # lane to when its head is due, and the call
         self._spilled: dict[str, int] = {}  # lane to the highest number of it that memory has held
         self._skipped: set[str] = set()
         self._brought: tuple[set[int], set[int]] = (set(), set())  # what the last two reads of the store gave to memory
@@ -65,7 +80,7 @@ class Lanes:
         self._loading = False
         self._missed = False
         self._probe: Any = None
-        self.running = False
+        self.running = self._paused = False
         self.depth = 0
         self.ended: Callable[[Delivery, str], None] | None = None
 
@@ -95,13 +110,12 @@ class Lanes:
         else:
             self._accept(delivery)
 
-    def release(self, delivery: Delivery) -> None:
-        """A delivery that a person let go, or asked to send again (without an attempt so far, then).
+    def release(self, delivery: Delivery, new: bool) -> None:
+        """A delivery that a person let go, or, under a new number, asked to send again.
 
         A new number comes by way of the store, in its order; an old one goes to the end of its lane.
         """
         self.depth += 1
-        new = not delivery.attempts
         if (new and delivery.id <= self._last_id) or any(delivery.id in brought for brought in self._brought):
             return  # the store was read after the commit, and its answer was here first
         if not self.running or delivery.id > self._last_id:
@@ -130,13 +144,25 @@ class Lanes:
     # -- what goes out ---------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        if not self.running:
+        if not self.running or self._paused:
             return
-        allows, ready = self.breaker.allows, self._ready
-        while ready and allows(self._clock.seconds(), self._in_flight):
-            self._begin(ready.popleft())
-        if self.breaker.open and ready and not self._in_flight and self._probe is None:
+        allows = self.breaker.allows
+        while (waiting := self._ready or self._suspects) and allows(self._clock.seconds(), self._in_flight):
+            if not self._may_send():
+                self._paused = True
+                return
+            self._begin(waiting.popleft())
+        if self.breaker.open and waiting and not self._in_flight and self._probe is None:
             self._probe = self._clock.callLater(self.breaker.wait_s(self._clock.seconds()), self._probed)
+
+    def pause(self) -> None:
+        """Begin to send nothing more until `resume`; what is in flight ends by itself."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Send again."""
+        self._paused = False
+        self._pump()
 
     def hurry(self) -> None:
         """Try a sick peer now: something has changed."""
@@ -157,39 +183,42 @@ class Lanes:
             return
         self._in_flight += 1
         if self.policy.on_ambiguous == "hold":
-            self._journal.write(Sending(delivery, self._now_us(), partial(self._send, delivery)))
+            self._journal.write(Sending(delivery, self._now_us(), partial(self._send, delivery), partial(self._unsent, delivery)))
         else:
             self._send(delivery)
 
     def _send(self, delivery: Delivery) -> None:
+        if self._paused:  # since it was written down that it is being sent; it is written again when it is
+            self._in_flight -= 1
+            self._ready.appendleft(delivery.lane)
+            return
         self.peer.send(delivery, partial(self._done, delivery, self._clock.seconds()))
+
+    def _unsent(self, delivery: Delivery, error: Exception) -> None:
+        outcome = Unavailable("STORE", f"that it is being sent could not be stored ({type(error).__name__})", self.policy.max_s)
+        self._done(delivery, self._clock.seconds(), outcome)
 
     def _interrupted(self, delivery: Delivery) -> None:
         """An earlier run of the engine began to send it and did not live to see the answer."""
-        delivery.attempts += 1
-        now_us = self._now_us()
+        now_s = self._clock.seconds()
         outcome = Ambiguous("INTERRUPTED", "the engine stopped while it was being sent")
-        decision = decide(self.policy, delivery, outcome, now_us, self._random)
-        self._journal.write(
-            Attempted(delivery, now_us, now_us, outcome, decision.state, 0, decision.reason, self._then(delivery, decision))
-        )
+        number = delivery.attempts + 1
+        decision = decide(self.policy, Tried(number, 0), outcome, self._random)
+        self._write(_Attempt(delivery, number, now_s, now_s, outcome, decision))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES["Ambiguous"])
         self._leave(delivery, decision.state)
 
     def _done(self, delivery: Delivery, started_s: float, outcome: Outcome) -> None:
         self._in_flight -= 1
-        delivery.attempts += 1
-        now_s = self._clock.seconds()
-        now_us = int(now_s * 1e6)
-        decision = decide(self.policy, delivery, outcome, now_us, self._random)
-        changed = self.breaker.record(outcome, now_s)
-        next_us = now_us + int(decision.wait_s * 1e6) if decision.state == states.RETRYING else 0
-        done, began_us = self._then(delivery, decision), int(started_s * 1e6)
-        self._journal.write(Attempted(delivery, began_us, now_us, outcome, decision.state, next_us, decision.reason, done))
+        now_s, number = self._clock.seconds(), delivery.attempts + 1
+        changed = self.breaker.record(outcome, now_s, delivery.id)
+        tried = Tried(number, now_s - delivery.created_at_us / 1e6, self.breaker.alone(delivery.id))
+        decision = decide(self.policy, tried, outcome, self._random)
+        self._write(_Attempt(delivery, number, started_s, now_s, outcome, decision))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES[type(outcome).__name__])
         self._observer.stage(self.channel, "deliver", now_s - started_s)
         if decision.state == states.RETRYING:
-            self._again(delivery.lane, decision.wait_s)
+            self._again(delivery._replace(attempts=number, state=states.RETRYING), decision.wait_s)
         else:
             self._observer.stage(self.channel, "end_to_end", now_s - delivery.created_at_us / 1e6)
             self._leave(delivery, decision.state)
@@ -199,26 +228,43 @@ class Lanes:
         if self._behind:
             self._spill()
 
-    def _then(self, delivery: Delivery, decision: Decision) -> Callable[[], None] | None:
-        """What to do when this attempt is written down."""
-        if self.ended is None or decision.state == states.RETRYING:
-            return None
-        return partial(self.ended, delivery, decision.state)
+    def _write(self, tried: _Attempt, salvaged: str = "") -> None:
+        """Write an attempt down. salvaged: why it could not be written as it was."""
+        delivery, decision = tried.delivery, tried.decision
+        began_us, ended_us = int(tried.began_s * 1e6), int(tried.ended_s * 1e6)
+        retrying = decision.state == states.RETRYING
+        next_us = ended_us + int(decision.wait_s * 1e6) if retrying else 0
+        done = None if self.ended is None or retrying else partial(self.ended, delivery, decision.state)
+        failed = partial(self._unwritten, tried, bool(salvaged))
+        reason = salvaged or decision.reason
+        self._journal.write(
+            Attempted(delivery, tried.number, began_us, ended_us, tried.outcome, decision.state, next_us, reason, done, failed, salvaged)
+        )
 
-    def _again(self, key: str, wait_s: float) -> None:
+    def _unwritten(self, tried: _Attempt, again: bool, error: Exception) -> None:
+        """The store takes writes, but not this outcome as it is: what it came to is kept all the same, and an exception tells of it."""
+        state = tried.decision.state
+        why = f"the answer to attempt {tried.number} could not be stored as it was ({type(error).__name__}); the delivery is {state}"
+        plain = Accepted(UNSTORABLE) if isinstance(tried.outcome, Accepted) else type(tried.outcome)(UNSTORABLE, why)
+        self._clock.callLater(self.policy.max_s if again else 0, self._write, tried._replace(outcome=plain), why)
+
+    def _again(self, delivery: Delivery, wait_s: float) -> None:
         """The head of a lane waits: for the breaker when that is open, else for its own time."""
+        key = delivery.lane
+        self._lanes[key][0] = delivery
         if self.breaker.open:
-            self._ready.appendleft(key)
+            self._suspects.append(key)
         else:
-            self._timers[key] = self._clock.callLater(wait_s, self._due, key)
+            self._timers[key] = self._clock.seconds() + wait_s, self._clock.callLater(wait_s, self._due, key)
 
     def _due(self, key: str) -> None:
         del self._timers[key]
-        self._ready.append(key)
+        (self._suspects if self.breaker.open else self._ready).append(key)
         self._pump()
 
     def _leave(self, delivery: Delivery, state: str) -> None:
         key = delivery.lane
+        self.breaker.forget(delivery.id)
         if state not in states.DELIVERED:
             for brought in self._brought:
                 brought.discard(delivery.id)  # a person may let it go
@@ -263,7 +309,7 @@ class Lanes:
 
     def _spill(self) -> None:
         """All heads in the window wait: bring others from the store; if it is full, keep the heads, so that others can pass."""
-        if not self._behind or self._in_flight or self._ready or self.breaker.open:
+        if not self._behind or self._in_flight or self._ready or self._suspects or self.breaker.open:
             return
         if self._full():
             self._keep_heads()
@@ -317,10 +363,17 @@ class Lanes:
         oldest_us = min((lane[0].created_at_us for lane in self._lanes.values()), default=0)
         return len(self._lanes), max(map(len, self._lanes.values()), default=0), oldest_us
 
+    def next_try_s(self) -> float:
+        """Seconds until what failed is tried again; 0 when nothing waits for that."""
+        now_s = self._clock.seconds()
+        if self.breaker.open or not self._timers:
+            return self.breaker.wait_s(now_s)
+        return max(0.0, min(due_s for due_s, _ in self._timers.values()) - now_s)
+
     def stop(self) -> None:
         """Send no more; what is in flight ends by itself (watch `in_flight`)."""
         self.running = False
-        for timer in [*self._timers.values(), *([self._probe] if self._probe else [])]:
+        for timer in [*(call for _, call in self._timers.values()), *([self._probe] if self._probe else [])]:
             timer.cancel()
         self._timers.clear()
         self._probe = None
@@ -329,8 +382,16 @@ class Lanes:
         return int(self._clock.seconds() * 1e6)
 
 
+@dataclass(frozen=True, slots=True)
 class World:
-    """What the lanes need of the world outside."""
+    """What the lanes need of the world outside.
 
-    def __init__(self, journal: Journal, backlog: Backlog, clock: Clock, observer: Observer, random: Callable[[], float]) -> None:
-        self.journal, self.backlog, self.clock, self.observer, self.random = journal, backlog, clock, observer, random
+    may_send: asked before each send begins; when it says no, the lanes pause until `resume`.
+    """
+
+    journal: Journal
+    backlog: Backlog
+    clock: Clock
+    observer: Observer
+    random: Callable[[], float]
+    may_send: Callable[[], bool] = lambda: True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -92,7 +92,7 @@ class Numbered:
         at_s = self._clock.seconds()
         control_id = f"SEQ{int(at_s * 1e6)}"
         body = sequence.link(delivery.body, number, control_id, hl7_time(int(at_s)))
-        asked = replace(delivery, body=body, control_id=control_id)
+        asked = delivery._replace(body=body, control_id=control_id)
         self._peer.send(asked, partial(self._told, delivery, number))
 
     def _told(self, delivery: Delivery, asked: int, outcome: Outcome) -> None:
@@ -131,7 +131,7 @@ class Numbered:
         count = self._count
         number = count.give(delivery.id)
         try:
-            sent = replace(delivery, body=sequence.numbered(delivery.body, number))
+            sent = delivery._replace(body=sequence.numbered(delivery.body, number))
         except MessageError:
             count.unsent()
             raise

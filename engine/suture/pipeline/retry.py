@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
-from suture.ports import Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +15,8 @@ class Policy:
 
     first_s, max_s: first and longest pause between attempts, doubling in between, with up to `jitter` of it added.
     give_up_after_s: age at which a delivery that keeps failing becomes a dead letter; attempts_max: 0 = no limit.
-    breaker_after: failures in a row after which one probe at a time is sent. on_ambiguous: resend or hold.
+    give_up_after_attempts: attempts that may fail while the destination takes others; 0 = no limit.
+    breaker_after: deliveries failing in a row after which one probe at a time is sent. on_ambiguous: resend or hold.
     in_flight: deliveries on the way at a time. memory_limit, memory_bytes: waiting deliveries kept in memory.
     """
 
@@ -25,11 +25,25 @@ class Policy:
     jitter: float = 0.2
     give_up_after_s: float = 259_200.0
     attempts_max: int = 0
+    give_up_after_attempts: int = 20
     breaker_after: int = 5
     on_ambiguous: str = "resend"
     in_flight: int = 1
     memory_limit: int = 2000
     memory_bytes: int = 67_108_864
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What there is to know of a delivery that was just tried.
+
+    number: of the attempt, from 1. age_s: since it was made or let go. alone: attempts, with this one, that failed while
+    its destination took others.
+    """
+
+    number: int
+    age_s: float
+    alone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +67,8 @@ def asked_s(policy: Policy, outcome: Outcome) -> float | None:
     return None if wait_s is None else max(policy.first_s, wait_s)
 
 
-def decide(policy: Policy, delivery: Delivery, outcome: Outcome, now_us: int, random: Callable[[], float]) -> Decision:
-    """What becomes of a delivery after this outcome; delivery.attempts counts the attempt just made."""
+def decide(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], float]) -> Decision:
+    """What becomes of a delivery after this outcome."""
     if isinstance(outcome, Accepted):
         return Decision(states.POSTED if outcome.document else states.ACCEPTED, 0, "")
     if isinstance(outcome, Rejected):
@@ -63,10 +77,18 @@ def decide(policy: Policy, delivery: Delivery, outcome: Outcome, now_us: int, ra
         return Decision(states.HELD, 0, outcome.reason)
     if isinstance(outcome, Ambiguous) and policy.on_ambiguous == "hold":
         return Decision(states.HELD, 0, f"{outcome.reason}; it may have been taken, so it waits for a person")
-    if isinstance(outcome, (TryLater, Ambiguous)):
-        if policy.attempts_max and delivery.attempts >= policy.attempts_max:
-            return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {delivery.attempts} attempts")
-        if now_us - delivery.created_at_us > policy.give_up_after_s * 1e6:
-            return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {policy.give_up_after_s / 3600:g} h")
+    if isinstance(outcome, (TryLater, Ambiguous)) and (why := _given_up(policy, tried)):
+        return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {why}")
     wait_s = asked_s(policy, outcome)
-    return Decision(states.RETRYING, pause_s(policy, delivery.attempts, random) if wait_s is None else wait_s, outcome.reason)
+    return Decision(states.RETRYING, pause_s(policy, tried.number, random) if wait_s is None else wait_s, outcome.reason)
+
+
+def _given_up(policy: Policy, tried: Tried) -> str:
+    """After what a delivery that failed is not tried any more; "" while it is."""
+    if policy.attempts_max and tried.number >= policy.attempts_max:
+        return f"{tried.number} attempts"
+    if policy.give_up_after_attempts and tried.alone >= policy.give_up_after_attempts:
+        return f"{tried.alone} attempts that failed while the destination took others"
+    if tried.age_s > policy.give_up_after_s:
+        return f"{policy.give_up_after_s / 3600:g} h"
+    return ""

@@ -60,14 +60,12 @@ def reported(work: Processed, findings: Sequence[Finding]) -> Processed:
     settle = work.settle
 
     def noted(settled: Settled) -> Settled:
-        settled.findings = findings
-        if settled.state == states.PROCESSED and not settled.reason:
-            settled.reason = f"validation: {in_words(findings)}"
-        return settled
+        says = settled.state == states.PROCESSED and not settled.reason
+        return settled._replace(findings=findings, reason=f"validation: {in_words(findings)}" if says else settled.reason)
 
     work.settle = lambda claims, stock: noted(settle(claims, stock))
     if work.ready is not None:
-        noted(work.ready)
+        work.ready = noted(work.ready)
     return work
 
 

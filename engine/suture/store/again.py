@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
@@ -16,7 +15,7 @@ from suture.store.backlog import deliveries_by_id, stored_message
 from suture.store.preview import left_alone
 from suture.store.sequences import Sequences
 from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
-from suture.store.write_processed import BODY, DELIVERY, add_delivery
+from suture.store.write_processed import BODY, DELIVERY, delivery_row
 
 Payload = tuple[int, str]
 TAKEN = "the destination has taken it already, or it waits under another number"
@@ -47,8 +46,8 @@ def resend(connection: Connection, numbers: Sequences, ids: Sequence[int], insis
         elif (same := going.setdefault(_payload(old), old.id)) != old.id:
             again.skipped.append((old.id, f"it holds the same as delivery {same}, which is sent again"))
         else:
-            again.deliveries.append(replace(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0))
-    _insert(connection, numbers, again.deliveries, now_us)
+            again.deliveries.append(old._replace(attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0))
+    again.deliveries = _insert(connection, numbers, again.deliveries, now_us)
     _resolve(connection, [d.original_id for d in again.deliveries], "resent", now_us)
     _close(connection, [d.original_id for d in again.deliveries], now_us)
     return again
@@ -70,13 +69,11 @@ def _taken(connection: Connection, old: Delivery) -> bool:
     return connection.execute(select(delivery.c.id).where(*same, taken).limit(1)).first() is not None
 
 
-def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> None:
-    made: list[tuple[Any, ...]] = []
-    bodies: list[tuple[int, bytes]] = []
-    for d in deliveries:
-        add_delivery(d, numbers, now_us, made, bodies)
-    rows.insert(connection, delivery, DELIVERY, made)
-    rows.insert(connection, delivery_body, BODY, bodies)
+def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
+    numbered = [d._replace(id=numbers.next_delivery(), created_at_us=now_us) for d in deliveries]
+    rows.insert(connection, delivery, DELIVERY, [delivery_row(d) for d in numbered])
+    rows.insert(connection, delivery_body, BODY, [(d.id, d.body) for d in numbered])
+    return numbered
 
 
 def release(connection: Connection, ids: Sequence[int], now_us: int) -> Again:
@@ -95,7 +92,7 @@ def release(connection: Connection, ids: Sequence[int], now_us: int) -> Again:
         elif (same := going.setdefault(_payload(old), old.id)) != old.id:
             again.skipped.append((old.id, f"it holds the same as delivery {same}, which goes out"))
         else:
-            again.deliveries.append(replace(old, state=states.QUEUED, created_at_us=now_us))
+            again.deliveries.append(old._replace(state=states.QUEUED, created_at_us=now_us))
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
     _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
     return again

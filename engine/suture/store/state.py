@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +36,17 @@ def put_destination(connection: Connection, channel: str, destination: str, valu
     put(connection, destination_state, {"channel": channel, "destination": destination}, values)
 
 
-def forget_destinations(connection: Connection, channel: str) -> None:
-    """What an earlier run said of a channel's destinations is not known to be so any more."""
-    connection.execute(destination_state.delete().where(destination_state.c.channel == channel))
+def forget_destinations(connection: Connection, channel: str, but: Collection[str]) -> None:
+    """A channel has only these destinations any more."""
+    d = destination_state.c
+    connection.execute(destination_state.delete().where(d.channel == channel, d.destination.not_in(list(but))))
+
+
+def failing(connection: Connection, channel: str) -> dict[str, tuple[float, str]]:
+    """Destinations of a channel that took nothing since they began to fail: UNIX time of that in seconds, and the last error."""
+    d = destination_state.c
+    found = connection.execute(select(d.destination, d.since_us, d.reason).where(d.channel == channel, d.state == "failing"))
+    return {row.destination: (row.since_us / 1e6, row.reason) for row in found}
 
 
 def put_engine(connection: Connection, facts: dict[str, Any], now_us: int) -> None:

@@ -17,6 +17,7 @@ ATTEMPT = ("delivery_id", "number", "started_at_us", "ended_at_us", "outcome", "
 DELIVERY = ("state", "attempts", "next_at_us", "updated_at_us", "accepted_at_us", "posted_at_us", "document", "reason")
 EXCEPTION = ("message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us")
 KEPT_RESPONSE_BYTES = 4096
+UNSTORABLE = "OUTCOME_UNSTORABLE"
 OUTCOMES = {
     Accepted: "accepted",
     TryLater: "try_later",
@@ -27,21 +28,30 @@ OUTCOMES = {
 }
 
 
+_NUMBERS = "SELECT delivery_id, MAX(number) FROM attempt WHERE delivery_id IN ({in}) GROUP BY delivery_id"
+
+
 def write(connection: Connection, operations: list[Attempted], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
     """Record the attempts."""
+    salvaged = [a.delivery.id for a in operations if a.salvaged]
+    last = dict(rows.select_in(connection, _NUMBERS, salvaged)) if salvaged else {}
     attempts: list[tuple[Any, ...]] = []
     deliveries: dict[int, tuple[Any, ...]] = {}
     exceptions: list[tuple[Any, ...]] = []
     for a in operations:
-        d, o, at_us = a.delivery, a.outcome, a.ended_at_us
+        d, o, at_us, number = a.delivery, a.outcome, a.ended_at_us, a.number
+        if a.salvaged:
+            number = last[d.id] = max(number, last.get(d.id, 0) + 1)
         response = o.response[:KEPT_RESPONSE_BYTES] or None
-        attempts.append((d.id, d.attempts, a.started_at_us, at_us, OUTCOMES[type(o)], o.code, a.reason, response))
+        attempts.append((d.id, number, a.started_at_us, at_us, OUTCOMES[type(o)], o.code, a.reason, response))
         accepted = at_us if a.state in states.DELIVERED else None
         posted = at_us if a.state == states.POSTED else None
         document = o.document if isinstance(o, Accepted) else None
-        deliveries[d.id] = (d.id, a.state, d.attempts, a.next_at_us, at_us, accepted, posted, document, a.reason)
+        deliveries[d.id] = (d.id, a.state, number, a.next_at_us, at_us, accepted, posted, document, a.reason)
         if a.state in (states.DEAD, states.HELD):
             exceptions.append((d.message_id, d.id, d.channel, "deliver", o.code, d.destination, a.reason, at_us))
+        if a.salvaged:
+            exceptions.append((d.message_id, d.id, d.channel, "deliver", UNSTORABLE, d.destination, a.salvaged, at_us))
         results[id(a)] = a.done or _nothing
     rows.insert(connection, tables.attempt, ATTEMPT, attempts)
     rows.update(connection, tables.delivery, DELIVERY, list(deliveries.values()))

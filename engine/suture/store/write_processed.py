@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from suture.mapping.payload import data_json
 from suture.model import states
-from suture.ports import Claim, Processed, Settled, StockKey
+from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.store import rows, tables
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
@@ -68,7 +68,8 @@ def write(connection: Connection, operations: list[Processed], sequences: Sequen
     for operation in operations:
         settled = _settle(connection, operation, taken)
         _claims(operation, settled, taken, batch)
-        _rows(operation, settled, sequences, batch)
+        settled = _numbered(operation, settled, sequences, batch)
+        _rows(operation, settled, batch)
         _stock(connection, settled)
         if operation.revision:
             _begin_again(connection, operation)
@@ -111,13 +112,21 @@ def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch)
         (batch.claims if old is None else batch.taken_over).append(row)
 
 
-def _rows(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> None:
+def _numbered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
+    """The settled message with its deliveries as they are stored: under their numbers."""
+    if not settled.deliveries:
+        return settled
+    numbered = [d._replace(id=sequences.next_delivery(), created_at_us=operation.at_us) for d in settled.deliveries]
+    batch.deliveries.extend(map(delivery_row, numbered))
+    batch.bodies.extend([(d.id, d.body) for d in numbered])
+    return settled._replace(deliveries=numbered)
+
+
+def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
     m, at_us = operation.message, operation.at_us
     for state, events in (("raised", settled.events), ("duplicate", settled.duplicates)):
         for e in events:
             batch.events.append((m.id, operation.revision, e.number, e.id, e.type, e.line, state, e.key, data_json(e)))
-    for d in settled.deliveries:
-        add_delivery(d, sequences, at_us, batch.deliveries, batch.bodies)
     for g in settled.gaps:
         code = "UNKNOWN_CODE" if g.table else "BAD_VALUE"
         batch.exceptions.append((m.id, m.channel, "map", code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us))
@@ -131,15 +140,14 @@ def _rows(operation: Processed, settled: Settled, sequences: Sequences, batch: _
     batch.messages.append((m.id, settled.state, at_us, settled.reason, operation.revision))
 
 
-def add_delivery(d: Any, sequences: Sequences, at_us: int, deliveries: list[tuple[Any, ...]], bodies: list[tuple[int, bytes]]) -> None:
-    """Number a delivery and make its rows."""
-    d.id, d.created_at_us = sequences.next_delivery(), at_us
+def delivery_row(d: Delivery) -> tuple[Any, ...]:
+    """The row of a new delivery, as DELIVERY names its places."""
     events = ",".join(map(str, d.events))
-    deliveries.append(
-        (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, d.idempotency_key, d.control_id, d.content_type, events)
-        + (at_us, at_us, d.original_id)
+    return (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, d.idempotency_key, d.control_id, d.content_type, events) + (
+        d.created_at_us,
+        d.created_at_us,
+        d.original_id,
     )
-    bodies.append((d.id, d.body))
 
 
 def _flush(connection: Connection, batch: _Batch) -> None:
