@@ -75,12 +75,14 @@ def kept_adt(seen: Seen) -> tuple[str, str, str]:
 class Hospital:
     """One site with one engine; erp and lab are its sinks (on a thread of their own)."""
 
-    def __init__(self, directory: Path, database_url: str = "", lab: FaultyPeer | None = None, **environment: str) -> None:
+    def __init__(
+        self, directory: Path, database_url: str = "", lab: FaultyPeer | None = None, erp: FaultyPeer | None = None, **environment: str
+    ) -> None:
         self.directory = directory / "site"
         shutil.copytree(SITE, self.directory)
         self.url = database_url or f"sqlite:///{self.directory / 'suture.db'}"
         self.charges_port, self.adt_port, self.pages_port = free_ports(3)
-        self.erp = FaultyPeer("http", keep=kept_charge)
+        self.erp = erp or FaultyPeer("http", keep=kept_charge)
         self.lab = lab or FaultyPeer("mllp", keep=kept_adt)
         self.sinks = Elsewhere(self.erp, self.lab)
         self.loads: list[Load] = []
