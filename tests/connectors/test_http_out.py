@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from twisted.internet.task import Clock
 
 from suture.connectors import http_out
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
@@ -27,9 +29,10 @@ async def judged(reactor: Any, status: Status, **more: Any) -> Outcome:
 
 KINDS = {
     Accepted: (200, 201, 202, 204, 206, 299),
-    TryLater: (408, 423, 425, 429, 500, 502, 503, 504, 507, 508, 511, 520, 599),
-    Unavailable: (401, 403, 407),
-    Rejected: (301, 302, 307, 400, 404, 405, 406, 409, 410, 412, 413, 415, 422, 451, 501, 505),
+    TryLater: (423, 425, 429, 500, 503, 507, 508, 521, 599),
+    Ambiguous: (303, 408, 502, 504, 520, 524, 598),
+    Unavailable: (300, 301, 302, 307, 308, 401, 403, 404, 405, 407, 410, 421, 426, 501, 505, 511),
+    Rejected: (400, 406, 409, 412, 413, 415, 422, 451),
 }
 
 
@@ -44,21 +47,78 @@ async def test_what_a_status_means(reactor: Any, status: int, kind: type[Outcome
 
 @pytest.mark.parametrize(
     ("status", "word", "kind"),
-    [(409, "accept", Accepted), (500, "reject", Rejected), (200, "retry", TryLater), (422, "hold", Held), (401, "reject", Rejected)],
+    [
+        (409, "accept", Accepted),
+        (500, "reject", Rejected),
+        (200, "retry", TryLater),
+        (422, "hold", Held),
+        (401, "reject", Rejected),
+        (404, "reject", Rejected),
+        (404, "retry", TryLater),
+        (301, "hold", Held),
+        (303, "accept", Accepted),
+        (504, "retry", TryLater),
+        (400, "unavailable", Unavailable),
+        (500, "ambiguous", Ambiguous),
+    ],
 )
 async def test_a_table_of_the_destination_goes_before_the_usual_meaning(reactor: Any, status: int, word: str, kind: type[Outcome]) -> None:
     assert type(await judged(reactor, Status(status), meaning={str(status): word})) is kind
 
 
-@pytest.mark.parametrize("status", [429, 503, 401])
+NOW_S = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("status", [429, 503, 401, 404, 504])
 @pytest.mark.parametrize(
     ("asked", "wait_s"),
-    [("7", 7.0), ("0", 0.0), ("", None), ("soon", None), ("-5", None), ("²", None), ("9" * 30, http_out.RETRY_AFTER_MAX_S)],
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("²", None),
+        ("9" * 30, http_out.RETRY_AFTER_MAX_S),
+        ("Sun, 01 Mar 2026 12:02:30 GMT", 150.0),
+        ("Sunday, 01-Mar-26 12:02:30 GMT", 150.0),
+        ("Sun Mar  1 12:02:30 2026", 150.0),
+        ("Sun, 01 Mar 2026 11:59:59 GMT", 0.0),
+        ("Mon, 02 Mar 2026 12:00:00 GMT", http_out.RETRY_AFTER_MAX_S),
+        ("Sun, 99 Mar 2026 12:00:00 GMT", None),
+        ("Sun, 01 Mar", None),
+    ],
 )
 async def test_how_long_the_peer_asks_us_to_wait(reactor: Any, status: int, asked: str, wait_s: float | None) -> None:
-    outcome = await judged(reactor, Status(status, {"Retry-After": asked}))
-    assert isinstance(outcome, TryLater | Unavailable)
-    assert outcome.wait_s == wait_s
+    clock = Clock()
+    clock.advance(NOW_S)
+    async with KIT.peer([Status(status, {"Retry-After": asked})]) as peer, sender(KIT, reactor, peer.port) as s:
+        s.destination._clock = clock
+        outcome = await s.send(1).outcome()
+        assert isinstance(outcome, TryLater | Unavailable | Ambiguous)
+        assert outcome.wait_s == wait_s
+
+
+async def test_a_longest_wait_of_ones_own(reactor: Any) -> None:
+    outcome = await judged(reactor, Status(503, {"Retry-After": "500"}), retry_after_max_s=90)
+    assert isinstance(outcome, TryLater)
+    assert outcome.wait_s == 90
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://u:s3cret@new.example/v2/in?patient=ZZMARKER#ZZMARKER", "https://new.example/v2/in"),
+        ("/v2/in?patient=ZZMARKER", "/v2/in"),
+        ("http://[", ""),
+        ("x" * 300, ""),
+        ("", ""),
+    ],
+)
+async def test_a_new_address_is_told_without_what_may_be_of_a_patient(reactor: Any, location: str, told: str) -> None:
+    outcome = await judged(reactor, Status(301, {"Location": location}))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason == f"the address has moved{' to ' if told else ''}{told} (HTTP 301); check `url` of the endpoint"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +187,7 @@ def test_a_host_of_ones_own_takes_the_place_of_that_of_the_url() -> None:
 async def test_a_redirect_is_not_followed(reactor: Any) -> None:
     async with KIT.peer() as elsewhere:
         outcome = await judged(reactor, Status(302, {"Location": f"http://127.0.0.1:{elsewhere.port}/"}))
-        assert isinstance(outcome, Rejected)
+        assert isinstance(outcome, Unavailable)
         assert elsewhere.seen == []
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httptools
+
+from suture.connectors import tcp_info
 
 HEAD_LIMIT_BYTES = 65_536
 """Largest head of an answer."""
@@ -20,33 +24,44 @@ LARGE_BYTES = 65_536
 
 @dataclass(slots=True)
 class Answer:
-    """What a peer answered. body: its beginning, when it is longer than the limit. retry_after: as written, or None."""
+    """What a peer answered. body: its beginning, when it is longer than the limit. early: before it had the whole request.
+
+    retry_after, location: these headers as written, "" when absent.
+    """
 
     status: int
     body: bytes
-    retry_after: str | None
+    retry_after: str = ""
+    location: str = ""
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why no answer came that can be judged. code: as in docs/errors.md."""
+    """Why no answer came that can be judged. code: as in docs/errors.md. unseen: the peer cannot have the whole request."""
 
     code: str
     reason: str
+    unseen: bool = False
 
 
 LOST = Fault("CONNECTION_LOST", "the connection closed before the answer came")
+UNSEEN = Fault("NOT_SENT", "the connection ended before the whole request was written, so that the peer cannot have taken it", unseen=True)
+TWO_ANSWERS = Fault("TWO_ANSWERS", "more came than one answer, on a connection with earlier requests: whose is which cannot be known")
 NOT_HTTP = Fault("HTTP_ERROR", "what the peer answered is not HTTP")
 TOO_LONG = Fault("HTTP_ERROR", "the answer has more headers than can be read")
 
 Done = Callable[[Answer | Fault], None]
 """Called once a request."""
 
+_KEEP_ALIVE_S = re.compile(rb"timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+
 
 class Owner(Protocol):
     """Who gives a connection its requests."""
 
     limit_bytes: int
+    messages_per_connection: int
 
     def opened(self, connection: Connection) -> None:
         """It is ready for its first request."""
@@ -58,11 +73,11 @@ class Owner(Protocol):
         """It takes no more requests; called before what it waited for is told."""
 
     def strayed(self) -> None:
-        """An answer came that nothing waits for; the connection is closed."""
+        """More came than was asked for; the connection is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """at_s: when its request was sent, or when it began to rest; kept for its owner."""
+    """at_s: when its request was sent, or when it began to rest; kept for its owner. rest_s: how long the peer lets it rest."""
 
     transport: Any = None
 
@@ -70,17 +85,18 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._done: Done | None = None
         self._parser: Any = None
-        self._usable = True
-        self._taken_bytes = 0
-        self.at_s = 0.0
+        self._usable = self._written = True
+        self._requests = self._read_bytes = self._taken_bytes = 0
+        self._keep_alive = b""
+        self._surplus = False
+        self.at_s, self.rest_s = 0.0, math.inf
         self._begin()
 
     def _begin(self) -> None:
         self._status = 0
         self._body = bytearray()
-        self._retry_after: str | None = None
-        self._measured = False
-        self._complete = False
+        self._retry_after = self._location = ""
+        self._measured = self._early = self._complete = False
 
     @property
     def busy(self) -> bool:
@@ -89,12 +105,37 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._socket = transport.get_extra_info("socket")
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._plain = transport.get_extra_info("sslcontext") is None
+        if self._plain:
+            transport.set_write_buffer_limits(0)  # pause_writing and resume_writing say what the socket has not taken
         self._owner.opened(self)
 
+    def pause_writing(self) -> None:
+        self._written = not self._plain
+
+    def resume_writing(self) -> None:
+        self._written = True
+
+    def fit(self) -> bool:
+        """Whether a request may be written: the peer has not ended the connection, and nothing came that nobody asked for.
+
+        What is not written now the peer cannot have seen, and what has come before cannot be its answer. Else it is closed.
+        """
+        ended, received_bytes = tcp_info.look(self._socket)
+        strayed = self._plain and not ended and received_bytes > self._read_bytes  # over TLS it need not be an answer
+        if not (ended or strayed):
+            return True
+        if strayed:
+            self._owner.strayed()
+        self.close()
+        return False
+
     def send(self, head: bytes, body: bytes, done: Done) -> None:
-        """Write a request; the connection must be free."""
+        """Write a request; the connection must be free and fit."""
         self._begin()
+        self._requests += 1
         self._taken_bytes = 0
         self._done = done
         self._parser = httptools.HttpResponseParser(self)
@@ -105,6 +146,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(body)
 
     def data_received(self, data: bytes) -> None:
+        self._read_bytes += len(data)
         if self._done is None:
             if self._usable:
                 self._owner.strayed()
@@ -123,7 +165,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._complete, self._usable = True, False
         except httptools.HttpParserError:
-            self._usable = False
+            self._usable, self._surplus = False, self._complete
             return NOT_HTTP
         limit_bytes = HEAD_LIMIT_BYTES + (OVERHEAD * self._owner.limit_bytes if self._status else 0)
         return TOO_LONG if self._taken_bytes > limit_bytes else None
@@ -132,18 +174,32 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._complete:
-            self._usable = False  # a second answer to one request
+            self._usable, self._surplus = False, True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if name == b"retry-after":
-            self._retry_after = value.decode("latin-1")
-        elif name in (b"content-length", b"transfer-encoding"):
+        if name in (b"content-length", b"transfer-encoding"):
             self._measured = True
+        elif name == b"keep-alive":
+            self._keep(value)
+        elif self._complete:
+            return
+        elif name == b"retry-after":
+            self._retry_after = value.decode("latin-1").strip()
+        elif name == b"location":
+            self._location = value.decode("latin-1").strip()
+
+    def _keep(self, value: bytes) -> None:
+        """Keep-Alive says how long the peer lets the connection rest: half of that, or a second less, is safe."""
+        if value != self._keep_alive:
+            self._keep_alive = value
+            said = _KEEP_ALIVE_S.search(value)
+            self.rest_s = max(float(said[1]) / 2, float(said[1]) - 1) if said else math.inf
 
     def on_headers_complete(self) -> None:
         if not self._complete:
             self._status = self._parser.get_status_code()
+            self._early = not self._written
 
     def on_body(self, body: bytes) -> None:
         if self._complete:
@@ -165,9 +221,14 @@ class Connection(asyncio.Protocol):
     # -- the end of a request ----------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
+        if self._surplus:
+            self._owner.strayed()
+        if self._surplus and self._requests > 1:
+            self.fail(TWO_ANSWERS)
+            return
         done, self._done = self._done, None
-        answer = Answer(self._status, bytes(self._body), self._retry_after)
-        if self._usable:
+        answer = Answer(self._status, bytes(self._body), self._retry_after, self._location, self._early)
+        if self._usable and self._written and self._requests != self._owner.messages_per_connection:
             self._owner.free(self)
         else:
             self.close()
@@ -177,6 +238,8 @@ class Connection(asyncio.Protocol):
     def fail(self, fault: Fault) -> None:
         """Give the request up, and with it the connection: its answer could still come."""
         done, self._done = self._done, None
+        if not self._written and not self._status:
+            fault = UNSEEN
         self.close()
         if done is not None:
             done(fault)
@@ -192,7 +255,7 @@ class Connection(asyncio.Protocol):
         self._owner.lost(self)
         if self._done is None:
             return
-        if error is None and self._status and not self._measured:
-            self._finish()  # an answer without a length ends with its connection
+        if self._status and (self._early or (error is None and not self._measured)):
+            self._finish()  # an answer without a length ends with its connection, and an early one may end before its length
         else:
             self.fail(LOST)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import re
 import socket
 import ssl
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,21 +17,21 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_val
 from yarl import URL
 
 from suture import __version__
+from suture.connectors import http_status
+from suture.connectors.access import Seldom
 from suture.connectors.http_connection import Answer, Connection, Fault
-from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from suture.connectors.http_status import Word
+from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
 from suture.ports import Delivery
 
 Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
 
-RETRY_STATUS = frozenset({408, 423, 425, 429})
-FINAL_STATUS = frozenset({501, 505})
-"""Of the server's errors those that will not pass. Any other, known or not, is like 500 (RFC 9110 section 15)."""
-CREDENTIAL_STATUS = frozenset({401, 403, 407})
 SWEEP_S = 0.25
 CLOSE_CHECK_S = 0.02
 RETRY_AFTER_MAX_S = 3600.0
-"""A peer that asks us to stay away for longer is asked again after this."""
+COMPLAINTS_S = 60.0
+"""Seconds in which answers that complete nothing are noted once; each is counted."""
 CONNECT_MAX_S = 10.0
 """Longest wait for a connection; shorter than the time of a request, so that it is known that nothing was sent."""
 
@@ -71,14 +70,27 @@ class Config(BaseModel):
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="HTTP method (default POST)")
     timeout_s: float = Field(30, gt=0, description="Seconds for one request from connecting to the end of the answer (default 30)")
     connections: int = Field(16, ge=1, le=256, description="Kept-alive connections at a time (default 16)")
-    idle_s: float = Field(60, gt=0, description="Seconds a connection may rest before it is closed (default 60)")
+    idle_s: float = Field(
+        4, gt=0, description="Seconds a connection may rest before it is closed; less than the peer lets it rest (default 4)"
+    )
+    messages_per_connection: int = Field(
+        0,
+        ge=0,
+        description="Messages on one connection, then it is closed: 1 for a peer that answers more than it is asked (default 0: no limit)",
+    )
+    retry_after_max_s: float = Field(
+        RETRY_AFTER_MAX_S,
+        gt=0,
+        description="Seconds after which a peer that asks us to stay away for longer (Retry-After) is asked again (default 3600)",
+    )
     auth: Auth | None = Field(None, description="Credentials")
     headers: dict[str, str] = Field(default_factory=dict, description="Further request headers")
     document: str | None = Field(None, description="JSON pointer to the document number in the answer (/document): it means posted")
     limit_bytes: int = Field(1_048_576, ge=256, description="Largest answer that is read, in bytes (default 1 MiB)")
     keep_response_bytes: int = Field(1024, ge=0, description="Bytes of the answer that are stored with the attempt (default 1024)")
-    meaning: dict[str, Literal["accept", "reject", "retry", "hold"]] = Field(
-        default_factory=dict, description="What HTTP statuses mean here, over the default: '409' to accept, reject, retry or hold"
+    meaning: dict[str, Word] = Field(
+        default_factory=dict,
+        description="What HTTP statuses mean here, over the default: '409' to accept, reject, retry, hold, unavailable or ambiguous",
     )
 
     @field_validator("headers")
@@ -119,11 +131,13 @@ class _Waiting:
 
 
 class Destination:
-    """An HTTP peer. 2xx accepts; RETRY_STATUS and 5xx but FINAL_STATUS retry; 401, 403, 407 stop the lane; others reject."""
+    """An HTTP peer; what its answers mean is in http_status.py."""
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
         self.config, self.note, self._clock = config, note, reactor
-        self.limit_bytes = config.limit_bytes
+        self.limit_bytes, self.messages_per_connection = config.limit_bytes, config.messages_per_connection
+        self.quarantined = 0
+        self._seldom = Seldom(reactor, COMPLAINTS_S)
         self._url = URL(str(config.url))
         self._address = self._url.host or "", self._url.port or 0
         self._head = request_head(config)
@@ -141,9 +155,11 @@ class Destination:
         if self._sweep is None:
             self._sweep = self._clock.callLater(SWEEP_S, self._swept)
         waiting = _Waiting(delivery, done, self._clock.seconds())
-        if self._idle:
-            self._give(self._idle.pop(), waiting)
-            return
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.fit():
+                self._give(connection, waiting)
+                return
         self._queue.append(waiting)
         if len(self._connections) + self._connecting < self.config.connections:
             self._connect()
@@ -160,7 +176,9 @@ class Destination:
 
     def _answered(self, done: Done, answer: Answer | Fault) -> None:
         if isinstance(answer, Answer):
-            done(self._judge(answer.status, answer.body, answer.retry_after))
+            done(self._judge(answer))
+        elif answer.unseen:
+            done(TryLater(answer.code, answer.reason))
         else:
             done(Ambiguous(answer.code, answer.reason))
 
@@ -181,8 +199,10 @@ class Destination:
         self._connecting -= 1
         error = None if attempt.cancelled() else attempt.exception()
         if error is not None and not self._connections:
-            reason = f"cannot connect to {self._url.host}:{self._url.port}: {_plain(error)}"
-            self._refuse(Unavailable("CONNECT", reason))
+            self._unreachable(_plain(error))
+
+    def _unreachable(self, why: str) -> None:
+        self._refuse(Unavailable("CONNECT", f"cannot connect to {self._url.host}:{self._url.port}: {why}"))
 
     def _refuse(self, outcome: Outcome) -> None:
         """What waits for a connection is told that there is none."""
@@ -192,13 +212,18 @@ class Destination:
 
     def opened(self, connection: Connection) -> None:
         """A connection was made: it takes the first of the queue."""
+        if not connection.fit():
+            if not self._connections:
+                self._unreachable("it ends connections, or speaks on them, before it is asked anything")
+            return
         self._connections.add(connection)
         self.free(connection)
 
     def free(self, connection: Connection) -> None:
         """A connection takes the next of the queue, or rests."""
         if self._queue:
-            self._give(connection, self._queue.popleft())
+            if connection.fit():
+                self._give(connection, self._queue.popleft())
         elif self._closed:
             connection.close()
         else:
@@ -216,8 +241,15 @@ class Destination:
             self._connect()
 
     def strayed(self) -> None:
-        """Never give out a connection on which something came while it rested: it would be taken for the next answer."""
-        self.note("LATE_ACK", "an answer came that nothing waits for; its connection is closed")
+        """More came on a connection than was asked for; it is closed, or it would be taken for the next answer."""
+        self.quarantined += 1
+        if self._seldom.due("LATE_ACK"):
+            count = f" ({self.quarantined} so far)" if self.quarantined > 1 else ""
+            self.note("LATE_ACK", f"an answer came that nothing waits for; its connection is closed{count}")
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """What was counted since the channel started: answers that completed nothing."""
+        return {"quarantined": Counter({"LATE_ACK": self.quarantined} if self.quarantined else {})}
 
     def _swept(self) -> None:
         """Give up what is over its time. One timer for all, instead of one a request."""
@@ -225,37 +257,20 @@ class Destination:
         for connection in list(self._connections):
             if connection.busy and now_s - connection.at_s >= config.timeout_s:
                 connection.fail(Fault("TIMEOUT", f"no answer in {config.timeout_s:g} s"))
-            elif not connection.busy and now_s - connection.at_s >= config.idle_s:
+            elif not connection.busy and now_s - connection.at_s >= min(config.idle_s, connection.rest_s):
                 connection.close()
         while self._queue and now_s - self._queue[0].since_s >= config.timeout_s:
             self._queue.popleft().done(Unavailable("CONNECT", f"no connection was free in {config.timeout_s:g} s"))
         self._sweep = None if self._closed and not self._connections else self._clock.callLater(SWEEP_S, self._swept)
 
-    def _judge(self, status: int, body: bytes, retry_after: str | None) -> Outcome:
-        code, kept = str(status), body[: self.config.keep_response_bytes]
-        verdict = self.config.meaning.get(code)
-        if verdict == "accept" or (verdict is None and 200 <= status < 300):
-            return Accepted(code, kept, self._document(body))
-        wait_s = min(RETRY_AFTER_MAX_S, float(retry_after)) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
-        if verdict == "retry" or (verdict is None and _passes(status)):
-            return TryLater(code, f"the peer answered HTTP {status}", wait_s, kept)
-        if verdict == "hold":
-            return Held(code, f"the peer answered HTTP {status}", kept)
-        if verdict is None and status in CREDENTIAL_STATUS:
-            return Unavailable(code, f"the peer refused our credentials (HTTP {status}); check `auth` of the endpoint", wait_s, kept)
-        return Rejected(code, f"the peer answered HTTP {status}", kept)
-
-    def _document(self, body: bytes) -> str | None:
-        if self._pointer is None:
-            return None
-        try:
-            value = json.loads(body)
-            for key in self._pointer:
-                value = value[int(key)] if isinstance(value, list) else value[key]
-        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-            return None
-        says_one = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
-        return _storable(str(value)[:200]) if says_one else None
+    def _judge(self, answer: Answer) -> Outcome:
+        word = self.config.meaning.get(str(answer.status)) or http_status.usual(answer.status)
+        kept = answer.body[: self.config.keep_response_bytes]
+        document = http_status.document_of(answer.body, self._pointer) if word == "accept" and self._pointer is not None else None
+        wait_s = None
+        if answer.retry_after:
+            wait_s = http_status.wait_s_of(answer.retry_after, self._clock.seconds(), self.config.retry_after_max_s)
+        return http_status.outcome_of(answer, word, kept, document, wait_s)
 
     async def _close(self) -> None:
         self._closed = True
@@ -271,11 +286,6 @@ class Destination:
     def close(self) -> asyncio.Future[None]:
         """Wait for what is in flight (at most its time), then close the connections."""
         return asyncio.ensure_future(self._close())
-
-
-def _passes(status: int) -> bool:
-    """Is it an error that may be over later?"""
-    return status in RETRY_STATUS or (500 <= status < 600 and status not in FINAL_STATUS)
 
 
 def request_head(config: Config) -> bytes:
@@ -310,11 +320,6 @@ def _value(text: str) -> bytes:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return text.encode("utf-8")
-
-
-def _storable(text: str) -> str:
-    """Text that any database takes: JSON can say what is no character (half a surrogate pair), and NUL."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _tls() -> ssl.SSLContext:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suture.connectors.access import Host, Seldom
+from suture.connectors.control_ids import ControlIds
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
-from suture.connectors.mllp_peer import Backoff, Peer, connect
+from suture.connectors.mllp_peer import Backoff, Letter, Peer, connect
 from suture.connectors.tls import ClientTls, Contexts
 from suture.model.outcome import Outcome, Unavailable
 from suture.ports import Clock, Delivery
@@ -21,6 +24,8 @@ Done = Callable[[Outcome], None]
 
 COMPLAINTS_S = 60.0
 """Seconds in which answers that complete nothing are noted once; each is counted."""
+CUT_SHORT = 2
+"""Connections in a row that a peer ended after its first answer, with another message on its way, until each gets one message."""
 
 
 class Config(BaseModel):
@@ -37,6 +42,11 @@ class Config(BaseModel):
     source_host: Host = Field("", description="Own address to connect from; absent: as the system routes")
     connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection, and for TLS on it (default 10)")
     ack_timeout_s: float = Field(30, gt=0, description="Seconds to wait for the acknowledgement (default 30)")
+    messages_per_connection: int = Field(
+        0,
+        ge=0,
+        description="Messages on one connection, then it is closed: 1 for a peer that closes after each answer (default 0: no limit)",
+    )
     idle_s: float = Field(300, gt=0, description="Seconds a connection may rest before it is closed and a new one made (default 300)")
     reconnect_max_s: float = Field(5, ge=0, description="Seconds between attempts to connect to a dead peer, at most (default 5)")
     keepalive_s: float = Field(60, ge=1, description="Seconds of silence before the kernel asks whether the peer is there (default 60)")
@@ -83,6 +93,10 @@ class Destination:
         self.quarantined = 0
         self.quarantine_codes: Counter[str] = Counter()
         self.quirks: Counter[str] = Counter()
+        self.messages_per_connection = config.messages_per_connection
+        self._cut_short = 0
+        self._ids = ControlIds()
+        self._renamed = False
         self._seldom = Seldom(reactor, COMPLAINTS_S)
         self.server_name = (config.tls.server_name if config.tls else "") or config.host
         self.shaking: set[Peer] = set()
@@ -98,32 +112,48 @@ class Destination:
         """Send over a connection with room, or open one, or wait for one."""
         if self._sweep is None:
             self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
-        peer = None if self._queue else self._with_room(delivery.control_id)
-        if peer is not None:
-            peer.send(delivery, done)
+        if not self._queue and self._sent(delivery, done):
             return
         self._queue.append((delivery, done))
         self._pump()
 
-    def _with_room(self, control_id: str) -> Peer | None:
-        """The connection to send this on: one that rests, else the least busy one when no more may be opened."""
+    def _sent(self, delivery: Delivery, done: Done) -> bool:
+        """Send it on a connection that rests, else on the least busy one when no more may be opened. False: there is none for it."""
         while self._resting:
             peer = self._resting.popitem()[0]
             if peer.usable and not peer.waiting:
-                return peer
+                if not (peer.full or peer.gone) and self._sent_on(peer, delivery, done):
+                    return True
+                peer.end()
         limit = self.config.pipeline
         if limit == 1 or len(self._peers) + self._connecting < self.config.connections:
-            return None
-        free = (peer for peer in self._peers if peer.usable and len(peer.waiting) < limit and not peer.has(control_id))
-        return min(free, key=lambda peer: len(peer.waiting), default=None)
+            return False
+        free = [peer for peer in self._peers if peer.usable and len(peer.waiting) < limit and not peer.full]
+        free.sort(key=lambda peer: len(peer.waiting))
+        return any(not peer.gone and self._sent_on(peer, delivery, done) for peer in free)
+
+    def _sent_on(self, peer: Peer, delivery: Delivery, done: Done) -> bool:
+        """Send it on this connection. False: an answer there could be to another message, or to an earlier attempt."""
+        letter = self._ids.letter(delivery, peer.used)
+        if letter is None:
+            return False
+        name, body = letter
+        if name != delivery.control_id:
+            done = partial(_renamed, name, done)
+            self._say_renamed()
+        peer.send(Letter(name, body, delivery.idempotency_key, done))
+        return True
+
+    def _say_renamed(self) -> None:
+        if not self._renamed:
+            self._renamed = True
+            text = "messages whose control id (MSH-10) is empty or was used before go out under one of ours; their attempts say which"
+            self.note("OWN_CONTROL_ID", f"{self.config.host}:{self.config.port}: {text}")
 
     def _pump(self) -> None:
         """Send what waits where there is room for it, and open connections for the rest."""
-        while self._queue:
-            peer = self._with_room(self._queue[0][0].control_id)
-            if peer is None:
-                break
-            peer.send(*self._queue.popleft())
+        while self._queue and self._sent(*self._queue[0]):
+            self._queue.popleft()
         wanted = min(len(self._queue), self.config.connections - len(self._peers)) - self._connecting
         for _ in range(wanted if self._again is None else 0):
             wait_s = self.backoff.wait_s(self.clock.seconds())
@@ -158,8 +188,17 @@ class Destination:
         self._resting.pop(peer, None)
         if not peer.heard and not peer.ending:
             self.backoff.failed(self.clock.seconds())
+        self._learn(peer)
         self.quirks.update(peer.unframer.quirks)
         self._pump()
+
+    def _learn(self, peer: Peer) -> None:
+        """A peer that ends its connections after each answer gets one message on each: the next one it would never read."""
+        self._cut_short = self._cut_short + 1 if peer.cut_short else 0 if peer.answers > 1 else self._cut_short
+        if self._cut_short == CUT_SHORT and not self.messages_per_connection:
+            self.messages_per_connection = 1
+            text = "the peer ends connections after its first answer; from now on each message has its own (messages_per_connection: 1)"
+            self.note("CLOSES_EARLY", f"{self.config.host}:{self.config.port}: {text}")
 
     def failed(self, code: str, why: str) -> None:
         """No connection to be had: what waits for one is told, unless another connection can take it."""
@@ -218,3 +257,9 @@ class Destination:
         if self._sweep is not None and not self._busy():
             self._sweep.cancel()
             self._sweep = None
+
+
+def _renamed(name: str, done: Done, outcome: Outcome) -> None:
+    """Say under which control id it went, for whoever looks for it at the peer."""
+    where = f"sent under the control id {name}"
+    done(replace(outcome, reason=f"{outcome.reason}; {where}" if outcome.reason else where))

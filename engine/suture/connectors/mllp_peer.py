@@ -13,10 +13,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from suture.connectors import sockets, tls
-from suture.connectors.writing import write_now
+from suture.connectors import sockets, tcp_info, tls
+from suture.connectors.control_ids import Used
+from suture.connectors.writing import unsent_bytes, write_now
 from suture.model.outcome import Accepted, Ambiguous, Outcome, TryLater, Unavailable
-from suture.ports import Delivery
 from suture.wire import ack, mllp
 
 if TYPE_CHECKING:
@@ -28,13 +28,31 @@ END_WAIT_S = 1.0
 """Seconds after which an end byte counts though nothing follows it."""
 
 
+EARLY = Ambiguous("EARLY_ANSWER", "the peer accepted it before the whole message was written")
+UNSEEN = TryLater("NOT_SENT", "the connection ended before the whole message was written, so that the peer cannot have taken it")
+
+
+@dataclass(slots=True, eq=False)
+class Letter:
+    """What goes out. control_id: MSH-10 of the body. key: the idempotency key of the delivery."""
+
+    control_id: str
+    body: bytes
+    key: str
+    done: Done
+
+
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """A delivery whose answer is due at deadline_s. committed: the peer has said that it is stored (release 2)."""
+    """A message whose answer is due at deadline_s. committed: the peer has said that it is stored (release 2).
 
-    delivery: Delivery
+    whole_at: of all bytes that were written on the connection, so many have to leave before the peer can have it whole.
+    """
+
+    control_id: str
     done: Done
     deadline_s: float
+    whole_at: int
     committed: bool = False
 
 
@@ -65,9 +83,10 @@ class Backoff:
 
 @implementer(IHandshakeListener)
 class Peer(protocol.Protocol):
-    """One connection; `waiting` are the deliveries whose answers are due, the oldest first.
+    """One connection; `waiting` are the messages whose answers are due, the oldest first.
 
-    usable: more may be sent on it. ready: it was, once. heard: the peer has sent something on it.
+    usable: more may be sent on it. ready: it was, once. heard: the peer has sent something on it. used: what went out on it.
+    answers: messages that have their answer. cut_short: the peer ended it when one had, and more were on their way.
     """
 
     transport: Any
@@ -76,16 +95,20 @@ class Peer(protocol.Protocol):
         self.destination, self.config = destination, destination.config
         self.unframer = mllp.Unframer(self.config.limit_bytes, destination.framing)
         self.waiting: list[InFlight] = []
+        self.used = Used()
+        self.answers = 0
         self.ready = self.usable = self.heard = False
-        self.ending = False
+        self.ending = self.cut_short = False
         self.why = ""
         self.used_s = destination.clock.seconds()
         self._commits = self.config.release == "2"
+        self._sent = self._written_bytes = 0
         self._quirks = 0
         self._worked = False
         self._lone_end_s: float | None = None
 
     def connectionMade(self) -> None:  # noqa: N802
+        self._socket = getattr(self.transport, "transport", self.transport).getHandle()
         sockets.prepare(self.transport, self.config.keepalive_s)
         if self.config.tls is None:
             self._open()
@@ -101,6 +124,9 @@ class Peer(protocol.Protocol):
             self.cut(f"its certificate is not for {name}")
 
     def _open(self) -> None:
+        if self.gone:
+            self.cut("it ends connections as soon as they are made")
+            return
         self.ready = self.usable = True
         self.destination.shaking.discard(self)
         self.destination.connected(self)
@@ -110,11 +136,31 @@ class Peer(protocol.Protocol):
         self.why = why
         self.transport.abortConnection()
 
-    def send(self, delivery: Delivery, done: Done) -> None:
+    @property
+    def gone(self) -> bool:
+        """Whether the peer has ended it, be it told or not: what is not written on it now, the peer cannot have seen."""
+        return tcp_info.look(self._socket)[0]
+
+    @property
+    def full(self) -> bool:
+        """Whether it has had all the messages that one connection gets."""
+        return 0 < self.destination.messages_per_connection <= self._sent
+
+    def send(self, letter: Letter) -> None:
         """Send it; done is called once, later."""
+        framing = self.destination.framing
+        frame = framing.frame(letter.body)
+        self._written_bytes += len(frame)
         self.used_s = self.destination.clock.seconds()
-        self.waiting.append(InFlight(delivery, done, self.used_s + self.config.ack_timeout_s))
-        write_now(self.transport, self.destination.framing.frame(delivery.body))
+        self.used.add(letter.control_id, letter.key)
+        whole_at = self._written_bytes - len(framing.end) + 1
+        self.waiting.append(InFlight(letter.control_id, letter.done, self.used_s + self.config.ack_timeout_s, whole_at))
+        self._sent += 1
+        write_now(self.transport, frame)
+
+    def _unseen(self, one: InFlight) -> bool:
+        """Whether a part of it has not left, without which the peer cannot take it."""
+        return self._written_bytes - unsent_bytes(self.transport) < one.whole_at
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         self.heard = True
@@ -146,11 +192,14 @@ class Peer(protocol.Protocol):
             self.destination.quarantine("UNASKED_ACK", "an HL7 answer came where only commit acknowledgements are waited for")
             return
         for one in self.waiting:
-            outcome = ack.judge(answer, one.delivery.control_id, self.destination.meaning)
+            outcome = ack.judge(answer, one.control_id, self.destination.meaning)
             if outcome is not None:
                 self._place(one, outcome)
                 return
-        self.destination.quarantine("FOREIGN_ACK", "an answer came for another message than the one that was sent")
+        if ack.answered(answer) in self.used:
+            self.destination.quarantine("LATE_ACK", "an answer came for a message that has its answer, or is no longer waited for")
+        else:
+            self.destination.quarantine("FOREIGN_ACK", "an answer came for another message than those that were sent")
 
     def _place(self, one: InFlight, outcome: Outcome) -> None:
         if isinstance(outcome, Ambiguous) and outcome.code == "ACK_UNREADABLE":
@@ -177,10 +226,14 @@ class Peer(protocol.Protocol):
 
     def _finish(self, one: InFlight, outcome: Outcome) -> None:
         self.waiting.remove(one)
+        self.answers += 1
+        if self._unseen(one):
+            self.usable = False
+            outcome = EARLY if isinstance(outcome, Accepted) else outcome
         if not self._worked:
             self._worked = True
             self.destination.backoff.worked()
-        if self.usable:
+        if self.usable and not self.full:
             self.destination.free(self)
         elif not self.waiting:
             self.end()
@@ -189,28 +242,30 @@ class Peer(protocol.Protocol):
     def _break(self, outcome: Outcome) -> None:
         """Answers on this connection cannot be placed any more: it is never used again, and all on it have this outcome."""
         self.usable, waiting, self.waiting = False, self.waiting, []
+        unseen = [one for one in waiting if self._unseen(one)]
         self.transport.abortConnection()
         for one in waiting:
-            one.done(outcome)
-
-    def has(self, control_id: str) -> bool:
-        """Whether a message of this control id is in flight on it: the answers of two could not be told apart."""
-        return any(one.delivery.control_id == control_id for one in self.waiting)
+            one.done(UNSEEN if one in unseen else outcome)
 
     def look(self, now_s: float) -> None:
         """What time has brought: answers that did not come, one without its last byte, a rest that was too long."""
         self._settle(now_s)
         late = [one for one in self.waiting if one.deadline_s <= now_s]
         if late:
-            self.usable = False
-            self.waiting = [one for one in self.waiting if one.deadline_s > now_s]
-            if not self.waiting:
-                self.transport.abortConnection()
-            for one in late:
-                what = "no acknowledgement of the application" if one.committed else "no acknowledgement"
-                one.done(Ambiguous("ACK_TIMEOUT", f"{what} in {self.config.ack_timeout_s:g} s"))
+            self._give_up(late)
         elif self.usable and not self.waiting and now_s - self.used_s > self.config.idle_s:
             self.end()  # a firewall may have forgotten it
+
+    def _give_up(self, late: list[InFlight]) -> None:
+        """Wait no longer for these; the connection stays until the others have their answers, or their time is over."""
+        self.usable = False
+        self.waiting = [one for one in self.waiting if one not in late]
+        unseen = [] if self.waiting else [one for one in late if self._unseen(one)]
+        if not self.waiting:
+            self.transport.abortConnection()
+        for one in late:
+            what = "no acknowledgement of the application" if one.committed else "no acknowledgement"
+            one.done(UNSEEN if one in unseen else Ambiguous("ACK_TIMEOUT", f"{what} in {self.config.ack_timeout_s:g} s"))
 
     def _settle(self, now_s: float) -> None:
         if not self.unframer.may_have_ended:
@@ -225,27 +280,29 @@ class Peer(protocol.Protocol):
     def end(self) -> None:
         """Close it; nothing is in flight."""
         self.usable, self.ending = False, True
-        if self.config.tls is None:
-            self.transport.loseConnection()
+        if self.config.tls is not None or self.gone or unsent_bytes(self.transport):
+            self.transport.abortConnection()  # over TLS it says goodbye, and does not wait for the peer's
         else:
-            self.transport.abortConnection()  # it says goodbye, and does not wait for the peer's
+            self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
         self.usable = False
         handle = self.transport.getHandle() if self.config.tls is not None else None
         if not self.ready:
             self.destination.shaking.discard(self)
-            self.destination.failed("TLS", self.why or tls.plain(reason, handle) or "the connection ended before TLS was agreed on")
+            code = "TLS" if self.config.tls else "CONNECT"
+            self.destination.failed(code, self.why or tls.plain(reason, handle) or "the connection ended before TLS was agreed on")
             return
         for answer in self.unframer.close() if self.waiting else ():
             self._answered(answer)
         waiting, self.waiting = self.waiting, []
+        self.cut_short = self.answers == 1 and bool(waiting)
         self.destination.lost(self)
         outcome: Outcome = Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came")
         if not self.heard and tls.refused_us(reason):
             outcome = Unavailable("TLS", tls.plain(reason, handle))
         for one in waiting:
-            one.done(outcome)
+            one.done(UNSEEN if self._unseen(one) else outcome)
 
 
 class _Factory(protocol.ClientFactory):

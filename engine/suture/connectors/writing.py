@@ -1,4 +1,4 @@
-"""Writing to a Twisted transport without a detour through the event loop."""
+"""Writing to a Twisted transport without a detour through the event loop, and how much of it has left."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def write_now(transport: Any, data: bytes) -> None:
             data = data[sent:]
     if data:
         transport.write(data)
+
+
+def unsent_bytes(transport: Any) -> int:
+    """How much of what was written the socket has not taken; also after the connection was lost.
+
+    0 over TLS, where what waits below is not what was written.
+    """
+    if not isinstance(transport, Connection):
+        return 0
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen

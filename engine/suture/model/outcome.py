@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The peer said yes. document: the business system's own number, when the answer carried one (posted)."""
+    """The peer said yes.
+
+    document: the business system's own number, when the answer carried one (posted). reason: what an operator should know
+    of this attempt all the same, "" as a rule.
+    """
 
     code: str
     response: bytes = b""
     document: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Sent, and no answer that can be placed: the peer may or may not have taken it."""
+    """Sent, and no answer that can be placed: the peer may or may not have taken it. wait_s: as for TryLater."""
 
     code: str
     reason: str
     response: bytes = b""
+    wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

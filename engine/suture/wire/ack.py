@@ -11,7 +11,7 @@ from suture.wire.header import Header, text_of
 from suture.wire.reply import build
 from suture.wire.sequence import number_of
 
-__all__ = ["BY_THE_STANDARD", "MEANINGS", "Header", "build", "expected_number", "judge", "text_of"]
+__all__ = ["BY_THE_STANDARD", "MEANINGS", "Header", "answered", "build", "expected_number", "judge", "text_of"]
 
 BY_THE_STANDARD: Mapping[str, str] = {"AA": "accept", "CA": "accept", "AE": "reject", "CE": "reject", "AR": "retry", "CR": "reject"}
 """MSA-1 to accept, reject, retry or hold. AE: an error in the content, do not resend; AR: refused for now (2.9.2.2)."""
@@ -47,6 +47,13 @@ def judge(answer: bytes, control_id: str, meaning: Mapping[str, str] = BY_THE_ST
     if verdict == "hold":
         return Held(code, reason, answer)
     return Ambiguous("ACK_UNKNOWN_CODE", "the answer has an MSA-1 that no table knows", answer)
+
+
+def answered(answer: bytes) -> str:
+    """MSA-2, the control id of the message that it answers; "" when it says none."""
+    header = Header.read(answer)
+    msa = _segment(_lines(answer, header), b"MSA", header.separator) if header else None
+    return text_of(msa[2]) if msa and len(msa) > 2 else ""
 
 
 def expected_number(answer: bytes) -> int | None:

@@ -1,0 +1,74 @@
+"""Under which control id an HL7 message goes out, so that an acknowledgement can be that of one message only.
+
+An acknowledgement says by the control id alone what it answers (MSA-2), and a peer may answer twice. What senders write into
+MSH-10 may be empty or come again. On one connection no control id is therefore used for two messages: the second goes out
+under one of ours. A repetition of the same delivery keeps its control id, by which peers recognise it; it goes over another
+connection, because a second answer to the first attempt may still come on this one.
+"""
+
+from __future__ import annotations
+
+from suture.mapping.payload import control_id
+from suture.model.errors import MessageError
+from suture.ports import Delivery
+from suture.wire import er7
+
+REMEMBERED = 1000
+"""Control ids that a connection remembers, the newest; the answer to an older one counts as foreign."""
+RENAMED = 4096
+"""Deliveries of a destination of which it is remembered that they went out under an id of ours, the newest."""
+
+_PLACE = er7.path("MSH-10")
+
+
+class Used:
+    """The control ids that went out on one connection, each with the idempotency key of its delivery."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, str] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._keys
+
+    def key(self, name: str) -> str | None:
+        """The idempotency key of the delivery that went out under it, None when none did."""
+        return self._keys.get(name)
+
+    def add(self, name: str, key: str) -> None:
+        """It goes out now."""
+        self._keys[name] = key
+        if len(self._keys) > REMEMBERED:
+            del self._keys[next(iter(self._keys))]
+
+
+class ControlIds:
+    """The control ids of a destination's deliveries."""
+
+    def __init__(self) -> None:
+        self._ours: dict[str, str] = {}
+
+    def letter(self, delivery: Delivery, used: Used) -> tuple[str, bytes] | None:
+        """The control id and the bytes with which it may go out where these were used; None: it may not go out there."""
+        key = delivery.idempotency_key
+        name = self._ours.get(key, delivery.control_id)
+        if name == delivery.control_id:
+            if name and name not in used:
+                return name, delivery.body
+            if name and used.key(name) == key:
+                return None
+            name = control_id(key)
+        return None if name in used else self._under(name, delivery, used)
+
+    def _under(self, name: str, delivery: Delivery, used: Used) -> tuple[str, bytes] | None:
+        try:
+            body = er7.changed(delivery.body, {_PLACE: name})
+        except MessageError:  # it has no MSH-10 to be changed: it goes out as it is, once on a connection
+            return None if delivery.control_id in used else (delivery.control_id, delivery.body)
+        self._remember(delivery.idempotency_key, name)
+        return name, body
+
+    def _remember(self, key: str, name: str) -> None:
+        self._ours.pop(key, None)
+        self._ours[key] = name
+        if len(self._ours) > RENAMED:
+            del self._ours[next(iter(self._ours))]
