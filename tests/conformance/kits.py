@@ -14,11 +14,12 @@ from twisted.internet import defer
 from suture.connectors.registry import DESTINATIONS
 from suture.model.outcome import Accepted, Ambiguous, Outcome
 from suture.ports import Delivery
-from tests.faults.peer import Fault, FaultyPeer
+from tests.faults.peer import WIRES, Fault, FaultyPeer, Seen
 
 TIMEOUT_S = 0.4
 CONNECTIONS = 3
 LIMIT_BYTES = 4096
+LARGE_BYTES = 40_000_000
 MARKER = "ZZMARKER"
 """A patient's name that is in every payload and may be nowhere else."""
 
@@ -42,6 +43,20 @@ class Kit:
     def peer(self, script: Iterable[Fault] = (), **more: Any) -> FaultyPeer:
         """A peer for it."""
         return FaultyPeer(self.wire, script, **more)
+
+    def answer(self, control_id: str, code: str = "AA") -> bytes:
+        """What a peer of it says."""
+        return bytes(WIRES[self.wire].answer(Seen(0, b"", control_id), code))
+
+    def timeout(self, timeout_s: float) -> dict[str, Any]:
+        """The setting of how long an answer is waited for."""
+        return {"ack_timeout_s" if self.wire == "mllp" else "timeout_s": timeout_s}
+
+    def large(self) -> Delivery:
+        """One that no socket takes at once."""
+        one = self.delivery(1)
+        one.body += b"NTE|1||" + b"x" * LARGE_BYTES + b"\r"
+        return one
 
     def delivery(self, number: int = 1) -> Delivery:
         """One delivery; each has a control id of which another's is a part: M1, M11, M111."""

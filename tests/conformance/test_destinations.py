@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ import pytest
 from suture.connectors import http_out
 from suture.connectors.mllp_out import Destination as MllpDestination
 from suture.connectors.registry import DESTINATIONS
-from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater, Unavailable
+from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater, Unavailable
+from suture.ports import Delivery
 from tests.conformance.kits import CONNECTIONS, KITS, LIMIT_BYTES, TIMEOUT_S, Kit, sender
-from tests.faults.peer import Ack, Close, Late, Oversized, Pieces, Raw, Reset, Silence, Twice, WrongId
+from tests.faults.kernel import ESTABLISHED, connections, needs_linux, wait_until
+from tests.faults.peer import Ack, Bye, Close, Elsewhere, FaultyPeer, Late, Oversized, Pieces, Raw, Reset, Silence, Twice, WrongId
 
 
 @pytest.fixture(params=sorted(DESTINATIONS))
@@ -234,3 +238,112 @@ async def test_no_payload_makes_it_raise(kit: Kit, reactor: Any) -> None:
     async with kit.peer(usual=Silence()) as peer, sender(kit, reactor, peer.port) as s:
         for one in odd:
             assert await s.send(one).outcome() is not None
+
+
+# -- an answer completes only what it answers ------------------------------------------------------------------------
+
+
+def repeating(kit: Kit, number: int) -> Delivery:
+    """Another message with the control id of the first."""
+    first, other = kit.delivery(1), kit.delivery(number)
+    other.body, other.control_id = other.body.replace(b"|M" + b"1" * number + b"|", b"|M1|"), first.control_id
+    return other
+
+
+@needs_linux
+async def test_a_second_answer_never_completes_the_next_message(kit: Kit, reactor: Any) -> None:
+    peer = kit.peer([Twice(later=True), Ack("AE")])
+    with Elsewhere(peer) as elsewhere:
+        async with sender(kit, reactor, peer.port, connections=1) as s:
+            assert isinstance(await s.send(1).outcome(), Accepted)
+            elsewhere.call(_let_go(peer))
+            wait_until(lambda: any(unread for _, unread in connections(peer.port)))
+            assert isinstance(await s.send(repeating(kit, 2)).outcome(), Rejected)
+            assert isinstance(await s.send(3).outcome(), Accepted)
+            assert [code for code, _ in s.notes if code != "OWN_CONTROL_ID"] == ["LATE_ACK"]
+            assert s.destination.counts()["quarantined"] == {"LATE_ACK": 1}
+
+
+async def _let_go(peer: FaultyPeer) -> None:
+    peer.let_go()
+
+
+async def test_a_second_answer_while_the_next_message_is_on_its_way_never_accepts_it(kit: Kit, reactor: Any) -> None:
+    """In HTTP whose answers two are cannot be known; in MLLP they say it, also when the senders' control ids do not."""
+    both = Raw(kit.answer("M1", "AA") + kit.answer("M1", "AA"))
+    async with kit.peer([Ack("AA"), both]) as peer, sender(kit, reactor, peer.port, connections=1) as s:
+        assert isinstance(await s.send(1).outcome(), Accepted)
+        assert isinstance(await s.send(repeating(kit, 2)).outcome(), Ambiguous)
+        assert isinstance(await s.send(3).outcome(), Accepted)
+        assert peer.connections == 2
+
+
+@pytest.mark.parametrize(("code", "kind"), [("AA", Ambiguous), ("AE", Rejected), ("AR", TryLater)])
+async def test_an_answer_before_the_message_was_written_accepts_nothing(kit: Kit, reactor: Any, code: str, kind: type[Outcome]) -> None:
+    async with hasty(kit.answer("M1", code)) as port, sender(kit, reactor, port, **kit.timeout(10)) as s:
+        outcome = await s.send(kit.large()).outcome(10)
+        assert type(outcome) is kind
+        assert code != "AA" or outcome.code == "EARLY_ANSWER"
+
+
+@asynccontextmanager
+async def hasty(answer: bytes, reset: bool = False) -> AsyncIterator[int]:
+    """A peer that reads the beginning of a message and answers; it reads no more, and then ends the connection where reset says so."""
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100)
+        writer.transport.pause_reading()
+        writer.write(answer)
+        await writer.drain()
+        writers.append(writer)
+        if reset:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+    writers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(met, "127.0.0.1", 0, limit=1024)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+
+
+# -- what a peer cannot have seen is not in doubt --------------------------------------------------------------------
+
+
+@needs_linux
+@pytest.mark.parametrize("reset", [False, True])
+async def test_what_the_peer_ended_while_it_rested_is_not_written_on(kit: Kit, reactor: Any, reset: bool) -> None:
+    peer = kit.peer()
+    with Elsewhere(peer) as elsewhere:
+        async with sender(kit, reactor, peer.port, connections=1) as s:
+            for number in range(1, 11):
+                assert isinstance(await s.send(number).outcome(), Accepted)
+                elsewhere.call(peer.drop(reset))
+                wait_until(lambda: all(state != ESTABLISHED for state, _ in connections(peer.port)))
+            assert [seen.connection for seen in peer.seen] == list(range(1, 11))
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_message_that_was_not_written_whole_is_tried_again(kit: Kit, reactor: Any, reset: bool) -> None:
+    """The connection is reset in its middle, or the peer reads no further until the time is over."""
+    async with hasty(b"", reset) as port, sender(kit, reactor, port) as s:
+        outcome = await s.send(kit.large()).outcome(10)
+        assert isinstance(outcome, TryLater)
+        assert outcome.code == "NOT_SENT"
+
+
+async def test_a_peer_that_ends_each_connection_soon_after_its_answer(kit: Kit, reactor: Any) -> None:
+    async with kit.peer(usual=Bye()) as peer, sender(kit, reactor, peer.port, messages_per_connection=1, connections=1) as s:
+        for number in range(1, 9):
+            assert isinstance(await s.send(number).outcome(), Accepted)
+        assert [seen.connection for seen in peer.seen] == list(range(1, 9))
+
+
+async def test_so_many_messages_and_no_more_go_over_a_connection(kit: Kit, reactor: Any) -> None:
+    async with kit.peer() as peer, sender(kit, reactor, peer.port, messages_per_connection=3, connections=1) as s:
+        outcomes = await s.outcomes(*range(1, 8))
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+        assert [seen.connection for seen in peer.seen] == [1, 1, 1, 2, 2, 2, 3]

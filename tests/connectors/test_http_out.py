@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -344,3 +346,93 @@ async def test_a_certificate_that_nobody_signed_is_nobodys_fault(reactor: Any, t
 async def test_a_port_that_does_not_speak_tls_is_nobodys_fault(reactor: Any) -> None:
     async with KIT.peer([Status(200)]) as peer, sender(KIT, reactor, peer.port, url=f"https://127.0.0.1:{peer.port}/", timeout_s=1) as s:
         assert isinstance(await s.send(1).outcome(), Unavailable)
+
+
+# -- whose answer it is ------------------------------------------------------------------------------------------------
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+NO = b"HTTP/1.1 422 No\r\nContent-Length: 0\r\n\r\n"
+BYE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("surplus", [OK, NO, b"HTTP/1.1 2", b"more of the body than its length says"])
+@pytest.mark.parametrize("first", [OK, BYE])
+async def test_more_than_one_answer_leaves_it_open_whose_is_which(reactor: Any, first: bytes, surplus: bytes) -> None:
+    """Nothing came before the first request of a connection: the first answer is its own. Later ones may answer another."""
+    script = [Raw(first + surplus), Status(200), Raw(first + surplus), Status(422)]
+    async with KIT.peer(script) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        assert isinstance(await s.send(1).outcome(), Accepted)
+        assert isinstance(await s.send(2).outcome(), Accepted)
+        outcome = await s.send(3).outcome()
+        assert (type(outcome), outcome.code) == (Ambiguous, "TWO_ANSWERS")
+        assert isinstance(await s.send(4).outcome(), Rejected)
+        assert [seen.connection for seen in peer.seen] == [1, 2, 2, 3]
+        assert s.destination.counts() == {"quarantined": {"LATE_ACK": 2}}
+        assert [code for code, _ in s.notes] == ["LATE_ACK"]
+
+
+@asynccontextmanager
+async def in_two_steps(first: bytes, then: bytes) -> AsyncIterator[int]:
+    """A peer that says the first when it has the head of a request, and the other when it has all of it."""
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(first)
+        await writer.drain()
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0]))
+        writer.write(then)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(met, "127.0.0.1", 0, limit=2**26)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+async def test_an_interim_answer_may_come_before_the_request_is_written(reactor: Any) -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"
+    async with in_two_steps(interim, OK) as port, sender(KIT, reactor, port, timeout_s=15) as s:
+        assert isinstance(await s.send(KIT.large()).outcome(15), Accepted)
+
+
+async def test_an_answer_that_begins_before_the_request_is_written_accepts_nothing(reactor: Any) -> None:
+    async with in_two_steps(OK[:20], OK[20:]) as port, sender(KIT, reactor, port, timeout_s=15) as s:
+        assert isinstance(await s.send(1).outcome(), Accepted)  # small enough to be written at once
+    async with in_two_steps(OK[:-2] + b"A: b\r\n\r\n", b"") as port, sender(KIT, reactor, port, timeout_s=15) as s:
+        outcome = await s.send(KIT.large()).outcome(15)
+        assert (type(outcome), outcome.code) == (Ambiguous, "EARLY_ANSWER")
+
+
+async def test_a_refusal_that_is_cut_off_because_the_request_was_too_large_is_a_refusal(reactor: Any) -> None:
+    """A server that will not read the body answers and closes; the reset may overtake the rest of its answer."""
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100)
+        writer.transport.pause_reading()
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 1000\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(met, "127.0.0.1", 0, limit=1024)
+    async with sender(KIT, reactor, server.sockets[0].getsockname()[1], timeout_s=15) as s:
+        outcome = await s.send(KIT.large()).outcome(15)
+        assert isinstance(outcome, Rejected) or outcome.code == "NOT_SENT"  # the reset may overtake all of it
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "rests_s"),
+    [("timeout=5", 4.0), ("timeout=1, max=100", 0.5), ('max=3, Timeout = "20"', 19.0), ("max=3", 30.0), ("timeout=900", 30.0)],
+)
+async def test_a_connection_rests_no_longer_than_the_peer_says(reactor: Any, said: str, rests_s: float) -> None:
+    clock = Clock()
+    async with KIT.peer([Status(200, {"Keep-Alive": said})]) as peer, sender(KIT, reactor, peer.port, idle_s=30) as s:
+        s.destination._clock = clock
+        assert isinstance(await s.send(1).outcome(), Accepted)
+        clock.advance(rests_s - 0.1)
+        assert len(s.destination._idle) == 1
+        clock.pump([http_out.SWEEP_S] * 3)
+        assert not s.destination._idle
+        await peer.until(lambda: peer.open == 0)

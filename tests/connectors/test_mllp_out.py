@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from suture.connectors.mllp_peer import Backoff
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.pipeline.process import Output, Plan, process
+from suture.ports import Delivery
+from suture.wire.header import Header
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.kits import KITS, sender
 from tests.faults.peer import Ack, Close, Late, Mllp, Raw, Reset, Seen, Silence
@@ -55,7 +59,7 @@ async def test_a_table_of_the_destination_goes_before_the_standard(reactor: Any,
 
 
 @pytest.mark.parametrize(
-    "control_id", [b"M1", b"A^B", b"A&B", b"A~B", b"A\\T\\B", b"\xe9\xe8", "é".encode(), b" 1 ", b"1" * 199, b"x" * 500, b"", b"\x00a"]
+    "control_id", [b"M1", b"A^B", b"A&B", b"A~B", b"A\\T\\B", b"\xe9\xe8", "é".encode(), b" 1 ", b"1" * 199, b"x" * 500, b"\x00a"]
 )
 async def test_whatever_a_sender_puts_into_msh_10_is_recognised_when_it_comes_back(reactor: Any, control_id: bytes) -> None:
     raw = b"MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|" + control_id + b"|P|2.5.1\rPID|1\r"
@@ -330,3 +334,147 @@ async def test_a_commit_that_may_still_come_never_completes_the_next_message(rea
 def test_settings_that_do_not_fit_are_refused_in_words(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         mllp_out.Config(host="h", port=1, **settings)
+
+
+# -- whose answer it is, where the senders' control ids do not say it --------------------------------------------------
+
+
+def message(number: int, control_id: str, head: str = "MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|{}|P|2.5.1", codec: str = "utf-8") -> Delivery:
+    """A message of its own, with this MSH-10."""
+    body = f"{head.format(control_id)}\rPID|1||{number}||é\r".encode(codec)
+    return Delivery(number, "c", "d", "lane", body, f"key-{number}", control_id, "application/hl7-v2", id=number)
+
+
+async def test_messages_without_a_control_id_go_out_under_one_of_ours(reactor: Any) -> None:
+    async with KIT.peer() as peer, sender(KIT, reactor, peer.port, **PIPELINED) as s:
+        sent = [s.send(message(number, "")) for number in range(1, 9)]
+        for one in sent:
+            outcome = await one.outcome()
+            assert isinstance(outcome, Accepted)
+            assert outcome.reason == f"sent under the control id {peer.seen[one.delivery.id - 1].control_id}"
+        names = [seen.control_id for seen in peer.seen]
+        assert len(set(names)) == 8
+        assert all(re.fullmatch("[A-Z0-9]{1,20}", name) for name in names)
+        assert [seen.body.replace(name.encode(), b"") for seen, name in zip(peer.seen, names, strict=True)] == [
+            one.delivery.body for one in sent
+        ]
+        assert [code for code, _ in s.notes] == ["OWN_CONTROL_ID"]
+
+
+async def test_a_control_id_that_comes_again_is_used_for_one_message_only(reactor: Any) -> None:
+    script = [Ack("AA"), Raw(answer("7")), Raw(answer("7", "AE"))]
+    async with KIT.peer(script) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        assert isinstance(await s.send(message(1, "7")).outcome(), Accepted)
+        outcome = await s.send(message(2, "7")).outcome()  # the peer answers the first one again
+        assert isinstance(outcome, Ambiguous)
+        assert outcome.reason.endswith(f"; sent under the control id {peer.seen[1].control_id}")
+        assert s.destination.quarantine_codes == {"LATE_ACK": 1}
+        assert isinstance(await s.send(message(3, "7")).outcome(), Rejected)  # on a new connection it is the first
+        assert [seen.control_id == "7" for seen in peer.seen] == [True, False, True]
+
+
+async def test_messages_of_one_control_id_share_a_connection(reactor: Any) -> None:
+    async with KIT.peer([Silence(), Silence(), Silence(), Silence()]) as peer, sender(KIT, reactor, peer.port, **PIPELINED) as s:
+        sent = [s.send(message(number, "7")) for number in (1, 2, 3)]
+        seen = await peer.got(3)
+        assert len({one.control_id for one in seen}) == 3
+        last = s.send(message(4, "8"))
+        await peer.got(4)
+        said = b"".join(answer(one.control_id, code) for one, code in zip(reversed(seen[:3]), ("AA", "AE", "AR"), strict=True))
+        await peer.say(said + answer("8"))
+        outcomes = [await one.outcome() for one in (*sent, last)]
+        assert [type(outcome) for outcome in outcomes] == [TryLater, Rejected, Accepted, Accepted]
+        assert peer.connections == 1
+
+
+@pytest.mark.parametrize("code", ["AR", "ZZ"])
+async def test_the_repetition_of_a_message_keeps_its_control_id_on_another_connection(reactor: Any, code: str) -> None:
+    """An answer to the first attempt may still come; and a peer knows a repetition by its control id."""
+    async with KIT.peer([Ack(code), Ack("AE")]) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        assert not isinstance(await s.send(message(1, "7")).outcome(), Accepted)
+        assert isinstance(await s.send(message(1, "7")).outcome(), Rejected)
+        assert [(seen.connection, seen.control_id) for seen in peer.seen] == [(1, "7"), (2, "7")]
+
+
+async def test_a_repetition_keeps_its_control_id_where_another_message_has_used_it(reactor: Any) -> None:
+    """It went out under its own before; where that is taken, it goes elsewhere."""
+    async with KIT.peer([Reset(), Ack("AA"), Ack("AE")]) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        assert isinstance(await s.send(message(1, "7")).outcome(), Ambiguous)
+        assert isinstance(await s.send(message(2, "7")).outcome(), Accepted)
+        assert isinstance(await s.send(replace(message(1, "7"), attempts=1)).outcome(), Rejected)
+        assert isinstance(await s.send(replace(message(2, "7"), original_id=2)).outcome(), Accepted)
+        assert [(seen.connection, seen.control_id) for seen in peer.seen] == [(1, "7"), (2, "7"), (3, "7"), (4, "7")]
+
+
+async def test_what_went_out_under_an_id_of_ours_is_repeated_under_it(reactor: Any) -> None:
+    async with KIT.peer([Ack("AA"), Reset(), Ack("AR")]) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        assert isinstance(await s.send(message(1, "7")).outcome(), Accepted)
+        for attempts, kind in enumerate((Ambiguous, TryLater, Accepted)):
+            outcome = await s.send(replace(message(2, "7"), attempts=attempts)).outcome()
+            assert isinstance(outcome, kind)
+            assert outcome.reason.endswith(f"sent under the control id {peer.seen[-1].control_id}")
+        assert [seen.connection for seen in peer.seen] == [1, 1, 2, 3]
+        assert peer.seen[0].control_id == "7"
+        assert len({seen.control_id for seen in peer.seen[1:]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "codec"),
+    [
+        ("MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|{}|P|2.5.1", "utf-16"),
+        ("MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|{}|P|2.5.1|||||||8859/1", "latin-1"),
+        ("MSH#!@%$#S#F#R#RF#20260301##ADT!A01#{}#P#2.5.1", "utf-8"),
+        ("MSH|^~\\&|S|F|R|RF|20260301||ADT^A01", "utf-8"),
+    ],
+)
+async def test_our_control_id_fits_whatever_message_it_stands_in(reactor: Any, head: str, codec: str) -> None:
+    class Wide(Mllp):
+        @staticmethod
+        async def read(reader: asyncio.StreamReader, connection: int) -> Seen:
+            body = (await reader.readuntil(b"\x1c\r"))[1:-2]
+            header = Header.read(body)
+            assert header is not None
+            return Seen(connection, body, header.text(10))
+
+    async with KIT.peer() as peer, sender(KIT, reactor, peer.port) as s:
+        peer._wire = Wide
+        assert isinstance(await s.send(message(1, "", head, codec)).outcome(), Accepted)
+        assert re.fullmatch("[A-Z0-9]{20}", peer.seen[0].control_id)
+
+
+async def test_what_is_no_hl7_goes_out_once_on_a_connection(reactor: Any) -> None:
+    """Its answers can be told apart by nothing else."""
+    async with KIT.peer([Raw(answer("")), Raw(answer("", "AE"))]) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        for number, kind in ((1, Accepted), (2, Rejected)):
+            one = message(number, "")
+            one.body = b'{"event": %d}' % number
+            assert isinstance(await s.send(one).outcome(), kind)
+            assert peer.seen[-1].body == one.body
+        assert peer.connections == 2
+
+
+async def test_an_answer_to_what_is_answered_is_late_and_to_what_was_never_sent_foreign(reactor: Any) -> None:
+    script = [Ack("AA"), Raw(answer(M1) + answer("M9") + answer(M11))]
+    async with KIT.peer(script) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        assert isinstance(await s.send(1).outcome(), Accepted)
+        assert isinstance(await s.send(2).outcome(), Accepted)
+        assert s.destination.quarantine_codes == {"LATE_ACK": 1, "FOREIGN_ACK": 1}
+
+
+async def test_a_peer_that_ends_connections_after_its_answer_is_found_out(reactor: Any) -> None:
+    """From the second time on each message has a connection of its own."""
+    script = [Ack(), Close(), Ack(), Close()]
+    async with KIT.peer(script) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        outcomes = [await s.send(number).outcome() for number in range(1, 9)]
+        assert [type(outcome) for outcome in outcomes] == [Accepted, Ambiguous, Accepted, Ambiguous, *[Accepted] * 4]
+        assert [seen.connection for seen in peer.seen] == [1, 1, 2, 2, 3, 4, 5, 6]
+        assert [code for code, _ in s.notes] == ["CLOSES_EARLY"]
+
+
+async def test_a_peer_that_breaks_down_now_and_then_keeps_its_connections(reactor: Any) -> None:
+    script = [Ack(), Reset(), Ack(), Ack(), Reset(), Ack(), Reset()]
+    async with KIT.peer(script) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
+        for number in range(1, 11):
+            await s.send(number).outcome()
+        assert s.notes == []
+        assert peer.connections == 4

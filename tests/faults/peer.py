@@ -71,6 +71,13 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Bye:
+    """A proper answer, and after a while the end of the connection, whatever else has come on it."""
+
+    after_s: float = 0.06
+
+
+@dataclass(frozen=True)
 class WrongId:
     """An acknowledgement of another message. id: made from the right one."""
 
@@ -105,7 +112,7 @@ class Raw:
     data: bytes
 
 
-Fault = Ack | Status | Silence | Late | Slow | Reset | Close | WrongId | Pieces | Twice | Oversized | Raw
+Fault = Ack | Status | Silence | Late | Slow | Reset | Close | Bye | WrongId | Pieces | Twice | Oversized | Raw
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,7 @@ class FaultyPeer:
         self._wire, self._keep, self._tls = WIRES[wire], keep, tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._changed = asyncio.Event()
         self._go = asyncio.Event()
 
@@ -232,6 +240,20 @@ class FaultyPeer:
         await self.until(lambda: len(self.seen) >= count, timeout_s)
         return self.seen
 
+    async def drop(self, reset: bool = False) -> None:
+        """End all connections, and go on listening."""
+        for writer in list(self._writers):
+            if reset:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        await self.until(lambda: not self.open)
+
+    async def say(self, data: bytes) -> None:
+        """Write this on every connection."""
+        for writer in self._writers:
+            writer.write(data)
+            await writer.drain()
+
     def let_go(self) -> None:
         """Let the late answers go."""
         self._go.set()
@@ -240,6 +262,7 @@ class FaultyPeer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         self.connections += 1
         self.open += 1
         try:
@@ -249,6 +272,7 @@ class FaultyPeer:
         finally:
             self.open -= 1
             self._tasks.discard(task)
+            self._writers.discard(writer)
             writer.close()
             self._changed.set()
 
@@ -281,6 +305,10 @@ class FaultyPeer:
                 await self._end(writer, answer[:after_bytes], reset=True)
             case Close(after_bytes):
                 await self._end(writer, answer[:after_bytes], reset=False)
+            case Bye(after_s):
+                writer.write(answer)
+                await asyncio.sleep(after_s)
+                await self._end(writer, b"", reset=False)
             case WrongId(other):
                 writer.write(self._wire.answer(seen, "AA", other(seen.control_id)))
             case Pieces(size):

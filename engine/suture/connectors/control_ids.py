@@ -51,12 +51,12 @@ class ControlIds:
         """The control id and the bytes with which it may go out where these were used; None: it may not go out there."""
         key = delivery.idempotency_key
         name = self._ours.get(key, delivery.control_id)
-        if name == delivery.control_id:
-            if name and name not in used:
-                return name, delivery.body
-            if name and used.key(name) == key:
-                return None
-            name = control_id(key)
+        if name and name not in used:
+            return (name, delivery.body) if name == delivery.control_id else self._under(name, delivery, used)
+        again = delivery.attempts or delivery.original_id is not None or used.key(name) == key
+        if name and again:
+            return None
+        name = control_id(key)
         return None if name in used else self._under(name, delivery, used)
 
     def _under(self, name: str, delivery: Delivery, used: Used) -> tuple[str, bytes] | None:

@@ -198,7 +198,9 @@ class Destination:
     def _opened(self, attempt: asyncio.Future[None]) -> None:
         self._connecting -= 1
         error = None if attempt.cancelled() else attempt.exception()
-        if error is not None and not self._connections:
+        if error is None:
+            self._more()  # what was opened may be lost already
+        elif not self._connections:
             self._unreachable(_plain(error))
 
     def _unreachable(self, why: str) -> None:
@@ -237,6 +239,10 @@ class Destination:
         self._connections.remove(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+        self._more()
+
+    def _more(self) -> None:
+        """Open a connection for what waits, where one more is allowed."""
         if self._queue and not self._closed and len(self._connections) + self._connecting < self.config.connections:
             self._connect()
 
