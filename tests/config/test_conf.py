@@ -114,7 +114,8 @@ endpoints:
         "conf/base.yaml:7: endpoints.erp.retry: 'first_s' (5) is more than 'max_s' (1); make one of them fit",
         "conf/base.yaml:7: endpoints.erp.http_out.url: 'ftp://erp' must begin with http:// or https://",
         "conf/base.yaml:7: endpoints.erp.http_out.auth.bearer: a text must stand here, not keys with values (key: value)",
-        "conf/base.yaml:7: endpoints.erp.http_out.meaning.409: 'acept' is none of the choices: accept, reject, retry, hold; "
+        "conf/base.yaml:7: endpoints.erp.http_out.meaning.409: 'acept' is none of the choices: accept, reject, retry, hold, "
+        "unavailable, ambiguous; "
         "did you mean 'accept'?",
         "conf/base.yaml:9: endpoints.rev.on_ambiguous: 'resnd' is none of the choices: resend, hold; did you mean 'resend'?",
         "conf/base.yaml:9: endpoints.rev.http_out.url: 'x' is not a URL, e.g. http://127.0.0.1:8080/path",

@@ -6,7 +6,7 @@ import socket
 import sys
 from typing import Any
 
-_INFO: int | None = getattr(socket, "TCP_INFO", None)
+_LINUX = sys.platform == "linux"
 _STATE = 0
 _RECEIVED = slice(128, 136)
 """Where tcpi_state and tcpi_bytes_received stand (the latter since Linux 4.1)."""
@@ -20,10 +20,10 @@ def look(sock: Any) -> tuple[bool, int]:
     What is written after its end cannot be answered, so that it is better written elsewhere. (False, 0) where the system does
     not tell. One system call that does not give up the interpreter's lock, unlike poll.
     """
-    if _INFO is None:
+    if not _LINUX:
         return False, 0
     try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, _INFO, _RECEIVED.stop)
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
     except OSError:
         return True, 0
     return bool(info) and info[_STATE] in (_CLOSE, _CLOSE_WAIT), int.from_bytes(info[_RECEIVED], sys.byteorder)
