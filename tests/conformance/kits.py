@@ -54,14 +54,12 @@ class Kit:
 
     def large(self) -> Delivery:
         """One that no socket takes at once."""
-        one = self.delivery(1)
-        one.body += b"NTE|1||" + b"x" * LARGE_BYTES + b"\r"
-        return one
+        return self.delivery(1, more=b"NTE|1||" + b"x" * LARGE_BYTES + b"\r")
 
-    def delivery(self, number: int = 1) -> Delivery:
-        """One delivery; each has a control id of which another's is a part: M1, M11, M111."""
-        control_id = "M" + "1" * number
-        body = f"MSH|^~\\&|SUTURE|S|PEER|P|20260301||ADT^A01|{control_id}|P|2.5.1\rPID|1||7||{MARKER}^ANNA\r".encode()
+    def delivery(self, number: int = 1, control_id: str = "", more: bytes = b"") -> Delivery:
+        """One delivery; each has a control id of which another's is a part, M1, M11, M111, unless it is given. more: segments."""
+        control_id = control_id or "M" + "1" * number
+        body = f"MSH|^~\\&|SUTURE|S|PEER|P|20260301||ADT^A01|{control_id}|P|2.5.1\rPID|1||7||{MARKER}^ANNA\r".encode() + more
         return Delivery(number, "c", "d", "lane", body, f"key-{number}", control_id, self.content_type, id=number)
 
 

@@ -15,7 +15,6 @@ from suture.connectors import http_out
 from suture.connectors.mllp_out import Destination as MllpDestination
 from suture.connectors.registry import DESTINATIONS
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater, Unavailable
-from suture.ports import Delivery
 from tests.conformance.kits import CONNECTIONS, KITS, LIMIT_BYTES, TIMEOUT_S, Kit, sender
 from tests.faults.kernel import ESTABLISHED, connections, needs_linux, wait_until
 from tests.faults.peer import Ack, Bye, Close, Elsewhere, FaultyPeer, Late, Oversized, Pieces, Raw, Reset, Silence, Twice, WrongId
@@ -243,13 +242,6 @@ async def test_no_payload_makes_it_raise(kit: Kit, reactor: Any) -> None:
 # -- an answer completes only what it answers ------------------------------------------------------------------------
 
 
-def repeating(kit: Kit, number: int) -> Delivery:
-    """Another message with the control id of the first."""
-    first, other = kit.delivery(1), kit.delivery(number)
-    other.body, other.control_id = other.body.replace(b"|M" + b"1" * number + b"|", b"|M1|"), first.control_id
-    return other
-
-
 @needs_linux
 async def test_a_second_answer_never_completes_the_next_message(kit: Kit, reactor: Any) -> None:
     peer = kit.peer([Twice(later=True), Ack("AE")])
@@ -258,7 +250,7 @@ async def test_a_second_answer_never_completes_the_next_message(kit: Kit, reacto
             assert isinstance(await s.send(1).outcome(), Accepted)
             elsewhere.call(_let_go(peer))
             wait_until(lambda: any(unread for _, unread in connections(peer.port)))
-            assert isinstance(await s.send(repeating(kit, 2)).outcome(), Rejected)
+            assert isinstance(await s.send(kit.delivery(2, "M1")).outcome(), Rejected)
             assert isinstance(await s.send(3).outcome(), Accepted)
             assert [code for code, _ in s.notes if code != "OWN_CONTROL_ID"] == ["LATE_ACK"]
             assert s.destination.counts()["quarantined"] == {"LATE_ACK": 1}
@@ -273,7 +265,7 @@ async def test_a_second_answer_while_the_next_message_is_on_its_way_never_accept
     both = Raw(kit.answer("M1", "AA") + kit.answer("M1", "AA"))
     async with kit.peer([Ack("AA"), both]) as peer, sender(kit, reactor, peer.port, connections=1) as s:
         assert isinstance(await s.send(1).outcome(), Accepted)
-        assert isinstance(await s.send(repeating(kit, 2)).outcome(), Ambiguous)
+        assert isinstance(await s.send(kit.delivery(2, "M1")).outcome(), Ambiguous)
         assert isinstance(await s.send(3).outcome(), Accepted)
         assert peer.connections == 2
 

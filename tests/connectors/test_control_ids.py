@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from suture.connectors.control_ids import REMEMBERED, RENAMED, ControlIds, Used
+from suture.connectors.control_ids import REMEMBERED, RENAMED, ControlIds, Used, identity
 from suture.ports import Delivery
 from suture.wire.header import Header
 
@@ -42,7 +42,7 @@ def test_no_control_id_is_used_twice_on_a_connection_and_each_delivery_keeps_its
         name, body = letter
         assert named(body) == name
         assert body == text(number, name)
-        used.add(name, one.idempotency_key)
+        used.add(name, identity(one))
         out[at].append(name)
         went.setdefault(number, set()).add(name)
     for names in out:
@@ -56,8 +56,8 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(RENAMED + REMEMBERED):
         letter = ids.letter(delivery(number, ""), used)
         assert letter is not None
-        used.add(letter[0], f"key-{number}")
-    assert len(used._keys) == REMEMBERED
+        used.add(letter[0], identity(delivery(number, "")))
+    assert len(used._identities) == REMEMBERED
     assert len(ids._ours) == RENAMED
     assert letter[0] in used
 
@@ -65,6 +65,20 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_an_older_control_id_may_be_used_again() -> None:
     ids, used = ControlIds(), Used()
     for number in range(REMEMBERED + 1):
-        used.add(f"M{number}", f"key-{number}")
+        used.add(f"M{number}", identity(delivery(number, f"M{number}")))
     assert ids.letter(delivery(5000, "M0"), used) == ("M0", delivery(5000, "M0").body)
     assert ids.letter(delivery(5001, "M1"), used) != ("M1", delivery(5001, "M1").body)
+
+
+def test_a_request_for_a_sequence_number_is_not_its_delivery() -> None:
+    """It is sent with the idempotency key of the delivery that it is made for, under a control id of its own."""
+    ids, used = ControlIds(), Used()
+    names = []
+    for control_id in ("", "SEQ1", "SEQ1", ""):
+        one = delivery(1, control_id)
+        letter = ids.letter(one, used)
+        if letter is not None:
+            used.add(letter[0], identity(one))
+        names.append(letter and letter[0])
+    assert names[0] not in (None, "", "SEQ1")
+    assert names[1:] == ["SEQ1", None, None]

@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 
 from suture.connectors import http_out
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from suture.ports import Delivery
 from tests.conformance.kits import KITS, LIMIT_BYTES, sender
 from tests.faults.peer import Raw, Silence, Status
 
@@ -295,8 +296,7 @@ async def test_a_connection_that_rested_too_long_is_closed(reactor: Any, monkeyp
 
 
 async def test_nothing_in_a_delivery_can_add_a_header(reactor: Any) -> None:
-    one = KIT.delivery(1)
-    one.content_type, one.idempotency_key = "text/plain\r\nX-Evil: 1", "key\n\nbody"
+    one = Delivery(1, "c", "d", "lane", b"body", "key\n\nbody", "", "text/plain\r\nX-Evil: 1", id=1)
     async with KIT.peer() as peer, sender(KIT, reactor, peer.port) as s:
         assert isinstance(await s.send(one).outcome(), Accepted)
         assert "x-evil" not in peer.seen[0].headers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -339,10 +338,13 @@ def test_settings_that_do_not_fit_are_refused_in_words(settings: dict[str, Any],
 # -- whose answer it is, where the senders' control ids do not say it --------------------------------------------------
 
 
-def message(number: int, control_id: str, head: str = "MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|{}|P|2.5.1", codec: str = "utf-8") -> Delivery:
+HEAD = "MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|{}|P|2.5.1"
+
+
+def message(number: int, control_id: str, head: str = HEAD, codec: str = "utf-8", **more: Any) -> Delivery:
     """A message of its own, with this MSH-10."""
     body = f"{head.format(control_id)}\rPID|1||{number}||é\r".encode(codec)
-    return Delivery(number, "c", "d", "lane", body, f"key-{number}", control_id, "application/hl7-v2", id=number)
+    return Delivery(number, "c", "d", "lane", body, f"key-{number}", control_id, "application/hl7-v2", id=number, **more)
 
 
 async def test_messages_without_a_control_id_go_out_under_one_of_ours(reactor: Any) -> None:
@@ -401,8 +403,8 @@ async def test_a_repetition_keeps_its_control_id_where_another_message_has_used_
     async with KIT.peer([Reset(), Ack("AA"), Ack("AE")]) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
         assert isinstance(await s.send(message(1, "7")).outcome(), Ambiguous)
         assert isinstance(await s.send(message(2, "7")).outcome(), Accepted)
-        assert isinstance(await s.send(replace(message(1, "7"), attempts=1)).outcome(), Rejected)
-        assert isinstance(await s.send(replace(message(2, "7"), original_id=2)).outcome(), Accepted)
+        assert isinstance(await s.send(message(1, "7", attempts=1)).outcome(), Rejected)
+        assert isinstance(await s.send(message(2, "7", original_id=2)).outcome(), Accepted)
         assert [(seen.connection, seen.control_id) for seen in peer.seen] == [(1, "7"), (2, "7"), (3, "7"), (4, "7")]
 
 
@@ -410,7 +412,7 @@ async def test_what_went_out_under_an_id_of_ours_is_repeated_under_it(reactor: A
     async with KIT.peer([Ack("AA"), Reset(), Ack("AR")]) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
         assert isinstance(await s.send(message(1, "7")).outcome(), Accepted)
         for attempts, kind in enumerate((Ambiguous, TryLater, Accepted)):
-            outcome = await s.send(replace(message(2, "7"), attempts=attempts)).outcome()
+            outcome = await s.send(message(2, "7", attempts=attempts)).outcome()
             assert isinstance(outcome, kind)
             assert outcome.reason.endswith(f"sent under the control id {peer.seen[-1].control_id}")
         assert [seen.connection for seen in peer.seen] == [1, 1, 2, 3]
@@ -421,8 +423,8 @@ async def test_what_went_out_under_an_id_of_ours_is_repeated_under_it(reactor: A
 @pytest.mark.parametrize(
     ("head", "codec"),
     [
-        ("MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|{}|P|2.5.1", "utf-16"),
-        ("MSH|^~\\&|S|F|R|RF|20260301||ADT^A01|{}|P|2.5.1|||||||8859/1", "latin-1"),
+        (HEAD, "utf-16"),
+        (f"{HEAD}||||||8859/1", "latin-1"),
         ("MSH#!@%$#S#F#R#RF#20260301##ADT!A01#{}#P#2.5.1", "utf-8"),
         ("MSH|^~\\&|S|F|R|RF|20260301||ADT^A01", "utf-8"),
     ],
@@ -446,10 +448,9 @@ async def test_what_is_no_hl7_goes_out_once_on_a_connection(reactor: Any) -> Non
     """Its answers can be told apart by nothing else."""
     async with KIT.peer([Raw(answer("")), Raw(answer("", "AE"))]) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
         for number, kind in ((1, Accepted), (2, Rejected)):
-            one = message(number, "")
-            one.body = b'{"event": %d}' % number
-            assert isinstance(await s.send(one).outcome(), kind)
-            assert peer.seen[-1].body == one.body
+            body = b'{"event": %d}' % number
+            assert isinstance(await s.send(Delivery(number, "c", "d", "lane", body, f"key-{number}")).outcome(), kind)
+            assert peer.seen[-1].body == body
         assert peer.connections == 2
 
 

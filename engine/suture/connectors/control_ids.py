@@ -22,23 +22,31 @@ _PLACE = er7.path("MSH-10")
 
 
 class Used:
-    """The control ids that went out on one connection, each with the idempotency key of its delivery."""
+    """The control ids that went out on one connection, each with the identity of what went out under it."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, str] = {}
+        self._identities: dict[str, str] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._keys
+        return name in self._identities
 
-    def key(self, name: str) -> str | None:
-        """The idempotency key of the delivery that went out under it, None when none did."""
-        return self._keys.get(name)
+    def by(self, name: str) -> str | None:
+        """What went out under it, None when nothing did."""
+        return self._identities.get(name)
 
-    def add(self, name: str, key: str) -> None:
+    def add(self, name: str, identity: str) -> None:
         """It goes out now."""
-        self._keys[name] = key
-        if len(self._keys) > REMEMBERED:
-            del self._keys[next(iter(self._keys))]
+        self._identities[name] = identity
+        if len(self._identities) > REMEMBERED:
+            del self._identities[next(iter(self._identities))]
+
+
+def identity(delivery: Delivery) -> str:
+    """What is the same for each attempt at a delivery, and for no other message.
+
+    Its idempotency key alone is not: a request for a sequence number is sent with that of the delivery it is made for.
+    """
+    return f"{delivery.idempotency_key} {delivery.control_id}"
 
 
 class ControlIds:
@@ -49,14 +57,14 @@ class ControlIds:
 
     def letter(self, delivery: Delivery, used: Used) -> tuple[str, bytes] | None:
         """The control id and the bytes with which it may go out where these were used; None: it may not go out there."""
-        key = delivery.idempotency_key
-        name = self._ours.get(key, delivery.control_id)
+        who = identity(delivery)
+        name = self._ours.get(who, delivery.control_id)
         if name and name not in used:
             return (name, delivery.body) if name == delivery.control_id else self._under(name, delivery, used)
-        again = delivery.attempts or delivery.original_id is not None or used.key(name) == key
+        again = delivery.attempts or delivery.original_id is not None or used.by(name) == who
         if name and again:
             return None
-        name = control_id(key)
+        name = control_id(who)
         return None if name in used else self._under(name, delivery, used)
 
     def _under(self, name: str, delivery: Delivery, used: Used) -> tuple[str, bytes] | None:
@@ -64,11 +72,11 @@ class ControlIds:
             body = er7.changed(delivery.body, {_PLACE: name})
         except MessageError:  # it has no MSH-10 to be changed: it goes out as it is, once on a connection
             return None if delivery.control_id in used else (delivery.control_id, delivery.body)
-        self._remember(delivery.idempotency_key, name)
+        self._remember(identity(delivery), name)
         return name, body
 
-    def _remember(self, key: str, name: str) -> None:
-        self._ours.pop(key, None)
-        self._ours[key] = name
+    def _remember(self, who: str, name: str) -> None:
+        self._ours.pop(who, None)
+        self._ours[who] = name
         if len(self._ours) > RENAMED:
             del self._ours[next(iter(self._ours))]

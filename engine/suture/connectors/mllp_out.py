@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suture.connectors.access import Host, Seldom
-from suture.connectors.control_ids import ControlIds
+from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_peer import Backoff, Letter, Peer, connect
 from suture.connectors.tls import ClientTls, Contexts
@@ -141,7 +141,7 @@ class Destination:
         if name != delivery.control_id:
             done = partial(_renamed, name, done)
             self._say_renamed()
-        peer.send(Letter(name, body, delivery.idempotency_key, done))
+        peer.send(Letter(name, body, identity(delivery), done))
         return True
 
     def _say_renamed(self) -> None:

@@ -34,11 +34,11 @@ UNSEEN = TryLater("NOT_SENT", "the connection ended before the whole message was
 
 @dataclass(slots=True, eq=False)
 class Letter:
-    """What goes out. control_id: MSH-10 of the body. key: the idempotency key of the delivery."""
+    """What goes out. control_id: MSH-10 of the body. identity: as of control_ids.identity."""
 
     control_id: str
     body: bytes
-    key: str
+    identity: str
     done: Done
 
 
@@ -152,7 +152,7 @@ class Peer(protocol.Protocol):
         frame = framing.frame(letter.body)
         self._written_bytes += len(frame)
         self.used_s = self.destination.clock.seconds()
-        self.used.add(letter.control_id, letter.key)
+        self.used.add(letter.control_id, letter.identity)
         whole_at = self._written_bytes - len(framing.end) + 1
         self.waiting.append(InFlight(letter.control_id, letter.done, self.used_s + self.config.ack_timeout_s, whole_at))
         self._sent += 1
