@@ -63,14 +63,14 @@ def pause_s(policy: Policy, failures: int, random: Callable[[], float]) -> float
 
 def asked_s(policy: Policy, outcome: Outcome) -> float | None:
     """The pause that the peer asks for, but no shorter than our own first one: one that says 0 is not hammered. None: it asks for none."""
-    wait_s = outcome.wait_s if isinstance(outcome, (TryLater, Unavailable)) else None
+    wait_s = outcome.wait_s if isinstance(outcome, (TryLater, Unavailable, Ambiguous)) else None
     return None if wait_s is None else max(policy.first_s, wait_s)
 
 
 def decide(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], float]) -> Decision:
     """What becomes of a delivery after this outcome."""
     if isinstance(outcome, Accepted):
-        return Decision(states.POSTED if outcome.document else states.ACCEPTED, 0, "")
+        return Decision(states.POSTED if outcome.document else states.ACCEPTED, 0, outcome.reason)
     if isinstance(outcome, Rejected):
         return Decision(states.DEAD, 0, outcome.reason)
     if isinstance(outcome, Held):
