@@ -30,7 +30,7 @@ def test_the_destination_stops_with_its_reason_and_keeps_what_waits(
         load = hospital.send_charges(24)
         wait_until(lambda: len(load.acked) == 24)
         wait_until(lambda: hospital.query("SELECT count(*) FROM attempt WHERE outcome = 'unavailable'")[0][0] >= 5)
-        assert hospital.query("SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying')") == [(24,)]
+        wait_until(lambda: hospital.query("SELECT count(*) FROM delivery WHERE state IN ('queued', 'retrying')") == [(24,)])
         wait_until(lambda: says in hospital.suture("status", "--json").stdout, 30, "the status says what is wrong")
         hospital.erp.usual = Ack()
         wait_until(lambda: hospital.query("SELECT count(*) FROM delivery WHERE state = 'accepted'") == [(24,)])
