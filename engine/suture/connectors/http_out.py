@@ -30,6 +30,7 @@ Done = Callable[[Outcome], None]
 SWEEP_S = 0.25
 CLOSE_CHECK_S = 0.02
 RETRY_AFTER_MAX_S = 3600.0
+"""Usual longest pause that a peer can ask for."""
 COMPLAINTS_S = 60.0
 """Seconds in which answers that complete nothing are noted once; each is counted."""
 CONNECT_MAX_S = 10.0
