@@ -38,13 +38,14 @@ def test_a_peer_that_cannot_be_had_opens_it_at_once() -> None:
     assert b.open
 
 
+@pytest.mark.parametrize("no", [NO, Unavailable("404", "not there")])
 @pytest.mark.parametrize("taken", [YES, Rejected("AE", "no")])
-def test_a_success_elsewhere_marks_the_delivery_and_not_the_destination(taken: Outcome) -> None:
+def test_a_success_elsewhere_marks_the_delivery_and_not_the_destination(taken: Outcome, no: Outcome) -> None:
     b = breaker()
-    b.record(NO, 1.0, 1)
+    b.record(no, 1.0, 1)
     assert b.record(taken, 2.0, 2), "the destination is well again"
     for attempt in range(1, 6):
-        assert not b.record(NO, 2.0 + attempt, 1)
+        assert not b.record(no, 2.0 + attempt, 1)
         assert (b.alone(1), b.since_s, b.fail_alone) == (attempt, None, 1)
         b.record(taken, 2.5 + attempt, 2 + attempt)
     b.forget(1)

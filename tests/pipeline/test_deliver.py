@@ -294,7 +294,7 @@ def test_behind_as_many_as_open_the_breaker_others_are_tried_first():
     assert store.states[7] == "accepted"
 
 
-@pytest.mark.parametrize("outcome", [TryLater("AR", "no"), Ambiguous("CONNECTION_LOST", "the peer closed the connection")])
+@pytest.mark.parametrize("outcome", [TryLater("AR", "no"), Ambiguous("CONNECTION_LOST", "it closed"), Unavailable("404", "not there")])
 def test_a_delivery_that_alone_keeps_failing_is_given_up_with_its_reason_and_the_next_of_its_lane_goes(outcome):
     policy = Policy(first_s=0.1, max_s=0.1, jitter=0, give_up_after_attempts=4)
     clock, store, peer, lanes = closing(policy, "poison", outcome=outcome)

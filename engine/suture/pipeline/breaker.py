@@ -60,7 +60,7 @@ class Breaker:
         """Take note of an outcome; True when failing or well has changed."""
         if isinstance(outcome, (Accepted, Rejected, Held)):
             return self._took()
-        if self._fails_alone(outcome, delivery_id):
+        if self._fails_alone(delivery_id):
             return False
         changed = self.since_s is None
         self.failures += 1
@@ -77,12 +77,12 @@ class Breaker:
         self.failures, self.openings, self.open, self.since_s, self.reason = 0, 0, False, None, ""
         return changed
 
-    def _fails_alone(self, outcome: Outcome, delivery_id: int) -> bool:
+    def _fails_alone(self, delivery_id: int) -> bool:
         """Whether this delivery has been failing while others were taken, and no other fails: it is to blame, and not the peer."""
         if len(self._failed) <= self._policy.breaker_after:
             self._failed.add(delivery_id)
         trouble = self._troubles.setdefault(delivery_id, Trouble(self._taken))
-        if isinstance(outcome, Unavailable) or trouble.taken == self._taken or len(self._failed) > 1:
+        if trouble.taken == self._taken or len(self._failed) > 1:
             return False
         trouble.alone += 1
         return True

@@ -77,18 +77,18 @@ def decide(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], 
         return Decision(states.HELD, 0, outcome.reason)
     if isinstance(outcome, Ambiguous) and policy.on_ambiguous == "hold":
         return Decision(states.HELD, 0, f"{outcome.reason}; it may have been taken, so it waits for a person")
-    if isinstance(outcome, (TryLater, Ambiguous)) and (why := _given_up(policy, tried)):
+    if why := _given_up(policy, tried, blamed=not isinstance(outcome, Unavailable)):
         return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {why}")
     wait_s = asked_s(policy, outcome)
     return Decision(states.RETRYING, pause_s(policy, tried.number, random) if wait_s is None else wait_s, outcome.reason)
 
 
-def _given_up(policy: Policy, tried: Tried) -> str:
-    """After what a delivery that failed is not tried any more; "" while it is."""
-    if policy.attempts_max and tried.number >= policy.attempts_max:
-        return f"{tried.number} attempts"
+def _given_up(policy: Policy, tried: Tried, blamed: bool) -> str:
+    """After what a delivery that failed is not tried any more; "" while it is. blamed: its attempts and age count against it."""
     if policy.give_up_after_attempts and tried.alone >= policy.give_up_after_attempts:
         return f"{tried.alone} attempts that failed while the destination took others"
-    if tried.age_s > policy.give_up_after_s:
+    if blamed and policy.attempts_max and tried.number >= policy.attempts_max:
+        return f"{tried.number} attempts"
+    if blamed and tried.age_s > policy.give_up_after_s:
         return f"{policy.give_up_after_s / 3600:g} h"
     return ""
