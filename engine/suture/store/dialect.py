@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, false, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from suture.model.errors import StoreError
-from suture.store import rows
+from suture.store import faults, rows, tables
 from suture.store.rows import is_sqlite
 
 IMMEDIATE = "BEGIN IMMEDIATE"
@@ -22,13 +20,16 @@ _BEGIN = "suture_begin"
 _JOURNAL = "journal"
 """The journal begins for itself, on the driver: see `Immediate`."""
 _LOCK_TRY_S = 0.001
-_READ_ONLY = "25006"
-"""PostgreSQL's SQLSTATE of a server that takes no writes, as a standby."""
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
 
 _SIGN = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('journal', $1, 0)
 ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
+
+_PROBE = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('probe', '', 0)
+ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
+
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'"
 
 BY_INDEX = "SET enable_seqscan = off"
 """The journal asks by keys alone; a plan that PostgreSQL made while a table was small would read it whole until it is analyzed."""
@@ -37,7 +38,7 @@ PREPARED = 600
 SQLITE_PRAGMAS = {
     "synchronous": "FULL",
     "cache_size": -4_000,  # KiB a connection; the hot pages are few, because keys grow
-    "wal_autocheckpoint": 4_000,  # pages: 16 MB of log between checkpoints, each of which costs two more fsyncs
+    "wal_autocheckpoint": 0,  # one connection checkpoints: see checkpoint.py
     "journal_size_limit": 64_000_000,  # bytes of log file kept after a burst
 }
 
@@ -90,10 +91,23 @@ def _until_free(begin: Callable[[], object], timeout_s: float) -> None:
         try:
             begin()
             return
-        except (OperationalError, sqlite3.OperationalError) as error:
-            if "locked" not in str(getattr(error, "orig", error)) or time.monotonic() > deadline:
+        except Exception as error:
+            if not faults.is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_LOCK_TRY_S)
+
+
+def prepare_postgresql(engine: Engine) -> None:
+    """Set up every new connection: what is committed over it is durable, whatever the server's default is.
+
+    `off` may lose what was acknowledged; `local` and `remote_write` may, where there is a synchronous standby, when that takes
+    over. `remote_apply` promises more than `on`, and stays.
+    """
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        connection.execute(_DURABLE)
+        connection.commit()
 
 
 @contextmanager
@@ -114,18 +128,29 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def writer(engine: Engine) -> Connection:
-    """The journal's connection: its transactions hold the write lock from their first statement.
-
-    On SQLite it leaves the log to `checkpoint.Checkpoints`.
-    """
+    """The journal's connection: its transactions hold the write lock from their first statement."""
     connection = engine.connect().execution_options(**{_BEGIN: _JOURNAL})
-    if is_sqlite(engine):
-        rows.query(connection, "PRAGMA wal_autocheckpoint = 0")
-    else:
+    if not is_sqlite(engine):
         _driver(connection).prepared_max = PREPARED
-        rows.execute(connection, BY_INDEX)
-        _driver(connection).commit()
+        with connection.begin():
+            rows.execute(connection, BY_INDEX)
     return connection
+
+
+def is_healthy(connection: Connection) -> bool:
+    """Does the store take a small write, and has it every table, column and right that the journal needs?
+
+    For a `writer`'s connection, between two transactions.
+    """
+    try:
+        with transaction(connection, mixed=True):
+            for table in tables.metadata.sorted_tables:
+                none = select(*table.c).where(false())
+                connection.execute(table.insert().from_select([column.name for column in table.c], none))
+            rows.execute(connection, _PROBE)
+    except Exception:
+        return False
+    return True
 
 
 class Immediate:
@@ -237,15 +262,6 @@ def was_committed(connection: Connection, signature: str) -> bool:
     return bool(found) and found[0][0] == signature
 
 
-def refuses(error: Exception) -> bool:
-    """Whether the database itself is in trouble (full disk, lost connection, read-only), and not what was written to it."""
-    if isinstance(error, OperationalError | OSError):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", "") == _READ_ONLY
-
-
 def lock_schema(connection: Connection) -> None:
     """Keep another process from changing the schema in this transaction's time (SQLite: BEGIN IMMEDIATE has done it)."""
     if not is_sqlite(connection):
@@ -261,51 +277,9 @@ def explained(engine: Engine) -> Iterator[None]:
         raise explain(error, engine.url) from error
 
 
-_MEANINGS = (
-    ("no such table", "it holds no schema; `suture db upgrade` makes one"),
-    ("locked", "another process holds it locked; try again, and look for a process that keeps it open"),
-    ("disk is full", "the disk is full; free some space"),
-    ("unable to open", "its file cannot be opened; look at the permissions of the file and its directory"),
-    ("readonly", "its file is read-only for this user"),
-    ("not a database", "the file is not a SQLite database"),
-    ("malformed", "the file is damaged; restore a backup"),
-    ("disk i/o", "the disk reports an error"),
-    ("no space left", "its disk is full; free some space there"),
-    ("password authentication failed", "it refuses the user or the password"),
-    ("no password supplied", "it asks for a password and the URL has none"),
-    ("connection refused", "nothing answers there; is PostgreSQL running?"),
-    ("timeout expired", "no answer in time; look at the host, the port and any firewall"),
-    ("could not translate host name", "the host name is unknown"),
-    ("failed to resolve host", "the host name is unknown"),
-    ("permission denied", "this user has no right to do that"),
-)
-
-
 def explain(error: SQLAlchemyError, url: URL) -> StoreError:
     """What a database error means and what to do. Holds no statement, no values (PHI) and no password."""
-    if isinstance(error, PoolTimeout):
-        return StoreError(f"the database {name_of(url)} is busy: no connection came free in time")
-    return StoreError(f"the database {name_of(url)}: {_meaning(_primary(error))}")
-
-
-def _primary(error: SQLAlchemyError) -> str:
-    """The driver's own message without details, which may quote rows."""
-    if not isinstance(error, DBAPIError) or error.orig is None:
-        return type(error).__name__
-    diagnosis = getattr(getattr(error.orig, "diag", None), "message_primary", None)
-    return str(diagnosis or error.orig).strip()
-
-
-def _meaning(primary: str) -> str:
-    lowered = primary.lower()
-    for words, meaning in _MEANINGS:
-        if words in lowered:
-            return meaning
-    if lowered.startswith("relation") and "does not exist" in lowered:
-        return "it holds no schema; `suture db upgrade` makes one"
-    if lowered.startswith("database") and "does not exist" in lowered:
-        return "there is no such database on that server; `createdb` makes one"
-    return primary.splitlines()[0] if primary else "unknown error"
+    return StoreError(f"the database {name_of(url)}: {faults.sort(error).text}")
 
 
 def name_of(url: URL) -> str:

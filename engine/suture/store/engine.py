@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from suture.model.errors import StoreError
-from suture.store import dialect
+from suture.store import dialect, sqlite
 
 __all__ = ["Engine", "open_engine"]
 CACHED_STATEMENTS = 600
@@ -59,23 +61,31 @@ def _open_sqlite(url: URL, busy_timeout_s: float, create: bool) -> Engine:
         if not create:
             raise StoreError(f"there is no database {path} yet; `suture run` or `suture db upgrade` makes it")
         _make_private(path)
-    engine = create_engine(
-        url, hide_parameters=True, pool_size=4, max_overflow=8, pool_timeout=30, connect_args={"cached_statements": CACHED_STATEMENTS}
-    )
+    if path.stat().st_nlink > 1:
+        raise StoreError(f"the database {path} has another name too (a hard link); its log belongs to one name: remove the other one")
+    module = sqlite.module()
+
+    def connect() -> Any:
+        uri = f"file:{quote(os.fsencode(os.path.realpath(path)))}?mode=rw"  # never makes a file where there is none
+        return module.connect(uri, uri=True, check_same_thread=False, cached_statements=CACHED_STATEMENTS)
+
+    engine = create_engine(url, module=module, creator=connect, hide_parameters=True, pool_size=4, max_overflow=8, pool_timeout=30)
     dialect.prepare_sqlite(engine, busy_timeout_s)
     return engine
 
 
 def _make_private(path: Path) -> None:
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass  # somebody else was quicker; to open and close it would let go of SQLite's locks on it in this process
     except OSError as error:
         raise StoreError(f"the database {path} cannot be made: {error.strerror}") from None
 
 
 def _open_postgresql(url: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             hide_parameters=True,
             pool_size=4,
@@ -86,3 +96,5 @@ def _open_postgresql(url: URL) -> Engine:
         )
     except (ImportError, NoSuchModuleError):
         raise StoreError("PostgreSQL needs the psycopg package: pip install 'suture[postgres]'") from None
+    dialect.prepare_postgresql(engine)
+    return engine

@@ -2,7 +2,8 @@
 
 Whatever has gathered is committed as one transaction, and then called back on the reactor, in order. A database that
 refuses (full disk, lost connection) makes the journal wait and try the same group again: nothing is lost, nothing is
-acknowledged, and `trouble` says so. An operation that cannot be written for its own sake is told alone.
+acknowledged, and `trouble` says so. An operation that cannot be written for its own sake is told alone. Whose fault an
+error is, `faults` and `refusals` say; what is damaged, or has lost its files, is written no more (`lost`).
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
-from suture.store import dialect, ownership, rows, write_attempts, write_messages, write_processed
+from suture.store import dialect, faults, ownership, rows, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
+from suture.store.identity import Files
+from suture.store.refusals import Refusals
 from suture.store.sequences import Sequences
 
 PIECE = 256
@@ -48,7 +51,8 @@ class Journal(threading.Thread):
 
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
     reactor. later(s, f): run f on the reactor after s seconds, 0 = in its next turn (None: at once).
-    batch: about the most operations a transaction. retry_s: pause before a refused group is tried again.
+    batch: about the most operations a transaction. retry_s: pause before a refused group is tried again. lost: faults.DAMAGED or
+    GONE when nothing is written any more, else "".
     """
 
     def __init__(
@@ -71,8 +75,11 @@ class Journal(threading.Thread):
         self._waited: list[type] = []
         self.sequences = Sequences()
         self._ending = threading.Event()
-        self._file = ownership.DatabaseFile(engine)
-        self._checkpoints = Checkpoints(engine) if rows.is_sqlite(engine) else None
+        self._files = Files(engine)
+        self._refusals = Refusals()
+        self._checkpoints = Checkpoints(engine, self.give_up) if rows.is_sqlite(engine) else None
+        self._given_up: Exception | None = None
+        self.lost = ""
         self._pending = 0
         self._troubled = False
         self._signer, self._groups = uuid.uuid4().hex, itertools.count()
@@ -149,6 +156,8 @@ class Journal(threading.Thread):
         self._run()
         if self._checkpoints:
             self._checkpoints.stop()
+            self._checkpoints.join(1)
+        self._files.let_go()
 
     def _run(self) -> None:
         connection: Connection | None = None
@@ -157,11 +166,9 @@ class Journal(threading.Thread):
             groups = deque([operations] if operations else [])
             while groups:
                 try:
-                    self._file.check()
                     connection = connection or self._open()
                     self._write(connection, groups)
-                    self._tidy(connection, len(operations))
-                except (SQLAlchemyError, OSError) as e:
+                except Exception as e:
                     _dispose(connection)
                     connection = None
                     if not self._wait(e):
@@ -170,16 +177,19 @@ class Journal(threading.Thread):
                 _dispose(connection)
                 return
 
-    def _tidy(self, connection: Connection, operations: int) -> None:
-        if self._checkpoints:
-            self._checkpoints.wrote(operations)
-            self._checkpoints.finish(connection)
-
     def _open(self) -> Connection:
+        self._files.check()
+        if self._checkpoints:
+            self._checkpoints.open()
         connection = dialect.writer(self._engine)
-        ownership.hold(connection)
-        with connection.begin():
-            self.sequences.load(connection)
+        try:
+            ownership.hold(connection)
+            with connection.begin():
+                self.sequences.load(connection)
+        except BaseException:
+            _dispose(connection)
+            raise
+        self._files.settle()
         return connection
 
     def _gather(self) -> tuple[list[Operation], bool]:
@@ -199,40 +209,52 @@ class Journal(threading.Thread):
     def _write(self, connection: Connection, groups: deque[list[Operation]]) -> None:
         """Write the first group and tell of it; one that cannot be written for its own sake is cut into its operations."""
         begin, group = time.perf_counter(), groups[0]
+        if self._given_up:
+            raise self._given_up
         try:
             results = self._durable(connection) or self._transaction(connection, group)
         except Exception as e:
-            if dialect.refuses(e):
+            if not self._refusals.is_own(e, len(group) == 1, connection):
                 raise
-            groups.popleft()
-            if len(group) > 1:
+            durable = self._durable(connection)
+            if durable is None and len(group) > 1:
+                groups.popleft()
                 groups.extendleft([operation] for operation in reversed(group))
                 return
-            results = [_bind(getattr(group[0], "failed", self._bug), e)]
-        else:
-            groups.popleft()
+            results = durable or [_bind(getattr(group[0], "failed", self._bug), e)]
+        groups.popleft()
+        self._refusals.over()
         self._written(len(group), results, time.perf_counter() - begin)
 
     def _written(self, size: int, results: list[Result], seconds: float) -> None:
-        self._observer.batch(size, seconds)
+        try:
+            self._observer.batch(size, seconds)
+        except Exception as e:
+            self._call_back(_bind(self._bug, e))
         self._recovered()
         self._call_back(lambda: self._deliver(results))
 
     def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
-        with dialect.transaction(connection, mixed=any(type(operation) is Work for operation in group)):
+        mixed = any(type(operation) is Work for operation in group)
+        around = self._checkpoints.transaction(connection, len(group)) if self._checkpoints else nullcontext()
+        with around, dialect.transaction(connection, mixed):
             results = self._apply(connection, group)
             signature = f"{self._signer}-{next(self._groups)}"
             if dialect.sign(connection, signature):
                 self._in_doubt = signature, results
+        self._in_doubt = "", results  # it is committed, and is told when the store is known to be where it was
+        self._files.check()
         self._in_doubt = None
         return results
 
     def _durable(self, connection: Connection) -> list[Result] | None:
-        """The results of the first group, if the connection broke after its commit and before the answer to it."""
+        """The results of the first group, if it was committed and that could not be told yet."""
         if self._in_doubt is None:
             return None
         signature, results = self._in_doubt
-        committed = dialect.was_committed(connection, signature)
+        if not signature:
+            self._files.check()
+        committed = not signature or dialect.was_committed(connection, signature)
         self._in_doubt = None
         return results if committed else None
 
@@ -257,11 +279,31 @@ class Journal(threading.Thread):
             except Exception as e:  # one listener's bug must not keep the others from being told
                 self._bug(e)
 
+    def give_up(self, error: Exception) -> None:
+        """Write nothing more, for this error met elsewhere (on any thread), if it is one that waiting does not mend."""
+        if faults.sort(error).kind in faults.FOR_GOOD:
+            self._given_up = error
+
     def _wait(self, error: Exception) -> bool:
+        """Tell of an error and wait before the next try; False when there is none."""
+        if self._refusals.at_once():
+            return not self._ending.is_set()
+        fault = faults.sort(error)
+        text = self._lose(fault) if fault.kind in faults.FOR_GOOD else fault.text
         self._troubled = True
-        text = (str(getattr(error, "orig", error)) or type(error).__name__).splitlines()[0][:200]
         self._call_back(lambda: self._trouble(text))
-        return not self._ending.wait(self._retry_s)
+        return not self._ending.wait(None if self.lost else self._retry_s)
+
+    def _lose(self, fault: faults.Fault) -> str:
+        """Nothing more is written; what to tell of it."""
+        self.lost, text = fault.kind, fault.text
+        if fault.kind == faults.DAMAGED:
+            self._files.mark_damaged(text)
+        elif self._checkpoints:
+            saved = self._checkpoints.save()
+            text += "; what was acknowledged is in its file" if saved else "; what was acknowledged last may be in no file any more"
+            self._engine.dispose()
+        return text
 
     def _recovered(self) -> None:
         if self._troubled:
@@ -279,11 +321,10 @@ _WRITERS: tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int
 
 def _dispose(connection: Connection | None) -> None:
     if connection is not None:
-        try:
+        with suppress(Exception):  # it is in whatever state an error has left it in
             connection.invalidate()
+        with suppress(Exception):
             connection.close()
-        except DBAPIError:
-            pass
 
 
 def _bind(function: Callable[[Any], None], value: Any) -> Result:

@@ -1,7 +1,8 @@
 """One engine a store: a second one, started by mistake, would process and send everything a second time.
 
-SQLite: a lock on a file beside the database, held as long as the process lives. PostgreSQL: an advisory lock, held by
-the journal's connection, without which it writes nothing.
+SQLite: a lock on the database's file and one on a file beside it, held as long as the process lives; the first holds whatever
+the file is called, the second whatever is put in its place. PostgreSQL: an advisory lock, held by the journal's connection,
+without which it writes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from suture.model.errors import StoreError
-from suture.store import dialect, rows
+from suture.store import dialect, identity, rows
 
 PATIENCE_S = 5.0
 """How long an engine that was killed may take to be gone."""
@@ -27,7 +28,10 @@ _TAKEN = "another engine works on this store"
 def take(engine: Engine) -> None:
     """Make this process the store's engine until it ends. Raises StoreError when another one is."""
     if rows.is_sqlite(engine):
-        _wait_for(partial(_lock, _open(f"{engine.url.database}-lock")), engine)
+        path = os.path.realpath(identity.name_of(engine))
+        _wait_for(partial(_lock_file, path + "-lock"), engine)
+        # Never closed: to close any descriptor of the database would let go of SQLite's own locks on it.
+        _wait_for(partial(_lock, _open(path)), engine)
     else:
         _wait_for(partial(_is_free, engine), engine)
 
@@ -39,26 +43,6 @@ def hold(connection: Connection) -> None:
     with connection.begin():
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar():
             raise OperationalError(None, None, Exception(_TAKEN))
-
-
-class DatabaseFile:
-    """The file of a SQLite database, as it was at first: one that is deleted while it is open takes writes, and keeps none."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._path = str(engine.url.database) if rows.is_sqlite(engine) else None
-        self._was = self._identity()
-
-    def check(self) -> None:
-        """Raise OperationalError when it is not where it was."""
-        if self._path is not None and self._identity() != self._was:
-            raise OperationalError(None, None, Exception("its file was deleted or replaced; put it back, or stop the engine"))
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path) if self._path is not None else None
-        except OSError:
-            return None
-        return None if found is None else (found.st_dev, found.st_ino)
 
 
 def _wait_for(free: Callable[[], bool], engine: Engine) -> None:
@@ -73,7 +57,23 @@ def _open(path: str) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StoreError(f"the file {path} cannot be made: {error.strerror}") from None
+        raise StoreError(f"the file {path} cannot be opened: {error.strerror}") from None
+
+
+def _lock_file(path: str) -> bool:
+    """Lock the file that this name is of: one that was deleted meanwhile keeps nobody out."""
+    file = _open(path)
+    if _lock(file) and _is_at(file, path):
+        return True
+    os.close(file)
+    return False
+
+
+def _is_at(file: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except OSError:
+        return False
 
 
 def _lock(file: int) -> bool:
