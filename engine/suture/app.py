@@ -25,12 +25,12 @@ from suture.config.site import Site, load_channel, load_site
 from suture.connectors.validation_pool import ValidationPool
 from suture.model.errors import SutureError
 from suture.observe import health, http, logs
-from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact
+from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact, StoreFact
 from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
 from suture.runtime import RunningChannel, Told
-from suture.store import ownership, schema, state
+from suture.store import faults, fitness, ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import open_engine
 from suture.store.journal import Journal
@@ -55,14 +55,28 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     database = open_engine(site.database_url, site=site.directory)
     ownership.take(database)
     schema.prepare(database)
+    found = _examined(database, site)
     _open_many_files()
     reactor, loop = _reactor()
     logs.take_over_twisted()
     engine = Engine(site, database, reactor, loop.call_soon_threadsafe, loop.call_later)
+    engine.fitness = found
     loop.call_soon(engine.begin)
     reactor.run(installSignalHandlers=False)
     database.dispose()
     return engine.exit_code
+
+
+def _examined(database: Any, site: Site) -> fitness.Fitness:
+    """What there is to say of the database. Raises StoreError when it is damaged, or not to be used in this environment."""
+    log = logs.Log()
+    if fitness.require_sound(database):
+        log.warning("an earlier run found the database damaged; it was looked through, and is sound")
+    found = fitness.examine(database)
+    fitness.require(found, site.environment, site.conf.store.accept_unsafe)
+    for text in found.worries:
+        log.warning(f"the store: {text}")
+    return found
 
 
 def _open_many_files() -> None:
@@ -144,7 +158,8 @@ class Engine:
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
         self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
-        self.reader = Reader(database, soon, reactor.callLater, bug=self._bug)
+        self.reader = Reader(database, soon, reactor.callLater, bug=self._bug, damaged=self.journal.give_up)
+        self.fitness = fitness.Fitness("")
         asked = site.conf.validation
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
         self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random)
@@ -185,7 +200,8 @@ class Engine:
                 self._tell_channel(name)
         if self._stopping:
             return
-        self._heartbeat({"pid": os.getpid(), "started_at_us": self._now_us(), "version": __version__, "http_port": conf.http.port})
+        about = {"pid": os.getpid(), "started_at_us": self._now_us(), "version": __version__, "http_port": conf.http.port}
+        self._heartbeat({**about, **fitness.facts(self.fitness)})
         self.commands.start()
         # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
         gc.collect()
@@ -410,9 +426,14 @@ class Engine:
             self._stopping,
             channels,
             queues,
-            journal_dead=self.journal.ident is not None and not self.journal.is_alive(),
+            journal_dead=self.journal.lost == faults.GONE or (self.journal.ident is not None and not self.journal.is_alive()),
             counts=counts,
+            store=self._store_fact(),
         )
+
+    def _store_fact(self) -> StoreFact:
+        found, journal = self.fitness, self.journal
+        return StoreFact(found.title, found.unsafe, found.warnings, journal.lost == faults.DAMAGED, journal.worry)
 
 
 def _queue(lanes: Lanes, now_s: float) -> QueueFact:

@@ -53,6 +53,12 @@ class StoreSection(_Section):
         description="Database: sqlite:///FILE (a relative file begins at the site's directory) or postgresql://USER:PASSWORD@HOST/NAME",
     )
 
+    accept_unsafe: bool = Field(
+        default=False,
+        description="Run in production (environment prod or production) though the PostgreSQL server may lose what was acknowledged, "
+        "as with fsync off",
+    )
+
     @field_validator("url")
     @classmethod
     def _supported(cls, url: SecretStr) -> SecretStr:

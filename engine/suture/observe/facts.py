@@ -58,10 +58,25 @@ class CountFact:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFact:
+    """The database. title: kind, release and settings. unsafe: why it may lose what was acknowledged. warnings: what else to mend.
+
+    damaged: what it holds is damaged. worry: what is wrong and keeps nothing from being stored yet.
+    """
+
+    title: str = ""
+    unsafe: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    damaged: bool = False
+    worry: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """journal_fault: why nothing can be stored at the moment ("" when it can); the journal goes on trying.
 
-    journal_dead: its thread has ended, so that only a new process can store anything. stopping: told to end.
+    journal_dead: its thread has ended, or the files it writes are no more the store's, so that only a new process can store
+    anything. stopping: told to end. store: what keeps the messages.
     """
 
     journal_pending: int = 0
@@ -72,6 +87,7 @@ class Facts:
     queues: tuple[QueueFact, ...] = ()
     journal_dead: bool = False
     counts: tuple[CountFact, ...] = ()
+    store: StoreFact = StoreFact()
 
 
 Ask = Callable[[], Facts]

@@ -34,6 +34,8 @@ def judge(facts: Facts) -> Health:
     """
     blocking = _blocking(facts)
     worries = [text for queue in facts.queues if (text := _queue_worry(queue))]
+    worries += [f"the store is not safe: {text}" for text in facts.store.unsafe]
+    worries += [f"the store: {facts.store.worry}"] if facts.store.worry else []
     worries += [text for channel in facts.channels if (text := _channel_worry(channel))]
     if blocking:
         return Health(not _dead(facts), False, NOT_READY, (*blocking, *worries))

@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from suture import __version__
-from suture.observe.facts import Ask, ChannelFact, CountFact, Facts, QueueFact
+from suture.observe.facts import Ask, ChannelFact, CountFact, Facts, QueueFact, StoreFact
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -128,6 +128,7 @@ class Metrics(Collector):
         yield from self._counters()
         yield from self._histograms()
         yield from _journal(facts)
+        yield from _store(facts.store)
         yield from _queues(facts.queues)
         yield from _counts(facts.counts)
         yield _channels(facts.channels)
@@ -171,6 +172,12 @@ def _gauge(name: str, text: str, labels: list[str], rows: Iterable[tuple[tuple[s
 def _journal(facts: Facts) -> Iterator[Family]:
     yield _gauge("suture_journal_pending", "Operations handed to the journal and not yet durable", [], [((), facts.journal_pending)])
     yield _gauge("suture_journal_limit", "Pending operations at which sockets are no longer read", [], [((), facts.journal_limit)])
+
+
+def _store(fact: StoreFact) -> Iterator[Family]:
+    yield _gauge("suture_store_info", "The database: kind, release and settings", ["store"], [((fact.title,), 1)])
+    yield _gauge("suture_store_warnings", "What is to be mended about the database", [], [((), len(fact.unsafe + fact.warnings))])
+    yield _gauge("suture_store_damaged", "1 when what the database holds is damaged, else 0", [], [((), float(fact.damaged))])
 
 
 def _channels(channels: Iterable[ChannelFact]) -> Family:

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
+from suture.store import faults
 from suture.store.tables import OPEN, delivery, delivery_body, message, message_body
 
 READ_BYTES = 16_777_216
@@ -23,7 +23,8 @@ CallBack = Callable[[Callable[[], None]], None]
 class Reader:
     """Reads off the reactor's thread. threads: connections used at a time. retry_s: pause after a read that failed.
 
-    bug(error): a read failed, and not because of the database; called on the reactor.
+    bug(error): a read failed, and not because of the database; damaged(error): because of what waiting does not mend. Both are
+    called on the reactor.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class Reader:
         later: Callable[[float, Callable[[], None]], Any],
         threads: int = 2,
         bug: Callable[[Exception], None] | None = None,
+        damaged: Callable[[Exception], None] | None = None,
     ) -> None:
         self._engine, self._call_back, self._later, self._bug = engine, call_back, later, bug or (lambda error: None)
+        self._damaged = damaged or self._bug
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
         self.retry_s = 1.0
 
@@ -57,7 +60,10 @@ class Reader:
             return  # stopped
 
     def _again(self, query: Callable[[Connection], Any], done: Callable[[Any], None], error: Exception) -> None:
-        if not isinstance(error, SQLAlchemyError):
+        kind = faults.sort(error).kind
+        if kind in faults.FOR_GOOD:
+            self._damaged(error)
+        elif kind in (faults.OWN, faults.UNCLEAR):
             self._bug(error)
         self._later(self.retry_s, lambda: self.read(query, done))
 

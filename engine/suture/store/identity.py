@@ -21,8 +21,6 @@ LOOK_S = 1.0
 """The files themselves are looked at this often, whatever their directory says: something may have been mounted over them."""
 SETTLED_NS = 100_000_000
 """A directory's time tells of changes that are older than this: the kernel's clock for it moves in steps of milliseconds."""
-MARK = "-damaged"
-"""What a damaged database has beside it (the file's name and this), until it was found sound or put right."""
 Identity = tuple[int, int]
 
 _BACK = "; put it back, or stop the engine"
@@ -100,28 +98,10 @@ class Files:
             connection.close()
             raise
 
-    def mark_damaged(self, text: str) -> None:
-        """Leave a note beside the database, so that no start goes on before it was looked through."""
-        if self._name:
-            try:
-                with open(os.open(self._path + MARK, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                    file.write(text + "\n")
-            except OSError:
-                pass  # a disk in trouble: the log and the pages say it all the same
-
 
 def name_of(engine: Engine) -> str:
     """The path of the database's file, "" where it is none."""
     return str(engine.url.database) if is_sqlite(engine) else ""
-
-
-def damage_noted(engine: Engine) -> str:
-    """What `mark_damaged` left, "" for nothing."""
-    try:
-        with open(os.path.realpath(name_of(engine)) + MARK) as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def _identity(path: str) -> Identity | None:

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
-from suture.store import dialect, faults, ownership, rows, write_attempts, write_messages, write_processed
+from suture.store import dialect, faults, fitness, ownership, rows, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
 from suture.store.identity import Files
 from suture.store.refusals import Refusals
@@ -279,6 +279,11 @@ class Journal(threading.Thread):
             except Exception as e:  # one listener's bug must not keep the others from being told
                 self._bug(e)
 
+    @property
+    def worry(self) -> str:
+        """What is wrong with the store that keeps nothing from being stored yet, "" for nothing."""
+        return self._checkpoints.worry if self._checkpoints else ""
+
     def give_up(self, error: Exception) -> None:
         """Write nothing more, for this error met elsewhere (on any thread), if it is one that waiting does not mend."""
         if faults.sort(error).kind in faults.FOR_GOOD:
@@ -298,7 +303,7 @@ class Journal(threading.Thread):
         """Nothing more is written; what to tell of it."""
         self.lost, text = fault.kind, fault.text
         if fault.kind == faults.DAMAGED:
-            self._files.mark_damaged(text)
+            fitness.note_damage(self._engine, text)
         elif self._checkpoints:
             saved = self._checkpoints.save()
             text += "; what was acknowledged is in its file" if saved else "; what was acknowledged last may be in no file any more"

@@ -1,0 +1,149 @@
+"""Whether the database keeps what it is given: its release, its settings, and whether it was found damaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from suture.model.errors import StoreError
+from suture.store import dialect, identity, rows, sqlite, state
+from suture.store.tables import metadata
+
+MARK = "-damaged"
+"""What a damaged SQLite database has beside it (its name and this) until it was found sound or was put right."""
+DAMAGE = "store_damage"
+"""The fact of the engine that says so on PostgreSQL, until the next start."""
+PRODUCTION = ("prod", "production")
+"""Environments in which a server that may lose what was acknowledged is refused."""
+_SETTINGS = "SELECT name, setting, reset_val FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', "
+_SETTINGS += "'zero_damaged_pages', 'ignore_checksum_failure', 'data_checksums', 'server_version')"
+_UNLOGGED = "SELECT relname FROM pg_class WHERE relpersistence <> 'p' AND relkind = 'r' AND pg_table_is_visible(oid)"
+OWN_COMMIT = "synchronous_commit of the server"
+"""Name under which the server's own default stands; our connections have their own."""
+UNLOGGED = "unlogged tables"
+
+_UNSAFE = {
+    "fsync": ("off", "fsync is off: a crash of the machine loses what was acknowledged, or all; set fsync = on"),
+    "full_page_writes": ("off", "full_page_writes is off: a crash of the machine may tear pages; set full_page_writes = on"),
+    "zero_damaged_pages": ("on", "zero_damaged_pages is on: a damaged page is emptied in silence; set it off"),
+    "ignore_checksum_failure": ("on", "ignore_checksum_failure is on: damage is passed over; set it off"),
+}
+"""Setting of PostgreSQL to the value that breaks the promise, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitness:
+    """title: the database and what it is set to. unsafe: why it may lose what was acknowledged. warnings: what else to mend."""
+
+    title: str
+    unsafe: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def worries(self) -> tuple[str, ...]:
+        """Both, the worse first."""
+        return self.unsafe + self.warnings
+
+
+def examine(engine: Engine) -> Fitness:
+    """Look at the database. Raises StoreError when it cannot be reached."""
+    if rows.is_sqlite(engine):
+        return of_sqlite()
+    with dialect.explained(engine), engine.connect() as connection:
+        return of_postgresql(_settings(connection))
+
+
+def of_sqlite() -> Fitness:
+    """The SQLite of this process; needs no file."""
+    warning = sqlite.warning()
+    return Fitness(sqlite.title(), (), (warning,) if warning else ())
+
+
+def of_postgresql(settings: Mapping[str, str]) -> Fitness:
+    """The judgement of a server with these settings."""
+    shown = ", ".join(f"{name} {settings[name]}" for name in ("fsync", "full_page_writes", "synchronous_commit") if name in settings)
+    return Fitness(f"PostgreSQL {settings.get('server_version', '?')} ({shown})", tuple(_unsafe(settings)), tuple(_notes(settings)))
+
+
+def _unsafe(settings: Mapping[str, str]) -> Iterator[str]:
+    for name, (value, why) in _UNSAFE.items():
+        if settings.get(name) == value:
+            yield why
+    if unlogged := settings.get(UNLOGGED):
+        yield f"a crash of the server empties {unlogged}: ALTER TABLE {unlogged.partition(',')[0]} SET LOGGED"
+
+
+def _notes(settings: Mapping[str, str]) -> Iterator[str]:
+    default = settings.get(OWN_COMMIT, "on")
+    if default not in ("on", "remote_apply"):
+        yield f"the server's synchronous_commit is {default}; our connections use {settings.get('synchronous_commit', 'on')}"
+
+
+def _settings(connection: Connection) -> dict[str, str]:
+    found = {}
+    for name, setting, default in connection.execute(text(_SETTINGS)):
+        found[name] = setting
+        if name == "synchronous_commit":
+            found[OWN_COMMIT] = default
+    ours = sorted(name for (name,) in connection.execute(text(_UNLOGGED)) if name in metadata.tables)
+    return found | {UNLOGGED: ", ".join(ours)}
+
+
+def facts(fitness: Fitness) -> dict[str, str]:
+    """What the running engine leaves in the store about it, for `suture status`."""
+    return {"store": fitness.title, "store_warnings": "\n".join(fitness.worries), DAMAGE: ""}
+
+
+def require(fitness: Fitness, environment: str | None, accepted: bool) -> None:
+    """Refuse a database that may lose what was acknowledged, in production, unless the site accepts it. Raises StoreError.
+
+    Elsewhere it is only told: a developer's or a test's server is often set so for speed.
+    """
+    if fitness.unsafe and environment in PRODUCTION and not accepted:
+        why = "; ".join(fitness.unsafe)
+        raise StoreError(f"the database may lose what was acknowledged: {why} (or accept it: store.accept_unsafe in conf)")
+
+
+def note_damage(engine: Engine, why: str) -> None:
+    """Leave a note that the database is damaged, for whoever looks and for the next start; as well as that can be done."""
+    with suppress(OSError, SQLAlchemyError):
+        if rows.is_sqlite(engine):
+            with open(os.open(_mark_of(engine), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(why + "\n")
+        else:
+            with engine.begin() as connection:
+                state.put_engine(connection, {DAMAGE: why}, 0)
+
+
+def damage_noted(engine: Engine) -> str:
+    """The note beside a SQLite database, "" for none."""
+    if not rows.is_sqlite(engine):
+        return ""
+    try:
+        with open(_mark_of(engine)) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _mark_of(engine: Engine) -> str:
+    return os.path.realpath(identity.name_of(engine)) + MARK
+
+
+def require_sound(engine: Engine) -> bool:
+    """Look through a SQLite file that an earlier run found damaged; whether there was reason to. Raises StoreError if it is."""
+    if not damage_noted(engine):
+        return False
+    with dialect.explained(engine), engine.connect() as connection:
+        found = str(rows.query(connection, "PRAGMA integrity_check(1)")[0][0])
+    if found != "ok":
+        name = dialect.name_of(engine.url)
+        raise StoreError(f"the database {name} is damaged, as an earlier run found; restore a backup (docs/operations.md: A damaged store)")
+    with suppress(OSError):
+        os.unlink(_mark_of(engine))
+    return True
