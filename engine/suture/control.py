@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suture.model.errors import CommandError
-from suture.store import dialect, journey, orders, preview, queries, search, summary
+from suture.store import dialect, fitness, journey, orders, preview, queries, search, summary
 from suture.store.engine import Engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, Row
 
@@ -68,6 +68,8 @@ class Control:
             if since_us is None and not everything:
                 since_us = summary.recently(connection, self._now_us())
             found = summary.status(connection, self._now_us(), since_us)
+        if damage := fitness.damage_noted(self._engine):
+            found.engine[fitness.DAMAGE] = damage
         for name in self._known - set(found.channels):
             found.channels[name] = summary.ChannelStatus(name)
         found.channels = dict(sorted(found.channels.items()))

@@ -112,7 +112,7 @@ def test_the_unknown_key_of_a_connector_is_named_with_the_one_that_was_meant():
 
 
 def test_an_unknown_key_like_no_other_lists_what_there_is():
-    assert said("site: {zone: UTC}\nstore: {xyzzy: 1}\n", Conf) == ["f.yaml:2: store: unknown key 'xyzzy'; there are: url"]
+    assert said("site: {zone: UTC}\nhttp: {xyzzy: 1}\n", Conf) == ["f.yaml:2: http: unknown key 'xyzzy'; there are: host, port"]
 
 
 def test_a_value_with_a_problem_of_its_own_is_not_complained_about_twice():

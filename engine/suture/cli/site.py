@@ -89,7 +89,9 @@ def check(session: Session) -> int:
 
     result = check_site(session.directory, session.environment, os.environ)
     if session.as_json:
-        output.print_json({"ok": result.ok, "problems": result.problems, "warnings": result.warnings, "tests": result.tests})
+        output.print_json(
+            {"ok": result.ok, "problems": result.problems, "warnings": result.warnings, "tests": result.tests, "store": result.store}
+        )
     else:
         _show_check(result)
     if result.problems:
@@ -106,5 +108,7 @@ def _show_check(result: CheckResult) -> None:
         click.echo(f"{'passed' if test.ok else 'FAILED'}  {test.channel}: {test.name}")
         for difference in test.differences:
             click.echo(f"        {difference}")
+    if result.store:
+        click.echo(f"store: {result.store}")
     failed = sum(not test.ok for test in result.tests)
     click.echo(f"{len(result.problems)} problems, {len(result.warnings)} warnings; {len(result.tests)} tests, {failed} failed")

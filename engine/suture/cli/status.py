@@ -44,6 +44,8 @@ def _channel_json(channel: ChannelStatus) -> dict[str, Any]:
 
 def _show(session: Session, found: Status) -> None:
     click.echo(engine_line(session, found))
+    for line in _store_lines(found.engine):
+        output.say(line)
     click.echo(f"finished work is counted since {session.time(found.since_us)}\n" if found.since_us else "")
     show_channels(session, list(found.channels.values()), found.running)
     rows = [(channel, each) for channel in found.channels.values() for each in channel.destinations.values()]
@@ -62,6 +64,16 @@ def engine_line(session: Session, found: Status) -> str:
     if found.heartbeat_us:
         return f"engine NOT RUNNING; last seen {session.time(found.heartbeat_us)} ({session.ago(found.heartbeat_us)} ago)"
     return "engine NOT RUNNING; it has never run on this database"
+
+
+def _store_lines(facts: dict[str, str]) -> Iterator[str]:
+    """What the engine that runs, or ran last, said of its database, and what is wrong with that."""
+    if facts.get("store"):
+        yield f"store: {facts['store']}"
+    if facts.get("store_damage"):
+        yield f"store DAMAGED, nothing is acknowledged: {facts['store_damage']}"
+    for warning in filter(None, facts.get("store_warnings", "").splitlines()):
+        yield f"store: {warning}"
 
 
 def show_channels(session: Session, channels: list[ChannelStatus], running: bool) -> None:

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from suture.model.errors import StoreError
 from suture.store import dialect, identity, rows, sqlite, state
+from suture.store.engine import open_engine
 from suture.store.tables import metadata
 
 MARK = "-damaged"
@@ -56,6 +58,17 @@ def examine(engine: Engine) -> Fitness:
         return of_sqlite()
     with dialect.explained(engine), engine.connect() as connection:
         return of_postgresql(_settings(connection))
+
+
+def examine_url(url: str, site: Path) -> Fitness:
+    """Look at the database of a site that need not be there yet, as SQLite's. Raises StoreError when it cannot be reached."""
+    if url.startswith("sqlite"):
+        return of_sqlite()
+    engine = open_engine(url, site=site)
+    try:
+        return examine(engine)
+    finally:
+        engine.dispose()
 
 
 def of_sqlite() -> Fitness:
