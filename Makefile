@@ -71,7 +71,7 @@ wheel: $(STAMP) ## build dist/suture-*.whl
 
 lock: $(STAMP) ## renew requirements.lock with the newest releases that pyproject.toml allows
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra postgres --extra test --extra bench --extra dev \
+	@$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --extra postgres --extra sqlite --extra test --extra bench --extra dev \
 	    --generate-hashes --no-annotate --no-header --quiet --output-file requirements.new
 	@{ sed -n '/^#/p;/^#/!q' requirements.lock; cat requirements.new; } > requirements.tmp
 	@rm requirements.new && mv requirements.tmp requirements.lock
