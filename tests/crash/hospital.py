@@ -180,6 +180,14 @@ class Hospital:
         command = [sys.executable, "-m", "suture.cli.main", *arguments, "--site", str(self.directory)]
         return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=30)
 
+    def second_engine(self, url: str = "", says: str = "another engine works on this store") -> str:
+        """Start another engine on this store, under this name; it has to end and say why. What it said."""
+        other = self.environment | {"PAGES_PORT": "0"} | ({"SUTURE_DATABASE_URL": url} if url else {})
+        second = subprocess.run(self.command, env=other, capture_output=True, text=True, timeout=30, check=False)
+        assert second.returncode > 0
+        assert says in second.stderr
+        return second.stderr
+
     def said(self) -> str:
         """All that the engine has written to stdout and stderr."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from suture.model.errors import StoreError
-from suture.store import dialect, identity, rows, sqlite, state
+from suture.store import dialect, faults, identity, rows, sqlite, state
 from suture.store.engine import open_engine
 from suture.store.tables import metadata
 
@@ -152,11 +152,19 @@ def require_sound(engine: Engine) -> bool:
     """Look through a SQLite file that an earlier run found damaged; whether there was reason to. Raises StoreError if it is."""
     if not damage_noted(engine):
         return False
-    with dialect.explained(engine), engine.connect() as connection:
-        found = str(rows.query(connection, "PRAGMA integrity_check(1)")[0][0])
-    if found != "ok":
+    if not _is_sound(engine):
         name = dialect.name_of(engine.url)
         raise StoreError(f"the database {name} is damaged, as an earlier run found; restore a backup (docs/operations.md: A damaged store)")
     with suppress(OSError):
         os.unlink(_mark_of(engine))
     return True
+
+
+def _is_sound(engine: Engine) -> bool:
+    try:
+        with engine.connect() as connection:
+            return rows.query(connection, "PRAGMA integrity_check(1)") == [("ok",)]
+    except SQLAlchemyError as error:
+        if faults.sort(error).kind == faults.DAMAGED:
+            return False
+        raise dialect.explain(error, engine.url) from error

@@ -301,13 +301,14 @@ class Journal(threading.Thread):
 
     def _lose(self, fault: faults.Fault) -> str:
         """Nothing more is written; what to tell of it."""
-        self.lost, text = fault.kind, fault.text
+        text = fault.text
         if fault.kind == faults.DAMAGED:
             fitness.note_damage(self._engine, text)
         elif self._checkpoints:
             saved = self._checkpoints.save()
             text += "; what was acknowledged is in its file" if saved else "; what was acknowledged last may be in no file any more"
             self._engine.dispose()
+        self.lost = fault.kind
         return text
 
     def _recovered(self) -> None:
