@@ -46,6 +46,7 @@ _NO_RIGHT = "this user has no right to do that"
 _NO_SCHEMA = "it holds no schema; `suture db upgrade` makes one"
 _SILENT = "nothing answers there; is PostgreSQL running?"
 
+_CONSTRAINT, _UNIQUE = 19, 2067
 _SQLITE: Mapping[int, tuple[str, str]] = {
     1: (UNCLEAR, ""),  # ERROR: a statement that cannot be run, as for a table that is missing
     2: (UNCLEAR, "SQLite reports a fault of its own"),  # INTERNAL
@@ -128,7 +129,7 @@ _CLASSES: Mapping[str, str] = {
     "OperationalError": LOST,
     "InterfaceError": LOST,
 }
-"""By the class of DB-API 2.0 (PEP 249), where there is no code: the driver itself speaks."""
+"""By the class of DB-API 2.0 (PEP 249), where there is no code: psycopg itself speaks, or SQLAlchemy."""
 
 _NO_ROOM = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL}
 _SYSTEM = frozenset(_NO_ROOM) | {errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM}
@@ -199,6 +200,8 @@ def is_busy(error: BaseException) -> bool:
 def _by_code(driver: Any) -> tuple[str, str] | None:
     code, state = getattr(driver, "sqlite_errorcode", None), getattr(driver, "sqlstate", None)
     if code is not None:
+        if code == _CONSTRAINT and str(driver).startswith("UNIQUE"):  # pysqlite3 gives no extended codes
+            code = _UNIQUE
         return _SQLITE.get(code) or _SQLITE.get(code & 0xFF) or (UNCLEAR, "")
     if state:
         return _SQLSTATE.get(state) or _SQLSTATE.get(state[:2]) or (UNCLEAR, "")
@@ -209,6 +212,8 @@ def _by_class(error: BaseException, driver: BaseException) -> tuple[str, str]:
     if isinstance(driver, OSError):
         words = _NO_ROOM.get(driver.errno or 0, driver.strerror or "")
         return (STORE if driver.errno in _SYSTEM else UNCLEAR), words
+    if "sqlite" in type(driver).__module__:
+        return (OWN if type(driver).__name__ == "DataError" else UNCLEAR), ""
     names = [base.__name__ for base in (*type(driver).__mro__, *type(error).__mro__)]
     return next((_CLASSES[name] for name in names if name in _CLASSES), UNCLEAR), ""
 
