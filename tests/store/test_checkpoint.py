@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
+import suture
 from suture.store import checkpoint, dialect, faults, rows, schema, state
 from suture.store.engine import open_engine
 from tests.store.running import Running, running
@@ -60,7 +61,8 @@ def marks(engine: Engine) -> tuple[int, int]:
 
 
 def other_process(engine: Engine, writes: int) -> None:
-    subprocess.run([sys.executable, "-c", WRITE, f"sqlite:///{path(engine)}", str(writes)], check=True, timeout=60)
+    environment = os.environ | {"PYTHONPATH": str(Path(suture.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", WRITE, f"sqlite:///{path(engine)}", str(writes)], check=True, timeout=60, env=environment)
 
 
 class Watch:

@@ -137,8 +137,8 @@ def test_an_unclear_error_over_a_connection_that_went_is_a_lost_connection() -> 
         (UNCLEAR, 1, False, CUT),
         (UNCLEAR, faults.UNCLEAR_TRIES - 1, True, AGAIN),
         (UNCLEAR, faults.UNCLEAR_TRIES, True, CUT),
-        (LOST, faults.LOST_TRIES, False, WAIT),
-        (LOST, faults.LOST_TRIES + 1, False, CUT),
+        (LOST, faults.LOST_TRIES - 1, False, WAIT),
+        (LOST, faults.LOST_TRIES, False, CUT),
     ],
 )
 def test_what_becomes_of_a_group(kind: str, fails: int, alone: bool, verdict: str) -> None:

@@ -33,8 +33,8 @@ FOR_GOOD = (DAMAGED, GONE)
 WAIT, AGAIN, CUT = "wait", "again", "cut"
 UNCLEAR_TRIES = 3
 """Times that one operation alone may fail unclearly, beside a healthy store, before it is taken for the culprit."""
-LOST_TRIES = 10
-"""Times in a row that the connection may go over the same operations, beside a healthy store, before the same."""
+LOST_TRIES = 2
+"""Times that the connection may go over the same operations, having lasted well without them, before the same."""
 
 _RESTORE = "stop the engine and restore a backup (docs/operations.md: A damaged store)"
 _DAMAGE = f"what is stored there is damaged; {_RESTORE}"
@@ -183,12 +183,13 @@ def verdict(kind: str, fails: int, alone: bool) -> str:
     """What becomes of operations that have failed so often in a row: WAIT and try again, try AGAIN at once, or CUT.
 
     A group is cut into its operations; one that is alone is taken for the culprit. UNCLEAR: cut only if the store is healthy.
+    fails: of LOST, those over a connection that had proven to last (refusals.py).
     """
     if kind == OWN:
         return CUT
     if kind == UNCLEAR:
         return CUT if not alone or fails >= UNCLEAR_TRIES else AGAIN
-    return CUT if kind == LOST and fails > LOST_TRIES else WAIT
+    return CUT if kind == LOST and fails >= LOST_TRIES else WAIT
 
 
 def is_busy(error: BaseException) -> bool:

@@ -186,6 +186,7 @@ class Journal(threading.Thread):
             ownership.hold(connection)
             with connection.begin():
                 self.sequences.load(connection)
+            self._refusals.prove(connection)
         except BaseException:
             _dispose(connection)
             raise
