@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from suture.cli import exits
 from suture.model.errors import ConfigError, Problem
-from suture.store import schema
+from suture.store import schema, sqlite
 from tests.cli.conftest import Suture, write_site
 
 
@@ -40,6 +41,48 @@ def test_check_of_the_example_site_passes(suture: Suture, tmp_path: Path) -> Non
     ran = suture("check", "--site", tmp_path / "site", "--json")
     assert ran.code == exits.OK, ran.json["problems"]
     assert ran.json["ok"] is True and ran.json["tests"]
+
+
+def test_check_shows_the_database_and_what_is_wrong_with_it(suture: Suture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suture("init", tmp_path / "site")
+    monkeypatch.setattr(sqlite, "warning", lambda: sqlite.warning_of((3, 40, 1)))
+    ran = suture("check", "--site", tmp_path / "site")
+    assert ran.code == exits.OK
+    assert f"store: {sqlite.title()}" in ran.out
+    assert "SQLite 3.40.1 can damage a database" in ran.err and "pip install 'suture[sqlite]'" in ran.err
+
+
+def test_a_server_that_may_lose_what_was_acknowledged_is_a_problem_in_production(
+    suture: Suture, tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suture("init", tmp_path / "site")
+    for name in ("ERP", "BILLING", "ANALYTICS", "ARCHIVE"):
+        monkeypatch.setenv(f"{name}_TOKEN", "x")
+    (tmp_path / "site" / "conf" / "prod.yaml").write_text("{}\n")
+    with psycopg.connect(postgres_database) as admin:
+        (fsync,) = admin.execute("SHOW fsync").fetchone() or ("",)
+    monkeypatch.setenv("SUTURE_DATABASE_URL", postgres_database)
+    told = suture("check", "--site", tmp_path / "site")
+    assert told.code == exits.OK, told.err
+    assert ("fsync is off" in told.err) == (fsync == "off")
+    assert f"fsync {fsync}" in told.out
+    if fsync == "off":
+        for verb in ("check", "run"):
+            refused = suture(verb, "--site", tmp_path / "site", "--env", "prod")
+            assert refused.code != exits.OK
+            assert "may lose what was acknowledged: fsync is off" in refused.err
+        (tmp_path / "site" / "conf" / "prod.yaml").write_text("store: {accept_unsafe: true}\n")
+        assert suture("check", "--site", tmp_path / "site", "--env", "prod").code == exits.OK
+
+
+def test_a_database_that_cannot_be_reached_from_here_is_no_mistake_in_a_file(
+    suture: Suture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suture("init", tmp_path / "site")
+    monkeypatch.setenv("SUTURE_DATABASE_URL", f"postgresql://nobody@/none?host={tmp_path}")
+    ran = suture("check", "--site", tmp_path / "site")
+    assert ran.code == exits.OK
+    assert "its release and settings are not known" in ran.err
 
 
 def test_run_hands_the_site_to_the_engine(suture: Suture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

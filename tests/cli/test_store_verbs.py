@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from suture.cli import exits
-from suture.store import dialect, orders, state
+from suture.store import dialect, fitness, orders, state
 from tests.cli.conftest import Site
 from tests.filling import NOW_US, SECOND_US
 
@@ -56,6 +56,22 @@ def test_status_shows_who_fails_since_when_and_why(site: Site) -> None:
     assert ran.code == exits.OK
     assert "engine running" in ran.lines[0] and "pid 77" in ran.lines[0]
     assert "or-supply erp: failing since 2026-03-04 10:00:00-06:00: connection refused; next try 2026-03-04 10:00:01-06:00" in ran.out
+
+
+def test_status_shows_the_database_and_what_is_wrong_with_it(site: Site) -> None:
+    beat(site)
+    for name, value in fitness.facts(fitness.Fitness("SQLite 3.40.1 (sqlite3)", ("it is unsafe",), ("it is old",))).items():
+        site.store.engine_fact(name, value, 0)
+    lines = site("status").lines
+    assert lines[1:4] == ["store: SQLite 3.40.1 (sqlite3)", "store: it is unsafe", "store: it is old"]
+    assert site("status", "--json").json["engine"]["store"] == "SQLite 3.40.1 (sqlite3)"
+
+
+def test_status_says_that_the_database_is_damaged(site: Site) -> None:
+    fitness.note_damage(site.store.engine, "the file is damaged; restore a backup")
+    ran = site("status")
+    assert "store DAMAGED, nothing is acknowledged: the file is damaged; restore a backup" in ran.lines
+    assert site("status", "--json").json["engine"]["store_damage"]
 
 
 def test_status_as_json_is_for_scripts(site: Site) -> None:

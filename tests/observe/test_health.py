@@ -2,7 +2,7 @@
 
 import pytest
 
-from suture.observe.facts import ChannelFact, Facts, QueueFact
+from suture.observe.facts import ChannelFact, Facts, QueueFact, StoreFact
 from suture.observe.health import duration, judge
 
 RUNNING = ChannelFact("or-supply", "running", "running")
@@ -52,6 +52,13 @@ def test_a_store_that_takes_nothing_is_not_ready_but_a_restart_is_no_remedy():
     health = judge(Facts(journal_fault="the disk is full", channels=(RUNNING,)))
     assert (health.alive, health.ready) == (True, False)
     assert health.reasons == ("the store takes nothing: the disk is full",)
+
+
+def test_a_store_that_may_lose_something_degrades_and_what_is_only_to_be_mended_does_not():
+    unsafe = judge(Facts(channels=(RUNNING,), store=StoreFact("PostgreSQL", unsafe=("fsync is off",), worry="its log grows")))
+    assert (unsafe.ready, unsafe.state) == (True, "degraded")
+    assert unsafe.reasons == ("the store is not safe: fsync is off", "the store: its log grows")
+    assert judge(Facts(channels=(RUNNING,), store=StoreFact("SQLite", warnings=("an old release",)))).state == "ready"
 
 
 def test_a_journal_that_has_ended_needs_a_new_process():

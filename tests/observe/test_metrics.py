@@ -4,7 +4,7 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact
+from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact, StoreFact
 from suture.observe.metrics import Metrics
 
 
@@ -101,6 +101,14 @@ def test_what_connectors_count_is_told_by_channel_destination_and_code():
     assert value(metrics, "suture_framing_quirks_total", channel="or-supply", destination="his", code="STRAY_BYTES") == 5
     assert value(metrics, "suture_connections_refused_total", channel="or-supply", code="NOT_ALLOWED") == 6
     assert value(metrics, "suture_acknowledgements_quarantined_total", channel="or-supply", destination="his", code="LATE_ACK") == 2
+
+
+def test_the_store_is_shown_with_what_is_wrong_with_it():
+    metrics = Metrics(lambda: Facts(store=StoreFact("SQLite 3.40.1 (sqlite3)", ("a",), ("b", "c"), damaged=True)))
+    assert value(metrics, "suture_store_info", store="SQLite 3.40.1 (sqlite3)") == 1
+    assert value(metrics, "suture_store_warnings") == 3
+    assert value(metrics, "suture_store_damaged") == 1
+    assert value(Metrics(), "suture_store_damaged") == 0
 
 
 def test_two_engines_in_one_process_do_not_share_numbers():
