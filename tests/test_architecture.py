@@ -27,14 +27,15 @@ ROWS = [
     ["orchestration"],
     ["connectors", "store", "observe"],
     ["control", "config"],
-    ["app", "runtime", "commands"],
+    ["app", "guard", "runtime", "telling", "commands"],
     ["cli", "api", "console", "sim"],
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 SIBLINGS = {"connectors", "store", "observe"}
 """None of them may import another."""
-ROOT = {"app", "runtime", "commands"}
-"""The composition root: app.py builds, runtime.py is one running channel, commands.py obeys the operator."""
+ROOT = {"app", "guard", "runtime", "telling", "commands"}
+"""The composition root: app.py builds, runtime.py is one running channel, commands.py obeys the operator, guard.py stops what may
+not go on, telling.py says how the engine is."""
 
 HOMES = {
     "OpenSSL": {"connectors"},

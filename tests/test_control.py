@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from suture.control import IDS_A_COMMAND, MOST_IDS, Control, NotFound, _ranges
 from suture.model.errors import CommandError
 from suture.store import dialect, orders, state, tables
 from suture.store.queries import DeliveryFilter, MessageFilter
-from tests.filling import NOW_US, SECOND_US, Store
+from tests.at_work import AtWork
+from tests.filling import NOW_US, Store
 
 
 class World:
@@ -22,17 +24,21 @@ class World:
         self.now_s = NOW_US / 1e6
         self.answers: dict[str, tuple[bool, Any]] = {}
         self.slept_s = 0.0
+        self.engine: AtWork | None = None
+        self.told: list[str] = []
 
     def control(self, *known: str) -> Control:
-        return Control(self.store.engine, "cli:nurse", lambda: self.now_s, self._sleep, known)
+        return Control(self.store.engine, "cli:nurse", lambda: self.now_s, self._sleep, known, self.told.append)
 
     def run_engine(self) -> None:
-        """A heartbeat that stays fresh for an hour of this clock."""
-        self.store.engine_fact("heartbeat_us", 1, NOW_US + 3_600 * SECOND_US)
+        """An engine that beats whenever time goes by, until the end of the test."""
+        self.engine = AtWork(self.store.engine, NOW_US)
 
     def _sleep(self, seconds: float) -> None:
         self.slept_s += seconds
         self.now_s += seconds
+        if self.engine is not None:
+            self.engine.beat(int(self.now_s * 1e6))
         with dialect.writing(self.store.engine) as connection:
             for request in state.requests(connection):
                 if request.verb in self.answers:
@@ -54,8 +60,11 @@ class World:
 
 
 @pytest.fixture
-def world(engine_db: Engine) -> World:
-    return World(engine_db)
+def world(engine_db: Engine) -> Iterator[World]:
+    one = World(engine_db)
+    yield one
+    if one.engine is not None:
+        one.engine.die()
 
 
 def test_stopping_a_channel_leaves_an_order_a_wish_and_an_audit_line(world: World) -> None:

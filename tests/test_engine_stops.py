@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from suture.app import Engine
 from suture.config.conf import Conf
+from suture.guard import Guard
 from suture.model.errors import SutureError
 from suture.observe.logs import Log
 from suture.pipeline.breaker import Breaker
@@ -19,6 +20,7 @@ from suture.pipeline.retry import Policy
 from suture.ports import Work
 from suture.runtime import RunningChannel, Told
 from suture.store import dialect, state, summary
+from suture.store.tenure import Tenure
 from tests.filling import NOW_US, Store
 
 DRAIN_S = 8
@@ -154,9 +156,11 @@ class Hall(Engine):
         self.validation: Any = type("Pool", (), {"close": lambda self: None, "full": False})()
         self.log, self.commands = Log(), self  # type: ignore[assignment]
         self.channels, self.desired = {}, {}
-        self._fault, self._full, self._stopping, self._pages, self._beat = "", False, False, None, None
+        self.fault, self._full, self.stopping, self._pages, self._beat = "", False, False, None, None
+        self.tenure, self.exit_code, self._deadline = Tenure(), 0, None
+        self.guard = Guard(self.tenure, self.clock, self.channels.values, self.log)
         self.built: list[Bench] = []
-        self.bugs: list[Exception] = []
+        self.met: list[Exception] = []
 
     def write(self, name: str, run: Any) -> Any:
         self.writer.write(Work(name, run, lambda result: None, lambda error: None))
@@ -166,7 +170,7 @@ class Hall(Engine):
         """Of the commands, which are carried out by hand here."""
 
     def _bug(self, error: Exception) -> None:
-        self.bugs.append(error)
+        self.met.append(error)
 
     def _build(self, name: str) -> None:
         bench = Bench(name, self.clock, self.reading, self.writer, Told(self._hold_back, self._halted, lambda lanes: None))
@@ -188,7 +192,7 @@ class Hall(Engine):
 
 
 async def stopped(hall: Hall) -> None:
-    hall._stopping = True
+    hall.stopping = True
     await hall._stop()
 
 
@@ -234,7 +238,7 @@ def test_the_end_waits_for_what_a_channel_has_in_flight_while_it_starts_or_stops
     hall.wait(1)
     assert hall.writer.is_stopped and ended == [None]
     assert not hall.built[-1].source.is_open
-    assert hall.bugs == []
+    assert hall.met == []
 
 
 def test_a_channel_that_is_stopped_before_it_sends_does_not_begin_to(hall: Hall) -> None:

@@ -9,9 +9,11 @@ import os
 import random
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +25,26 @@ from suture import __version__
 from suture.commands import Commands
 from suture.config.site import Site, load_channel, load_site
 from suture.connectors.validation_pool import ValidationPool
+from suture.guard import Deadline, Guard
+from suture.model import ending
 from suture.model.errors import SutureError
-from suture.observe import health, http, logs
-from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact, StoreFact
+from suture.observe import http, logs
+from suture.observe.facts import Facts
 from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
 from suture.runtime import RunningChannel, Told
-from suture.store import faults, fitness, ownership, schema, state
+from suture.store import fitness, ownership, schema, state
 from suture.store.backlog import Reader
-from suture.store.engine import open_engine
+from suture.store.engine import fingerprint, free_bytes, open_engine
 from suture.store.journal import Journal
+from suture.store.tenure import Tenure
+from suture.telling import facts_of
 
 HEARTBEAT_S = 1.0
+JOURNAL_S, END_S, HURRY_S = 5.0, 3.0, 2.0
+"""Seconds of an end after the channels are drained: for the journal to write what it was given, and for all that comes then.
+Seconds that are left when the engine is told to end a second time."""
 GC_THRESHOLD = (3_000, 5, 10)
 """A message makes some hundred objects that live for milliseconds and hold no cycles; looking for garbage after every
 700 of them, as Python does unless told, finds none."""
@@ -52,7 +61,7 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     """
     site = load_site(site_directory, environment, os.environ)
     logs.configure(as_json=os.environ.get("SUTURE_LOG") == "json")
-    database = open_engine(site.database_url, site=site.directory)
+    database = open_engine(site.database_url, site=site.directory, timeout_s=site.conf.store.timeout_s)
     ownership.take(database)
     found = _examined(database, site)
     schema.prepare(database)
@@ -135,6 +144,10 @@ class _Reactor(asyncioreactor.AsyncioSelectorReactor):
             self._disconnectSelectable(selectable, ConnectionLost(), False)
 
 
+def _ignore(_: Any) -> None:
+    pass
+
+
 class _WallClock:
     """The time of day, with the reactor's timers."""
 
@@ -158,18 +171,24 @@ class Engine:
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
         self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
+        self.tenure = self.journal.tenure = Tenure(site.conf.site.node or socket.gethostname(), site.conf.store.lease_s)
+        self.store_mark, self._room = fingerprint(database), partial(free_bytes, database)
         self.reader = Reader(database, soon, reactor.callLater, bug=self._bug, damaged=self.journal.give_up)
         self.fitness = fitness.Fitness("")
         asked = site.conf.validation
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
-        self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random)
+        self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random, self.tenure.may_send)
+        self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
         self.commands = Commands(self, self.journal, self.reader, self.clock)
         self.channels: dict[str, RunningChannel] = {}
         self.desired: dict[str, str] = {}
-        self.exit_code = 0
-        self._fault = ""
+        self.exit_code = ending.CLEAN
+        self.phase, self.waits_for, self.fault = state.STARTING, "", ""
+        self.free_bytes: int | None = None
+        self.bugs = 0
+        self.stopping = False
         self._full = False
-        self._stopping = False
+        self._deadline: Deadline | None = None
         self._pages: http.Pages | None = None
         self._beat: Any = None
 
@@ -187,21 +206,27 @@ class Engine:
     async def _start(self) -> None:
         conf = self.site.conf
         if conf.http.port:
-            serving = asyncio.ensure_future(http.serve(conf.http.host, conf.http.port, self.metrics, lambda: health.judge(self.facts())))
+            serving = asyncio.ensure_future(http.serve(conf.http.host, conf.http.port, self.metrics, self.facts))
             self._pages = await defer.Deferred.fromFuture(serving)
+        self.waits_for = "the store is asked for"
         self.desired = await self.write("desired", state.desired)
+        about = {"started_at_us": self._now_us(), "version": __version__, "http_port": conf.http.port}
+        self._heartbeat({**about, **fitness.facts(self.fitness)})
+        self.guard.begin()
+        await self._until_alone()
         for name in self.site.channels:
-            if self._stopping:
+            if self.stopping:
                 return
             self._build(name)
             if self.desired.setdefault(name, "running") == "running":
                 await self._try_to_start(name)
             else:
                 self._tell_channel(name)
-        if self._stopping:
+        if self.stopping:
             return
-        about = {"pid": os.getpid(), "started_at_us": self._now_us(), "version": __version__, "http_port": conf.http.port}
-        self._heartbeat({**about, **fitness.facts(self.fitness)})
+        self.phase, self.waits_for = state.RUNNING, ""
+        self._beat.cancel()
+        self._heartbeat({})
         self.commands.start()
         # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
         gc.collect()
@@ -210,23 +235,45 @@ class Engine:
         sys.setswitchinterval(SWITCH_S)
         self.log.info("the engine is running", version=__version__, channels=len(self.channels))
 
+    async def _until_alone(self) -> None:
+        """An engine that did not say goodbye may be sending still, from another machine, until its lease is over."""
+        if wait_s := self.tenure.wait_s():
+            self.waits_for = "the last engine did not say goodbye, and may send until its lease is over"
+            self.log.warning(f"{self.waits_for}: waiting {wait_s:.0f} s")
+        while self.tenure.wait_s() and not self.stopping:
+            await self._pause(0.1)
+
     def _cannot_start(self, failure: Any) -> None:
         error = failure.value
         if isinstance(error, SutureError):
             self.log.error(str(error))
         else:
             self.log.error("the engine cannot start", error)
-        self.exit_code = 1
+        self.exit_code = ending.CANNOT_START
         self.end()
 
     def end(self) -> None:
-        """Stop in order: close the doors, finish what is in work, commit, close."""
-        if not self._stopping:
-            self._stopping = True
-            self.log.info("stopping")
-            defer.Deferred.fromCoroutine(self._stop()).addErrback(lambda f: self.log.error("while stopping", f.value)).addBoth(
-                lambda _: self.reactor.stop()
-            )
+        """Stop in order: close the doors, finish what is in work, commit, close. A second call ends within HURRY_S."""
+        if self.stopping:
+            if self._deadline is not None:
+                self._deadline.hurry(HURRY_S)
+            return
+        self.stopping, self.phase = True, state.STOPPING
+        self.log.info("stopping")
+        self._deadline = Deadline(self._drain_s() + JOURNAL_S + END_S, self._unclean, self._say_unclean)
+        self._deadline.start()
+        defer.Deferred.fromCoroutine(self._stop()).addErrback(lambda f: self.log.error("while stopping", f.value)).addBoth(
+            lambda _: self.reactor.stop()
+        )
+
+    def _drain_s(self) -> float:
+        return 0.0 if self.tenure.taken_over else self.site.conf.limits.drain_s
+
+    def _unclean(self) -> int:
+        return self.exit_code or ending.UNCLEAN
+
+    def _say_unclean(self) -> None:
+        self.log.error("the end did not come in order, and is not waited for any longer; what was acknowledged is in the store")
 
     async def _stop(self) -> None:
         self.commands.stop()
@@ -235,12 +282,18 @@ class Engine:
         await defer.gatherResults(
             [defer.Deferred.fromCoroutine(self._quit(channel)) for channel in self.channels.values() if channel.working]
         )
+        self.guard.stop()
         self.validation.close()
         for name in self.channels:
             self._tell_channel(name)
-        self.journal.write(Work("stopped", lambda c: state.put_engine(c, {"stopped_at_us": self._now_us()}, 0), _ignore, _ignore))
+        told: list[Any] = []
+        self._write("stopped", lambda c: state.put_engine(c, {"stopped_at_us": self._now_us()}, 0), told.append)
         self.journal.stop()
-        await self._until_journal_ends()
+        await self._until(lambda: not self.journal.is_alive(), JOURNAL_S)
+        await self._pause(0.01)  # for its last words
+        if not told:
+            self.exit_code = self._unclean()
+            self.log.error(f"the store has not taken {self.journal.pending()} operations; none of them was acknowledged")
         self.reader.stop()
         if self._pages is not None:
             await defer.Deferred.fromFuture(asyncio.ensure_future(self._pages.cleanup()))
@@ -249,16 +302,19 @@ class Engine:
     async def _quit(self, channel: RunningChannel) -> None:
         """Stop a channel; a bug in that is told, and keeps nobody from what comes next."""
         try:
-            await channel.stop(self.site.conf.limits.drain_s)
+            await channel.stop(self._drain_s())
         except Exception as e:
             self._bug(e)
 
-    async def _until_journal_ends(self) -> None:
-        deadline_s = self.reactor.seconds() + 5
-        while self.journal.is_alive() and self.reactor.seconds() < deadline_s:
-            pause: defer.Deferred[None] = defer.Deferred()
-            self.reactor.callLater(0.01, pause.callback, None)
-            await pause
+    async def _until(self, true: Callable[[], bool], timeout_s: float) -> None:
+        deadline_s = self.reactor.seconds() + timeout_s
+        while not true() and self.reactor.seconds() < deadline_s:
+            await self._pause(0.01)
+
+    def _pause(self, seconds: float) -> defer.Deferred[None]:
+        over: defer.Deferred[None] = defer.Deferred()
+        self.reactor.callLater(seconds, over.callback, None)
+        return over
 
     # -- channels --------------------------------------------------------------------------------------------------
 
@@ -281,11 +337,13 @@ class Engine:
         """Start a channel; one that cannot start does not keep the others down."""
         channel = self.channels[name]
         names = list(channel.lanes)
-        self.journal.write(Work("destinations", lambda c: state.forget_destinations(c, name, names), _ignore, _ignore))
+        self._write("destinations", lambda c: state.forget_destinations(c, name, names))
+        channel.actual = "starting"
+        self._tell_channel(name)
         try:
             await channel.start(self.site.conf.limits.drain_s)
         except SutureError as e:
-            if self._stopping:
+            if self.stopping:
                 return
             channel.actual, channel.reason = "failed", str(e)
             channel.log.error(f"the channel cannot start: {e}")
@@ -303,7 +361,7 @@ class Engine:
         self.desired[name] = "running"
         if channel.actual != "running":
             await self._emptied(channel)
-            if self._stopping:
+            if self.stopping:
                 raise SutureError("the engine is stopping")
             self._build(name)
             await self._try_to_start(name)
@@ -356,6 +414,10 @@ class Engine:
         """A durable write; the Deferred fires after the commit."""
         return self.commands.write(name, run)
 
+    def _write(self, name: str, run: Any, done: Callable[[Any], Any] = _ignore) -> None:
+        """A durable write that nobody waits for; one that cannot be made is a bug, and told."""
+        self.journal.write(Work(name, run, done, self._bug))
+
     def _hold_back(self) -> None:
         """Stop reading when the journal or validation has enough to do."""
         if not self._full and (self.journal.pending() >= self.site.conf.journal.limit or self.validation.full):
@@ -374,14 +436,24 @@ class Engine:
             channel.source.set_full(full)
 
     def _trouble(self, text: str) -> None:
-        if text != self._fault:
-            self._fault = text
+        if self.tenure.taken_over:
+            self._taken_over()
+        elif text != self.fault:
+            self.fault = text
             if text:
                 self.log.error(f"the store takes nothing ({text}); messages wait, and nothing is acknowledged")
             else:
                 self.log.info("the store takes writes again")
 
+    def _taken_over(self) -> None:
+        """Another engine has the store: whatever this one still does could be done twice."""
+        self.log.error(f"another engine has taken this store over ({self.tenure.taken_over}); this one stops at once and ends")
+        self.guard.hold("the store is another engine's")
+        self.exit_code = ending.TAKEN_OVER
+        self.end()
+
     def _bug(self, error: Exception) -> None:
+        self.bugs += 1
         self.log.error("unexpected error; please report it", error)
 
     def _failing(self, lanes: Lanes) -> None:
@@ -397,16 +469,25 @@ class Engine:
             since_us, next_us = int(breaker.since_s * 1e6), int(breaker.try_at_s * 1e6) if breaker.open else 0
             values = {"state": "failing", "since_us": since_us, "next_try_us": next_us, "reason": breaker.reason, "updated_at_us": now_us}
         channel, destination = lanes.channel, lanes.name
-        self.journal.write(Work("destination", lambda c: state.put_destination(c, channel, destination, values), _ignore, _ignore))
+        self._write("destination", lambda c: state.put_destination(c, channel, destination, values))
 
     def _tell_channel(self, name: str) -> None:
         channel, wanted, now_us = self.channels[name], self.desired[name], self._now_us()
         actual, reason = channel.actual, channel.reason
-        self.journal.write(Work("channel", lambda c: state.put_channel(c, name, wanted, actual, reason, now_us), _ignore, _ignore))
+        self._write("channel", lambda c: state.put_channel(c, name, wanted, actual, reason, now_us))
 
     def _heartbeat(self, facts: dict[str, Any]) -> None:
         now_us = self._now_us()
-        self.journal.write(Work("heartbeat", lambda c: state.put_engine(c, {**facts, "heartbeat_us": now_us}, now_us), _ignore, _ignore))
+        told = {**facts, state.PHASE: self.phase, state.HEARTBEAT: now_us}
+
+        def beat(connection: Any) -> int | None:
+            state.put_engine(connection, told, now_us)
+            return self._room()
+
+        def beaten(free_bytes: int | None) -> None:
+            self.free_bytes = free_bytes
+
+        self._write("heartbeat", beat, beaten)
         self._beat = self.reactor.callLater(HEARTBEAT_S, self._heartbeat, {})
 
     def _now_us(self) -> int:
@@ -414,45 +495,4 @@ class Engine:
 
     def facts(self) -> Facts:
         """The state of the engine, for metrics and health."""
-        channels = tuple(
-            ChannelFact(name, self.desired.get(name, "running"), channel.actual, channel.reason) for name, channel in self.channels.items()
-        )
-        queues = tuple(_queue(lanes, self.clock.seconds()) for channel in self.channels.values() for lanes in channel.lanes.values())
-        counts = tuple(CountFact(name, *row) for name, channel in self.channels.items() for row in channel.counts())
-        return Facts(
-            self.journal.pending(),
-            self.site.conf.journal.limit,
-            self._fault,
-            self._stopping,
-            channels,
-            queues,
-            journal_dead=self.journal.lost == faults.GONE or (self.journal.ident is not None and not self.journal.is_alive()),
-            counts=counts,
-            store=self._store_fact(),
-        )
-
-    def _store_fact(self) -> StoreFact:
-        found, journal = self.fitness, self.journal
-        return StoreFact(found.title, found.unsafe, found.warnings, journal.lost == faults.DAMAGED, journal.worry)
-
-
-def _queue(lanes: Lanes, now_s: float) -> QueueFact:
-    breaker = lanes.breaker
-    count, longest, oldest_us = lanes.lanes()
-    return QueueFact(
-        lanes.channel,
-        lanes.name,
-        waiting=lanes.depth,
-        lanes=count,
-        longest=longest,
-        oldest_s=max(0.0, now_s - oldest_us / 1e6) if oldest_us else 0.0,
-        in_flight=lanes.in_flight,
-        failing_s=0.0 if breaker.since_s is None else max(0.0, now_s - breaker.since_s),
-        next_try_s=lanes.next_try_s(),
-        reason=breaker.reason,
-        fail_alone=breaker.fail_alone,
-    )
-
-
-def _ignore(_: Any) -> None:
-    pass
+        return facts_of(self, self.clock.seconds())

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from suture.model.errors import CommandError
-from suture.store import dialect, fitness, journey, orders, preview, queries, search, summary
+from suture.model.errors import CommandError, StoreError
+from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary
 from suture.store.engine import Engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, Row
 
@@ -23,6 +23,10 @@ MOST_IDS = 10_000
 IDS_A_COMMAND = 500
 _ARGUMENTS = {"messages": "message_ids", "deliveries": "delivery_ids"}
 POLL_S = 0.05
+OBSERVE_S = 2.0
+"""Seconds that an engine is watched whose heartbeat says nothing by itself: it beats once a second."""
+SAY_AFTER_S = 1.0
+"""Seconds of waiting for the engine after which it is said what is waited for."""
 
 
 class NotFound(CommandError):
@@ -33,7 +37,8 @@ class NotFound(CommandError):
 class Answer:
     """What became of a command. done: the engine has answered; ok and result are its answer (result: JSON or a text).
 
-    running: the engine's heartbeat is fresh. A command that is not done stays, and is obeyed when the engine can.
+    running: there is an engine at work; state: as in store/standing.py. A command that is not done stays, and is obeyed when
+    the engine can.
     """
 
     command_id: int
@@ -41,10 +46,13 @@ class Answer:
     ok: bool
     result: Any
     running: bool
+    state: str = ""
 
 
 class Control:
-    """actor: who acts, for the audit. now: seconds since 1970. known: channels that the site's files name."""
+    """actor: who acts, for the audit. now: seconds since 1970. known: channels that the site's files name. tell(text): what is
+    waited for.
+    """
 
     def __init__(
         self,
@@ -53,8 +61,9 @@ class Control:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         known: Iterable[str] = (),
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._engine, self._actor, self._now, self._sleep = engine, actor, now, sleep
+        self._engine, self._actor, self._now, self._sleep, self._tell = engine, actor, now, sleep, tell
         self._known = set(known)
 
     def _now_us(self) -> int:
@@ -62,18 +71,42 @@ class Control:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def status(self, since_us: int | None = None, everything: bool = False) -> summary.Status:
-        """How everything is. Finished work is counted since then (default: the last day, or less when that was much)."""
-        with dialect.reading(self._engine) as connection:
-            if since_us is None and not everything:
-                since_us = summary.recently(connection, self._now_us())
-            found = summary.status(connection, self._now_us(), since_us)
+    def status(self, since_us: int | None = None, everything: bool = False, within_s: float | None = None) -> summary.Status:
+        """How everything is. Finished work is counted since then (default: the last day, or less when that was much).
+
+        within_s: what cannot be had in that time is left out, and `missing` says so. Raises StoreError for a store that does
+        not even say who its engine is.
+        """
+        deadline_s = self._now() + within_s if within_s is not None else None
+        with dialect.reading(self._engine, within_s) as connection:
+            found = summary.begin(connection, self._now_us())
+        try:
+            with dialect.reading(self._engine, self._left_s(deadline_s)) as connection:
+                if since_us is None and not everything:
+                    since_us = summary.recently(connection, self._now_us())
+                summary.count(connection, found, since_us)
+        except StoreError as error:
+            if within_s is None:
+                raise
+            found.missing.append(f"messages, deliveries and exceptions are not counted, or not all of them: {error}")
+        self._observe(found, OBSERVE_S if deadline_s is None else self._left_s(deadline_s) or 0.0)
         if damage := fitness.damage_noted(self._engine):
             found.engine[fitness.DAMAGE] = damage
         for name in self._known - set(found.channels):
             found.channels[name] = summary.ChannelStatus(name)
         found.channels = dict(sorted(found.channels.items()))
         return found
+
+    def _left_s(self, deadline_s: float | None) -> float | None:
+        return None if deadline_s is None else max(0.0, deadline_s - self._now())
+
+    def _observe(self, found: summary.Status, seconds: float) -> None:
+        """An engine whose heartbeat is old or in the future, as far as this clock can say, is watched for a while."""
+        until_s, seen_us = self._now() + seconds, found.heartbeat_us
+        while found.state == standing.SILENT and self._now() < until_s:
+            self._sleep(POLL_S)
+            with dialect.reading(self._engine) as connection:
+                found.stands(standing.standing(connection, self._now_us(), seen_us))
 
     def balance(self, channel: str) -> summary.Balance:
         """The books of a channel: every input accounted for."""
@@ -244,16 +277,20 @@ class Control:
         return orders.order(connection, verb, arguments, self._actor, now_us)
 
     def _wait(self, command_id: int, wait_s: float) -> Answer:
-        """Ask every POLL_S for the engine's answer; an engine that is not running is not waited for."""
-        deadline = self._now() + wait_s
+        """Ask every POLL_S for the engine's answer; an engine that there is not is not waited for."""
+        begin_s, seen_us, told = self._now(), None, False
         while True:
             with dialect.reading(self._engine) as connection:
                 answer = orders.answer(connection, command_id)
-                running = summary.engine_facts(connection, self._now_us())[0]
+                found = standing.standing(connection, self._now_us(), seen_us)
+            seen_us = seen_us or found.heartbeat_us
             if answer is not None:
-                return Answer(command_id, True, answer[0], answer[1], running)
-            if not running or self._now() >= deadline:
-                return Answer(command_id, False, False, None, running)
+                return Answer(command_id, True, answer[0], answer[1], found.at_work, found.state)
+            if found.state in standing.ABSENT or self._now() - begin_s >= wait_s:
+                return Answer(command_id, False, False, None, found.at_work, found.state)
+            if not told and self._now() - begin_s >= SAY_AFTER_S:
+                told = True
+                self._tell(f"waiting for the engine ({found.owner or 'unknown'}; it is {found.state}) to obey command {command_id}")
             self._sleep(POLL_S)
 
     def _audit(self, verb: str, target: str, reason: str = "") -> None:

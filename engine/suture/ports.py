@@ -241,6 +241,9 @@ class Destination(Protocol):
     def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:
         """Send once; done is called exactly once, on the reactor, never inside this call. Never raises."""
 
+    def cut(self, code: str, reason: str) -> None:
+        """Give up what is in flight and what waits for a connection, at once: nothing of it goes out any more. It may be sent to again."""
+
     def close(self) -> Any:
         """Close connections; returns a Deferred or None."""
 

@@ -71,6 +71,8 @@ class RunningChannel:
         self.log = Log(files.name)
         self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
+        for peer in self.peers.values():
+            peer.may_send = world.may_send
         desk = Desk(world.journal, Memory(), world.clock)
         self.numbered = {
             d.name: Numbered(self.peers[d.name], files.name, d.name, desk, self._note(d.name))
@@ -100,6 +102,11 @@ class RunningChannel:
     def follow(self, was: RunningChannel) -> None:
         """Take the place of a channel that was stopped: what it still has in flight ends before anything else is sent there."""
         self._earlier = {name: lanes for before in (was._earlier, was.lanes) for name, lanes in before.items() if lanes.in_flight}
+
+    def cut(self, code: str, reason: str) -> None:
+        """Give up what is in flight, also what an earlier run of this channel still waits for; nothing of it goes out any more."""
+        for lanes in (*self.lanes.values(), *self._earlier.values()):
+            lanes.peer.cut(code, reason)
 
     def unanswered(self) -> dict[str, int]:
         """Destination to deliveries that were sent and are not answered."""
@@ -147,7 +154,7 @@ class RunningChannel:
         Raises SutureError when the port cannot be had, when a message is parked and the channel says `on_error: stop`, and
         when the channel is stopped meanwhile.
         """
-        self._begun = True
+        self._begun, self.actual = True, "starting"
         facts = await self._destination_facts()
         self._require_going()
         for name in self.lanes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from suture.cli import exits
 from suture.store import dialect, fitness, orders, state
+from tests.at_work import AtWork
 from tests.cli.conftest import Site
 from tests.filling import NOW_US, SECOND_US
 
@@ -29,9 +32,16 @@ def audited(site: Site) -> list[str]:
         return [f"{row['actor']} {row['verb']} {row['target']}" for row in orders.audited(connection, 10)[::-1]]
 
 
-def beat(site: Site) -> None:
-    now_us = int(time.time() * 1e6)
-    site.store.engine_fact("heartbeat_us", now_us, now_us)
+def now_us() -> int:
+    return int(time.time() * 1e6)
+
+
+@pytest.fixture
+def engine(site: Site) -> Iterator[AtWork]:
+    """There is an engine, or what looks like one."""
+    one = AtWork(site.store.engine, now_us())
+    yield one
+    one.die()
 
 
 # -- status and channels -------------------------------------------------------------------------------------------
@@ -45,21 +55,18 @@ def test_status_is_never_green_when_the_engine_is_not_there(site: Site) -> None:
     assert "not running" in next(line for line in ran.lines if line.startswith("or-supply"))
 
 
-def test_status_shows_who_fails_since_when_and_why(site: Site) -> None:
-    beat(site)
-    site.store.engine_fact("pid", 77, 0)
+def test_status_shows_who_fails_since_when_and_why(site: Site, engine: AtWork) -> None:
     site.store.channel()
     site.store.message(received_at_us=int(time.time() * 1e6))
     site.store.delivery(1, "erp", "retrying")
     site.store.destination("erp", "failing", reason="connection refused", next_try_us=NOW_US + SECOND_US)
     ran = site("status")
     assert ran.code == exits.OK
-    assert "engine running" in ran.lines[0] and "pid 77" in ran.lines[0]
-    assert "or-supply erp: failing since 2026-03-04 10:00:00-06:00: connection refused; next try 2026-03-04 10:00:01-06:00" in ran.out
+    assert "engine running" in ran.lines[0] and f"pid {os.getpid()} on srv1, epoch 1" in ran.lines[0]
+    assert "or-supply erp: failing since 2026-03-04 10:00:00-06:00: connection refused; the next try is due" in ran.out
 
 
-def test_status_shows_the_database_and_what_is_wrong_with_it(site: Site) -> None:
-    beat(site)
+def test_status_shows_the_database_and_what_is_wrong_with_it(site: Site, engine: AtWork) -> None:
     for name, value in fitness.facts(fitness.Fitness("SQLite 3.40.1 (sqlite3)", ("it is unsafe",), ("it is old",))).items():
         site.store.engine_fact(name, value, 0)
     lines = site("status").lines
@@ -74,8 +81,7 @@ def test_status_says_that_the_database_is_damaged(site: Site) -> None:
     assert site("status", "--json").json["engine"]["store_damage"]
 
 
-def test_status_as_json_is_for_scripts(site: Site) -> None:
-    beat(site)
+def test_status_as_json_is_for_scripts(site: Site, engine: AtWork) -> None:
     site.store.channel()
     site.store.message("parked")
     site.store.delivery(1, "erp", "held")

@@ -230,6 +230,15 @@ class Hospital:
         finally:
             engine.dispose()
 
+    def execute(self, sql: str) -> None:
+        """Change the store, of which no engine is at work."""
+        engine = self.database()
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(sql))
+        finally:
+            engine.dispose()
+
     def wait_for_delivery(self, timeout_s: float = 30) -> None:
         """Wait until the sinks have all that was acknowledged."""
         for load in self.loads:

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 from tests.postgres import START_TIMEOUT_S, Server
 
 
@@ -18,6 +20,21 @@ class MortalServer(Server):
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
+
+    def freeze(self) -> None:
+        """SIGSTOP to all of the server: connections stay, and nothing is answered."""
+        for process in self._all():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._all():
+            process.resume()
+
+    def _all(self) -> list[psutil.Process]:
+        assert self._process is not None
+        main = psutil.Process(self._process.pid)
+        return [main, *main.children(recursive=True)]
 
     def start_again(self) -> None:
         """Start on the same data, with the same arguments; what was not finished is recovered from the log."""

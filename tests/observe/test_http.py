@@ -9,16 +9,17 @@ import pytest
 
 from suture.model.errors import SutureError
 from suture.observe import http
-from suture.observe.facts import Facts
-from suture.observe.health import Health, judge
+from suture.observe.facts import Facts, OwnerFact
 from suture.observe.metrics import CONTENT_TYPE, Metrics
 
+ENGINE = {"node": "srv1", "pid": 7, "epoch": 3, "store": "0123456789abcdef"}
 
-def visit(use: Callable[[str, int], Awaitable[None]], health: Callable[[], Health] = lambda: judge(Facts())) -> None:
+
+def visit(use: Callable[[str, int], Awaitable[None]], ask: Callable[[], Facts] = Facts) -> None:
     async def main() -> None:
         metrics = Metrics()
         metrics.message("or-supply", "received")
-        pages = await http.serve("127.0.0.1", 0, metrics, health)
+        pages = await http.serve("127.0.0.1", 0, metrics, ask)
         try:
             await use(f"http://127.0.0.1:{pages.port}", pages.port)
         finally:
@@ -45,18 +46,18 @@ def test_a_ready_engine_says_so():
     async def use(url: str, _port: int) -> None:
         for page in ("/healthz", "/readyz"):
             status, _, text = await get(url + page)
-            assert (status, json.loads(text)) == (200, {"state": "ready", "reasons": []})
+            assert (status, json.loads(text)) == (200, {"state": "ready", "reasons": [], "engine": ENGINE})
 
-    visit(use)
+    visit(use, lambda: Facts(owner=OwnerFact(**ENGINE)))
 
 
 def test_a_stopping_engine_is_alive_but_not_ready():
     async def use(url: str, _port: int) -> None:
         assert (await get(url + "/healthz"))[0] == 200
         status, _, text = await get(url + "/readyz")
-        assert (status, json.loads(text)) == (503, {"state": "not ready", "reasons": ["the engine is stopping"]})
+        assert (status, json.loads(text)) == (503, {"state": "not ready", "reasons": ["the engine is stopping"], "engine": ENGINE})
 
-    visit(use, lambda: judge(Facts(stopping=True)))
+    visit(use, lambda: Facts(stopping=True, owner=OwnerFact(**ENGINE)))
 
 
 def test_there_are_no_other_pages():
@@ -108,6 +109,6 @@ def test_an_endless_header_is_refused():
 def test_a_taken_port_is_said_in_plain_words():
     async def use(_url: str, port: int) -> None:
         with pytest.raises(SutureError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*choose another http\.port"):
-            await http.serve("127.0.0.1", port, Metrics(), lambda: judge(Facts()))
+            await http.serve("127.0.0.1", port, Metrics(), Facts)
 
     visit(use)

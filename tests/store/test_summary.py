@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from suture.store import dialect, summary
+from suture.store.standing import standing
+from tests.at_work import AtWork
 from tests.filling import NOW_US, SECOND_US, Store
 
 LATER_US = NOW_US + 60 * SECOND_US
@@ -28,20 +31,52 @@ def balance(store: Store) -> summary.Balance:
         return summary.balance(connection, "or-supply")
 
 
-def test_an_engine_runs_while_its_heartbeat_is_fresh(store: Store) -> None:
-    assert not status(store).running
-    store.engine_fact("heartbeat_us", NOW_US, NOW_US)
-    store.engine_fact("pid", 77, NOW_US)
+def test_an_engine_that_has_never_run_is_said_to_be_none(store: Store) -> None:
+    found = status(store)
+    assert (found.running, found.state) == (False, "never")
+
+
+def test_an_engine_runs_while_it_holds_the_store_and_its_heartbeat_is_fresh(store: Store) -> None:
+    engine = AtWork(store.engine, NOW_US)
     found = status(store, NOW_US + 4 * SECOND_US)
-    assert (found.running, found.heartbeat_us, found.engine) == (True, NOW_US, {"pid": "77"})
-    assert not status(store, NOW_US + 6 * SECOND_US).running
+    assert (found.running, found.state, found.heartbeat_us) == (True, "running", NOW_US)
+    assert found.owner is not None and (found.owner.node, found.owner.epoch) == ("srv1", 1)
+    assert found.engine == {"pid": str(os.getpid())}
+    found = status(store, NOW_US + 6 * SECOND_US)
+    assert (found.running, found.state) == (False, "silent")
+    engine.die()
 
 
-@pytest.mark.parametrize(("stopped_after_us", "running"), [(1, False), (-1, True)])
-def test_an_engine_that_said_goodbye_does_not_run(store: Store, stopped_after_us: int, running: bool) -> None:
-    store.engine_fact("heartbeat_us", NOW_US, NOW_US)
-    store.engine_fact("stopped_at_us", NOW_US + stopped_after_us, 0)
-    assert status(store, NOW_US + SECOND_US).running is running
+@pytest.mark.parametrize("ahead_us", [0, 3_600 * SECOND_US])
+def test_an_engine_that_was_killed_does_not_run_whatever_its_clock_said(store: Store, ahead_us: int) -> None:
+    AtWork(store.engine, NOW_US + ahead_us).die()
+    found = status(store, NOW_US + SECOND_US)
+    assert (found.running, found.state) == (False, "dead")
+
+
+def test_a_heartbeat_in_the_future_is_no_sign_of_life_until_it_is_seen_to_change(store: Store) -> None:
+    ahead_us = NOW_US + 3_600 * SECOND_US
+    engine = AtWork(store.engine, ahead_us)
+    assert status(store, NOW_US).state == "silent"
+    with dialect.reading(store.engine) as connection:
+        assert standing(connection, NOW_US, seen_us=ahead_us).state == "silent"
+    engine.beat(ahead_us + SECOND_US)
+    with dialect.reading(store.engine) as connection:
+        assert standing(connection, NOW_US, seen_us=ahead_us).state == "running"
+    engine.die()
+
+
+def test_an_engine_that_said_goodbye_was_stopped_and_did_not_die(store: Store) -> None:
+    AtWork(store.engine, NOW_US).leave()
+    found = status(store, NOW_US + SECOND_US)
+    assert (found.running, found.state) == (False, "stopped")
+
+
+def test_an_engine_that_is_starting_is_at_work(store: Store) -> None:
+    engine = AtWork(store.engine, NOW_US, phase="starting")
+    found = status(store, NOW_US + SECOND_US)
+    assert (found.running, found.state) == (True, "starting")
+    engine.die()
 
 
 def test_status_counts_by_channel_destination_and_state(store: Store) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from suture.control import Answer
     from suture.store.preview import Item
 
+SILENT = "silent"
+"""As in store/standing.py, which is not loaded for this."""
 MOST_SHOWN = 40
 
 
@@ -68,8 +70,11 @@ def _only_skipped(answers: Sequence[Answer]) -> bool:
 def _text(answer: Answer, done: str) -> str:
     if answer.done:
         return _result(answer.result, done) if answer.ok else f"suture: {_result(answer.result, 'the engine refused')}"
+    kept = f"it is asked, and will obey when it can (command {answer.command_id})"
     if answer.running:
-        return f"the engine has not answered yet; it is asked (command {answer.command_id})"
+        return f"suture: not waited for any longer: the engine is {answer.state}, and has not answered; {kept}"
+    if answer.state == SILENT:
+        return f"suture: an engine holds the store and gives no sign of life (`suture status` says which); {kept}"
     return f"the engine is not running; it will obey when it starts (command {answer.command_id})"
 
 

@@ -7,7 +7,7 @@ import click
 from suture.cli import exits, output
 from suture.cli.acting import confirm, report
 from suture.cli.books import show as show_books
-from suture.cli.options import channel_argument, reason_option, site_options, wait_option, yes_option
+from suture.cli.options import channel_argument, reason_option, store_options, wait_option, yes_option
 from suture.cli.session import Session
 from suture.cli.status import engine_line, show_channels, show_destinations
 
@@ -18,7 +18,7 @@ def channel() -> None:
 
 
 @channel.command("list")
-@site_options
+@store_options
 def list_(session: Session) -> int:
     """List the channels, what they should do and what they do.
 
@@ -35,7 +35,7 @@ def list_(session: Session) -> int:
 
 
 @channel.command()
-@site_options
+@store_options
 @channel_argument
 @click.option("--balance", is_flag=True, help="Also the books over the whole history (slow on a large store).")
 def show(session: Session, channel: str, balance: bool) -> int:
@@ -59,7 +59,7 @@ def show(session: Session, channel: str, balance: bool) -> int:
     click.echo(f"{engine_line(session, found)}\n")
     show_channels(session, [one], found.running)
     click.echo()
-    show_destinations(session, [(one, each) for each in one.destinations.values()])
+    show_destinations(session, [(one, each) for each in one.destinations.values()], found.running)
     if books is not None:
         show_books(books)
     return exits.FAILED if books and books.wrong else exits.OK
@@ -73,7 +73,7 @@ _reason = click.option("--reason", default="", help="Why; kept in the audit.")
 
 
 @channel.command()
-@site_options
+@store_options
 @channel_argument
 @_reason
 @wait_option
@@ -88,7 +88,7 @@ def start(session: Session, channel: str, reason: str, wait_s: float) -> int:
 
 
 @channel.command()
-@site_options
+@store_options
 @channel_argument
 @_reason
 @wait_option
@@ -105,7 +105,7 @@ def stop(session: Session, channel: str, reason: str, wait_s: float) -> int:
 
 
 @channel.command()
-@site_options
+@store_options
 @channel_argument
 @_reason
 @wait_option
@@ -120,7 +120,7 @@ def restart(session: Session, channel: str, reason: str, wait_s: float) -> int:
 
 
 @channel.command()
-@site_options
+@store_options
 @channel_argument
 @_reason
 @wait_option
@@ -135,7 +135,7 @@ def reload(session: Session, channel: str, reason: str, wait_s: float) -> int:
 
 
 @channel.command()
-@site_options
+@store_options
 @channel_argument
 @click.argument("destination")
 @reason_option

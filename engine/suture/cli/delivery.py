@@ -9,7 +9,7 @@ import click
 from suture.cli import exits, output, times, tree
 from suture.cli.acting import confirm, report
 from suture.cli.message import show_deliveries
-from suture.cli.options import ID, channel_option, moment, page_options, reason_option, site_options, wait_option, yes_option
+from suture.cli.options import ID, channel_option, moment, page_options, reason_option, store_options, wait_option, yes_option
 from suture.cli.session import Session
 from suture.model import states
 
@@ -20,7 +20,7 @@ def delivery() -> None:
 
 
 @delivery.command("list")
-@site_options
+@store_options
 @channel_option
 @click.option("--to", "destination", help="Only for this destination.", metavar="DESTINATION")
 @click.option("--state", type=click.Choice(states.DELIVERY_STATES), help="Only in this state.")
@@ -50,7 +50,7 @@ def list_(session: Session, since: str | None, until: str | None, **given: Any) 
 
 
 @delivery.command()
-@site_options
+@store_options
 @click.argument("delivery_id", type=ID, metavar="ID")
 @click.option("--body", is_flag=True, help="Also the bytes that go out and the peer's answers; written to the audit.")
 def show(session: Session, delivery_id: int, body: bool) -> int:
@@ -101,7 +101,7 @@ def _fact(session: Session, name: str, value: Any) -> Any:
 
 
 @delivery.command()
-@site_options
+@store_options
 @click.argument("ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @reason_option
 @yes_option

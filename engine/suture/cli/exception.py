@@ -8,7 +8,7 @@ import click
 
 from suture.cli import exits, output
 from suture.cli.acting import confirm
-from suture.cli.options import ID, channel_option, page_options, reason_option, site_options, yes_option
+from suture.cli.options import ID, channel_option, page_options, reason_option, store_options, yes_option
 from suture.cli.session import Session
 
 
@@ -18,7 +18,7 @@ def exception() -> None:
 
 
 @exception.command("list")
-@site_options
+@store_options
 @channel_option
 @click.option("--stage", type=click.Choice(["parse", "validate", "map", "deliver"]), help="Only of this stage.")
 @click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
@@ -69,7 +69,7 @@ def _row(session: Session, e: dict[str, Any]) -> list[Any]:
 
 
 @exception.command()
-@site_options
+@store_options
 @click.argument("exception_id", type=ID, metavar="ID")
 def show(session: Session, exception_id: int) -> int:
     """Show one exception, and what can be done about it.
@@ -105,7 +105,7 @@ def _remedy(row: dict[str, Any]) -> str:
 
 
 @exception.command()
-@site_options
+@store_options
 @click.argument("ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @reason_option
 @yes_option

@@ -1,4 +1,4 @@
-"""Exit codes of the `suture` command, stable for scripts."""
+"""Exit codes of the `suture` command, stable for scripts. `run` ends with those of model/ending.py too."""
 
 OK = 0
 """Done."""

@@ -21,7 +21,7 @@ from suture.cli.options import (
     moment,
     page_options,
     reason_option,
-    site_options,
+    store_options,
     wait_option,
     yes_option,
 )
@@ -47,7 +47,7 @@ def _filter(session: Session, since: str | None, until: str | None, **given: Any
 
 
 @message.command("list")
-@site_options
+@store_options
 @message_filters
 @page_options
 def list_(session: Session, **given: Any) -> int:
@@ -76,7 +76,7 @@ def list_(session: Session, **given: Any) -> int:
 
 
 @message.command()
-@site_options
+@store_options
 @_id
 @click.option("--raw", "view", flag_value="raw", help="The bytes as received (exact when they go to a file or a pipe).")
 @click.option("--tree", "view", flag_value="tree", help="Segments and fields with the paths that mappings use.")
@@ -177,7 +177,7 @@ def show_deliveries(session: Session, found: list[dict[str, Any]], empty: str) -
 
 
 @message.command()
-@site_options
+@store_options
 @_id
 def trace(session: Session, message_id: int) -> int:
     """Show the whole journey of a message: arrival, processing, events, every delivery and attempt, with times.
@@ -215,7 +215,7 @@ def _chosen(session: Session, ids: tuple[int, ...], given: dict[str, Any]) -> li
 
 
 @message.command()
-@site_options
+@store_options
 @_ids
 @message_filters
 @limit_option(1000)
@@ -254,7 +254,7 @@ def resend(
 
 
 @message.command()
-@site_options
+@store_options
 @_ids
 @message_filters
 @limit_option(1000)

@@ -63,6 +63,27 @@ def site_options(command: Command) -> Command:
     return with_session
 
 
+def store_options(command: Command) -> Command:
+    """site_options, and --timeout: a store that does not answer is not waited for without end."""
+
+    @site_options
+    @click.option(
+        "--timeout",
+        "answer_s",
+        type=Number(0.1, 86_400),
+        default=20.0,
+        show_default=True,
+        envvar="SUTURE_TIMEOUT",
+        help="Seconds that a look at the store may take [SUTURE_TIMEOUT].",
+    )
+    @functools.wraps(command)
+    def with_patience(session: Session, answer_s: float, **rest: Any) -> Any:
+        session.answer_s = answer_s
+        return command(session, **rest)
+
+    return with_patience
+
+
 def complete_channel(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The site's channels, for the shell."""
     site = Path(context.params.get("site") or ".")

@@ -76,9 +76,9 @@ def screen_width() -> int | None:
     return None
 
 
-def say(text: str) -> None:
-    """Print text that may hold what others sent: nothing in it can steer the terminal."""
-    click.echo("\n".join(map(_cell, text.split("\n"))))
+def say(text: str, aside: bool = False) -> None:
+    """Print text that may hold what others sent: nothing in it can steer the terminal. aside: on stderr."""
+    click.echo("\n".join(map(_cell, text.split("\n"))), err=aside)
 
 
 def _cell(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ DEFAULT_URL = "sqlite:///suture.db"
 class Session:
     """One run of the command. directory: the site. environment: of conf/<environment>.yaml, or None. as_json: print JSON.
 
+    answer_s: how long each look at the store may take; None: as long as it takes.
+
     Only what a look at the store needs is read of the site's files, so that a mistake in one channel's file does not
     keep an operator from the others; `suture check` reads them all.
     """
@@ -34,6 +37,7 @@ class Session:
     directory: Path
     environment: str | None = None
     as_json: bool = False
+    answer_s: float | None = None
     _opened: list[Engine] = field(default_factory=list)
 
     @cached_property
@@ -44,15 +48,21 @@ class Session:
 
         engine = self.engine()
         schema.check(engine)
-        return Control(engine, actor(), known=self.channels())
+        return Control(engine, actor(), known=self.channels(), tell=_aside)
 
     def engine(self, create: bool = False) -> Engine:
         """The site's database. create: make the SQLite file when there is none."""
         from suture.store.engine import open_engine
 
         url = os.environ.get(DATABASE_URL) or self._setting("store", "url") or DEFAULT_URL
-        self._opened.append(open_engine(url, site=self.directory, create=create))
+        self._opened.append(open_engine(url, site=self.directory, create=create, answer_s=self.answer_s))
         return self._opened[-1]
+
+    @property
+    def page(self) -> tuple[str, int]:
+        """Where the engine's pages are: host, and port (0: nowhere)."""
+        port = self._setting("http", "port") or "8080"
+        return self._setting("http", "host") or "127.0.0.1", int(port) if port.isdigit() else 0
 
     def close(self) -> None:
         """Let go of the database."""
@@ -123,6 +133,11 @@ class Session:
         if problems:
             raise ConfigError(problems)
         return str(part.data[section][key])
+
+
+def _aside(text: str) -> None:
+    """Said beside the output, which may be read by a script."""
+    print(f"suture: {text}", file=sys.stderr, flush=True)
 
 
 def actor() -> str:

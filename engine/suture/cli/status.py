@@ -8,62 +8,139 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from suture.cli import exits, output, times
-from suture.cli.options import moment, site_options
+from suture.cli.options import Number, moment, site_options
+from suture.cli.page import Page
 from suture.cli.session import Session
 from suture.model import states
+from suture.model.errors import StoreError
 
 if TYPE_CHECKING:
     from suture.store.summary import ChannelStatus, DestinationStatus, Status
+
+
+WITHIN_S = 1.2
+"""Of two seconds: the rest is for loading this program."""
+UNKNOWN, SILENT = "unknown", "silent"
+
+Said = dict[str, Any]
+"""What the engine says on its page."""
 
 
 @click.command()
 @site_options
 @click.option("--since", help=f"Count finished work since then: {times.EXAMPLES}.", metavar="TIME")
 @click.option("--all", "everything", is_flag=True, help="Count finished work from the beginning (slow on a large store).")
-def status(session: Session, since: str | None, everything: bool) -> int:
-    """Show how the engine, its channels and their destinations are doing; exit 4 when the engine is not running.
+@click.option(
+    "--timeout",
+    "within_s",
+    type=Number(0.1, 86_400),
+    default=WITHIN_S,
+    show_default=True,
+    help="Seconds that store and engine may take to answer; what cannot be told by then is said.",
+)
+def status(session: Session, since: str | None, everything: bool, within_s: float) -> int:
+    """Show how the engine, its channels and their destinations are doing, from what can be known now.
 
-    What waits is counted whole; what is finished since a day ago, or less when that was much.
+    What waits is counted whole; what is finished since a day ago, or less when that was much. Exit 0: the engine takes
+    messages; 1: it runs and takes none (it says why); 4: it does not run, or that cannot be known.
 
     \b
     Examples:
       suture status --site mysite
       suture status --since today --json
     """
-    found = session.control.status(moment(session, since, "--since"), everything)
+    session.answer_s = within_s
+    found, said = _ask(session, moment(session, since, "--since"), everything, within_s)
     if session.as_json:
-        output.print_json({**output.plain(found), "channels": [_channel_json(each) for each in found.channels.values()]})
+        channels = [_channel_json(each) for each in found.channels.values()]
+        output.print_json({**output.plain(found), "channels": channels, "health": said and _health(said)})
     else:
-        _show(session, found)
-    return exits.OK if found.running else exits.NO_ANSWER
+        _show(session, found, said)
+    return _exit_code(found, said)
+
+
+def _ask(session: Session, since_us: int | None, everything: bool, within_s: float) -> tuple[Status, Said | None]:
+    """The store's answer and the engine's own, asked together, each as far as it comes in time."""
+    from suture.store.engine import fingerprint
+    from suture.store.summary import Status
+
+    page = Page(*session.page, within_s)
+    store = ""
+    try:
+        store = fingerprint(session.engine())
+        found = session.control.status(since_us, everything, within_s)
+    except StoreError as error:
+        found = Status(False, UNKNOWN, {}, None, None, {}, missing=[f"the store: {error}"])
+    said = page.answer(store) if store else None
+    if said is not None:
+        found.running, found.state = True, UNKNOWN if found.state == UNKNOWN else found.state
+    elif page.place and (found.running or found.state in (UNKNOWN, SILENT)):
+        found.missing.append(f"the engine's own page at {page.place} does not answer, or is another's")
+    return found, said
+
+
+def _health(said: Said) -> dict[str, Any]:
+    return {"state": str(said.get("state", UNKNOWN)), "reasons": list(said.get("reasons") or ())}
+
+
+def _exit_code(found: Status, said: Said | None) -> int:
+    if not found.running or found.state == UNKNOWN:
+        return exits.NO_ANSWER
+    takes = found.state == "running" if said is None else _health(said)["state"] in ("ready", "degraded")
+    return exits.OK if takes else exits.FAILED
 
 
 def _channel_json(channel: ChannelStatus) -> dict[str, Any]:
     return {**output.plain(channel), "destinations": [output.plain(each) for each in channel.destinations.values()]}
 
 
-def _show(session: Session, found: Status) -> None:
-    click.echo(engine_line(session, found))
+def _show(session: Session, found: Status, said: Said | None) -> None:
+    click.echo(engine_line(session, found, said))
+    for text in _health(said)["reasons"] if said is not None else ():
+        output.say(f"  {text}")
+    for text in found.missing:
+        output.say(f"not known: {text}", aside=True)
     for line in _store_lines(found.engine):
         output.say(line)
     click.echo(f"finished work is counted since {session.time(found.since_us)}\n" if found.since_us else "")
+    if found.state == UNKNOWN:
+        return
     show_channels(session, list(found.channels.values()), found.running)
     rows = [(channel, each) for channel in found.channels.values() for each in channel.destinations.values()]
     if rows:
         click.echo()
-        show_destinations(session, rows)
+        show_destinations(session, rows, found.running)
 
 
-def engine_line(session: Session, found: Status) -> str:
+def engine_line(session: Session, found: Status, said: Said | None = None) -> str:
     """What there is to say about the engine, in one line."""
-    facts = found.engine
+    if said is not None:
+        engine = said["engine"]
+        who = f"pid {engine.get('pid', '?')} on {engine.get('node') or 'this machine'}, epoch {engine.get('epoch', '?')}"
+    else:
+        who = str(found.owner or f"pid {found.engine.get('pid', '?')}")
     if found.running:
-        began = facts.get("started_at_us", "")
-        since = f" since {session.time(int(began))}" if began.isdigit() else ""
-        return f"engine running{since}: version {facts.get('version', '?')}, pid {facts.get('pid', '?')}"
-    if found.heartbeat_us:
-        return f"engine NOT RUNNING; last seen {session.time(found.heartbeat_us)} ({session.ago(found.heartbeat_us)} ago)"
-    return "engine NOT RUNNING; it has never run on this database"
+        state = _health(said)["state"] if said is not None else "ready"
+        told = "" if state == "ready" else f", {state.upper()}"
+        phase = found.state if found.state in ("starting", "running", "stopping") else "running"
+        began = found.engine.get("started_at_us", "")
+        since = f" since {session.time(int(began))}" if began.isdigit() and phase == "running" else ""
+        return f"engine {phase}{since}{told}: version {found.engine.get('version', '?')}, {who}"
+    return f"engine {_absent(session, found, who)}"
+
+
+def _absent(session: Session, found: Status, who: str) -> str:
+    seen_us = found.heartbeat_us
+    last = f"last seen {session.time(seen_us)}" + (f" ({session.ago(seen_us)} ago)" if seen_us <= session.now_us else "") if seen_us else ""
+    if found.state == UNKNOWN:
+        return "NOT KNOWN: neither the store nor the engine has answered"
+    if found.state == SILENT:
+        return f"SILENT: it holds the store ({who}) and gives no sign of life; {last}"
+    if found.state == "dead":
+        return f"NOT RUNNING: it ended without a goodbye ({who}); {last}"
+    if last:
+        return f"NOT RUNNING: it was stopped; {last}"
+    return "NOT RUNNING; it has never run on this database"
 
 
 def _store_lines(facts: dict[str, str]) -> Iterator[str]:
@@ -98,26 +175,28 @@ def _channel_state(channel: ChannelStatus, running: bool) -> str:
     return f"{actual} (wanted: {channel.desired})" if differs or (not running and channel.desired == "stopped") else actual
 
 
-def show_destinations(session: Session, rows: list[tuple[ChannelStatus, DestinationStatus]]) -> None:
+def show_destinations(session: Session, rows: list[tuple[ChannelStatus, DestinationStatus]], running: bool) -> None:
     """A line a destination, and what is wrong with those that fail."""
     headers = ["destination", "queued", "retrying", "held", "dead", "accepted", "posted", "oldest waits", "last accepted", "peer"]
-    output.print_table(headers, [_destination(session, channel, each) for channel, each in rows])
+    output.print_table(headers, [_destination(session, channel, each, running) for channel, each in rows])
     for channel, each in rows:
         for line in _trouble(session, each):
             output.say(f"{channel.channel} {each.destination}: {line}")
 
 
-def _destination(session: Session, channel: ChannelStatus, each: DestinationStatus) -> list[Any]:
+def _destination(session: Session, channel: ChannelStatus, each: DestinationStatus, running: bool) -> list[Any]:
     count = each.deliveries.get
     queued = count(states.QUEUED, 0) + count(states.IN_FLIGHT, 0)
     finished = [count(state, 0) for state in (states.RETRYING, states.HELD, states.DEAD, states.ACCEPTED, states.POSTED)]
     accepted = f"{session.ago(each.last_accepted_us)} ago" if each.last_accepted_us else ""
-    return [f"{channel.channel} {each.destination}", queued, *finished, session.ago(each.oldest_waiting_us), accepted, each.state]
+    peer = each.state if running else "not known"
+    return [f"{channel.channel} {each.destination}", queued, *finished, session.ago(each.oldest_waiting_us), accepted, peer]
 
 
 def _trouble(session: Session, each: DestinationStatus) -> Iterator[str]:
     if each.state and each.state != "ok":
-        next_try = f"; next try {session.time(each.next_try_us)}" if each.next_try_us else ""
+        due = each.next_try_us is not None and each.next_try_us <= session.now_us
+        next_try = "; the next try is due" if due else f"; next try {session.time(each.next_try_us)}" if each.next_try_us else ""
         yield f"{each.state} since {session.time(each.since_us)}: {each.reason or 'no reason known'}{next_try}"
     other = {state: n for state, n in each.deliveries.items() if state in (states.REFUSED, states.SKIPPED)}
     if other:

@@ -32,6 +32,7 @@ class SiteSection(_Section):
     """Who we are."""
 
     name: str = Field(default="", description="Name of the hospital, shown to operators")
+    node: str = Field(default="", description="Name of this machine among those that may run the site's engine; empty = its host name")
     zone: str = Field(description="Time zone of HL7 times without an offset, such as America/Chicago")
 
     @field_validator("zone")
@@ -58,6 +59,19 @@ class StoreSection(_Section):
         description="Run in production (environment prod or production) though the PostgreSQL server may lose what was acknowledged, "
         "as with fsync off",
     )
+    lease_s: float = Field(
+        default=10,
+        ge=3,
+        le=600,
+        description="Seconds since the store last confirmed that it is this engine's, after which what is in flight is given up, and a"
+        " second more after which another engine may send (in between, from 2.5 s on, no send begins)",
+    )
+    timeout_s: float = Field(
+        default=15, ge=2, le=600, description="Seconds after which a silent PostgreSQL counts as lost, and a wait for a lock as in vain"
+    )
+    free_bytes: int = Field(
+        default=1_073_741_824, ge=0, description="Bytes free on the disk of a SQLite store below which the engine says so; 0 = never"
+    )
 
     @field_validator("url")
     @classmethod
@@ -78,6 +92,9 @@ class JournalSection(_Section):
     """The one writer to the store."""
 
     limit: int = Field(default=20_000, ge=1, description="Operations that may wait for the store before sources are read no further")
+    slow_s: float = Field(
+        default=5, ge=1, le=600, description="Seconds that the oldest operation may wait to be durable before the engine is not ready"
+    )
     batch: int = Field(default=512, ge=1, le=10_000, description="Operations in one transaction, at most")
 
 

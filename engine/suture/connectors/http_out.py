@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_val
 from yarl import URL
 
 from suture import __version__
-from suture.connectors import http_status
+from suture.connectors import http_status, leave
 from suture.connectors.access import Seldom
 from suture.connectors.http_connection import Answer, Connection, Fault
 from suture.connectors.http_status import Word
@@ -132,7 +132,7 @@ class _Waiting:
 
 
 class Destination:
-    """An HTTP peer; what its answers mean is in http_status.py."""
+    """An HTTP peer; what its answers mean is in http_status.py. may_send: asked right before a request is written."""
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
         self.config, self.note, self._clock = config, note, reactor
@@ -150,11 +150,15 @@ class Destination:
         self._connecting = 0
         self._sweep: Any = None
         self._closed = False
+        self.may_send: Callable[[], bool] = leave.always
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """POST once over an idle connection, or open one, or wait for one; must be called on a running asyncio loop."""
         if self._sweep is None:
             self._sweep = self._clock.callLater(SWEEP_S, self._swept)
+        if not self.may_send():
+            self._clock.callLater(0, done, leave.NOT_SENT)
+            return
         waiting = _Waiting(delivery, done, self._clock.seconds())
         while self._idle:
             connection = self._idle.pop()
@@ -224,6 +228,8 @@ class Destination:
 
     def free(self, connection: Connection) -> None:
         """A connection takes the next of the queue, or rests."""
+        if self._queue and not self.may_send():
+            self._refuse(leave.NOT_SENT)
         if self._queue:
             if connection.fit():
                 self._give(connection, self._queue.popleft())
@@ -278,6 +284,12 @@ class Destination:
         if answer.retry_after:
             wait_s = http_status.wait_s_of(answer.retry_after, self._clock.seconds(), self.config.retry_after_max_s)
         return http_status.outcome_of(answer, word, kept, document, wait_s)
+
+    def cut(self, code: str, reason: str) -> None:
+        """Abort what is in flight, which may have arrived, and refuse what waits for a connection."""
+        self._refuse(Unavailable(code, reason))
+        for connection in [c for c in self._connections if c.busy]:
+            connection.fail(Fault(code, reason))
 
     async def _close(self) -> None:
         self._closed = True

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from suture.connectors import leave
 from suture.connectors.access import Host, Seldom
 from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_peer import Backoff, Letter, Peer, connect
 from suture.connectors.tls import ClientTls, Contexts
-from suture.model.outcome import Outcome, Unavailable
+from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.ports import Clock, Delivery
 from suture.wire import ack, mllp
 
@@ -79,7 +80,7 @@ class Config(BaseModel):
 
 
 class Destination:
-    """A peer that speaks MLLP, over up to `connections` connections."""
+    """A peer that speaks MLLP, over up to `connections` connections. may_send: asked right before a message is written."""
 
     SWEEP_S = 0.5
 
@@ -107,11 +108,15 @@ class Destination:
         self._closed = False
         self._sweep: Any = None
         self._again: Any = None
+        self.may_send: Callable[[], bool] = leave.always
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """Send over a connection with room, or open one, or wait for one."""
         if self._sweep is None:
             self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
+        if not self.may_send():
+            self.clock.callLater(0, done, leave.NOT_SENT)
+            return
         if not self._queue and self._sent(delivery, done):
             return
         self._queue.append((delivery, done))
@@ -152,6 +157,8 @@ class Destination:
 
     def _pump(self) -> None:
         """Send what waits where there is room for it, and open connections for the rest."""
+        if self._queue and not self.may_send():
+            self._tell_queue(leave.NOT_SENT)
         while self._queue and self._sent(*self._queue[0]):
             self._queue.popleft()
         wanted = min(len(self._queue), self.config.connections - len(self._peers)) - self._connecting
@@ -241,6 +248,12 @@ class Destination:
         for peer in [p for p in self.shaking if now_s - p.used_s > self.config.connect_timeout_s]:
             peer.cut("no agreement on TLS in time")
         self._sweep = None if self._closed and not self._busy() else self.clock.callLater(self.SWEEP_S, self._swept)
+
+    def cut(self, code: str, reason: str) -> None:
+        """Abort what is in flight, which may have arrived, and refuse what waits for a connection."""
+        self._tell_queue(Unavailable(code, reason))
+        for peer in [p for p in self._peers if p.waiting]:
+            peer.abort(Ambiguous(code, reason))
 
     def close(self) -> None:
         """Close idle connections now and the others when their answer has come, or its time is over."""

@@ -167,7 +167,7 @@ class Peer(protocol.Protocol):
         try:
             answers = self.unframer.feed(data)
         except mllp.FrameTooLarge:
-            self._break(Ambiguous("ACK_TOO_LARGE", f"the answer is over {self.config.limit_bytes} bytes"))
+            self.abort(Ambiguous("ACK_TOO_LARGE", f"the answer is over {self.config.limit_bytes} bytes"))
             return
         for answer in answers:
             self._answered(answer)
@@ -203,7 +203,7 @@ class Peer(protocol.Protocol):
 
     def _place(self, one: InFlight, outcome: Outcome) -> None:
         if isinstance(outcome, Ambiguous) and outcome.code == "ACK_UNREADABLE":
-            self._break(outcome)  # whose answer it is cannot be known, nor what else will come
+            self.abort(outcome)  # whose answer it is cannot be known, nor what else will come
             return
         if self._commits and not one.committed:
             self.usable = False  # a commit acknowledgement that still comes would be taken for the next message's
@@ -239,7 +239,7 @@ class Peer(protocol.Protocol):
             self.end()
         one.done(outcome)
 
-    def _break(self, outcome: Outcome) -> None:
+    def abort(self, outcome: Outcome) -> None:
         """Answers on this connection cannot be placed any more: it is never used again, and all on it have this outcome."""
         self.usable, waiting, self.waiting = False, self.waiting, []
         unseen = [one for one in waiting if self._unseen(one)]

@@ -46,5 +46,9 @@ class StoreError(SutureError):
     """The database refuses (unknown schema, unreachable, full)."""
 
 
+class TakenOver(StoreError):
+    """Another engine has taken the store over: this one must not write, answer or send any more."""
+
+
 class CommandError(SutureError):
     """An operator's verb cannot be carried out, and why."""

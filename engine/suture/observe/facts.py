@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ChannelFact:
-    """wanted: running | stopped, what the operator asked for. actual: running | stopped | failed. reason: why it is not."""
+    """wanted: running | stopped, what the operator asked for. actual: starting | running | halting | stopped | failed.
+
+    reason: why it is not.
+    """
 
     channel: str
     wanted: str
@@ -72,11 +75,31 @@ class StoreFact:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerFact:
+    """Who this engine is to its store. node: the machine's name. epoch: of its taking of the store, 0 before. store: a
+    fingerprint of the store's address, by which others see that this engine is theirs. lease_s: seconds since the store
+    confirmed last that it is this engine's. may_send: whether that is recent enough. taken_over: who has the store instead.
+    """
+
+    node: str = ""
+    pid: int = 0
+    epoch: int = 0
+    store: str = ""
+    lease_s: float = 0.0
+    may_send: bool = True
+    taken_over: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """journal_fault: why nothing can be stored at the moment ("" when it can); the journal goes on trying.
 
     journal_dead: its thread has ended, or the files it writes are no more the store's, so that only a new process can store
-    anything. stopping: told to end. store: what keeps the messages.
+    anything. stopping: told to end. store: what keeps the messages. journal_oldest_s: how long the oldest operation has been
+    waiting to be durable; from journal_slow_s on the store counts as one that takes nothing. reading_s: how long the oldest look
+    at the store has been waiting. phase: starting, running or stopping. waits_for: what the start waits for. free_bytes: room
+    left on the disk of the store's file, None where that is not ours to see; free_least_bytes: less is a worry. bugs: unexpected
+    errors since the start.
     """
 
     journal_pending: int = 0
@@ -88,6 +111,15 @@ class Facts:
     journal_dead: bool = False
     counts: tuple[CountFact, ...] = ()
     store: StoreFact = StoreFact()
+    journal_oldest_s: float = 0.0
+    journal_slow_s: float = 5.0
+    reading_s: float = 0.0
+    phase: str = "running"
+    waits_for: str = ""
+    owner: OwnerFact = OwnerFact()
+    free_bytes: int | None = None
+    free_least_bytes: int = 0
+    bugs: int = 0
 
 
 Ask = Callable[[], Facts]

@@ -9,6 +9,9 @@ from suture.observe.facts import ChannelFact, Facts, QueueFact
 FAILING_AFTER_S = 60.0
 """A destination that has been failing for so long is reported; shorter troubles are only in the metrics."""
 
+WAITING_AFTER_S = 3600.0
+"""A delivery that has been waiting for so long is reported, also where nothing fails: its peer is slow, or something hangs."""
+
 READY, DEGRADED, NOT_READY = "ready", "degraded", "not ready"
 
 
@@ -37,6 +40,7 @@ def judge(facts: Facts) -> Health:
     worries += [f"the store is not safe: {text}" for text in facts.store.unsafe]
     worries += [f"the store: {facts.store.worry}"] if facts.store.worry else []
     worries += [text for channel in facts.channels if (text := _channel_worry(channel))]
+    worries += _engine_worries(facts)
     if blocking:
         return Health(not _dead(facts), False, NOT_READY, (*blocking, *worries))
     return Health(True, True, DEGRADED if worries else READY, tuple(worries))
@@ -48,16 +52,45 @@ def _dead(facts: Facts) -> bool:
 
 def _blocking(facts: Facts) -> list[str]:
     reasons = []
-    if facts.stopping:
+    if facts.owner.taken_over:
+        reasons.append(f"another engine has taken the store over ({facts.owner.taken_over}); this one ends")
+    elif facts.stopping:
         reasons.append("the engine is stopping")
     elif facts.journal_dead:
         reasons.append("the journal has ended; the engine has to be restarted")
-    if facts.journal_fault:
-        reasons.append(f"the store takes nothing: {facts.journal_fault}")
+    if facts.phase == "starting":
+        reasons.append("the engine is starting" + (f": {facts.waits_for}" if facts.waits_for else ""))
+    reasons += _store_faults(facts)
     wanted = [channel for channel in facts.channels if channel.wanted == "running"]
     if wanted and not any(channel.actual == "running" for channel in wanted):
         reasons.append("no channel is running")
     return reasons
+
+
+def _store_faults(facts: Facts) -> list[str]:
+    slow = facts.journal_oldest_s >= facts.journal_slow_s
+    if facts.journal_fault:
+        return [f"the store takes nothing: {facts.journal_fault}" + (f" (for {duration(facts.journal_oldest_s)})" if slow else "")]
+    if slow:
+        return [
+            f"the store does not answer: the oldest of {facts.journal_pending:,} operations has been waiting for"
+            f" {duration(facts.journal_oldest_s)}; look for a lock, a frozen server, or a disk that hangs"
+        ]
+    return []
+
+
+def _engine_worries(facts: Facts) -> list[str]:
+    worries = []
+    if facts.owner.epoch and not facts.owner.may_send and not facts.owner.taken_over and facts.phase != "starting":
+        age = duration(facts.owner.lease_s)
+        worries.append(f"nothing is sent: the store has not confirmed for {age} that it is still this engine's")
+    if facts.reading_s >= facts.journal_slow_s:
+        worries.append(f"a look at the store has been waiting for {duration(facts.reading_s)}: what waits there is not sent")
+    if facts.free_bytes is not None and facts.free_bytes < facts.free_least_bytes:
+        worries.append(f"the disk of the store is nearly full: {facts.free_bytes / 1e6:,.0f} MB are free")
+    if facts.bugs:
+        worries.append(f"{facts.bugs} unexpected errors since the start; the log says where, please report them")
+    return worries
 
 
 def _channel_worry(channel: ChannelFact) -> str:
@@ -74,6 +107,8 @@ def _queue_worry(queue: QueueFact) -> str:
     if queue.fail_alone:
         count = "1 delivery keeps" if queue.fail_alone == 1 else f"{queue.fail_alone} deliveries keep"
         return f"{name} takes others, but {count} failing; `suture delivery list --state retrying` shows why"
+    if queue.waiting and queue.oldest_s >= WAITING_AFTER_S:
+        return f"{name} takes too little, or nothing" + _backlog(queue)
     return ""
 
 

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from suture.model.errors import SutureError
-from suture.observe.health import Health
+from suture.observe.facts import Ask
+from suture.observe.health import Health, judge
 from suture.observe.metrics import CONTENT_TYPE, Metrics
 
 CONNECTIONS_MAX = 32
@@ -23,7 +24,6 @@ CONNECTION_S = 10.0
 HEAD_BYTES = 4096
 """Longest request line, and longest header."""
 
-Judge = Callable[[], Health]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -40,15 +40,15 @@ class Pages:
         await self._runner.cleanup()
 
 
-async def serve(host: str, port: int, metrics: Metrics, health: Judge) -> Pages:
-    """Listen on host and port, on the running asyncio loop; health is asked on every look.
+async def serve(host: str, port: int, metrics: Metrics, ask: Ask) -> Pages:
+    """Listen on host and port, on the running asyncio loop; the state of the engine is asked on every look.
 
     Raises SutureError when the address cannot be had.
     """
     application = web.Application()
     application.router.add_get("/metrics", _metrics_page(metrics))
-    application.router.add_get("/healthz", _health_page(health, lambda found: found.alive))
-    application.router.add_get("/readyz", _health_page(health, lambda found: found.ready))
+    application.router.add_get("/healthz", _health_page(ask, lambda found: found.alive))
+    application.router.add_get("/readyz", _health_page(ask, lambda found: found.ready))
     runner = web.AppRunner(application, access_log=None, max_line_size=HEAD_BYTES, max_field_size=HEAD_BYTES, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -67,10 +67,12 @@ def _metrics_page(metrics: Metrics) -> Handler:
     return page
 
 
-def _health_page(health: Judge, well: Callable[[Health], bool]) -> Handler:
+def _health_page(ask: Ask, well: Callable[[Health], bool]) -> Handler:
     async def page(_request: web.Request) -> web.StreamResponse:
-        found = health()
-        text = json.dumps({"state": found.state, "reasons": found.reasons}, ensure_ascii=False) + "\n"
+        facts = ask()
+        found, owner = judge(facts), facts.owner
+        engine = {"node": owner.node, "pid": owner.pid, "epoch": owner.epoch, "store": owner.store}
+        text = json.dumps({"state": found.state, "reasons": found.reasons, "engine": engine}, ensure_ascii=False) + "\n"
         return _once(web.Response(text=text, status=200 if well(found) else 503, content_type="application/json"))
 
     return page

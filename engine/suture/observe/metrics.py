@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from suture import __version__
 from suture.observe.facts import Ask, ChannelFact, CountFact, Facts, QueueFact, StoreFact
+from suture.observe.health import judge
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -37,6 +38,14 @@ _GAPS = "Lines that wait for a person, by the table that does not know a code (e
 _FINDINGS = "What validation found, by code (HL7 table 0357) and severity (E, W or I)"
 _BATCH = "Operations that one journal transaction held"
 _COMMIT = "Seconds that one journal transaction took, statements and commit"
+
+_READY = "1 when messages are taken, as /readyz says, else 0"
+_OLDEST = "Seconds that the oldest operation handed to the journal has been waiting to be durable"
+_LEASE = "Seconds since the store confirmed last that it is this engine's; sending stops at store.lease_s"
+_EPOCH = "The number of this engine's taking of the store; it grows with each"
+_FREE = "Bytes free on the disk of the store's file (SQLite)"
+_READING = "Seconds that the oldest look at the store has been waiting for its answer"
+_BUGS = "Unexpected errors since the start; the log says where"
 
 _FRAMING = "Oddities in a peer's MLLP framing, by code; destination is empty for the source"
 _REFUSED = "Connections that the source refused, by code"
@@ -125,6 +134,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Family]:
         """Called by the registry for each page."""
         facts = self._ask()
+        yield _gauge("suture_ready", _READY, [], [((), float(judge(facts).ready))])
+        yield from _standing(facts)
         yield from self._counters()
         yield from self._histograms()
         yield from _journal(facts)
@@ -178,6 +189,18 @@ def _store(fact: StoreFact) -> Iterator[Family]:
     yield _gauge("suture_store_info", "The database: kind, release and settings", ["store"], [((fact.title,), 1)])
     yield _gauge("suture_store_warnings", "What is to be mended about the database", [], [((), len(fact.unsafe + fact.warnings))])
     yield _gauge("suture_store_damaged", "1 when what the database holds is damaged, else 0", [], [((), float(fact.damaged))])
+
+
+def _standing(facts: Facts) -> Iterator[Family]:
+    rows: tuple[tuple[str, str, float | None], ...] = (
+        ("suture_journal_oldest_seconds", _OLDEST, facts.journal_oldest_s),
+        ("suture_store_read_oldest_seconds", _READING, facts.reading_s),
+        ("suture_store_lease_seconds", _LEASE, facts.owner.lease_s),
+        ("suture_store_epoch", _EPOCH, facts.owner.epoch),
+        ("suture_store_free_bytes", _FREE, facts.free_bytes),
+    )
+    yield from (_gauge(name, text, [], [((), value)]) for name, text, value in rows if value is not None)
+    yield _counter("suture_unexpected_errors", _BUGS, [], {(): facts.bugs})
 
 
 def _channels(channels: Iterable[ChannelFact]) -> Family:

@@ -155,6 +155,11 @@ class Lanes:
         if self.breaker.open and waiting and not self._in_flight and self._probe is None:
             self._probe = self._clock.callLater(self.breaker.wait_s(self._clock.seconds()), self._probed)
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing more is sent until `resume`."""
+        return self._paused
+
     def pause(self) -> None:
         """Begin to send nothing more until `resume`; what is in flight ends by itself."""
         self._paused = True
@@ -183,15 +188,20 @@ class Lanes:
             return
         self._in_flight += 1
         if self.policy.on_ambiguous == "hold":
-            self._journal.write(Sending(delivery, self._now_us(), partial(self._send, delivery), partial(self._unsent, delivery)))
+            self._journal.write(Sending(delivery, self._now_us(), partial(self._announced, delivery), partial(self._unsent, delivery)))
+        else:
+            self._send(delivery)
+
+    def _announced(self, delivery: Delivery) -> None:
+        """It is written down that it is being sent; it is written again when it may not be sent any more."""
+        if self._paused or not self._may_send():
+            self._paused = True
+            self._in_flight -= 1
+            self._ready.appendleft(delivery.lane)
         else:
             self._send(delivery)
 
     def _send(self, delivery: Delivery) -> None:
-        if self._paused:  # since it was written down that it is being sent; it is written again when it is
-            self._in_flight -= 1
-            self._ready.appendleft(delivery.lane)
-            return
         self.peer.send(delivery, partial(self._done, delivery, self._clock.seconds()))
 
     def _unsent(self, delivery: Delivery, error: Exception) -> None:

@@ -63,6 +63,10 @@ class Numbered:
             self._busy = True
             self._next()
 
+    def cut(self, code: str, reason: str) -> None:
+        """Give up what is in flight."""
+        self._peer.cut(code, reason)
+
     def close(self) -> Any:
         """Close the connector."""
         return self._peer.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import queue
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, select, text
@@ -24,7 +27,7 @@ class Reader:
     """Reads off the reactor's thread. threads: connections used at a time. retry_s: pause after a read that failed.
 
     bug(error): a read failed, and not because of the database; damaged(error): because of what waiting does not mend. Both are
-    called on the reactor.
+    called on the reactor. Its threads keep no process from ending: one may be waiting for a database that does not answer.
     """
 
     def __init__(
@@ -38,38 +41,62 @@ class Reader:
     ) -> None:
         self._engine, self._call_back, self._later, self._bug = engine, call_back, later, bug or (lambda error: None)
         self._damaged = damaged or self._bug
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._numbers = itertools.count()
+        self._since_s: dict[int, float] = {}
+        self._stopped = False
+        self._threads = [threading.Thread(target=self._work, name=f"reader-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
         self.retry_s = 1.0
+
+    _now = staticmethod(time.monotonic)
 
     def read(self, query: Callable[[Connection], Any], done: Callable[[Any], None]) -> None:
         """Run query(connection), then done(result) on the reactor; tried again until it can be done, for somebody waits for it."""
+        number = next(self._numbers)
+        self._since_s[number] = self._now()
 
+        def answered(result: Any) -> None:
+            self._since_s.pop(number, None)
+            done(result)
+
+        self._try(query, answered)
+
+    def _try(self, query: Callable[[Connection], Any], answered: Callable[[Any], None]) -> None:
         def work() -> None:
             try:
                 with self._engine.connect() as connection:
                     result = query(connection)
             except Exception as e:
                 error = e
-                self._call_back(lambda: self._again(query, done, error))
+                self._call_back(lambda: self._again(query, answered, error))
                 return
-            self._call_back(lambda: done(result))
+            self._call_back(lambda: answered(result))
 
-        try:
-            self._pool.submit(work)
-        except RuntimeError:
-            return  # stopped
+        self._jobs.put(work)
 
-    def _again(self, query: Callable[[Connection], Any], done: Callable[[Any], None], error: Exception) -> None:
+    def _again(self, query: Callable[[Connection], Any], answered: Callable[[Any], None], error: Exception) -> None:
         kind = faults.sort(error).kind
         if kind in faults.FOR_GOOD:
             self._damaged(error)
         elif kind in (faults.OWN, faults.UNCLEAR):
             self._bug(error)
-        self._later(self.retry_s, lambda: self.read(query, done))
+        self._later(self.retry_s, lambda: self._try(query, answered))
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None and not self._stopped:
+            job()
+
+    def waiting_s(self) -> float:
+        """Seconds that the oldest read has been waiting for its answer; called on the reactor."""
+        return self._now() - next(iter(self._since_s.values())) if self._since_s else 0.0
 
     def stop(self) -> None:
         """Begin no more reads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._stopped = True
+        for _ in self._threads:
+            self._jobs.put(None)
 
     def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]) -> None:
         """Waiting deliveries of a destination with id > after_id, in order; done(found, whether there are more)."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, false, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from suture.model.errors import StoreError
-from suture.store import faults, rows, tables
+from suture.model.errors import StoreError, TakenOver
+from suture.store import faults, patience, rows, tables
 from suture.store.rows import is_sqlite
 
 IMMEDIATE = "BEGIN IMMEDIATE"
@@ -23,8 +23,11 @@ _LOCK_TRY_S = 0.001
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
 
-_SIGN = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('journal', $1, 0)
-ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
+_SIGN = "UPDATE engine_state SET value = CASE WHEN value LIKE $1 THEN $2 END WHERE name = 'journal'"
+"""No value where the mark is another's, which the table refuses: the transaction is undone, and no answer has to be waited for."""
+_IS_OURS = "SELECT 1 FROM engine_state WHERE name = 'journal' AND value LIKE ?"
+_NO_VALUE = "23502"
+"""PostgreSQL's SQLSTATE of a column that has to have a value, and would have none."""
 
 _PROBE = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('probe', '', 0)
 ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
@@ -33,6 +36,10 @@ _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_s
 
 BY_INDEX = "SET enable_seqscan = off"
 """The journal asks by keys alone; a plan that PostgreSQL made while a table was small would read it whole until it is analyzed."""
+LEFT = 4
+"""A session that has said nothing for so many times the timeout is ended by the server: its engine is frozen, and another may come."""
+_IDLE_SESSIONS = 140_000
+"""The version of PostgreSQL from which sessions can be ended that are idle outside a transaction."""
 PREPARED = 600
 """Prepared statements that the journal's connection to PostgreSQL keeps: one for each table and number of rows."""
 SQLITE_PRAGMAS = {
@@ -72,6 +79,46 @@ def prepare_sqlite(engine: Engine, busy_timeout_s: float) -> None:
             connection.exec_driver_sql(statement)
 
 
+def postgresql_arguments(timeout_s: float) -> dict[str, Any]:
+    """How to connect: a server that is silent so long is given up, also on a network that has gone without a word.
+
+    `connect_timeout` is of whole seconds, and two are its least; the others are of libpq and the kernel (they do nothing on a
+    Unix socket).
+    """
+    return {
+        "application_name": "suture",
+        "connect_timeout": max(2, min(5, round(timeout_s))),
+        "keepalives_idle": max(1, round(timeout_s / 3)),
+        "keepalives_interval": max(1, round(timeout_s / 6)),
+        "keepalives_count": 3,
+        "tcp_user_timeout": round(timeout_s * 1000),
+    }
+
+
+def prepare_postgresql(engine: Engine, timeout_s: float) -> None:
+    """Set up every new connection.
+
+    What is committed over it is durable, whatever the server's default is: `off` may lose what was acknowledged; `local` and
+    `remote_write` may, where there is a synchronous standby, when that takes over. `remote_apply` promises more than `on`, and
+    stays. And the server gives up on us as we do on it, so that a session that nobody is at any more keeps no lock.
+    """
+    ms = round(timeout_s * 1000)
+    settings = {
+        "tcp_keepalives_idle": max(1, round(timeout_s / 3)),
+        "tcp_keepalives_interval": max(1, round(timeout_s / 6)),
+        "tcp_keepalives_count": 3,
+        "tcp_user_timeout": ms,
+        "lock_timeout": ms,
+        "idle_in_transaction_session_timeout": LEFT * ms,
+    }
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        asked = settings | ({"idle_session_timeout": LEFT * ms} if connection.info.server_version >= _IDLE_SESSIONS else {})
+        connection.execute("; ".join([_DURABLE, *(f"SET {name} = {value}" for name, value in asked.items())]))
+        connection.commit()
+
+
 def _begin_immediate(connection: Connection, timeout_s: float) -> None:
     """Take the write lock, asking every millisecond.
 
@@ -97,24 +144,11 @@ def _until_free(begin: Callable[[], object], timeout_s: float) -> None:
             time.sleep(_LOCK_TRY_S)
 
 
-def prepare_postgresql(engine: Engine) -> None:
-    """Set up every new connection: what is committed over it is durable, whatever the server's default is.
-
-    `off` may lose what was acknowledged; `local` and `remote_write` may, where there is a synchronous standby, when that takes
-    over. `remote_apply` promises more than `on`, and stays.
-    """
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: Any) -> None:
-        connection.execute(_DURABLE)
-        connection.commit()
-
-
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection whose reads all see one state of the store. Raises StoreError."""
+def reading(engine: Engine, within_s: float | None = None) -> Iterator[Connection]:
+    """A connection whose reads all see one state of the store. Raises StoreError; so, too, after within_s seconds (patience.py)."""
     options = {} if is_sqlite(engine) else {"isolation_level": "REPEATABLE READ"}
-    with explained(engine), engine.connect().execution_options(**options) as connection:
+    with explained(engine, within_s), engine.connect().execution_options(**options) as connection:
         yield connection
 
 
@@ -240,26 +274,38 @@ def _driver(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 
 
-def sign(connection: Connection, signature: str) -> bool:
-    """Leave a signature in this transaction, to ask `was_committed` for when its commit was not answered.
+def sign(connection: Connection, mark: str, signature: str) -> bool:
+    """Let this transaction be committed only while the store bears this mark (tenure.py), and leave mark and signature in it,
+    to ask `was_committed` for when its commit was not answered.
 
-    False on SQLite: a commit that fails there was not made. (The transaction's own number would not do: a server that
-    was killed may give the number of a lost transaction to another one.)
+    Raises TakenOver for another mark, on PostgreSQL in its own way and perhaps with the commit: ask `is_taken_over`. False on
+    SQLite: a commit that fails there was not made. (The transaction's own number would not do: a server that was killed
+    may give the number of a lost transaction to another one.)
     """
     if is_sqlite(connection):
+        if not rows.query(connection, _IS_OURS, (f"{mark}%",)):
+            raise TakenOver("it is another engine's")
         return False
-    rows.execute(connection, _SIGN, (signature,))
+    rows.execute(connection, _SIGN, (f"{mark}%", mark + signature))
     return True
 
 
-def was_committed(connection: Connection, signature: str) -> bool:
-    """Whether the transaction with this signature, the last of an earlier connection, was committed.
+def is_taken_over(error: Exception) -> bool:
+    """Whether a transaction was refused because the store is another engine's."""
+    if isinstance(error, TakenOver):
+        return True
+    original: Any = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", "") == _NO_VALUE and original.diag.table_name == "engine_state"
+
+
+def was_committed(connection: Connection, mark: str, signature: str) -> bool:
+    """Whether the transaction with this mark and signature, the last of an earlier connection, was committed.
 
     That connection's session has ended: the journal's new one holds its lock (ownership.py).
     """
     with connection.begin():
         found = rows.query(connection, "SELECT value FROM engine_state WHERE name = 'journal'")
-    return bool(found) and found[0][0] == signature
+    return bool(found) and found[0][0] == mark + signature
 
 
 def lock_schema(connection: Connection) -> None:
@@ -269,10 +315,12 @@ def lock_schema(connection: Connection) -> None:
 
 
 @contextmanager
-def explained(engine: Engine) -> Iterator[None]:
-    """Turn the database's errors into StoreError with a text for an operator."""
+def explained(engine: Engine, within_s: float | None = None) -> Iterator[None]:
+    """Turn the database's errors into StoreError with a text for an operator; so, too, its silence, where somebody waits."""
+    waits = engine.get_execution_options().get(patience.OPTION)
     try:
-        yield
+        with waits.limited(within_s) if waits is not None else nullcontext():
+            yield
     except SQLAlchemyError as error:
         raise explain(error, engine.url) from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,26 +14,41 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from suture.model.errors import StoreError
-from suture.store import dialect, sqlite
+from suture.store import dialect, patience, sqlite
 
-__all__ = ["Engine", "open_engine"]
+__all__ = ["Engine", "fingerprint", "free_bytes", "open_engine"]
 CACHED_STATEMENTS = 600
 """Prepared statements a SQLite connection keeps: the journal has one for each table and number of rows."""
+TIMEOUT_S = 15.0
 _KINDS = "sqlite:///suture.db or postgresql://user:password@host/database"
 
 
-def open_engine(url: str, *, site: Path | None, busy_timeout_s: float = 5, create: bool = True) -> Engine:
+def open_engine(
+    url: str,
+    *,
+    site: Path | None,
+    busy_timeout_s: float = 5,
+    create: bool = True,
+    timeout_s: float = TIMEOUT_S,
+    answer_s: float | None = None,
+) -> Engine:
     """A SQLAlchemy engine, not yet connected.
 
     url: sqlite:///relative-to-the-site.db, sqlite:////absolute.db or postgresql://user:password@host:port/database.
     site: the site's directory; None takes the working directory. busy_timeout_s: how long a statement waits for a lock.
     create: a SQLite file that is not there is made (readable by its owner only: it will hold PHI), else refused.
+    timeout_s: after how long a silent PostgreSQL counts as lost, and a wait for a lock of its tables as in vain.
+    answer_s: how long each look at the store may take, where a person waits for it (patience.py); None: as long as it takes.
     Raises StoreError for a URL that cannot be used.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(_located(parsed, site), busy_timeout_s, create)
-    return _open_postgresql(parsed)
+        engine = _open_sqlite(_located(parsed, site), min(busy_timeout_s, answer_s or busy_timeout_s), create)
+    else:
+        engine = _open_postgresql(parsed, min(timeout_s, answer_s or timeout_s))
+    if answer_s is None:
+        return engine
+    return engine.execution_options(**{patience.OPTION: patience.Patience(engine, answer_s, dialect.name_of(engine.url))})
 
 
 def _parse(url: str) -> URL:
@@ -83,7 +100,7 @@ def _make_private(path: Path) -> None:
         raise StoreError(f"the database {path} cannot be made: {error.strerror}") from None
 
 
-def _open_postgresql(url: URL) -> Engine:
+def _open_postgresql(url: URL, timeout_s: float) -> Engine:
     try:
         engine = create_engine(
             url,
@@ -92,9 +109,27 @@ def _open_postgresql(url: URL) -> Engine:
             max_overflow=8,
             pool_timeout=30,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 5, "application_name": "suture"} | dict(url.query),
+            connect_args=dialect.postgresql_arguments(timeout_s) | dict(url.query),
         )
     except (ImportError, NoSuchModuleError):
         raise StoreError("PostgreSQL needs the psycopg package: pip install 'suture[postgres]'") from None
-    dialect.prepare_postgresql(engine)
+    dialect.prepare_postgresql(engine, timeout_s)
     return engine
+
+
+def fingerprint(engine: Engine) -> str:
+    """Of the place of a database, so that programs can tell whether they mean the same one without naming it."""
+    name = dialect.name_of(engine.url)
+    if engine.url.get_backend_name() == "sqlite":
+        name = str(Path(name).resolve())
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def free_bytes(engine: Engine) -> int | None:
+    """Room left on the disk of a SQLite database; None where the disk is a server's, or does not say."""
+    if engine.url.get_backend_name() != "sqlite":
+        return None
+    try:
+        return shutil.disk_usage(Path(str(engine.url.database)).parent).free
+    except OSError:
+        return None

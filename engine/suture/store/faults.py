@@ -109,6 +109,7 @@ _SQLSTATE: Mapping[str, tuple[str, str]] = {
     "53300": (STORE, "the server takes no more connections; raise max_connections, or look who has them"),
     "54": (OWN, "a value is too large"),
     "55": (STORE, "it is not ready for that, or another process holds it locked"),
+    "55P03": (STORE, "another session holds a lock that this needs, longer than `store.timeout_s`; look for it in pg_locks"),
     "57": (LOST, ""),  # the server is being stopped, was stopped, or starts
     "57014": (STORE, "a statement was cancelled (statement_timeout, or by a person)"),
     "57P04": (STORE, "the database was dropped"),

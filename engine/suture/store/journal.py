@@ -12,7 +12,6 @@ import itertools
 import queue
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -22,7 +21,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
-from suture.store import dialect, faults, fitness, ownership, rows, write_attempts, write_messages, write_processed
+from suture.store import dialect, faults, fitness, rows, tenure, write_attempts, write_messages, write_processed
+from suture.store.ages import Ages
 from suture.store.checkpoint import Checkpoints
 from suture.store.identity import Files
 from suture.store.refusals import Refusals
@@ -52,7 +52,8 @@ class Journal(threading.Thread):
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
     reactor. later(s, f): run f on the reactor after s seconds, 0 = in its next turn (None: at once).
     batch: about the most operations a transaction. retry_s: pause before a refused group is tried again. lost: faults.DAMAGED or
-    GONE when nothing is written any more, else "".
+    GONE when nothing is written any more, else "". tenure: in whose name it writes; whoever has one gives it before the start.
+    When another engine has taken the store over, `trouble` is told a last time, and nothing more is written.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Journal(threading.Thread):
         self.lost = ""
         self._pending = 0
         self._troubled = False
-        self._signer, self._groups = uuid.uuid4().hex, itertools.count()
+        self.tenure = tenure.Tenure()
+        self._ages = Ages()
+        self._groups = itertools.count()
         self._in_doubt: tuple[str, list[Result]] | None = None
 
     _now = staticmethod(time.perf_counter)
@@ -99,6 +102,7 @@ class Journal(threading.Thread):
         mine = self._gathered.get(kind)
         if mine is None:
             mine = self._gathered[kind] = [operation]
+            self._ages.handed(self._pending, self._now())
             patience_s = _PATIENCE_S.get(kind)
             if patience_s is None:
                 self._later(0.0, partial(self._turned, TURNS, self._now() + TURNS_S, kind, mine))
@@ -144,6 +148,10 @@ class Journal(threading.Thread):
         """Operations handed over and not yet called back."""
         return self._pending
 
+    def oldest_s(self) -> float:
+        """Seconds that the oldest of them has been waiting for, to within `ages.APART_S`."""
+        return self._ages.oldest_s(self._now())
+
     def stop(self) -> None:
         """Write what was handed over, then end. A database that refuses is given up on (what waits was not acknowledged)."""
         self._flush()
@@ -171,11 +179,28 @@ class Journal(threading.Thread):
                 except Exception as e:
                     _dispose(connection)
                     connection = None
+                    if dialect.is_taken_over(e):
+                        self._yield()
+                        return
                     if not self._wait(e):
                         return
             if last:
-                _dispose(connection)
+                self._leave(connection)
                 return
+
+    def _yield(self) -> None:
+        """Another engine has the store: this one's writes are over."""
+        with suppress(Exception), self._engine.connect() as connection:
+            self.tenure.lost(connection)
+        self.tenure.lost(None)
+        self._call_back(lambda: self._trouble(f"{self.tenure.taken_over} has taken it over"))
+
+    def _leave(self, connection: Connection | None) -> None:
+        """All is written: say goodbye, so that a successor need not wait."""
+        if connection is not None:
+            with suppress(Exception):
+                self.tenure.end(connection)
+        _dispose(connection)
 
     def _open(self) -> Connection:
         self._files.check()
@@ -183,12 +208,12 @@ class Journal(threading.Thread):
             self._checkpoints.open()
         connection = dialect.writer(self._engine)
         try:
-            ownership.hold(connection)
+            self.tenure.begin(connection)
             with connection.begin():
                 self.sequences.load(connection)
             self._refusals.prove(connection)
         except BaseException:
-            _dispose(connection)
+            _dispose(connection)  # back in the pool, its session would hold the lock, and nobody would know
             raise
         self._files.settle()
         return connection
@@ -215,7 +240,7 @@ class Journal(threading.Thread):
         try:
             results = self._durable(connection) or self._transaction(connection, group)
         except Exception as e:
-            if not self._refusals.is_own(e, len(group) == 1, connection):
+            if dialect.is_taken_over(e) or not self._refusals.is_own(e, len(group) == 1, connection):
                 raise
             durable = self._durable(connection)
             if durable is None and len(group) > 1:
@@ -238,14 +263,16 @@ class Journal(threading.Thread):
     def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
         mixed = any(type(operation) is Work for operation in group)
         around = self._checkpoints.transaction(connection, len(group)) if self._checkpoints else nullcontext()
+        began_s = self.tenure.now()
         with around, dialect.transaction(connection, mixed):
             results = self._apply(connection, group)
-            signature = f"{self._signer}-{next(self._groups)}"
-            if dialect.sign(connection, signature):
+            signature = str(next(self._groups))
+            if dialect.sign(connection, self.tenure.mark, signature):
                 self._in_doubt = signature, results
         self._in_doubt = "", results  # it is committed, and is told when the store is known to be where it was
         self._files.check()
         self._in_doubt = None
+        self.tenure.renew(began_s)
         return results
 
     def _durable(self, connection: Connection) -> list[Result] | None:
@@ -255,7 +282,7 @@ class Journal(threading.Thread):
         signature, results = self._in_doubt
         if not signature:
             self._files.check()
-        committed = not signature or dialect.was_committed(connection, signature)
+        committed = not signature or dialect.was_committed(connection, self.tenure.mark, signature)
         self._in_doubt = None
         return results if committed else None
 
@@ -274,6 +301,7 @@ class Journal(threading.Thread):
 
     def _deliver(self, results: list[Result]) -> None:
         self._pending -= len(results)
+        self._ages.done(len(results))
         for result in results:
             try:
                 result()

@@ -2,7 +2,8 @@
 
 SQLite: a lock on the database's file and one on a file beside it, held as long as the process lives; the first holds whatever
 the file is called, the second whatever is put in its place. PostgreSQL: an advisory lock, held by the journal's connection,
-without which it writes nothing.
+without which it writes nothing; it is gone with the session, which may end before the process does, so that what counts in
+the end is the tenure (tenure.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
 
 from suture.model.errors import StoreError
 from suture.store import dialect, identity, rows
@@ -22,34 +22,57 @@ from suture.store import dialect, identity, rows
 PATIENCE_S = 5.0
 """How long an engine that was killed may take to be gone."""
 _KEY = 0x53757476
-_TAKEN = "another engine works on this store"
+TAKEN = "another engine works on this store"
+
+
+_HELD = """SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = :key AND objsubid = 1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 def take(engine: Engine) -> None:
     """Make this process the store's engine until it ends. Raises StoreError when another one is."""
     if rows.is_sqlite(engine):
-        path = os.path.realpath(identity.name_of(engine))
-        _wait_for(partial(_lock_file, path + "-lock"), engine)
+        _wait_for(partial(_lock_file, _beside(engine)), engine)
         # Never closed: to close any descriptor of the database would let go of SQLite's own locks on it.
-        _wait_for(partial(_lock, _open(path)), engine)
+        _wait_for(partial(_lock, _open(os.path.realpath(identity.name_of(engine)))), engine)
     else:
         _wait_for(partial(_is_free, engine), engine)
 
 
-def hold(connection: Connection) -> None:
-    """PostgreSQL: take the lock with the journal's new connection. Raises OperationalError while another engine has it."""
+def lock(connection: Connection) -> bool:
+    """PostgreSQL: take the lock with the journal's new connection; False while another session has it."""
     if rows.is_sqlite(connection):
-        return
+        return True
     with connection.begin():
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar():
-            raise OperationalError(None, None, Exception(_TAKEN))
+        return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar())
+
+
+def is_held(connection: Connection) -> bool | None:
+    """Whether an engine holds the store at this moment, asked by somebody who does not want it; None where that is not shown."""
+    if not rows.is_sqlite(connection):
+        return connection.execute(text(_HELD), {"key": _KEY}).first() is not None
+    try:
+        file = os.open(_beside(connection.engine), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        return not _lock(file, fcntl.LOCK_SH)
+    finally:
+        os.close(file)
+
+
+def _beside(engine: Engine) -> str:
+    """The file beside a database of SQLite by whose lock its engine is known."""
+    return os.path.realpath(identity.name_of(engine)) + "-lock"
 
 
 def _wait_for(free: Callable[[], bool], engine: Engine) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not free():
         if time.monotonic() > deadline_s:
-            raise StoreError(f"the database {dialect.name_of(engine.url)}: {_TAKEN}; stop that one first")
+            raise StoreError(f"the database {dialect.name_of(engine.url)}: {TAKEN}; stop that one first")
         time.sleep(0.05)
 
 
@@ -76,9 +99,9 @@ def _is_at(file: int, path: str) -> bool:
         return False
 
 
-def _lock(file: int) -> bool:
+def _lock(file: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -12,6 +12,10 @@ from sqlalchemy import Connection, Table, func, select, text
 from suture.model import states
 from suture.store.tables import OPEN, channel_state, command, delivery, destination_state, engine_state, message
 
+HEARTBEAT, PHASE = "heartbeat_us", "phase"
+"""Facts about the engine: its last sign of life, by its own clock, and whether it is starting, running or stopping."""
+STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
+
 
 def put(connection: Connection, table: Table, keys: dict[str, Any], values: dict[str, Any]) -> None:
     """Update the row with these keys, or insert it."""

@@ -11,13 +11,12 @@ from sqlalchemy import Connection, and_, case, exists, func, literal_column, not
 
 from suture.model import states
 from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id
-from suture.store.tables import channel_state, delivery, destination_state, engine_state, event, exception, message
+from suture.store.standing import Standing, standing
+from suture.store.tables import channel_state, delivery, destination_state, event, exception, message
+from suture.store.tenure import Owner
 
-HEARTBEAT, STOPPED = "heartbeat_us", "stopped_at_us"
 DAY_US = 86_400_000_000
 RECENT_MESSAGES = 100_000
-ALIVE_US = 5_000_000
-"""An engine whose heartbeat is older than this is not running."""
 
 
 @dataclass(slots=True)
@@ -53,13 +52,24 @@ class ChannelStatus:
 
 @dataclass(slots=True)
 class Status:
-    """running: the engine's heartbeat is fresh. engine: its facts (pid, version, ...) as text, and the heartbeat's time."""
+    """state: of the engine, as in standing.py; running: it is at work. engine: its facts (pid, version, ...) as text.
+
+    heartbeat_us: its last sign of life. owner: who has the store, or had it last. missing: what could not be told, in sentences.
+    """
 
     running: bool
+    state: str
     engine: dict[str, str]
     heartbeat_us: int | None
     since_us: int | None
     channels: dict[str, ChannelStatus]
+    owner: Owner | None = None
+    missing: list[str] = field(default_factory=list)
+
+    def stands(self, found: Standing) -> None:
+        """Note how the engine is."""
+        self.running, self.state, self.owner = found.at_work, found.state, found.owner
+        self.engine, self.heartbeat_us = found.facts, found.heartbeat_us
 
 
 def recently(connection: Connection, now_us: int) -> int:
@@ -69,35 +79,36 @@ def recently(connection: Connection, now_us: int) -> int:
     return max(now_us - DAY_US, (connection.execute(first).scalar() or 0) if newest > RECENT_MESSAGES else 0)
 
 
-def engine_facts(connection: Connection, now_us: int) -> tuple[bool, dict[str, str], int | None]:
-    """Is the engine running, what it says about itself, and when it last said so."""
-    rows = {row.name: row for row in connection.execute(select(engine_state))}
-    facts = {name: row.value for name, row in rows.items() if name not in (HEARTBEAT, STOPPED)}
-    if HEARTBEAT not in rows:
-        return False, facts, None
-    beat = int(rows[HEARTBEAT].updated_at_us)
-    stopped = int(rows[STOPPED].value) if STOPPED in rows else 0
-    return now_us - beat < ALIVE_US and stopped < beat, facts, beat
+def begin(connection: Connection, now_us: int) -> Status:
+    """What is known without counting: the engine, the channels, and what the engine says of the peers."""
+    found = Status(False, "", {}, None, None, {})
+    found.stands(standing(connection, now_us))
+    for row in connection.execute(select(channel_state).order_by(channel_state.c.channel)):
+        found.channels[row.channel] = ChannelStatus(row.channel, row.desired, row.actual, row.reason)
+    _peers(connection, found.channels)
+    return found
 
 
-def status(connection: Connection, now_us: int, since_us: int | None) -> Status:
-    """The state of everything.
+def count(connection: Connection, found: Status, since_us: int | None) -> None:
+    """Count messages, deliveries and exceptions.
 
     What waits (received messages, waiting and held deliveries, open exceptions) is counted whole, from indexes that
     hold nothing else. The other states are counted from since_us on, for they pile up without end: about a second a
     million rows. since_us None counts from the beginning.
     """
-    running, facts, beat = engine_facts(connection, now_us)
-    channels: dict[str, ChannelStatus] = {}
-    for row in connection.execute(select(channel_state).order_by(channel_state.c.channel)):
-        channels[row.channel] = ChannelStatus(row.channel, row.desired, row.actual, row.reason)
+    found.since_us, channels = since_us, found.channels
     _messages(connection, channels, since_us)
     _waiting(connection, channels)
     _finished(connection, channels, since_us)
-    _peers(connection, channels)
-    for name, count in connection.execute(_open_exceptions()):
-        _channel(channels, name).exceptions = count
-    return Status(running, facts, beat, since_us, channels)
+    for name, number in connection.execute(_open_exceptions()):
+        _channel(channels, name).exceptions = number
+
+
+def status(connection: Connection, now_us: int, since_us: int | None) -> Status:
+    """The state of everything."""
+    found = begin(connection, now_us)
+    count(connection, found, since_us)
+    return found
 
 
 def _channel(channels: dict[str, ChannelStatus], name: str) -> ChannelStatus:

@@ -1,0 +1,178 @@
+"""The tenure of a store: whose writes may be committed, and until when the one who commits them may send.
+
+Each taking of the store has an epoch, one more than the last, and a mark of its own. Every transaction of the journal is
+committed only while the mark in the store is its own (`dialect.sign`), so that nothing of an earlier engine can be written
+after a later one took over. What a transaction cannot hold back is what goes out over sockets: for that, each commit renews
+a lease, which the owner measures by its own clock from the transaction's beginning. Its successor writes its mark first,
+after which no commit renews the other's lease, and then waits that lease out, by its own clock too: no two machines' clocks
+are ever compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from suture.model.errors import TakenOver
+from suture.store import ownership, process, rows, state
+
+LEASE_S = 10.0
+FRESH_S = 2.5
+"""No send begins when the last commit began longer ago: what it comes to could not be written down. The engine commits something
+once a second, so that only a store that stalls is as old as that."""
+MARGIN_S = 1.0
+"""So much longer than the lease a successor waits: the owner looks at its clock before each send, and a few times a second."""
+_NOBODY = "none"
+_OWNER = "owner"
+
+
+def machine_s() -> float:
+    """Seconds of the machine's life. They go on while this process is stopped, and, where the system can tell, while it sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who took a store last, in its own words. node: the machine's name. process: as in process.py. lease_s: how long it
+    may go on sending after a commit. since_us: when it took the store, by its clock. released: it has said that it sends no more.
+    """
+
+    epoch: int
+    node: str
+    pid: int
+    process: str
+    lease_s: float
+    since_us: int
+    released: bool = False
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} on {self.node or 'an unnamed machine'}, epoch {self.epoch}"
+
+    @property
+    def sends_for_s(self) -> float:
+        """How long it may go on sending, as far as can be known from here, when nothing renews its lease any more."""
+        return 0.0 if self.released or process.lives(self.process) is False else self.lease_s + MARGIN_S
+
+
+def owner(connection: Connection) -> Owner | None:
+    """Who took the store last; None for a store that was never taken under an epoch."""
+    told = _row(connection, _OWNER)
+    try:
+        found = Owner(**json.loads(told)) if told else None
+    except (ValueError, TypeError):
+        return None
+    if found is None or _epoch(_row(connection, "journal")) != found.epoch:
+        return None
+    return Owner(**{**asdict(found), "released": _row(connection, "journal").endswith(_NOBODY)})
+
+
+class Tenure:
+    """This process's. node: the machine's name. now: seconds of a clock that nobody sets.
+
+    `begin`, `renew` and `end` are the journal's thread's; the others may be asked from any.
+    epoch: 0 until the store is taken. shared: another engine can take the store while this process lives.
+    taken_over: who has, in words; "" while nobody has.
+    """
+
+    def __init__(self, node: str = "", lease_s: float = LEASE_S, now: Callable[[], float] = machine_s) -> None:
+        self.node, self.lease_s, self.now = node, lease_s, now
+        self.pid = os.getpid()
+        self.epoch = 0
+        self.mark = ""
+        self.shared = False
+        self.taken_over = ""
+        self._signer = uuid.uuid4().hex
+        self._renewed_s = self._alone_s = float("-inf")
+        self._sends_for_s = 0.0
+
+    def may_send(self) -> bool:
+        """Whether a send may begin: the store has just been this process's, and the last owner's lease is over."""
+        now_s = self.now()
+        return now_s - self._renewed_s < FRESH_S and now_s >= self._alone_s
+
+    def is_over(self) -> bool:
+        """Whether the lease is over: from now on another engine may be sending."""
+        return self.now() - self._renewed_s >= self.lease_s
+
+    def age_s(self) -> float:
+        """Seconds since the beginning of the last transaction that was committed; 0 before the first."""
+        return self.now() - self._renewed_s if self.epoch else 0.0
+
+    def wait_s(self) -> float:
+        """Seconds until the last owner, who did not say goodbye, cannot be sending any more."""
+        return max(0.0, self._alone_s - self.now())
+
+    def renew(self, began_s: float) -> None:
+        """A transaction that began then was committed."""
+        self._renewed_s = began_s
+
+    def begin(self, connection: Connection) -> None:
+        """With each new connection: take the store, or see that it is still this process's.
+
+        Raises OperationalError while another session holds the lock, and TakenOver when another engine has the store.
+        """
+        self.shared = not rows.is_sqlite(connection)
+        locked, epoch = ownership.lock(connection), self.epoch
+        with connection.begin():
+            if epoch:
+                self._require(connection)
+            elif locked:
+                epoch = self._take(connection)
+        if not locked:
+            raise OperationalError(None, None, Exception(ownership.TAKEN))
+        if not self.epoch:
+            self.epoch, self._alone_s = epoch, self.now() + self._sends_for_s
+
+    def _require(self, connection: Connection) -> None:
+        if not _row(connection, "journal").startswith(self.mark):
+            raise TakenOver("it is another engine's")
+
+    def _take(self, connection: Connection) -> int:
+        before = owner(connection)
+        epoch = _epoch(_row(connection, "journal")) + 1
+        now_us = int(time.time() * 1e6)
+        me = Owner(epoch, self.node, self.pid, process.identity(), self.lease_s, now_us)
+        told = asdict(me)
+        del told["released"]
+        self.mark = f"{epoch}.{self._signer} "
+        _put(connection, "journal", self.mark)
+        _put(connection, _OWNER, json.dumps(told))
+        state.put_engine(connection, {"pid": me.pid, state.PHASE: state.STARTING, state.HEARTBEAT: now_us}, now_us)
+        if before is not None:  # a commit that was not answered leaves this process there: the one before it counts on
+            self._sends_for_s = max(self._sends_for_s, before.sends_for_s)
+        return epoch
+
+    def lost(self, connection: Connection | None) -> None:
+        """Another engine has the store; connection: to ask which."""
+        found = owner(connection) if connection is not None else None
+        self.taken_over = str(found or self.taken_over or "another engine")
+
+    def end(self, connection: Connection) -> None:
+        """Say goodbye: this process sends nothing any more, and a successor need not wait."""
+        if self.epoch:
+            with connection.begin():
+                self._require(connection)
+                _put(connection, "journal", f"{self.epoch}.{_NOBODY}")
+
+
+def _epoch(mark: str) -> int:
+    number, dot, _ = mark.partition(".")
+    return int(number) if dot and number.isdigit() else 0
+
+
+def _row(connection: Connection, name: str) -> str:
+    mark = rows.marked(connection, "SELECT value FROM engine_state WHERE name = {}", 1)
+    found = rows.query(connection, mark, (name,))
+    return str(found[0][0]) if found else ""
+
+
+def _put(connection: Connection, name: str, value: str) -> None:
+    sql = "INSERT INTO engine_state (name, value, updated_at_us) VALUES ({}, {}, 0) ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"
+    rows.execute(connection, rows.marked(connection, sql, 2), (name, value))
