@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 from tests.postgres import START_TIMEOUT_S, Server
 
@@ -18,6 +23,31 @@ class MortalServer(Server):
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
+
+    def own(self, directory: Path) -> None:
+        """Give it a directory, to keep a tablespace in."""
+        if self._user:
+            os.chown(directory, self._user.pw_uid, self._user.pw_gid)
+        directory.chmod(0o700)
+
+    def freeze(self) -> None:
+        """SIGSTOP to all its processes, first to the one that starts the others: the server is there, and answers nothing."""
+        self._main().suspend()
+        self._to_children(psutil.Process.suspend)
+
+    def thaw(self) -> None:
+        """SIGCONT to all its processes."""
+        self._to_children(psutil.Process.resume)
+        self._main().resume()
+
+    def _main(self) -> psutil.Process:
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    def _to_children(self, do: Callable[[psutil.Process], None]) -> None:
+        for child in self._main().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                do(child)
 
     def start_again(self) -> None:
         """Start on the same data, with the same arguments; what was not finished is recovered from the log."""
