@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from tests.campaign.ledger import CHANNEL_OF, HOLDING, SINKS_OF, Arrival, End, Finding, History, Sent, Span, StoredDelivery
+from tests.campaign.ledger import (
+    ANSWER_AND_RESET,
+    CHANNEL_OF,
+    HOLDING,
+    SINKS_OF,
+    Arrival,
+    End,
+    Finding,
+    History,
+    Sent,
+    Span,
+    StoredDelivery,
+)
 from tests.campaign.schedule import NOTICE_S
 
 Leg = tuple[str, str]
@@ -51,6 +63,7 @@ class _Seen:
         self.attempts: dict[Leg, int] = defaultdict(int)
         self.accepted_s: dict[Leg, float] = {}
         self.interrupted: list[tuple[Leg, float]] = []
+        self.cut_off: dict[Leg, list[float]] = defaultdict(list)
         for attempt in history.attempts:
             leg = leg_of.get(attempt.delivery_id)
             if leg is None:
@@ -60,6 +73,8 @@ class _Seen:
                 self.accepted_s[leg] = min(attempt.ended_s, self.accepted_s.get(leg, attempt.ended_s))
             if attempt.code == "INTERRUPTED":
                 self.interrupted.append((leg, attempt.ended_s))
+            if attempt.code == "CONNECTION_LOST":
+                self.cut_off[leg].append(attempt.ended_s)
         self.parked = {leg_of[number] for number in history.parked if number in leg_of}
         self.stored: dict[tuple[str, str], set[str]] = defaultdict(set)
         for message in history.messages:
@@ -151,12 +166,20 @@ def _stuck(history: History, seen: _Seen) -> Iterator[str]:
 
 
 def _interrupted(history: History, seen: _Seen) -> Iterator[str]:
-    """Only the end of an engine interrupts a send."""
+    """Only the end of an engine interrupts a send, or another engine that takes its place."""
     for leg, at_s in seen.interrupted:
         arrivals = [arrival.at_s for arrival in seen.arrivals.get(leg, ()) if arrival.at_s < at_s]
         since_s = max(arrivals, default=0.0) - SLACK_S
-        if not any(since_s <= end.at_s <= at_s for end in history.ends):
+        if not any(since_s <= end.at_s <= at_s for end in history.ends) and not _about(history.seconds, at_s):
             yield f"{leg[1]} waits for a person as interrupted on its way to {leg[0]}, and no engine ended meanwhile"
+
+
+def _thrown(history: History, seen: _Seen) -> Iterator[str]:
+    """An answer that came whole counts, though the connection was reset right behind it."""
+    for leg, ends_s in seen.cut_off.items():
+        for arrival in seen.arrivals.get(leg, ()):
+            if arrival.did == ANSWER_AND_RESET and any(-0.1 < end_s - arrival.at_s < SLACK_S for end_s in ends_s):
+                yield f"the answer of {leg[0]} to {leg[1]} was thrown away, because a reset came with it"
 
 
 def _order(history: History, seen: _Seen) -> Iterator[str]:
@@ -261,6 +284,7 @@ VERDICTS: dict[str, Callable[[History, _Seen], Iterator[str]]] = {
     "changed": _changed,
     "stuck": _stuck,
     "interrupted": _interrupted,
+    "thrown": _thrown,
     "order": _order,
     "unstored": _unstored,
     "early": _early,

@@ -13,6 +13,9 @@ CHANNEL_OF = {"C": "charges", "A": "adt"}
 HOLDING = frozenset({"billing", "registry"})
 """Sinks that know nothing again: what they may have had, they must not get again."""
 
+ANSWER_AND_RESET = "answer and reset"
+"""What an arrival did, whose whole answer was on its way when its connection was reset."""
+
 
 @dataclass(slots=True)
 class Sent:

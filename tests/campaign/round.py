@@ -27,6 +27,8 @@ LOOK_S = 0.5
 """Between two looks at the engine's readiness and its sockets."""
 MUTE_S = 30.0
 """So soon after the faults every connection of a sender has to see an acknowledgement."""
+ALONE_S = 4.0
+"""So long an account of which nothing is taken is tried with nothing beside it: enough to open a breaker."""
 CONNECTIONS = {"C": 4, "A": 2}
 
 
@@ -141,8 +143,6 @@ class Round:
         for channel in CHANNEL_OF.values():
             self._say(f"channel start {channel}: {self.ward.ask('channel', 'start', channel)}")
         self._hear_everybody()
-        for cabinets in self.cabinets:
-            cabinets.stop()
         self._drain({fault.detail["sink"]: {fault.detail["account"]} for fault in poison})
 
     def _hear_everybody(self) -> None:
@@ -162,19 +162,33 @@ class Round:
             self.history.notes.append(("mute", f"connection {n} of the senders of {kind} got no answer in {MUTE_S:g} s of peace"))
 
     def _drain(self, poisoned: Mapping[str, set[str]]) -> None:
-        left = aftermath.drain(self.ward, poisoned, self._moved)
+        """Bring everything to its end: first what a peer takes, then what it would not take so far."""
         if poisoned:
-            places = Counter(destination for destination, *_ in left)
-            if any(destination in poisoned for destination in places):
-                text = f"{places} wait while one account is never taken at {', '.join(poisoned)}"
-                self.history.notes.append(("starved", text))
-            for sink in self.sinks.values():
-                sink.never.clear()
-            left = aftermath.drain(self.ward, {}, self._moved)
+            self._rest(poisoned)
+        for cabinets in self.cabinets:
+            cabinets.stop()
+        left = aftermath.drain(self.ward, poisoned, self._moved)
         self._say(f"left: {left[:20]}")
+        if poisoned and (starved := Counter(destination for destination, *_ in left if destination in poisoned)):
+            text = f"{dict(starved)} wait while one account is never taken at {', '.join(poisoned)}"
+            self.history.notes.append(("starved", text))
+        for sink in self.sinks.values():
+            sink.never.clear()
+        if poisoned:
+            self._say(f"left: {aftermath.drain(self.ward, {}, self._moved)[:20]}")
+
+    def _rest(self, poisoned: Mapping[str, set[str]]) -> None:
+        """Let the one account fail alone for a while, then let all the others come again."""
+        for resting in (True, False):
+            for cabinets in self.cabinets:
+                cabinets.resting = resting
+            if resting:
+                aftermath.drain(self.ward, poisoned, self._moved)
+            time.sleep(ALONE_S)
 
     def _moved(self) -> int:
-        return len(self.history.arrivals)
+        """What peers have taken: attempts alone are no progress."""
+        return sum(sink.taken for sink in self.sinks.values())
 
     # -- looking ---------------------------------------------------------------------------------------------------
 

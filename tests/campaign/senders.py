@@ -14,6 +14,7 @@ from tests.crash.load import ACCOUNTS, Line, Load, adt, dft
 
 PAUSE_S = 0.02
 """Between two messages of a connection: the campaign is about faults, and a machine has other things to do."""
+TAKEN_UP_S = 0.05
 LARGE_EVERY = 101
 LARGE_BYTES = 60_000
 
@@ -34,18 +35,24 @@ def _named(message: bytes, control_id: str) -> bytes:
 
 
 class Cabinets(Load):
-    """A load with a ledger. resetting: of so many of its messages it first sends a copy and resets right behind it."""
+    """A load with a ledger.
+
+    resetting: of so many of its messages it first sends a copy and resets right behind it. resting: it begins no message.
+    """
 
     def __init__(self, port: int, kind: str, connections: int, seed: int) -> None:
         super().__init__(port, charge if kind == "C" else admission, kind, None, connections)
         self.sent: dict[str, Sent] = {}
         self.confused: list[str] = []
         self.resetting = 0.0
+        self.resting = False
         self.resets = 0
         self._chance = random.Random(f"{seed}/{kind}")
 
     def begun(self, control_id: str, message: bytes) -> None:
         self._ending.wait(PAUSE_S)
+        while self.resting and not self._ending.is_set():
+            self._ending.wait(PAUSE_S)
         account = str(int(control_id[1:]) % ACCOUNTS)
         self.sent[control_id] = Sent(control_id, account, hashlib.sha256(message).hexdigest()[:16], time.time())
 
@@ -63,8 +70,10 @@ class Cabinets(Load):
         self.sent[control_id].acked_s = time.time()
 
     def _send_and_reset(self, message: bytes) -> None:
-        """The message and the reset arrive together."""
+        """The message, or a part of it, arrives together with the reset; at once, or when the connection has been taken up."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 5) as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            one.sendall(b"\x0b" + message + b"\x1c\r")
+            self._ending.wait(self._chance.choice((0.0, TAKEN_UP_S)))
+            frame = b"\x0b" + message + b"\x1c\r"
+            one.sendall(frame[: self._chance.choice((len(frame), len(frame) // 2))])
             self.resets += 1

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.campaign.ledger import Arrival
+from tests.campaign.ledger import ANSWER_AND_RESET, Arrival
 from tests.campaign.schedule import ANSWER_S
 from tests.faults.peer import Ack, Close, Fault, FaultyPeer, Raw, Reset, Seen, Silence, Slow, Status, Twice, WrongId
 
@@ -41,7 +41,7 @@ OF_BOTH = (
     Lie("reset before the answer", Reset()),
     Lie("reset before the answer, not taken", Reset(), took=False),
     Lie("reset in the answer", Reset(9)),
-    Lie("answer and reset", Reset(WHOLE)),
+    Lie(ANSWER_AND_RESET, Reset(WHOLE)),
     Lie("answer and close", Close(WHOLE)),
     Lie("closed before the answer", Close()),
     Lie("two answers", Twice()),

@@ -15,6 +15,8 @@ from tests.campaign.sinks import Sink
 from tests.campaign.stores import Store
 from tests.campaign.ward import Ward, end
 
+BUSY_S = 0.15
+"""How long peers take while a second engine is about, so that both have something to send."""
 SENT_S = 0.3
 """So long before a verb do peers become slow: what is on its way then outlasts the drain."""
 
@@ -82,6 +84,7 @@ def second(field: Field, fault: Fault) -> None:
     """A second engine. way: plain; lock: the first loses its lock meanwhile; frozen: it loses it and stands still."""
     field.ward.see_to_it()
     begin_s, way, life = time.time(), fault.detail["way"], field.ward.new_life()
+    _slow_down(field, BUSY_S)
     if way == "frozen":
         field.ward.send_signal(signal.SIGSTOP)
     other = field.ward.another(life)
@@ -97,6 +100,7 @@ def second(field: Field, fault: Fault) -> None:
         field.say(f"the second engine: {'runs' if other.poll() is None else f'ended with code {other.poll()}'}")
         if other.poll() is None:
             end(other)
+        _slow_down(field, 0.0)
         field.history.seconds.append(Span(begin_s, time.time(), way))
     field.ward.see_to_it()
 
