@@ -17,6 +17,7 @@ NO_PROGRESS_S = 20.0
 AT_A_TIME = 40
 """Deliveries that are let go with one command."""
 REASON = ("--reason", "campaign", "--yes", "--wait", "20")
+_TIME = re.compile(r"^\S+Z ")
 _WAITING = "state IN ('queued', 'in_flight', 'retrying')"
 
 Open = tuple[str, str, int, str]
@@ -134,7 +135,7 @@ def read_logs(ward: Ward, history: History) -> None:
             if MARKER in line:
                 history.notes.append(("log", f"{path.name}: a patient's name"))
             elif re.search(r"Traceback|please report|never awaited|unclosed", line):
-                history.notes.append(("log", f"{path.name}: {line[:300]}"))
+                history.notes.append(("log", f"{path.name}: {_TIME.sub('', line)[:300]}"))
 
 
 def read_sinks(sinks: Mapping[str, Sink], history: History) -> None:

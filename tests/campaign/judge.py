@@ -45,8 +45,9 @@ def judge(history: History) -> list[Finding]:
 
 
 def _examples(texts: Sequence[str]) -> str:
-    more = f"; and {len(texts) - EXAMPLES} more" if len(texts) > EXAMPLES else ""
-    return "; ".join(texts[:EXAMPLES]) + more
+    different = list(dict.fromkeys(texts))
+    more = f"; and {len(different) - EXAMPLES} more" if len(different) > EXAMPLES else ""
+    return "; ".join(different[:EXAMPLES]) + more
 
 
 class _Seen:
