@@ -32,6 +32,10 @@ STOP_S = 20.0
 """How long an engine that is asked to end may take, with room for a busy machine."""
 START_S = 15.0
 """How long after its start an engine may still be in the trouble that it started in."""
+RECOVERY_S = 5.0
+"""How long after a trouble of its store an engine may still have to write what waited."""
+ANY = 0
+"""Any run of the engine; they are numbered from 1."""
 EXAMPLES = 5
 
 
@@ -81,9 +85,30 @@ class _Seen:
         for message in history.messages:
             self.stored[message.channel, message.control_id].add(message.digest)
 
+        self._forgets = _forgets(history)
+
+    def forgotten(self, arrival: Arrival) -> bool:
+        """Whether the engine that sent it may have ended, or lost its store, before it could note what came of it."""
+        return any(begin_s <= arrival.at_s <= end_s for life, begin_s, end_s in self._forgets if life in (arrival.life, ANY))
+
     def taken(self, leg: Leg) -> list[Arrival]:
         """The arrivals that had the effect, the first of them, and those that would have had it again."""
         return [arrival for arrival in self.arrivals.get(leg, ()) if arrival.took]
+
+
+def _forgets(history: History) -> list[tuple[int, float, float]]:
+    """(life, from, to): what a run of the engine sent then may be on no record.
+
+    Its last moments, with the trouble that its store was in then; and any run's while there were two.
+    """
+    spans = [(ANY, span.begin_s - SLACK_S, span.end_s) for span in history.seconds]
+    for end in history.ends:
+        begin_s = end.at_s - end.took_s - SLACK_S
+        for trouble in sorted(history.troubles, key=lambda span: -span.end_s):
+            if trouble.begin_s < begin_s <= trouble.end_s + RECOVERY_S:
+                begin_s = trouble.begin_s - SLACK_S
+        spans.append((end.life, begin_s, end.at_s))
+    return spans
 
 
 def _legs(sent: Iterable[Sent]) -> Iterator[Leg]:
@@ -143,10 +168,10 @@ def _twice(history: History, seen: _Seen) -> Iterator[str]:
 def _again(history: History, seen: _Seen) -> Iterator[str]:
     """A message goes out again only when the attempt before it is on record, or was lost with the engine that made it."""
     for leg, arrivals in seen.arrivals.items():
-        lives = len({arrival.life for arrival in arrivals})
-        if len(arrivals) - seen.attempts[leg] > lives - 1 and seen.deliveries.get(leg):
-            record = f"{seen.attempts[leg]} attempts on record in {lives} runs of the engine"
-            yield f"{leg[1]} came {len(arrivals)} times to {leg[0]} with {record}"
+        unforgotten = sum(not seen.forgotten(arrival) for arrival in arrivals)
+        if unforgotten > seen.attempts[leg] and seen.deliveries.get(leg):
+            record = f"{seen.attempts[leg]} attempts on record and {len(arrivals) - unforgotten} lost with an engine"
+            yield f"{leg[1]} came {len(arrivals)} times to {leg[0]}, with {record}"
         late_s = max(arrival.at_s for arrival in arrivals) - seen.accepted_s.get(leg, float("inf"))
         if late_s > SLACK_S and leg not in history.insisted:
             yield f"{leg[1]} came to {leg[0]} {late_s:.1f} s after its acceptance was recorded"

@@ -27,6 +27,8 @@ LOOK_S = 0.5
 """Between two looks at the engine's readiness and its sockets."""
 MUTE_S = 30.0
 """So soon after the faults every connection of a sender has to see an acknowledgement."""
+LATE_S = 10.0
+"""A fault that would begin so long after the last one was to begin is left out: those before it took their time."""
 ALONE_S = 4.0
 """So long an account of which nothing is taken is tried with nothing beside it: enough to open a breaker."""
 CONNECTIONS = {"C": 4, "A": 2}
@@ -108,6 +110,9 @@ class Round:
         for fault in (fault for fault in self.faults if fault.track == track):
             if self._broken or self._over.wait(max(0.0, self._begin_s + fault.at_s - time.monotonic())):
                 return
+            if time.monotonic() - self._begin_s > self.faults[-1].at_s + LATE_S:
+                self._say(f"left out, it is late: {fault}")
+                continue
             self._say(f"begins: {fault}")
             self._doing[track] = fault.kind
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import subprocess
 import tempfile
@@ -18,8 +19,11 @@ from tests.campaign.ledger import History, Span
 from tests.campaign.ward import Ward
 from tests.crash.mortal_postgres import MortalServer
 
-DISK = "60m"
-"""Size of the small disk that a PostgreSQL database gets, where this user may mount one."""
+DISK_BYTES = 2_000_000_000
+"""Size of the disk in memory that a PostgreSQL database gets, where this user may mount one; what is not used takes nothing."""
+
+ROOM_BYTES = 100_000
+"""What is left of it when it is full: it cannot be made smaller than what is on it."""
 
 
 class Store(Protocol):
@@ -151,17 +155,24 @@ class Postgres(_Trouble):
                 self._server.thaw()
 
     def fill(self, wait_s: float) -> bool:
-        """Something else takes all of the disk that the database is on. False where there is no small disk."""
+        """The disk that the database is on has no room. False where it is on no disk of its own."""
         if self._disk is None:
             return False
-        ballast = self._disk / "ballast"
         with self._trouble("full"):
-            with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-                while True:
-                    file.write(bytes(1 << 16))
-            time.sleep(wait_s)
-            ballast.unlink()
+            while not self._resize(self._used_bytes() + ROOM_BYTES):
+                time.sleep(0.01)  # it has grown meanwhile
+            try:
+                time.sleep(wait_s)
+            finally:
+                self._resize(DISK_BYTES)
         return True
+
+    def _used_bytes(self) -> int:
+        found = os.statvfs(str(self._disk))
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def _resize(self, size: int) -> bool:
+        return not subprocess.run(["mount", "-o", f"remount,size={size}", str(self._disk)], capture_output=True, check=False).returncode
 
     def end_sessions(self, holders_only: bool = False) -> None:
         """The server ends the engine's sessions; holders_only: those alone that hold the lock on the store."""
@@ -192,7 +203,7 @@ class Postgres(_Trouble):
 
     def _mounted(self) -> Path | None:
         disk = Path(tempfile.mkdtemp(prefix="suture-disk-"))
-        options = ["-o", f"size={DISK},mode=0777"]
+        options = ["-o", f"size={DISK_BYTES},mode=0777"]
         if subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(disk)], capture_output=True, check=False).returncode:
             disk.rmdir()
             return None

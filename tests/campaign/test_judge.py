@@ -124,6 +124,17 @@ def test_an_engine_that_was_killed_sends_again_what_it_could_not_note() -> None:
     assert judge(history) == []
 
 
+def test_an_engine_that_was_killed_while_its_store_stood_still_sends_again_what_it_sent_meanwhile() -> None:
+    history = good()
+    come_again(history, "erp", "C1", 4.2)
+    first = arrival(history, "erp", "C1")
+    history.arrivals += [replace(first, at_s=first.at_s + n, took=False, denied=True) for n in (1, 2)]
+    assert verdicts(history) == {"again"}
+    history.ends.append(End(1, BASE_S + 4, "kill", -9))
+    history.troubles.append(Span(BASE_S + 0.5, BASE_S + 3.5, "frozen"))
+    assert verdicts(history) == set()
+
+
 def test_a_sink_that_holds_may_get_again_what_it_has_refused_plainly() -> None:
     history = good()
     come_again(history, "billing", "C1", 0.3)
