@@ -89,7 +89,8 @@ class _Seen:
 
     def forgotten(self, arrival: Arrival) -> bool:
         """Whether the engine that sent it may have ended, or lost its store, before it could note what came of it."""
-        return any(begin_s <= arrival.at_s <= end_s for life, begin_s, end_s in self._forgets if life in (arrival.life, ANY))
+        known_s = max(arrival.at_s, arrival.known_s)
+        return any(begin_s <= known_s and arrival.at_s <= end_s for life, begin_s, end_s in self._forgets if life in (arrival.life, ANY))
 
     def taken(self, leg: Leg) -> list[Arrival]:
         """The arrivals that had the effect, the first of them, and those that would have had it again."""
@@ -97,7 +98,7 @@ class _Seen:
 
 
 def _forgets(history: History) -> list[tuple[int, float, float]]:
-    """(life, from, to): what a run of the engine sent then may be on no record.
+    """(life, from, to): what was under way of a run of the engine then may be on no record.
 
     Its last moments, with the trouble that its store was in then; and any run's while there were two.
     """

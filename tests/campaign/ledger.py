@@ -42,7 +42,8 @@ class Sent:
 class Arrival:
     """A message at a sink. origin: control id of the sender's message. life: which run of the engine sent it.
 
-    did: what the sink did. took: it has the effect. denied: it has said, plainly, that it did not take it.
+    did: what the sink did. took: it has the effect. denied: it has said, plainly, that it did not take it. known_s: when
+    the engine could know what came of it: by an answer, by the end of the connection, or because its time was over.
     """
 
     sink: str
@@ -55,6 +56,7 @@ class Arrival:
     did: str
     took: bool = True
     denied: bool = False
+    known_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from tests.faults.peer import Ack, Close, Fault, FaultyPeer, Raw, Reset, Seen, S
 
 WHOLE = 1_000_000
 """More than an answer is long: all of it."""
+MUTE = (Silence, WrongId, Raw)
+"""After these a peer still owes its answer."""
 LATE = Slow(ANSWER_S + 0.7)
 _ORIGIN = re.compile(rb"\rNTE\|1\|\|([CA]\d+)\r")
 _ACCOUNT = re.compile(rb"\rPID(?:\|[^|\r]*){17}\|([^|\r]*)")
@@ -105,37 +107,45 @@ class Sink(FaultyPeer):
         self._chance, self._latest = random.Random(seed), ""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:
-        waiting: asyncio.Queue[tuple[Fault, Seen]] = asyncio.Queue()
+        waiting: asyncio.Queue[tuple[Fault, Seen, Arrival]] = asyncio.Queue()
         answering = asyncio.ensure_future(self._answer(waiting, writer))
         try:
             while True:
                 seen = await self._wire.read(reader, connection)
-                waiting.put_nowait((self._noted(seen, _life(seen, writer)), seen))
+                if (noted := self._noted(seen, _life(seen, writer))) is not None:
+                    waiting.put_nowait(noted)
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
 
-    async def _answer(self, waiting: asyncio.Queue[tuple[Fault, Seen]], writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, waiting: asyncio.Queue[tuple[Fault, Seen, Arrival]], writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while True:
-                await self._do(*await waiting.get(), writer)
+                fault, seen, arrival = await waiting.get()
+                try:
+                    await self._do(fault, seen, writer)
+                finally:
+                    if not isinstance(fault, MUTE):
+                        arrival.known_s = time.time()
         writer.close()
 
-    def _noted(self, seen: Seen, life: int) -> Fault:
+    def _noted(self, seen: Seen, life: int) -> tuple[Fault, Seen, Arrival] | None:
         try:
             read = self._read(seen)
         except (AssertionError, LookupError, TypeError, ValueError) as e:
             self.wrong.append(f"{self.name} cannot read what came: {e if isinstance(e, AssertionError) else type(e).__name__}")
-            return Ack("AE")
+            return None
         lie = self._lie(read)
         digest = hashlib.sha256(seen.body).hexdigest()[:16]
-        self.arrivals.append(
-            Arrival(self.name, read.origin, read.account, read.key, digest, life, time.time(), lie.name, lie.took, lie.denied)
+        now_s = time.time()
+        arrival = Arrival(
+            self.name, read.origin, read.account, read.key, digest, life, now_s, lie.name, lie.took, lie.denied, now_s + ANSWER_S
         )
+        self.arrivals.append(arrival)
         if lie.took:
             self.taken += 1
             self._latest = seen.control_id
-        return lie.fault
+        return lie.fault, seen, arrival
 
     def _lie(self, read: Read) -> Lie:
         if read.account in self.never:

@@ -124,6 +124,18 @@ def test_an_engine_that_was_killed_sends_again_what_it_could_not_note() -> None:
     assert judge(history) == []
 
 
+def test_an_engine_that_was_asked_to_end_sends_again_what_it_had_no_answer_to() -> None:
+    history = good()
+    come_again(history, "lab", "A1", 6.0, life=2, recorded=False)
+    number = delivery_of(history, "lab", "A1").id
+    history.attempts = [a for a in history.attempts if a.delivery_id != number]
+    history.attempts.append(StoredAttempt(number, 1, "accepted", "AA", BASE_S + 8))
+    history.ends.append(End(1, BASE_S + 5, "stop", 0, 1.1))
+    assert verdicts(history) == {"again"}
+    arrival(history, "lab", "A1").known_s = BASE_S + 4.5
+    assert verdicts(history) == set()
+
+
 def test_an_engine_that_was_killed_while_its_store_stood_still_sends_again_what_it_sent_meanwhile() -> None:
     history = good()
     come_again(history, "erp", "C1", 4.2)
