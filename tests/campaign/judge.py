@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -294,7 +295,8 @@ def _about(spans: list[Span], at_s: float) -> bool:
 
 def _stops(history: History, seen: _Seen) -> Iterator[str]:
     for end in history.ends:
-        if end.asked == "stop" and (end.code or end.took_s > STOP_S):
+        unheard = end.code == -signal.SIGTERM and not end.ready  # it was asked before it could listen for that
+        if end.asked == "stop" and not unheard and (end.code or end.took_s > STOP_S):
             yield f"engine {end.life} was asked to end and took {end.took_s:.1f} s, with code {end.code}"
 
 

@@ -312,6 +312,10 @@ def _stops_badly(history: History) -> None:
     history.ends.append(End(1, BASE_S + 2, "stop", 1, 1.0))
 
 
+def _stops_unheard(history: History) -> None:
+    history.ends.append(End(1, BASE_S + 2, "stop", -15, 0.1))
+
+
 def _leaked(history: History) -> None:
     history.leaked = 3
 
@@ -344,6 +348,7 @@ WAYS: list[tuple[str, Callable[[History], None]]] = [
     ("ended", _ended_at_its_start),
     ("stops", _stops_late),
     ("stops", _stops_badly),
+    ("stops", _stops_unheard),
     ("leaked", _leaked),
 ]
 
@@ -371,6 +376,12 @@ def test_an_engine_may_end_that_has_lost_its_store_to_another_or_finds_it_in_tro
     history.ends.append(End(1, BASE_S + 2, "", 1))
     history.troubles.append(Span(BASE_S + 100, BASE_S + 101, "frozen"))
     history.ends.append(End(2, BASE_S + 105, "", 1, ready=False))
+    assert judge(history) == []
+
+
+def test_an_engine_may_be_asked_to_end_before_it_listens_for_that() -> None:
+    history = good()
+    history.ends.append(End(2, BASE_S + 2, "stop", -15, 0.1, ready=False))
     assert judge(history) == []
 
 
