@@ -138,6 +138,8 @@ class Round:
         poison = [fault for fault in self.faults if fault.track == POISON][-1:]
         for fault in poison:
             self.sinks[fault.detail["sink"]].never.add(fault.detail["account"])
+        for channel in CHANNEL_OF.values():
+            self._say(f"channel start {channel}: {self.ward.start_channel(channel)}")
         if not self.ward.see_to_it():
             self.history.notes.append(
                 ("unready", f"the engine is not ready though nothing is wrong any more: {self.ward.page('readyz')[1][:200]}")
@@ -145,8 +147,6 @@ class Round:
             self.ward.ask_to_end()
             self.ward.begin()
             self.ward.see_to_it()
-        for channel in CHANNEL_OF.values():
-            self._say(f"channel start {channel}: {self.ward.ask('channel', 'start', channel)}")
         self._hear_everybody()
         self._drain({fault.detail["sink"]: {fault.detail["account"]} for fault in poison})
 

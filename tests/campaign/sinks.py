@@ -21,6 +21,8 @@ WHOLE = 1_000_000
 """More than an answer is long: all of it."""
 MUTE = (Silence, WrongId, Raw)
 """After these a peer still owes its answer."""
+ENDING = (Reset, Close)
+"""With these a peer is done with the connection: it reads no more of it."""
 LATE = Slow(ANSWER_S + 0.7)
 _ORIGIN = re.compile(rb"\rNTE\|1\|\|([CA]\d+)\r")
 _ACCOUNT = re.compile(rb"\rPID(?:\|[^|\r]*){17}\|([^|\r]*)")
@@ -112,8 +114,13 @@ class Sink(FaultyPeer):
         try:
             while True:
                 seen = await self._wire.read(reader, connection)
-                if (noted := self._noted(seen, _life(seen, writer))) is not None:
-                    waiting.put_nowait(noted)
+                noted = self._noted(seen, _life(seen, writer))
+                if noted is None:
+                    continue
+                waiting.put_nowait(noted)
+                if isinstance(noted[0], ENDING):
+                    await answering
+                    return
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)

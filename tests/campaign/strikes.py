@@ -67,7 +67,7 @@ def verb(field: Field, fault: Fault) -> None:
     finally:
         _slow_down(field, 0.0)
     if what == "stop":
-        field.say(_answer(f"channel start {name}", field.ward.ask("channel", "start", name)))
+        field.say(f"channel start {name}: {field.ward.start_channel(name)}")
 
 
 def _slow_down(field: Field, after_s: float) -> None:

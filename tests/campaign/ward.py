@@ -8,7 +8,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +68,21 @@ class Ward(Hospital):
         self._was_ready = True
         return True
 
-    def see_to_it(self, is_wanted: Callable[[], bool] = lambda: True, timeout_s: float = READY_S) -> bool:
+    def see_to_it(self, timeout_s: float = READY_S) -> bool:
         """Wait until it is ready; one that has ended by itself is noted, and started again. False when the time is over."""
         deadline_s = time.monotonic() + timeout_s
-        while is_wanted() and time.monotonic() < deadline_s:
-            if self.ended() is not None:
-                self.note_end("", 0.0)
-                time.sleep(0.3)
-                self.begin()
+        while time.monotonic() < deadline_s:
+            self._revive()
             if self.is_up():
                 return True
             time.sleep(0.1)
-        return not is_wanted()
+        return False
+
+    def _revive(self) -> None:
+        if self.ended() is not None:
+            self.note_end("", 0.0)
+            time.sleep(0.3)
+            self.begin()
 
     def note_end(self, asked: str, took_s: float) -> None:
         """Write down that this run is over."""
@@ -136,6 +138,16 @@ class Ward(Hospital):
         except subprocess.TimeoutExpired:
             return -1, "no answer"
         return done.returncode, (done.stdout + done.stderr).strip()
+
+    def start_channel(self, name: str, timeout_s: float = READY_S) -> str:
+        """`suture channel start`, again until the engine has heard it; what it said last."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            self._revive()
+            code, words = self.ask("channel", "start", name)
+            if not code or time.monotonic() > deadline_s:
+                return f"{code} {words.splitlines()[-1] if words else ''}"
+            time.sleep(0.5)
 
     def another(self, life: int) -> subprocess.Popen[bytes]:
         """A second engine on the same store, on ports of its own."""
