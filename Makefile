@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.suture-set-up
 PYTEST_ARGS ?=
 MINUTES ?= 5
+CAMPAIGN_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-slow test-all bench bench-reading fuzz lint types architecture check format docs wheel lock clean
+.PHONY: help setup demo run test test-slow test-all bench bench-reading fuzz campaign lint types architecture check format docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,9 @@ bench-reading: $(STAMP) ## reading a message, beside python-hl7 and hl7apy; very
 
 fuzz: $(STAMP) ## look for bytes that Suture cannot stand (minutes: make fuzz MINUTES=60)
 	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+campaign: $(STAMP) ## attack an engine on both databases, and hold it to its promises (an hour: make campaign MINUTES=60)
+	@$(BIN)/python -m tests.campaign --minutes $(MINUTES) $(CAMPAIGN_ARGS)
 
 check: lint types architecture ## format, lint, types, import directions
 

@@ -73,18 +73,26 @@ def kept_adt(seen: Seen) -> tuple[str, str, str]:
 
 
 class Hospital:
-    """One site with one engine; erp and lab are its sinks (on a thread of their own)."""
+    """One site with one engine; erp and lab are its sinks (on a thread of their own), and `others` beside them."""
+
+    site = SITE
 
     def __init__(
-        self, directory: Path, database_url: str = "", lab: FaultyPeer | None = None, erp: FaultyPeer | None = None, **environment: str
+        self,
+        directory: Path,
+        database_url: str = "",
+        lab: FaultyPeer | None = None,
+        erp: FaultyPeer | None = None,
+        others: tuple[FaultyPeer, ...] = (),
+        **environment: str,
     ) -> None:
         self.directory = directory / "site"
-        shutil.copytree(SITE, self.directory)
+        shutil.copytree(self.site, self.directory)
         self.url = database_url or f"sqlite:///{self.directory / 'suture.db'}"
         self.charges_port, self.adt_port, self.pages_port = free_ports(3)
         self.erp = erp or FaultyPeer("http", keep=kept_charge)
         self.lab = lab or FaultyPeer("mllp", keep=kept_adt)
-        self.sinks = Elsewhere(self.erp, self.lab)
+        self.sinks = Elsewhere(self.erp, self.lab, *others)
         self.loads: list[Load] = []
         self.log = directory / "engine.log"
         self.limit: Callable[[], None] | None = None
@@ -97,14 +105,18 @@ class Hospital:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+        assert MARKER not in self.said(), "a patient's name is in the log"
+        assert "Traceback" not in self.said()
+
+    def close(self) -> None:
+        """End whatever still runs."""
         for load in self.loads:
             load.stop()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(10)
         self.sinks.__exit__()
-        assert MARKER not in self.said(), "a patient's name is in the log"
-        assert "Traceback" not in self.said()
 
     # -- the engine ------------------------------------------------------------------------------------------------
 

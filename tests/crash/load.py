@@ -70,15 +70,17 @@ class Load:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, connection: int) -> None:
-        line = _Line(self._port, self._ending)
+        line = Line(self._port, self._ending)
         number = connection
         while not self._ending.is_set() and (self._count is None or number < self._count):
             control_id = f"{self.kind}{number}"
             message = self._make(control_id, number % ACCOUNTS)
+            self.begun(control_id, message)
             while not self._ending.is_set():
-                code = line.ask(message, control_id)
+                code = self.ask(line, message, control_id)
                 if code in ("AA", "CA"):
                     self.acked.add(control_id)
+                    self.acknowledged(control_id)
                     break
                 self.refused += bool(code)
                 self.broken += not code
@@ -86,8 +88,20 @@ class Load:
             number += self._connections
         line.close()
 
+    # -- for loads that keep books or misbehave: called on the threads of the connections ----------------------------
 
-class _Line:
+    def begun(self, control_id: str, message: bytes) -> None:
+        """A message is about to be sent for the first time."""
+
+    def ask(self, line: Line, message: bytes, control_id: str) -> str:
+        """Send a message; MSA-1 of its answer, "" when none came."""
+        return line.ask(message, control_id)
+
+    def acknowledged(self, control_id: str) -> None:
+        """A message was acknowledged."""
+
+
+class Line:
     """One connection, made again when it breaks."""
 
     def __init__(self, port: int, ending: threading.Event) -> None:
@@ -124,6 +138,7 @@ class _Line:
         return msa[1]
 
     def close(self) -> None:
+        """Close the connection; the next message opens another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

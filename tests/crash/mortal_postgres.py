@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,20 +24,30 @@ class MortalServer(Server):
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
 
+    def own(self, directory: Path) -> None:
+        """Give it a directory, to keep a tablespace in."""
+        if self._user:
+            os.chown(directory, self._user.pw_uid, self._user.pw_gid)
+        directory.chmod(0o700)
+
     def freeze(self) -> None:
-        """SIGSTOP to all of the server: connections stay, and nothing is answered."""
-        for process in self._all():
-            process.suspend()
+        """SIGSTOP to all its processes, first to the one that starts the others: the server is there, and answers nothing."""
+        self._main().suspend()
+        self._to_children(psutil.Process.suspend)
 
     def thaw(self) -> None:
-        """Let it go on."""
-        for process in self._all():
-            process.resume()
+        """SIGCONT to all its processes."""
+        self._to_children(psutil.Process.resume)
+        self._main().resume()
 
-    def _all(self) -> list[psutil.Process]:
+    def _main(self) -> psutil.Process:
         assert self._process is not None
-        main = psutil.Process(self._process.pid)
-        return [main, *main.children(recursive=True)]
+        return psutil.Process(self._process.pid)
+
+    def _to_children(self, do: Callable[[psutil.Process], None]) -> None:
+        for child in self._main().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                do(child)
 
     def start_again(self) -> None:
         """Start on the same data, with the same arguments; what was not finished is recovered from the log."""

@@ -283,10 +283,14 @@ class FaultyPeer:
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:
             seen = await self._wire.read(reader, connection)
-            fault = self.script.pop(0) if self.script else self.usual
-            self.seen.append(self._keep(seen))
-            self._changed.set()
-            await self._do(fault, seen, writer)
+            await self._do(self._met_with(seen), seen, writer)
+
+    def _met_with(self, seen: Seen) -> Fault:
+        """Note a message that has come; what it meets with."""
+        fault = self.script.pop(0) if self.script else self.usual
+        self.seen.append(self._keep(seen))
+        self._changed.set()
+        return fault
 
     async def _do(self, fault: Fault, seen: Seen, writer: asyncio.StreamWriter) -> None:
         answer = self._wire.answer(seen)
