@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from suture.control import IDS_A_COMMAND, MOST_IDS, Control, NotFound, _ranges
+from suture.control import IDS_A_COMMAND, MOST_IDS, OBSERVE_S, Control, NotFound, _ranges
 from suture.model.errors import CommandError
 from suture.store import dialect, orders, state, tables
 from suture.store.queries import DeliveryFilter, MessageFilter
 from tests.at_work import AtWork
-from tests.filling import NOW_US, Store
+from tests.filling import NOW_US, SECOND_US, Store
 
 
 class World:
@@ -118,6 +118,46 @@ def test_an_engine_that_does_not_answer_is_given_up_on_in_time(world: World) -> 
     answer = world.control().channel("stop", "or-supply", wait_s=2)
     assert (answer.done, answer.running) == (False, True)
     assert world.slept_s == pytest.approx(2, abs=0.1)
+
+
+def test_it_is_said_what_is_waited_for(world: World) -> None:
+    world.store.channel("or-supply")
+    world.run_engine()
+    answer = world.control().channel("stop", "or-supply", wait_s=3)
+    assert (answer.done, answer.state) == (False, "running")
+    (told,) = world.told
+    assert "waiting for the engine (pid" in told and "on srv1, epoch 1; it is running" in told
+
+
+def test_an_engine_that_was_killed_is_not_waited_for_whatever_its_clock_said(world: World) -> None:
+    world.store.channel("or-supply")
+    AtWork(world.store.engine, NOW_US + 3_600 * SECOND_US).die()
+    answer = world.control().channel("stop", "or-supply", wait_s=60)
+    assert (answer.done, answer.running, answer.state) == (False, False, "dead")
+    assert world.slept_s == 0
+
+
+def test_an_engine_with_another_clock_is_seen_to_run_by_its_progress(world: World) -> None:
+    engine = AtWork(world.store.engine, NOW_US + 3_600 * SECOND_US)
+    beats = iter(range(1, 100))
+    sleep = world._sleep
+
+    def beating(seconds: float) -> None:
+        sleep(seconds)
+        engine.beat(NOW_US + 3_600 * SECOND_US + next(beats))
+
+    control = Control(world.store.engine, "cli:nurse", lambda: world.now_s, beating)
+    found = control.status()
+    engine.die()
+    assert (found.running, found.state) == (True, "running")
+
+
+def test_an_engine_that_does_not_get_on_is_not_said_to_run(world: World) -> None:
+    engine = AtWork(world.store.engine, NOW_US + 3_600 * SECOND_US)
+    found = world.control().status()
+    engine.die()
+    assert (found.running, found.state) == (False, "silent")
+    assert world.slept_s == pytest.approx(OBSERVE_S, abs=0.1)
 
 
 def test_a_stopped_engine_is_not_waited_for(world: World) -> None:

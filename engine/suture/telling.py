@@ -42,7 +42,7 @@ def facts_of(engine: Whole, now_s: float) -> Facts:
         conf.journal.limit,
         engine.fault,
         engine.stopping,
-        tuple(ChannelFact(name, engine.desired.get(name, "running"), channel.actual, channel.reason) for name, channel in channels),
+        tuple(_channel(channel, engine.desired.get(name, "running")) for name, channel in channels),
         tuple(_queue(lanes, now_s) for _, channel in channels for lanes in channel.lanes.values()),
         journal_dead=journal.lost == faults.GONE or (journal.ident is not None and not journal.is_alive()),
         counts=tuple(CountFact(name, *row) for name, channel in channels for row in channel.counts()),
@@ -61,6 +61,13 @@ def facts_of(engine: Whole, now_s: float) -> Facts:
 
 def _owner(tenure: Tenure, store: str) -> OwnerFact:
     return OwnerFact(tenure.node, tenure.pid, tenure.epoch, store, max(0.0, tenure.age_s()), tenure.may_send(), tenure.taken_over)
+
+
+def _channel(channel: RunningChannel, wanted: str) -> ChannelFact:
+    """A channel at whose door nobody listens takes nothing, whatever it thinks."""
+    if channel.actual == "running" and not getattr(channel.source, "listening", True):
+        return ChannelFact(channel.name, wanted, "failed", f"it does not listen any more; `suture channel restart {channel.name}`")
+    return ChannelFact(channel.name, wanted, channel.actual, channel.reason)
 
 
 def _store(found: Fitness, journal: Journal) -> StoreFact:

@@ -339,3 +339,29 @@ async def test_so_many_messages_and_no_more_go_over_a_connection(kit: Kit, react
         outcomes = await s.outcomes(*range(1, 8))
         assert all(isinstance(outcome, Accepted) for outcome in outcomes)
         assert [seen.connection for seen in peer.seen] == [1, 1, 1, 2, 2, 2, 3]
+
+
+async def test_what_is_cut_is_ambiguous_what_waits_is_refused_and_it_can_be_sent_to_again(kit: Kit, reactor: Any) -> None:
+    async with kit.peer([Silence()] * CONNECTIONS) as peer, sender(kit, reactor, peer.port) as s:
+        sent = [s.send(n) for n in range(1, CONNECTIONS + 3)]
+        while len(peer.seen) < CONNECTIONS:
+            await asyncio.sleep(0.01)
+        s.destination.cut("STORE_LOST", "the store has not confirmed")
+        kinds = [type(await one.outcome()) for one in sent]
+        assert kinds == [Ambiguous] * CONNECTIONS + [Unavailable] * 2
+        assert all(one.outcomes[0].code == "STORE_LOST" for one in sent)
+        assert isinstance(await s.send(9).outcome(), Accepted)
+
+
+async def test_nothing_is_written_without_leave(kit: Kit, reactor: Any) -> None:
+    async with kit.peer([Late()] * CONNECTIONS) as peer, sender(kit, reactor, peer.port) as s:
+        sent = [s.send(n) for n in range(1, CONNECTIONS + 2)]  # the last one waits for a connection
+        while len(peer.seen) < CONNECTIONS:
+            await asyncio.sleep(0.01)
+        s.destination.may_send = lambda: False
+        peer.let_go()
+        kinds = [type(await one.outcome()) for one in [*sent, s.send(8)]]
+        assert kinds == [Accepted] * CONNECTIONS + [Unavailable] * 2
+        assert len(peer.seen) == CONNECTIONS, "nothing has left the house"
+        s.destination.may_send = lambda: True
+        assert isinstance(await s.send(9).outcome(), Accepted)

@@ -417,3 +417,11 @@ async def test_a_sender_that_never_reads_its_answers_is_closed_after_its_time(re
         s.source.receive = s.engine.receive
         good.say(frame(b"MSH|2"))
         assert await good.answer() == b"ACK MSH|2"
+
+
+async def test_a_source_knows_whether_anybody_can_connect(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        assert s.source.listening
+        await defer.maybeDeferred(s.source._port.stopListening).asFuture(asyncio.get_running_loop())  # as an error of the socket does
+        assert not s.source.listening
+    assert not s.source.listening

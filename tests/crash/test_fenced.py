@@ -94,7 +94,7 @@ class Two:
 
 @contextmanager
 def two(tmp_path: Path, url: str, direct_url: str = "") -> Iterator[Two]:
-    with Hospital(tmp_path, url, LEASE_S="3") as hospital:
+    with Hospital(tmp_path, url, LEASE_S="3", STORE_TIMEOUT_S="2") as hospital:
         one = Two(hospital, direct_url or url)
         try:
             yield one
@@ -113,6 +113,11 @@ def end_sessions(url: str) -> None:
 def end_session_of_the_owner(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+
+
+def is_free(url: str) -> bool:
+    with psycopg.connect(url, autocommit=True) as admin:
+        return not admin.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted").fetchall()
 
 
 def test_an_engine_that_was_stopped_for_a_while_sends_nothing_when_it_goes_on(tmp_path: Path, durable_database: str) -> None:
@@ -148,6 +153,21 @@ def test_an_engine_whose_network_was_cut_stops_sending_before_the_other_begins(
         engines.check()
         engines.stop_second()
     cable.close()
+
+
+def test_an_engine_that_stays_stopped_loses_its_store_and_another_may_begin(tmp_path: Path, durable_database: str) -> None:
+    """Nobody ends its sessions: the server does, when they have been silent for long enough (4 x store.timeout_s)."""
+    with two(tmp_path, durable_database) as engines:
+        engines.begin()
+        first = engines.hospital.process
+        first.suspend()
+        wait_until(lambda: is_free(durable_database), 40, "the server has ended the silent sessions")
+        engines.start_second()
+        engines.second_delivers()
+        first.resume()
+        engines.first_ends(ending.TAKEN_OVER)
+        engines.check()
+        engines.stop_second()
 
 
 @pytest.mark.parametrize("again", range(2))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from suture.observe.facts import ChannelFact, Facts, QueueFact, StoreFact
+from suture.observe.facts import ChannelFact, Facts, OwnerFact, QueueFact, StoreFact
 from suture.observe.health import duration, judge
 
 RUNNING = ChannelFact("or-supply", "running", "running")
@@ -79,3 +79,55 @@ def test_a_stopping_engine_is_alive_and_not_ready():
 )
 def test_durations_in_words(seconds: float, words: str):
     assert duration(seconds) == words
+
+
+def test_a_store_whose_oldest_operation_waits_for_five_seconds_is_not_ready_and_says_how_long():
+    assert judge(Facts(journal_pending=7, journal_oldest_s=4.9, channels=(RUNNING,))).ready
+    health = judge(Facts(journal_pending=7, journal_oldest_s=42, channels=(RUNNING,)))
+    assert (health.alive, health.ready) == (True, False)
+    assert health.reasons == (
+        "the store does not answer: the oldest of 7 operations has been waiting for 42 s; look for a lock, a frozen server,"
+        " or a disk that hangs",
+    )
+    assert judge(Facts(journal_oldest_s=7, journal_slow_s=8, channels=(RUNNING,))).ready, "as the setting says"
+
+
+def test_a_fault_of_the_store_says_how_long_it_has_lasted():
+    health = judge(Facts(journal_fault="the disk is full", journal_oldest_s=130, channels=(RUNNING,)))
+    assert health.reasons == ("the store takes nothing: the disk is full (for 2 min)",)
+
+
+def test_an_engine_that_starts_is_not_ready_before_it_knows_its_channels():
+    health = judge(Facts(phase="starting", waits_for="the store is asked for"))
+    assert not health.ready and health.reasons == ("the engine is starting: the store is asked for",)
+
+
+def test_a_channel_that_still_starts_is_no_running_channel():
+    starting = ChannelFact("adt", "running", "starting")
+    assert judge(Facts(channels=(starting,))).reasons == ("no channel is running", "channel adt is starting")
+    assert judge(Facts(channels=(RUNNING, starting))).state == "degraded"
+
+
+def test_an_engine_whose_store_was_taken_over_says_by_whom():
+    health = judge(Facts(owner=OwnerFact(epoch=1, taken_over="pid 7 on srv2, epoch 2"), stopping=True, channels=(RUNNING,)))
+    assert not health.ready
+    assert health.reasons == ("another engine has taken the store over (pid 7 on srv2, epoch 2); this one ends",)
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"owner": OwnerFact(epoch=1, may_send=False, lease_s=12)}, "nothing is sent: the store has not confirmed for 12 s"),
+        ({"reading_s": 9}, "a look at the store has been waiting for 9 s"),
+        ({"free_bytes": 50_000_000, "free_least_bytes": 1_000_000_000}, "the disk of the store is nearly full: 50 MB are free"),
+        ({"bugs": 3}, "3 unexpected errors since the start"),
+        (
+            {"queues": (queue(waiting=2, oldest_s=4000),)},
+            "takes too little, or nothing; 2 waiting, the oldest for 1 h",
+        ),
+    ],
+)
+def test_what_goes_wrong_in_silence_is_said(facts: dict[str, object], says: str):
+    health = judge(Facts(channels=(RUNNING,), **facts))
+    assert (health.ready, health.state) == (True, "degraded")
+    assert says in health.reasons[0]

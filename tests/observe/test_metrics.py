@@ -4,7 +4,7 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from suture.observe.facts import ChannelFact, CountFact, Facts, QueueFact, StoreFact
+from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
 from suture.observe.metrics import Metrics
 
 
@@ -128,3 +128,14 @@ def test_a_call_is_cheap():
         return (time.perf_counter() - started) / rounds
 
     assert min(per_call() for _ in range(5)) < 1.5e-6
+
+
+def test_how_the_engine_stands_to_its_store_is_a_number():
+    owner = OwnerFact(epoch=3, lease_s=1.5)
+    metrics = Metrics(lambda: Facts(journal_oldest_s=7.0, reading_s=0.5, owner=owner, free_bytes=42, bugs=2))
+    names = ("journal_oldest_seconds", "store_read_oldest_seconds", "store_lease_seconds", "store_epoch", "store_free_bytes")
+    assert [value(metrics, f"suture_{name}") for name in names] == [7, 0.5, 1.5, 3, 42]
+    assert value(metrics, "suture_unexpected_errors_total") == 2
+    assert value(metrics, "suture_ready") == 0, "the oldest operation has been waiting for 7 s"
+    assert value(Metrics(), "suture_ready") == 1
+    assert ("suture_store_free_bytes", ()) not in samples(Metrics()), "of a server's disk nothing is known"

@@ -93,3 +93,38 @@ def test_large_messages_are_recovered_a_few_at_a_time(room: Room, monkeypatch: p
         parts.append([len(m.raw) for m in found[0]])
         after = found[0][-1].id
     assert parts == [[400, 400], [5000], [1]]
+
+
+def test_how_long_a_read_has_been_waiting_is_known_also_while_it_is_tried_again(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(room.reader, "_now", lambda: now_s[0])
+    errors, found = [PoolTimeout("no connection came free")], list[int]()
+
+    def query(connection: Connection) -> int:
+        if errors:
+            raise errors.pop()
+        return 1
+
+    assert room.reader.waiting_s() == 0
+    room.reader.read(query, found.append)
+    now_s[0] += 7
+    assert room.reader.waiting_s() == 7
+    room.turn()
+    assert room.reader.waiting_s() == 7
+    room.until(found)
+    assert room.reader.waiting_s() == 0
+
+
+def test_a_read_that_hangs_keeps_no_process_from_ending(room: Room) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(connection: Connection) -> None:
+        begun.set()
+        over.wait(20)
+
+    room.reader.read(hang, lambda result: None)
+    assert begun.wait(10)
+    hanging = [thread for thread in threading.enumerate() if thread.name.startswith("reader") and not thread.daemon]
+    room.reader.stop()
+    over.set()
+    assert hanging == []

@@ -314,6 +314,11 @@ class Source:
         """The port that is listened on (useful when the configured one is 0)."""
         return int(self._port.getHost().port)
 
+    @property
+    def listening(self) -> bool:
+        """Whether new senders can connect."""
+        return self._port is not None and bool(self._port.connected)
+
     def open(self) -> None:
         """Start to listen. Raises twisted.internet.error.CannotListenError, also for TLS files that cannot be used."""
         config = self.config

@@ -23,6 +23,11 @@ from sqlalchemy.exc import OperationalError
 from suture.model.errors import TakenOver
 from suture.store import ownership, process, rows, state
 
+try:
+    from time import CLOCK_BOOTTIME as _LIFE
+except ImportError:
+    from time import CLOCK_MONOTONIC as _LIFE
+
 LEASE_S = 10.0
 FRESH_S = 2.5
 """No send begins when the last commit began longer ago: what it comes to could not be written down. The engine commits something
@@ -35,7 +40,7 @@ _OWNER = "owner"
 
 def machine_s() -> float:
     """Seconds of the machine's life. They go on while this process is stopped, and, where the system can tell, while it sleeps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_LIFE)
 
 
 @dataclass(frozen=True, slots=True)
