@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 START_TIMEOUT_S = 30
+SOCKET_PATH_BYTES = 107  # what Linux has room for
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """For tests of behaviour; a benchmark and a crash test leave these as they are."""
 
@@ -28,8 +29,8 @@ class Server:
     """One server on a Unix socket in a directory of its own, without a TCP port; `stop` ends it and removes everything."""
 
     def __init__(self, settings: dict[str, str] | None = None) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="suture-pg-"))  # short: a socket's path has room for 107 bytes
         self._user = _other_user() if os.geteuid() == 0 else None
+        self._home = Path(tempfile.mkdtemp(prefix="suture-pg-", dir=_place(self._user is not None)))
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._start(settings or {})
@@ -76,9 +77,8 @@ class Server:
         installed = _installed()
         if self._user is None or _open_to_all(installed):
             return installed / "bin"
-        shutil.copytree(installed, self._home / "pg", symlinks=True)
         self._home.chmod(0o755)
-        return self._home / "pg" / "bin"
+        return _copied(installed, self._home / "site-packages") / "bin"
 
     def stop(self) -> None:
         """End the server at once (its data is thrown away)."""
@@ -109,7 +109,40 @@ def _other_user() -> pwd.struct_passwd:
     raise RuntimeError("PostgreSQL does not run as root, and this machine has no user nobody, postgres or daemon")
 
 
-def _open_to_all(path: Path) -> bool:
-    wanted = stat.S_IXOTH | stat.S_IROTH
-    binary = path / "bin" / "postgres"
-    return all(place.stat().st_mode & stat.S_IXOTH for place in path.resolve().parents) and binary.stat().st_mode & wanted == wanted
+def _libraries(installed: Path) -> Path:
+    """Where a wheel keeps the libraries of its binaries: beside the package, and so named in the binaries' search path."""
+    package = installed.parent
+    return package.with_name(f"{package.name}.libs")
+
+
+def _copied(installed: Path, place: Path) -> Path:
+    """The binaries and their libraries in the wheel's own layout, open to everybody whatever the umask at their installation."""
+    copy = place / installed.parent.name / installed.name
+    shutil.copytree(installed, copy, symlinks=True)
+    if _libraries(installed).is_dir():
+        shutil.copytree(_libraries(installed), _libraries(copy), symlinks=True)
+    for path in (place, *place.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & stat.S_IXUSR else 0o044))
+    return copy
+
+
+def _place(others_enter: bool) -> Path:
+    """A directory for temporary files that is short enough for a socket's path, and that other users may enter if they have to."""
+    for place in map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp")):
+        short = len(os.fsencode(place / "suture-pg-12345678" / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES
+        if short and place.is_dir() and (not others_enter or _entered_by_all(place)):
+            return place
+    raise RuntimeError("PostgreSQL runs as another user than root, and found no directory for temporary files that others may enter")
+
+
+def _entered_by_all(place: Path) -> bool:
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (place.resolve(), *place.resolve().parents))
+
+
+def _open_to_all(installed: Path) -> bool:
+    """Whether any user can run the binaries where they are."""
+    binary = installed / "bin" / "postgres"
+    directories = [installed / "bin", *filter(Path.is_dir, (_libraries(installed),))]
+    return all(map(_entered_by_all, directories)) and binary.stat().st_mode & 0o005 == 0o005
