@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet import defer
 
+from suture.mapping.payload import Payload
 from suture.model.errors import ConfigError, SutureError
+from suture.model.events import Event
+from suture.model.message import Message
 from suture.observe.logs import Log
-from suture.ports import Clock, Work
+from suture.pipeline.remaking import remade
+from suture.ports import Clock, Delivery, Unrendered, Work
 from suture.runtime import RunningChannel
 from suture.store import again, state
 from suture.store.backlog import Reader
@@ -141,7 +145,15 @@ class Commands:
 
     async def _release(self, arguments: dict[str, Any]) -> Any:
         ids, now_us = arguments["delivery_ids"], int(self._clock.seconds() * 1e6)
-        return self._sent(await self.write("release", lambda c: again.release(c, ids, now_us)), new=False)
+        render = partial(self._render, now_us)
+        return self._sent(await self.write("release", lambda c: again.release(c, ids, now_us, render)), new=False)
+
+    def _render(self, now_us: int, delivery: Delivery, message: Message, events: Sequence[Event]) -> Payload | Unrendered | str:
+        """The payload that a delivery lacks, by today's mapping; on the writer's thread, as everything that is settled there."""
+        channel = self._rooms.channels.get(delivery.channel)
+        if channel is None or channel.actual != "running":
+            return f"channel {delivery.channel} is not running"
+        return remade(channel.core.plan, delivery, message, events, now_us)
 
     def _sent(self, what: again.Again, new: bool) -> dict[str, Any]:
         for delivery in what.deliveries:

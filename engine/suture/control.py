@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suture.model.errors import CommandError, StoreError
-from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary
+from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary, unrendered
 from suture.store.engine import Engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, Row
 
@@ -201,14 +201,24 @@ class Control:
             _require_destinations(destinations, found)
             found = [row for row in found if not destinations or row["destination"] in destinations]
             related = queries.deliveries_of(connection, [row["message_id"] for row in found])
-        return preview.resend(found, related, insist)
+            bare = unrendered.numbers(connection, [row["message_id"] for row in found])
+        return preview.resend(found, related, insist, bare)
+
+    def preview_release(self, delivery_ids: Sequence[int]) -> list[preview.Item]:
+        """What a release would let go. Raises NotFound."""
+        with dialect.reading(self._engine) as connection:
+            found = queries.delivery_rows(connection, list(delivery_ids))
+            _require_ids("delivery", delivery_ids, [row["id"] for row in found])
+            messages = [row["message_id"] for row in found]
+            return preview.release(found, queries.deliveries_of(connection, messages), unrendered.numbers(connection, messages))
 
     def preview_reprocess(self, message_ids: Sequence[int], insist: bool) -> list[preview.Item]:
         """What reprocessing would do. Raises NotFound."""
         with dialect.reading(self._engine) as connection:
             found = queries.message_rows(connection, list(message_ids))
             _require_ids("message", message_ids, [row["id"] for row in found])
-            return preview.reprocess(found, queries.deliveries_of(connection, list(message_ids)), insist)
+            related, bare = queries.deliveries_of(connection, list(message_ids)), unrendered.numbers(connection, message_ids)
+            return preview.reprocess(found, related, insist, bare)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,24 @@ class Delivery(NamedTuple):
         return f"Delivery(id={self.id}, message_id={self.message_id}, {self.channel}/{self.destination}, {self.state})"
 
 
+class Unrendered(NamedTuple):
+    """A delivery whose payload cannot be made: it is held without one, until what is wrong is mended and it is released.
+
+    code, place, reason, table, value: as of a MessageError; they hold no content.
+    """
+
+    delivery: Delivery
+    code: str
+    place: str
+    reason: str
+    table: str = ""
+    value: str = ""
+
+    def __str__(self) -> str:
+        at = f" at {self.place}" if self.place else ""
+        return f"no payload can be made: {self.code}{at}: {self.reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Who holds a business key: the message that used it first within the duplicate window."""
@@ -78,7 +96,7 @@ class Settled(NamedTuple):
     """What one message came to: the rows that are written in one transaction; a value.
 
     findings: of validation, for the answer and the metrics. stage, place: where a message is parked (map, validate), and
-    the path that its exception shows.
+    the path that its exception shows. unrendered: deliveries that are held because they have no payload.
     """
 
     state: str
@@ -92,6 +110,7 @@ class Settled(NamedTuple):
     findings: Sequence[Finding] = ()
     stage: str = "map"
     place: str = ""
+    unrendered: Sequence[Unrendered] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,19 @@ from typing import Any
 import click
 
 from suture.cli import exits, output, times, tree
-from suture.cli.acting import confirm, report
+from suture.cli.acting import confirm, report, show_preview
 from suture.cli.message import show_deliveries
-from suture.cli.options import ID, channel_option, moment, page_options, reason_option, store_options, wait_option, yes_option
+from suture.cli.options import (
+    ID,
+    channel_option,
+    dry_run_option,
+    moment,
+    page_options,
+    reason_option,
+    store_options,
+    wait_option,
+    yes_option,
+)
 from suture.cli.session import Session
 from suture.model import states
 
@@ -72,7 +82,7 @@ def show(session: Session, delivery_id: int, body: bool) -> int:
         return exits.OK
     _show(session, row, attempts)
     if body:
-        output.say(f"\n{tree.readable(payload)}")
+        output.say(f"\n{tree.readable(payload) if payload else '(no payload could be made)'}")
         for each in attempts:
             if each["response"]:
                 output.say(f"\nanswer to attempt {each['number']}:\n{tree.readable(bytes(each['response']))}")
@@ -104,14 +114,19 @@ def _fact(session: Session, name: str, value: Any) -> Any:
 @store_options
 @click.argument("ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @reason_option
+@dry_run_option
 @yes_option
 @wait_option
-def release(session: Session, ids: tuple[int, ...], reason: str, yes: bool, wait_s: float) -> int:
-    """Put held and dead deliveries back to their lanes.
+def release(session: Session, ids: tuple[int, ...], reason: str, dry_run: bool, yes: bool, wait_s: float) -> int:
+    """Put held and dead deliveries back to their lanes; a payload that could not be made is made by today's mapping.
 
     \b
-    Example:
+    Examples:
       suture delivery release 456 457 --reason "billing confirmed it has neither"
+      suture delivery release 456 --dry-run --reason "department added to the table"
     """
+    if dry_run:
+        show_preview(session, session.control.preview_release(ids))
+        return exits.OK
     confirm(f"Put {len(ids)} back to be sent?", yes)
     return report(session, session.control.release(ids, reason, wait_s), f"{len(ids)} released")

@@ -20,7 +20,7 @@ def exception() -> None:
 @exception.command("list")
 @store_options
 @channel_option
-@click.option("--stage", type=click.Choice(["parse", "validate", "map", "deliver"]), help="Only of this stage.")
+@click.option("--stage", type=click.Choice(["parse", "validate", "map", "render", "deliver"]), help="Only of this stage.")
 @click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
 @click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID")
 @click.option("--open", "which", flag_value="open", default="open", help="Those that wait (the default).")
@@ -93,15 +93,22 @@ def show(session: Session, exception_id: int) -> int:
 
 def _remedy(row: dict[str, Any]) -> str:
     number = row["message_id"]
+    if row["stage"] == "render":
+        again = f"suture channel reload {row['channel']} && suture delivery release {row['delivery_id']} --reason ..."
+        return f"look: suture message show {number} --events; {_fix(row)}; then: {again}"
     if row["delivery_id"]:
         return f"look: suture delivery show {row['delivery_id']}; then: suture message resend {number} --to {row['field']} --reason ..."
     look = f"look: suture message show {number} --tree"
     if row["stage"] == "parse":
         return f"{look}; the sender has to correct it and send it anew; then: suture exception resolve {row['id']} --reason ..."
-    fix = f"add {row['value']!r} to the table {row['table_name']}" if row["table_name"] else "correct the mapping or the table"
+    fix = _fix(row)
     if row["stage"] == "validate":
         fix = "have it corrected at its source, or change the profile or the `validate` of the channel"
     return f"{look}; {fix}; then: suture channel reload {row['channel']} && suture message reprocess {number} --reason ..."
+
+
+def _fix(row: dict[str, Any]) -> str:
+    return f"add {row['value']!r} to the table {row['table_name']}" if row["table_name"] else "correct the mapping or the table"
 
 
 @exception.command()

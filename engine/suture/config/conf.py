@@ -157,6 +157,9 @@ class EndpointBase(OneConnector):
     )
     memory_limit: int = Field(default=2000, ge=1, description="Deliveries kept in memory; the rest waits in the store")
     memory_bytes: int = Field(default=67_108_864, ge=65_536, description="Bytes of the deliveries kept in memory")
+    payload_bytes: int = Field(
+        default=67_108_864, ge=1024, description="Largest payload, in bytes (64 MiB); a delivery with a larger one is held"
+    )
     breaker: Breaker = Field(default_factory=Breaker, description="When to stop trying for a while")
 
     def policy(self) -> Policy:

@@ -73,9 +73,11 @@ def _continuation(given: Continuation | None) -> Limits | None:
 
 def _output(destination: DestinationFiles) -> Output:
     route, settings = destination.route, destination.settings
-    numbered = getattr(settings, "sequence", False)
+    limit_bytes, numbered = destination.endpoint.payload_bytes, getattr(settings, "sequence", False)
     if destination.renderer is None:
         changes = {er7.path(place): text for place, text in (route.message or {}).items()}
-        return Output(destination.name, changes=changes, answered=getattr(settings, "ack", "") == "hl7", numbered=numbered)
+        answered = getattr(settings, "ack", "") == "hl7"
+        return Output(destination.name, changes=changes, answered=answered, numbered=numbered, limit_bytes=limit_bytes)
     types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
-    return Output(destination.name, types, destination.renderer, per_event=route.per == "event", numbered=numbered)
+    per_event = route.per == "event"
+    return Output(destination.name, types, destination.renderer, per_event=per_event, numbered=numbered, limit_bytes=limit_bytes)

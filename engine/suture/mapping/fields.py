@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -16,6 +18,15 @@ def field_type(model: type[BaseModel], name: str) -> tuple[type, bool]:
     info = model.model_fields[name]
     kinds: list[Any] = [kind for kind in get_args(info.annotation) if kind is not type(None)]
     return (kinds[0] if kinds else info.annotation), info.is_required()  # type: ignore[return-value]
+
+
+def typed(event_type: str, data: dict[str, Any]) -> dict[str, Any]:
+    """An event's data as a mapping makes it, from what was read of its JSON: numbers and times are texts there."""
+    model = EVENT_TYPES[event_type]
+    return {name: _FROM_TEXT.get(field_type(model, name)[0], str)(value) for name, value in data.items()}
+
+
+_FROM_TEXT: dict[type, Any] = {Decimal: Decimal, datetime: datetime.fromisoformat}
 
 
 CANONICAL_FIELDS = frozenset(name for model in EVENT_TYPES.values() for name in model.model_fields)

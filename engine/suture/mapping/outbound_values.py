@@ -16,6 +16,7 @@ from suture.mapping.fields import CANONICAL_FIELDS
 from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS, WORD_FUNCTIONS
 from suture.mapping.hints import Loc, Problems
 from suture.mapping.payload import RenderContext
+from suture.mapping.sources import keepable
 from suture.mapping.spec import Value
 from suture.mapping.tables import Table, Tables
 from suture.mapping.values import day_in, decimal, hl7_time, plain
@@ -151,7 +152,7 @@ class OutboundValues:
             if row is not None:
                 return row[result] if result else code
             if required:
-                raise MessageError("render", "UNKNOWN_CODE", place, table.absence(code))
+                raise MessageError("render", "UNKNOWN_CODE", place, table.absence(code), table.name, keepable(code))
             return code
 
         return look_up

@@ -34,12 +34,13 @@ class ConfigError(SutureError):
 class MessageError(SutureError):
     """A message cannot be read or mapped. Carries places and codes, never content (PHI).
 
-    stage: parse, map or render. code: stable, listed in docs/errors.md. place: a path such as FT1-7.
+    stage: parse, map or render. code: stable, listed in docs/errors.md. place: a path such as FT1-7. table, value: the
+    code that a table does not know, as in a Gap; else empty.
     """
 
-    def __init__(self, stage: str, code: str, place: str, reason: str) -> None:
+    def __init__(self, stage: str, code: str, place: str, reason: str, table: str = "", value: str = "") -> None:
         super().__init__(f"{code} at {place}: {reason}" if place else f"{code}: {reason}")
-        self.stage, self.code, self.place, self.reason = stage, code, place, reason
+        self.stage, self.code, self.place, self.reason, self.table, self.value = stage, code, place, reason, table, value
 
 
 class StoreError(SutureError):

@@ -220,7 +220,10 @@ class Answers:
         if entry is None:
             return
         told = verdict.of_settled(settled)
-        if self.rules.when == "after_delivery" and settled.deliveries and told.fate == "accepted":
+        if self.rules.when == "after_delivery" and settled.unrendered and told.fate == "accepted":
+            held = verdict.of_delivery(states.HELD, settled.unrendered[0].delivery.destination)
+            self._finish(number, held or told)
+        elif self.rules.when == "after_delivery" and settled.deliveries and told.fate == "accepted":
             entry.left, entry.findings = {delivery.id for delivery in settled.deliveries}, told.findings
         else:
             self._finish(number, told)

@@ -153,12 +153,15 @@ class Channel:
             observer.finding(self.name, finding.code, finding.severity)
         if self._waits:
             self.answers.processed(message.id, settled)
+        for one in settled.unrendered:
+            observer.gap(self.name, one.table)
         for delivery in settled.deliveries:
             self.lanes[delivery.destination].add(delivery)
         if then:
             then()
-        if self.plan.on_error == "stop" and (settled.state == states.PARKED or settled.gaps):
-            self._halted(f"message {message.id} is parked, and the channel says on_error: stop")
+        if self.plan.on_error == "stop" and (settled.state == states.PARKED or settled.gaps or settled.unrendered):
+            what = "is parked" if settled.state == states.PARKED or settled.gaps else f"is {settled.reason}"
+            self._halted(f"message {message.id} {what}, and the channel says on_error: stop")
 
     def _failed(self, work: Processed, begin_s: float, then: Callable[[], None] | None, error: Exception) -> None:
         """The store takes the message but not what it came to: park it, so that the channel goes on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,7 +9,7 @@ from functools import partial
 
 from suture.mapping.compile import Inbound, Mapped
 from suture.mapping.keys import findable
-from suture.mapping.outbound import RenderContext, Renderer
+from suture.mapping.outbound import Payload, RenderContext, Renderer
 from suture.master.stock import ReplenishmentData, StockLevels
 from suture.model import states
 from suture.model.errors import MessageError
@@ -18,20 +17,19 @@ from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Message
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
+from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
 from suture.pipeline.validation import Validation, refusal, reported
-from suture.ports import Claim, Delivery, Processed, Settled, StockKey
-from suture.wire import ack, due, er7
+from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
+from suture.wire import ack, er7
 from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
 
-HL7 = "application/hl7-v2"
 STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""
 
 Skip = Mapping[str, frozenset[int]]
 """Destination to numbers of events (0 for a passed message) that it has taken already; STOCK for those it has counted."""
 NO_RULES = AnswerRules()
-ASKS_COMMIT = er7.path("MSH-15")
 STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
 
@@ -43,6 +41,7 @@ class Output:
     types: event types, () for a passed message. per_event: one delivery an event, else one a message.
     answered: only an answer ends a delivery there, so a passed message that asks for none when all is well asks for one.
     numbered: messages go there under sequence numbers, one after another, so all of them are in one lane.
+    limit_bytes: the largest payload that goes there.
     """
 
     destination: str
@@ -52,6 +51,7 @@ class Output:
     per_event: bool = False
     answered: bool = False
     numbered: bool = False
+    limit_bytes: int = PAYLOAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +118,14 @@ def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int,
     except MessageError as e:
         return fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
-        return fixed(plan, message, now_us, revision, _parked(_unexpected(e)))
+        return fixed(plan, message, now_us, revision, _parked(unexpected("map", e)))
 
 
 def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip: Skip, revision: int) -> Processed:
     lane = plan.order_by(parsed, None) if plan.order_by else ""
     job = _Job(plan, message, _clean(lane), now_us, skip)
     if plan.inbound is None:
-        deliveries = job.passed(parsed)
-        settled = Settled(states.PROCESSED, "", (), (), deliveries, ())
+        settled = job.going(Settled(states.PROCESSED, "", (), (), (), ()), job.passed(parsed))
         return fixed(plan, message, now_us, revision, settled)
     _readable(parsed)
     mapped = plan.inbound.run(parsed)
@@ -152,13 +151,6 @@ def _refused(plan: Plan, message: Message) -> str:
 def _parked(error: MessageError) -> Settled:
     reason = f"{error.place}: {error.reason}" if error.place else error.reason
     return Settled(states.PARKED, f"{error.code}: {reason}", (), (), (), ())
-
-
-def _unexpected(error: Exception) -> MessageError:
-    """An error that should not be; told by its type and place in the program, never by its text (PHI)."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-    return MessageError("map", "UNEXPECTED", "", f"{type(error).__name__} at {where}; please report it")
 
 
 def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:
@@ -194,13 +186,6 @@ class _Job:
     skip: Skip
 
     def settle(self, mapped: Mapped, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
-        """What the mapped message comes to; parked when a payload cannot be made of it."""
-        try:
-            return self._settle(mapped, claims, stock)
-        except MessageError as e:
-            return _parked(e)
-
-    def _settle(self, mapped: Mapped, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
         """Sort the mapped events by who holds their business keys, move the stock, render what goes out."""
         events, duplicates, claimed = _claimed(mapped, claims)
         positions: Mapping[StockKey, Decimal] = {}
@@ -208,15 +193,24 @@ class _Job:
             positions, due = self.plan.stock.apply(self.moving(events), stock)
             events = [*events, *(_replenishment(one, i) for i, one in enumerate(due))]
         state, reason = _verdict(mapped, events, duplicates, claims)
-        return Settled(state, reason, events, duplicates, self.deliveries(events), mapped.gaps, claimed, positions)
+        return self.going(Settled(state, reason, events, duplicates, (), mapped.gaps, claimed, positions), self.deliveries(events))
 
     def moving(self, events: Sequence[Event]) -> Sequence[Event]:
         """The events that have not moved the stock yet."""
         moved = self.skip.get(STOCK)
         return [e for e in events if e.number not in moved] if moved else events
 
-    def deliveries(self, events: Sequence[Event]) -> list[Delivery]:
-        found: list[Delivery] = []
+    def going(self, settled: Settled, made: Sequence[Delivery | Unrendered]) -> Settled:
+        """What the message came to, with these deliveries."""
+        going = [one for one in made if isinstance(one, Delivery)]
+        if len(going) == len(made):
+            return settled._replace(deliveries=going)
+        held = [one for one in made if isinstance(one, Unrendered)]
+        reason = f"held for {', '.join(dict.fromkeys(one.delivery.destination for one in held))}"
+        return settled._replace(deliveries=going, unrendered=held, reason=f"{settled.reason}; {reason}" if settled.reason else reason)
+
+    def deliveries(self, events: Sequence[Event]) -> list[Delivery | Unrendered]:
+        found: list[Delivery | Unrendered] = []
         for output in self.plan.outputs:
             taken = self.skip.get(output.destination, frozenset())
             mine = [e for e in events if e.type in output.types and e.number not in taken]
@@ -225,12 +219,34 @@ class _Job:
                 found.extend(self.delivery(output, group) for group in groups)
         return found
 
-    def delivery(self, output: Output, events: Sequence[Event]) -> Delivery:
+    def delivery(self, output: Output, events: Sequence[Event]) -> Delivery | Unrendered:
         key = idempotency_key(output.destination, [e.id for e in events])
         context = RenderContext(self.message, output.destination, key, self.now_us, self.plan.source)
-        assert output.renderer is not None
-        payload = output.renderer.render(events, context)
         numbers = tuple([e.number for e in events])
+        assert output.renderer is not None
+        try:
+            payload = rendered(output.renderer, events, context, output.limit_bytes)
+        except Exception as e:
+            return unrendered(self.addressed(output, key, NO_PAYLOAD, numbers), e)
+        return self.addressed(output, key, payload, numbers)
+
+    def passed(self, parsed: er7.Message) -> list[Delivery | Unrendered]:
+        """The received message for each destination, with that destination's changes."""
+        found: list[Delivery | Unrendered] = []
+        for output in self.plan.outputs:
+            if 0 in self.skip.get(output.destination, frozenset()):
+                continue
+            copy = parsed.copy() if len(self.plan.outputs) > 1 else parsed
+            key = idempotency_key(output.destination, [self.plan.channel, str(self.message.id)])
+            try:
+                payload = passed(output.changes, output.answered, copy, self.message.raw, output.limit_bytes)
+            except Exception as e:
+                found.append(unrendered(self.addressed(output, key, NO_PAYLOAD, ()), e))
+            else:
+                found.append(self.addressed(output, key, payload, ()))
+        return found
+
+    def addressed(self, output: Output, key: str, payload: Payload, numbers: tuple[int, ...]) -> Delivery:
         return Delivery(
             self.message.id,
             self.plan.channel,
@@ -242,26 +258,6 @@ class _Job:
             payload.content_type,
             numbers,
         )
-
-    def passed(self, parsed: er7.Message) -> list[Delivery]:
-        """The received message for each destination, with that destination's changes."""
-        m, found = self.message, []
-        for output in self.plan.outputs:
-            if 0 in self.skip.get(output.destination, frozenset()):
-                continue
-            copy = parsed.copy() if len(self.plan.outputs) > 1 else parsed
-            for place, text in output.changes.items():
-                copy.put(place, text)
-            key = idempotency_key(output.destination, [self.plan.channel, str(m.id)])
-            body = copy.to_bytes() if output.changes else m.raw
-            header = ack.Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer
-            if output.answered and due.replies(header, "accepted") == due.SILENCE:
-                copy.put(ASKS_COMMIT, "AL")
-                body = copy.to_bytes()
-            control_id = header.text(10) if header else ""
-            lane = "" if output.numbered else self.lane
-            found.append(Delivery(m.id, self.plan.channel, output.destination, lane, body, key, control_id, HL7))
-        return found
 
 
 def _first_lines(events: Sequence[Event]) -> dict[str, int]:

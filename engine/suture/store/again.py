@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
-from suture.store import rows
+from suture.store import rows, unrendered
 from suture.store.backlog import deliveries_by_id, stored_message
-from suture.store.preview import left_alone
+from suture.store.preview import NO_PAYLOAD, left_alone
 from suture.store.sequences import Sequences
 from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
 from suture.store.write_processed import BODY, DELIVERY, delivery_row
@@ -32,11 +32,11 @@ class Again:
 def resend(connection: Connection, numbers: Sequences, ids: Sequence[int], insist: bool, now_us: int) -> Again:
     """New deliveries with the payloads and idempotency keys of old ones.
 
-    What waits already, and (unless insist) what was accepted, is skipped; of each payload one is sent. Exceptions of the
-    old ones are resolved.
+    What waits already, what never had a payload, and (unless insist) what was accepted, is skipped; of each payload one is
+    sent. Exceptions of the old ones are resolved.
     """
-    found = deliveries_by_id(connection, ids)
-    again = Again(skipped=_missing(ids, found))
+    found, bare = deliveries_by_id(connection, ids), unrendered.by_id(connection, ids)
+    again = Again(skipped=[*_missing(ids, [*found, *bare]), *((old.id, NO_PAYLOAD) for old in bare)])
     going: dict[Payload, int] = {}
     for old in found:
         if old.state in states.WAITING:
@@ -76,12 +76,13 @@ def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Del
     return numbered
 
 
-def release(connection: Connection, ids: Sequence[int], now_us: int) -> Again:
-    """Held and dead deliveries go back to their lanes, with the attempts they have had.
+def release(connection: Connection, ids: Sequence[int], now_us: int, render: unrendered.Render) -> Again:
+    """Held and dead deliveries go back to their lanes, with the attempts they have had; a payload that is missing is made.
 
     What was sent again under another number, and waits or was taken there, is skipped; of each payload one is let go.
     """
-    found = deliveries_by_id(connection, ids)
+    bare = {d.id: d for d in unrendered.by_id(connection, ids)}
+    found = sorted([*deliveries_by_id(connection, ids), *bare.values()], key=lambda d: d.id)
     again = Again(skipped=_missing(ids, found))
     going: dict[Payload, int] = {}
     for old in found:
@@ -92,7 +93,11 @@ def release(connection: Connection, ids: Sequence[int], now_us: int) -> Again:
         elif (same := going.setdefault(_payload(old), old.id)) != old.id:
             again.skipped.append((old.id, f"it holds the same as delivery {same}, which goes out"))
         else:
-            again.deliveries.append(old._replace(state=states.QUEUED, created_at_us=now_us))
+            made = unrendered.filled(connection, old, render, now_us) if old.id in bare else old
+            if isinstance(made, str):
+                again.skipped.append((old.id, made))
+            else:
+                again.deliveries.append(made._replace(state=states.QUEUED, created_at_us=now_us))
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
     _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
     return again
@@ -143,8 +148,9 @@ def _taken_by_all(connection: Connection, number: int, insist: bool) -> dict[str
 
 def _taken_events(connection: Connection, number: int) -> dict[str, frozenset[int]]:
     going = delivery.c.state.in_((*states.DELIVERED, *states.WAITING, states.HELD))
+    made = (delivery.c.message_id == number, going, ~unrendered.without_payload())
     taken: dict[str, set[int]] = {}
-    for row in connection.execute(select(delivery.c.destination, delivery.c.events).where(delivery.c.message_id == number, going)):
+    for row in connection.execute(select(delivery.c.destination, delivery.c.events).where(*made)):
         # A delivery without events is the message itself, which goes by the number 0.
         taken.setdefault(row.destination, set()).update(int(n) for n in (row.events or "0").split(","))
     return {name: frozenset(numbers) for name, numbers in taken.items()}

@@ -143,16 +143,17 @@ def _fitting(sizes: Iterable[int]) -> int:
 
 
 def _deliveries(connection: Connection, query: Select[Any]) -> list[Delivery]:
-    return [_delivery(row) for row in connection.execute(query)]
+    return [delivery_of(row, bytes(row.body)) for row in connection.execute(query)]
 
 
-def _delivery(row: Any) -> Delivery:
+def delivery_of(row: Any, body: bytes) -> Delivery:
+    """A row of delivery as a Delivery."""
     return Delivery(
         row.message_id,
         row.channel,
         row.destination,
         row.lane,
-        bytes(row.body),
+        body,
         row.idempotency_key,
         row.control_id,
         row.content_type,

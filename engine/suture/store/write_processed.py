@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from suture.mapping.payload import data_json
 from suture.model import states
-from suture.ports import Claim, Delivery, Processed, Settled, StockKey
-from suture.store import rows, tables
+from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
+from suture.store import rows, tables, unrendered
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
@@ -56,7 +56,9 @@ class _Batch:
     events: list[tuple[Any, ...]] = field(default_factory=list)
     deliveries: list[tuple[Any, ...]] = field(default_factory=list)
     bodies: list[tuple[int, bytes]] = field(default_factory=list)
+    unrendered: list[tuple[Any, ...]] = field(default_factory=list)
     exceptions: list[tuple[Any, ...]] = field(default_factory=list)
+    told: list[tuple[Any, ...]] = field(default_factory=list)
     search: set[tuple[Any, ...]] = field(default_factory=set)
     messages: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -72,7 +74,7 @@ def write(connection: Connection, operations: list[Processed], sequences: Sequen
         _rows(operation, settled, batch)
         _stock(connection, settled)
         if operation.revision:
-            _begin_again(connection, operation)
+            _begin_again(connection, operation, settled)
         results[id(operation)] = _done(operation, settled)
     _flush(connection, batch)
 
@@ -114,12 +116,22 @@ def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch)
 
 def _numbered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
     """The settled message with its deliveries as they are stored: under their numbers."""
-    if not settled.deliveries:
-        return settled
-    numbered = [d._replace(id=sequences.next_delivery(), created_at_us=operation.at_us) for d in settled.deliveries]
-    batch.deliveries.extend(map(delivery_row, numbered))
-    batch.bodies.extend([(d.id, d.body) for d in numbered])
-    return settled._replace(deliveries=numbered)
+    if settled.deliveries:
+        numbered = [d._replace(id=sequences.next_delivery(), created_at_us=operation.at_us) for d in settled.deliveries]
+        batch.deliveries.extend(map(delivery_row, numbered))
+        batch.bodies.extend([(d.id, d.body) for d in numbered])
+        settled = settled._replace(deliveries=numbered)
+    return _unrendered(operation, settled, sequences, batch) if settled.unrendered else settled
+
+
+def _unrendered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
+    """The same for deliveries without a payload: rows without a body, and exceptions that say why."""
+    at_us, numbered = operation.at_us, list[Unrendered]()
+    for u in settled.unrendered:
+        numbered.append(u._replace(delivery=u.delivery._replace(id=sequences.next_delivery(), created_at_us=at_us)))
+    batch.unrendered.extend([(*delivery_row(u.delivery), str(u)) for u in numbered])
+    batch.told.extend([unrendered.exception_of(u, at_us) for u in numbered])
+    return settled._replace(unrendered=numbered)
 
 
 def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
@@ -157,16 +169,19 @@ def _flush(connection: Connection, batch: _Batch) -> None:
     rows.insert(connection, tables.event, EVENT, batch.events)
     rows.insert(connection, tables.delivery, DELIVERY, batch.deliveries)
     rows.insert(connection, tables.delivery_body, BODY, batch.bodies)
+    rows.insert(connection, tables.delivery, (*DELIVERY, "reason"), batch.unrendered)
     rows.insert(connection, tables.exception, EXCEPTION, batch.exceptions)
+    rows.insert(connection, tables.exception, unrendered.EXCEPTION, batch.told)
     rows.insert(connection, tables.search_key, SEARCH, sorted(batch.search))
     rows.update(connection, tables.message, MESSAGE, batch.messages)
 
 
-def _begin_again(connection: Connection, operation: Processed) -> None:
+def _begin_again(connection: Connection, operation: Processed, settled: Settled) -> None:
     """Before a message is processed again: its exceptions are answered by it, its search keys are made anew."""
     number = operation.message.id
     _run(connection, _RESOLVE, (operation.at_us, number))
     _run(connection, _FORGET, (number >> RUN_BITS, number))
+    unrendered.give_way(connection, number, settled, operation.at_us)
 
 
 def _positions(connection: Connection, touches: Iterable[StockKey]) -> dict[StockKey, Decimal]:

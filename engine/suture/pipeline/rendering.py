@@ -1,0 +1,64 @@
+"""Payloads: the form that one destination gets of a message's events, or of the message itself. Pure.
+
+What cannot be made holds its delivery and no other: what else came of the message goes on.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+
+from suture.mapping.payload import Payload, RenderContext, Renderer
+from suture.model import states
+from suture.model.errors import MessageError
+from suture.model.events import Event
+from suture.ports import Delivery, Unrendered
+from suture.wire import ack, due, er7
+
+HL7 = "application/hl7-v2"
+ASKS_COMMIT = er7.path("MSH-15")
+PAYLOAD_BYTES = 67_108_864
+"""The default of the largest payload."""
+NO_PAYLOAD = Payload(b"", "")
+"""Of a delivery that has none."""
+
+
+def rendered(renderer: Renderer, events: Sequence[Event], context: RenderContext, limit_bytes: int) -> Payload:
+    """The payload of these events. Raises MessageError, and whatever a bug of the renderer's may raise."""
+    return _fitting(renderer.render(events, context), limit_bytes)
+
+
+def passed(changes: Mapping[er7.Path, str], answered: bool, parsed: er7.Message, raw: bytes, limit_bytes: int) -> Payload:
+    """The received message with a destination's changes, which are made in parsed. Raises MessageError.
+
+    answered: as of the Output.
+    """
+    for place, text in changes.items():
+        parsed.put(place, text)
+    body = parsed.to_bytes() if changes else raw
+    header = ack.Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer
+    if answered and due.replies(header, "accepted") == due.SILENCE:
+        parsed.put(ASKS_COMMIT, "AL")
+        body = parsed.to_bytes()
+    return _fitting(Payload(body, HL7, header.text(10) if header else ""), limit_bytes)
+
+
+def _fitting(payload: Payload, limit_bytes: int) -> Payload:
+    size_bytes = len(payload.body)
+    if size_bytes > limit_bytes:
+        reason = f"it has {size_bytes:,} bytes, and the endpoint's payload_bytes is {limit_bytes:,}"
+        raise MessageError("render", "PAYLOAD_TOO_LARGE", "", reason)
+    return payload
+
+
+def unrendered(delivery: Delivery, error: Exception) -> Unrendered:
+    """A delivery without a payload, and why it has none."""
+    told = error if isinstance(error, MessageError) else unexpected("render", error)
+    return Unrendered(delivery._replace(state=states.HELD), told.code, told.place, told.reason, told.table, told.value)
+
+
+def unexpected(stage: str, error: Exception) -> MessageError:
+    """An error that should not be; told by its type and place in the program, never by its text (PHI)."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    return MessageError(stage, "UNEXPECTED", "", f"{type(error).__name__} at {where}; please report it")

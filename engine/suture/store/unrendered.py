@@ -1,0 +1,137 @@
+"""Deliveries that are held because no payload could be made for them: a row of `delivery` without one of `delivery_body`.
+
+They are the only such rows, so that nothing can be sent of them by accident. A release makes the payload anew, and so
+does a reprocessing of their message, which puts new deliveries in their place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, exists, insert, select, update
+
+from suture.mapping.fields import typed
+from suture.mapping.payload import Payload
+from suture.model import states
+from suture.model.events import Event, idempotency_key
+from suture.model.message import Message
+from suture.ports import Delivery, Settled, Unrendered
+from suture.store import rows
+from suture.store.backlog import delivery_of, stored_message
+from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
+
+EXCEPTION = (
+    *("message_id", "delivery_id", "channel", "stage", "code", "field"),
+    *("path", "table_name", "value", "reason", "opened_at_us"),
+)
+STAGE = "render"
+PART = 500
+"""Messages that are asked about in one statement."""
+_WITHOUT_BODY = """SELECT id, destination, events FROM delivery
+WHERE message_id = {} AND state = 'held' AND NOT EXISTS (SELECT 1 FROM delivery_body WHERE delivery_id = delivery.id)"""
+_CLOSE = "UPDATE delivery SET state = 'skipped', updated_at_us = {}, reason = {} WHERE id = {}"
+_RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
+WHERE message_id = {} AND delivery_id = {} AND resolved_at_us IS NULL"""
+
+Render = Callable[[Delivery, Message, Sequence[Event]], Payload | Unrendered | str]
+"""Makes the payload of a delivery of this message and these events; or says why there is none: the text is for the person
+who asked, an Unrendered is kept too."""
+
+
+def exception_of(u: Unrendered, at_us: int) -> tuple[Any, ...]:
+    """The exception that says why, a row of EXCEPTION."""
+    d = u.delivery
+    return d.message_id, d.id, d.channel, STAGE, u.code[:40], d.destination, u.place, u.table, u.value, u.reason, at_us
+
+
+def give_way(connection: Connection, number: int, settled: Settled, at_us: int) -> None:
+    """A message was processed again: what is made for the same destination and events takes the place of what had no payload."""
+    made: dict[str, set[str]] = {}
+    for d in (*settled.deliveries, *(u.delivery for u in settled.unrendered)):
+        made.setdefault(d.destination, set()).update(map(str, d.events or (0,)))
+    if not made:
+        return
+    for delivery_id, destination, events in rows.query(connection, rows.marked(connection, _WITHOUT_BODY, 1), (number,)):
+        if made.get(destination, set()).issuperset((events or "0").split(",")):
+            reason = "made anew when its message was reprocessed"
+            rows.execute(connection, rows.marked(connection, _CLOSE, 3), (at_us, reason, delivery_id))
+            rows.execute(connection, rows.marked(connection, _RESOLVE, 3), (at_us, number, delivery_id))
+
+
+def without_payload() -> ColumnElement[bool]:
+    """The condition on `delivery`."""
+    return ~exists().where(delivery_body.c.delivery_id == delivery.c.id)
+
+
+def numbers(connection: Connection, message_ids: Iterable[int]) -> frozenset[int]:
+    """Which deliveries of these messages have no payload."""
+    t, ids, found = delivery.c, sorted(set(message_ids)), set[int]()
+    for start in range(0, len(ids), PART):
+        held = select(t.id).where(t.message_id.in_(ids[start : start + PART]), t.state == states.HELD, without_payload())
+        found.update(connection.execute(held).scalars())
+    return frozenset(found)
+
+
+def by_id(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
+    """Those of these deliveries that have no payload, in order of their numbers."""
+    found = connection.execute(select(delivery).where(delivery.c.id.in_(list(ids)), without_payload()).order_by(delivery.c.id))
+    return [delivery_of(row, b"") for row in found]
+
+
+def filled(connection: Connection, old: Delivery, render: Render, now_us: int) -> Delivery | str:
+    """The delivery with its payload, made and written down; or the reason why there is none, which is kept."""
+    about = _message(connection, old.message_id)
+    events = _events(connection, old)
+    if about is None or events is None:
+        return "its message or its events are not there any more"
+    made = render(old, about, events)
+    if isinstance(made, Unrendered):
+        _keep_reason(connection, made, now_us)
+        return str(made)
+    if isinstance(made, str):
+        return made
+    connection.execute(insert(delivery_body).values(delivery_id=old.id, body=made.body))
+    values = {"control_id": made.control_id, "content_type": made.content_type, "reason": ""}
+    connection.execute(update(delivery).where(delivery.c.id == old.id).values(values))
+    return old._replace(body=made.body, control_id=made.control_id, content_type=made.content_type)
+
+
+def _message(connection: Connection, number: int) -> Message | None:
+    query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
+    row = connection.execute(query.where(message.c.id == number)).first()
+    return None if row is None else stored_message(row)
+
+
+def _events(connection: Connection, old: Delivery) -> list[Event] | None:
+    """The events of a delivery, as of the newest processing that made those; [] for the message itself."""
+    if not old.events:
+        return []
+    found: dict[int, dict[int, Event]] = {}
+    for row in connection.execute(_stored_events(old)):
+        found.setdefault(row.revision, {})[row.number] = _event(row)
+    for revision in sorted(found, reverse=True):
+        mine = [found[revision][number] for number in old.events if number in found[revision]]
+        if idempotency_key(old.destination, [one.id for one in mine]) == old.idempotency_key:
+            return mine
+    return None
+
+
+def _stored_events(old: Delivery) -> Select[Any]:
+    e = event.c
+    return select(event).where(e.message_id == old.message_id, e.number.in_(old.events), e.state == "raised")
+
+
+def _event(row: Any) -> Event:
+    body = bytes(row.body)
+    return Event(row.type, row.number, row.line, row.key, typed(row.type, json.loads(body)), 0, row.event_id, body)
+
+
+def _keep_reason(connection: Connection, u: Unrendered, now_us: int) -> None:
+    """What is missing now, in place of what was missing before."""
+    t, number = exception.c, u.delivery.id
+    opened = update(exception).where(t.message_id == u.delivery.message_id, t.delivery_id == number, t.resolved_at_us.is_(None))
+    connection.execute(opened.values(resolved_at_us=now_us, resolution="released, in vain"))
+    rows.insert(connection, exception, EXCEPTION, [exception_of(u, now_us)])
+    connection.execute(update(delivery).where(delivery.c.id == number).values(reason=str(u), updated_at_us=now_us))
