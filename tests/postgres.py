@@ -74,7 +74,7 @@ class Server:
 
     def _binaries(self) -> Path:
         """The wheel's binaries; a copy of them where the other user may not reach the virtual environment."""
-        installed = _installed()
+        installed = _installed().resolve()  # a link may lie where the other user may not enter
         if self._user is None or _open_to_all(installed):
             return installed / "bin"
         self._home.chmod(0o755)

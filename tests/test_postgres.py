@@ -30,6 +30,14 @@ def test_it_starts_from_a_directory_that_others_may_not_enter(private_wheel: Pat
     assert _answers()
 
 
+def test_it_starts_through_a_link_in_a_directory_that_others_may_not_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = postgres._installed()
+    (tmp_path / "link").symlink_to(installed.parent.parent)
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(postgres, "_installed", lambda: tmp_path / "link" / installed.parent.name / installed.name)
+    assert _answers()
+
+
 def test_it_starts_from_files_that_others_may_not_read(private_wheel: Path) -> None:
     for path in private_wheel.rglob("*"):
         if not path.is_symlink():

@@ -14,6 +14,7 @@ from typing import Any
 
 from suture.model.errors import CommandError, StoreError
 from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary, unrendered
+from suture.store.after_restore import CODE as RESTORED
 from suture.store.engine import Engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, Row
 
@@ -181,6 +182,11 @@ class Control:
             found = queries.exceptions(connection, wanted)
             self._require_filter(connection, wanted.channel, found)
         return found
+
+    def restored(self, destination: str | None = None) -> list[int]:
+        """Deliveries that a restore of the store has held and nobody has let go: the oldest, MOST_IDS at most."""
+        with dialect.reading(self._engine) as connection:
+            return queries.held_for(connection, RESTORED, destination, MOST_IDS)
 
     def exception(self, exception_id: int) -> Row:
         """One exception. Raises NotFound."""

@@ -1,17 +1,22 @@
-"""The database's schema: db upgrade, db current."""
+"""The database: db upgrade, db current, and its backups (keeping.py)."""
 
 from __future__ import annotations
 
 import click
 
 from suture.cli import exits, output
+from suture.cli.keeping import backup, restore, verify
 from suture.cli.options import site_options
 from suture.cli.session import Session
 
 
 @click.group()
 def db() -> None:
-    """The database's schema."""
+    """The database: its schema, its backups."""
+
+
+for _command in (backup, restore, verify):
+    db.add_command(_command)
 
 
 @db.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -112,21 +113,39 @@ def _fact(session: Session, name: str, value: Any) -> Any:
 
 @delivery.command()
 @store_options
-@click.argument("ids", type=ID, nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", type=ID, nargs=-1, metavar="[ID]...")
+@click.option("--restored", is_flag=True, help="All that a restore of the store has held, the oldest first (10,000 at a time).")
+@click.option("--to", "destination", help="Of those, only for this destination.", metavar="DESTINATION")
 @reason_option
 @dry_run_option
 @yes_option
 @wait_option
-def release(session: Session, ids: tuple[int, ...], reason: str, dry_run: bool, yes: bool, wait_s: float) -> int:
+def release(
+    session: Session, ids: Sequence[int], restored: bool, destination: str | None, reason: str, dry_run: bool, yes: bool, wait_s: float
+) -> int:
     """Put held and dead deliveries back to their lanes; a payload that could not be made is made by today's mapping.
 
     \b
     Examples:
       suture delivery release 456 457 --reason "billing confirmed it has neither"
       suture delivery release 456 --dry-run --reason "department added to the table"
+      suture delivery release --restored --to erp --reason "the ERP has none of them"
     """
+    ids = _chosen(session, ids, restored, destination)
+    if not ids:
+        click.echo("suture: nothing to do", err=True)
+        return exits.FAILED
     if dry_run:
         show_preview(session, session.control.preview_release(ids))
         return exits.OK
     confirm(f"Put {len(ids)} back to be sent?", yes)
     return report(session, session.control.release(ids, reason, wait_s), f"{len(ids)} released")
+
+
+def _chosen(session: Session, ids: Sequence[int], restored: bool, destination: str | None) -> Sequence[int]:
+    """The deliveries named by number, or all that a restore has held. Raises UsageError when it is neither or both."""
+    if bool(ids) == restored:
+        raise click.UsageError("name deliveries by number, or add --restored; one of the two")
+    if destination is not None and not restored:
+        raise click.UsageError("--to goes with --restored")
+    return session.control.restored(destination) if restored else ids

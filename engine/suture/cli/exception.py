@@ -20,7 +20,7 @@ def exception() -> None:
 @exception.command("list")
 @store_options
 @channel_option
-@click.option("--stage", type=click.Choice(["parse", "validate", "map", "render", "deliver"]), help="Only of this stage.")
+@click.option("--stage", type=click.Choice(["parse", "validate", "map", "render", "deliver", "restore"]), help="Only of this stage.")
 @click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
 @click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID")
 @click.option("--open", "which", flag_value="open", default="open", help="Those that wait (the default).")
@@ -93,6 +93,12 @@ def show(session: Session, exception_id: int) -> int:
 
 def _remedy(row: dict[str, Any]) -> str:
     number = row["message_id"]
+    if row["stage"] == "restore":
+        if not row["delivery_id"]:
+            return f"ask the partners whether they have it; then: suture message reprocess {number} --reason ... (or resolve it)"
+        ask = f"ask {row['field']} whether it has it"
+        release = f"suture delivery release {row['delivery_id']} --reason ..."
+        return f"{ask}; if not: {release}; if so: suture exception resolve {row['id']} --reason ..."
     if row["stage"] == "render":
         again = f"suture channel reload {row['channel']} && suture delivery release {row['delivery_id']} --reason ..."
         return f"look: suture message show {number} --events; {_fix(row)}; then: {again}"

@@ -84,6 +84,11 @@ class Session:
             return UTC
 
     @property
+    def site_name(self) -> str:
+        """What the site calls itself, else its directory's name."""
+        return self._setting("site", "name") or self.directory.resolve().name
+
+    @property
     def now_us(self) -> int:
         """Now, UTC, microseconds since 1970."""
         return int(time.time() * 1e6)

@@ -14,9 +14,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from suture.model.errors import StoreError
-from suture.store import dialect, patience, sqlite
+from suture.store import dialect, patience, sqlite, switch
 
-__all__ = ["Engine", "fingerprint", "free_bytes", "open_engine"]
+__all__ = ["Engine", "fingerprint", "free_bytes", "open_engine", "open_file"]
 CACHED_STATEMENTS = 600
 """Prepared statements a SQLite connection keeps: the journal has one for each table and number of rows."""
 TIMEOUT_S = 15.0
@@ -51,6 +51,11 @@ def open_engine(
     return engine.execution_options(**{patience.OPTION: patience.Patience(engine, answer_s, dialect.name_of(engine.url))})
 
 
+def open_file(path: Path) -> Engine:
+    """A SQLite database of this very name, made when it is not there."""
+    return _open_sqlite(URL.create("sqlite", database=str(path)), 5, True)
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -74,6 +79,7 @@ def _open_sqlite(url: URL, busy_timeout_s: float, create: bool) -> Engine:
     path = Path(str(url.database))
     if not path.parent.is_dir():
         raise StoreError(f"the database {path} cannot be made: there is no directory {path.parent}")
+    switch.complete(str(path))
     if not path.exists():
         if not create:
             raise StoreError(f"there is no database {path} yet; `suture run` or `suture db upgrade` makes it")

@@ -11,7 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from sqlalchemy import Connection, Engine, text
@@ -68,6 +69,28 @@ def _beside(engine: Engine) -> str:
     return os.path.realpath(identity.name_of(engine)) + "-lock"
 
 
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """SQLite: let no engine work on the store for this while. Raises StoreError when one does.
+
+    Nobody in this process may have the database open at the end: its file is closed then, and SQLite's locks on it are gone.
+    """
+    path = os.path.realpath(identity.name_of(engine))
+    files = [_open(name) for name in (path + "-lock", path)]
+    try:
+        for file in files:
+            _wait_for(partial(_lock, file), engine)
+        yield
+    finally:
+        for file in files:
+            os.close(file)
+
+
+def exclude(connection: Connection) -> None:
+    """PostgreSQL: let no engine work on the store until the end of this transaction. Raises StoreError when one does."""
+    _wait_for(partial(_excluded, connection), connection.engine)
+
+
 def _wait_for(free: Callable[[], bool], engine: Engine) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not free():
@@ -109,4 +132,8 @@ def _lock(file: int, kind: int = fcntl.LOCK_EX) -> bool:
 
 def _is_free(engine: Engine) -> bool:
     with dialect.explained(engine), engine.begin() as connection:
-        return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _KEY}).scalar())
+        return _excluded(connection)
+
+
+def _excluded(connection: Connection) -> bool:
+    return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _KEY}).scalar())

@@ -191,6 +191,14 @@ def exceptions(connection: Connection, wanted: ExceptionFilter) -> list[Row]:
     return _rows(connection, _page(select(exception), exception, conditions, 0, high, wanted.limit))
 
 
+def held_for(connection: Connection, code: str, destination: str | None, limit: int) -> list[int]:
+    """Held deliveries with an open exception of this code, the oldest first."""
+    e, d = exception.c, delivery.c
+    statement = select(d.id).join(exception, (e.delivery_id == d.id) & (e.message_id == d.message_id))
+    conditions = _equal((e.code, code), (d.state, states.HELD), (d.destination, destination))
+    return list(connection.execute(statement.where(e.resolved_at_us.is_(None), *conditions).order_by(d.id).limit(limit)).scalars())
+
+
 def exception_row(connection: Connection, exception_id: int) -> Row | None:
     """One exception."""
     return _one(connection, select(exception).where(exception.c.id == exception_id))

@@ -12,7 +12,8 @@ from suture.store import dialect
 HEAD = "0001"
 """The newest revision in migrations/versions (a test holds it there), so that a check needs not load Alembic."""
 
-_VERSION_TABLE = "alembic_version"
+VERSION_TABLE = "alembic_version"
+"""Alembic's own, with one row: the revision."""
 
 
 def head() -> str:
@@ -23,13 +24,19 @@ def head() -> str:
 def current(engine: Engine) -> str | None:
     """The revision the database has; None when it has no schema. Raises StoreError when it cannot be reached."""
     with dialect.reading(engine) as connection:
-        return _current(connection)
+        return revision_of(connection)
 
 
-def _current(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(_VERSION_TABLE):
+def is_there(connection: Connection) -> bool:
+    """Does the database say which schema it has?"""
+    return inspect(connection).has_table(VERSION_TABLE)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision that the database has, as this connection sees it."""
+    if not is_there(connection):
         return None
-    return connection.execute(text(f"SELECT version_num FROM {_VERSION_TABLE}")).scalar()
+    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
 
 def is_empty(engine: Engine) -> bool:
@@ -82,14 +89,19 @@ def upgrade(engine: Engine) -> None:
         _run(connection)
 
 
-def _run(connection: Connection) -> None:
+def make(connection: Connection, revision: str) -> None:
+    """Make the schema of a revision in an empty database, or bring one up to it."""
+    _run(connection, revision)
+
+
+def _run(connection: Connection, revision: str = "head") -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def migrations() -> Path:

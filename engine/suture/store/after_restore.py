@@ -1,0 +1,116 @@
+"""What a restored store must not do as if nothing had happened between its backup and now.
+
+What waited then may have been sent since, and messages that were not processed yet may have been processed: both wait for
+a person. Numbers that were given since are at the partners, so none of them is given again: a message that is passed on
+has an idempotency key made of its number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, func, insert, literal, select, text, update
+
+from suture.model import states
+from suture.store import orders
+from suture.store.sequences import NUMBERS_AFTER
+from suture.store.state import put_engine
+from suture.store.tables import command, delivery, engine_state, exception, message
+
+CODE, STAGE = "RESTORED", "restore"
+ROUND = 1_000_000_000
+A_SECOND = 100_000
+"""Numbers that are kept free for each second since the backup: several times what an engine can give."""
+LIVELY = ("heartbeat_us", "stopped_at_us", "pid", "phase", "owner", "journal", "probe")
+"""Facts of the engine that ran when the backup was made."""
+_SEQUENCES = "sequence/"
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """Who restores what. made_us: when the backup was begun; now_us: now. send: what waits goes out by itself."""
+
+    made_us: int
+    now_us: int
+    actor: str
+    reason: str
+    source: str
+    send: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What waits for a person after a restore, and the number after which new ones are counted."""
+
+    deliveries: int
+    messages: int
+    numbers_after: int
+
+
+def settle(connection: Connection, what: Restoring, epoch: int) -> Held:
+    """Bring the rows of a backup to what may be true now, in the restore's own transaction. epoch: of the store's next owner."""
+    numbers_after = _numbers_after(connection, what)
+    _forget_engine(connection, what, numbers_after, epoch)
+    _answer_commands(connection, what)
+    why = f"restored from the backup of {_shown(what.made_us)}"
+    held = (0, 0) if what.send else (_hold(connection, what, f"{why}; it may have been sent since"), _park(connection, what, why))
+    orders.record(connection, what.actor, "db_restore", what.source, what.reason, what.now_us)
+    return Held(*held, numbers_after)
+
+
+def _shown(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _numbers_after(connection: Connection, what: Restoring) -> int:
+    """A round number above any that can have been given since the backup."""
+    highest = [connection.execute(select(func.max(table.c.id))).scalar() or 0 for table in (message, delivery)]
+    given = connection.execute(select(engine_state.c.value).where(engine_state.c.name == NUMBERS_AFTER)).scalar()
+    since_s = max(0, what.now_us - what.made_us) // 1_000_000
+    return (max(*highest, int(given or 0)) + A_SECOND * since_s) // ROUND * ROUND + ROUND
+
+
+def _forget_engine(connection: Connection, what: Restoring, numbers_after: int, epoch: int) -> None:
+    """The engine of that time is gone; and which number a sender gives next is not known any more."""
+    name = engine_state.c.name
+    connection.execute(engine_state.delete().where(name.in_(LIVELY)))
+    connection.execute(update(engine_state).where(name.startswith(_SEQUENCES, autoescape=True)).values(value=""))
+    put_engine(connection, {NUMBERS_AFTER: numbers_after, "restored": _shown(what.made_us), "journal": f"{epoch}.restored"}, what.now_us)
+
+
+def _answer_commands(connection: Connection, what: Restoring) -> None:
+    """Requests that were not carried out then are not carried out now: nobody waits for them, and they may have been since."""
+    result = '"not carried out: the store was restored from a backup; ask again"'
+    values = {"done_at_us": what.now_us, "ok": 0, "result": result}
+    connection.execute(update(command).where(command.c.done_at_us.is_(None)).values(values))
+
+
+def _hold(connection: Connection, what: Restoring, why: str) -> int:
+    d = delivery.c
+    waits = d.state.in_(states.WAITING)
+    told = select(
+        d.message_id, d.id, d.channel, literal(STAGE), literal(CODE), d.destination, literal(why), literal(what.now_us, BigInteger)
+    ).where(waits)
+    columns = ["message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us"]
+    connection.execute(insert(exception).from_select(columns, told.order_by(d.id)))
+    values = {"state": states.HELD, "next_at_us": 0, "reason": why, "updated_at_us": what.now_us}
+    return connection.execute(update(delivery).where(waits).values(values)).rowcount
+
+
+def _park(connection: Connection, what: Restoring, why: str) -> int:
+    m = message.c
+    waits, why = m.state == states.RECEIVED, f"{why}; it may have been processed since"
+    told = select(m.id, m.channel, literal(STAGE), literal(CODE), literal(why), literal(what.now_us, BigInteger)).where(waits)
+    columns = ["message_id", "channel", "stage", "code", "reason", "opened_at_us"]
+    connection.execute(insert(exception).from_select(columns, told.order_by(m.id)))
+    values = {"state": states.PARKED, "processed_at_us": what.now_us, "reason": f"{CODE}: {why}"}
+    return connection.execute(update(message).where(waits).values(values)).rowcount
+
+
+def next_epoch(connection: Connection) -> int:
+    """The epoch after the present one, so that an engine that slept through the restore sees that the store is another's."""
+    found: Any = connection.execute(text("SELECT value FROM engine_state WHERE name = 'journal'")).scalar()
+    number = str(found or "").partition(".")[0]
+    return int(number) + 1 if number.isdigit() else 1

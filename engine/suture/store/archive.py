@@ -1,0 +1,284 @@
+"""The file of a backup: a ZIP of tables, one row a line, of the site's files, and of a manifest that says what must be in it.
+
+Rows are JSON arrays under the names of their columns, so that a backup of one database fits another, of any kind. The
+manifest is the last member: a file that was cut off has none.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from suture.model.errors import StoreError
+
+FORMAT = 1
+"""Of the file; one that is higher needs a newer Suture."""
+MANIFEST = "manifest.json"
+TABLES, FILES = "store/", "site/"
+"""Folders of the tables and of the site's files."""
+PIECE_BYTES = 262_144
+"""What is written, or read, at a time."""
+COMPRESSION = 1
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, TypeError, ValueError, RuntimeError, OverflowError)
+"""What reading a ZIP that was damaged may raise."""
+Row = tuple[Any, ...]
+Worked = Callable[[str, int, int], None]
+"""worked(name, rows, bytes): so much more was written or read of a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One member, uncompressed. rows: of a table; 0 for a file."""
+
+    bytes: int
+    sha256: str
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class Manifest:
+    """What a backup holds. began_us, ended_us: UTC; the store is as it was when the backup began.
+
+    suture: the version of the program. schema: of the database. site: its name. database: what it was in.
+    """
+
+    suture: str
+    schema: str
+    site: str
+    database: str
+    began_us: int
+    ended_us: int = 0
+    format: int = FORMAT
+    tables: dict[str, Part] = field(default_factory=dict)
+    files: dict[str, Part] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all that is in it, uncompressed."""
+        return sum(part.bytes for part in (*self.tables.values(), *self.files.values()))
+
+    def rows(self, table: str) -> int:
+        """How many rows there are of a table."""
+        return self.tables[table].rows if table in self.tables else 0
+
+
+class _Member:
+    """A member that is being written: what is gathered goes out in pieces."""
+
+    def __init__(self, file: IO[bytes], name: str, worked: Worked) -> None:
+        self._file, self._name, self._worked = file, name, worked
+        self._digest, self._gathered = hashlib.sha256(), bytearray()
+        self.size_bytes = self.rows = self._told = 0
+
+    def add(self, content: bytes, rows: int = 0) -> None:
+        self.rows += rows
+        self._gathered += content
+        if len(self._gathered) >= PIECE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        piece = bytes(self._gathered)
+        self._gathered.clear()
+        self._digest.update(piece)
+        self._file.write(piece)
+        self.size_bytes += len(piece)
+        self._worked(self._name, self.rows - self._told, len(piece))
+        self._told = self.rows
+
+    def part(self) -> Part:
+        return Part(self.size_bytes, self._digest.hexdigest(), self.rows)
+
+
+class Writer:
+    """Writes a backup beside its place, under another name, for its owner only; `finish` puts it there, whole and durable.
+
+    Raises StoreError when that cannot be done.
+    """
+
+    def __init__(self, path: Path, worked: Worked) -> None:
+        self._path, self._worked = path, worked
+        self._unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+        with _told(path):
+            number = os.open(self._unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(number, "w+b")
+        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=COMPRESSION)
+
+    def table(self, name: str, columns: list[str], rows: Iterable[Row]) -> Part:
+        """Write a table: its columns, then its rows."""
+        with self._member(f"{TABLES}{name}") as member:
+            member.add(_line(columns))
+            for row in rows:
+                member.add(_line(_written(row)), 1)
+        return member.part()
+
+    def file(self, name: str, source: Path) -> Part:
+        """Write one of the site's files."""
+        with self._member(f"{FILES}{name}") as member, source.open("rb") as content:
+            while piece := content.read(PIECE_BYTES):
+                member.add(piece)
+        return member.part()
+
+    @contextlib.contextmanager
+    def _member(self, name: str) -> Iterator[_Member]:
+        with _told(self._path), self._zip.open(name, "w", force_zip64=True) as file:
+            member = _Member(file, name, self._worked)
+            yield member
+            member.flush()
+
+    def finish(self, manifest: Manifest, replace: bool) -> None:
+        """Write the manifest, and give the file its name; replace: one that is there gives way to it."""
+        with _told(self._path):
+            self._zip.writestr(MANIFEST, json.dumps(asdict(manifest), indent=1))
+            self._zip.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            _name(self._unfinished, self._path, replace)
+            sync_directory(self._path.parent)
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        with contextlib.suppress(OSError):
+            self._unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, ValueError):
+            self._zip.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def _name(unfinished: Path, path: Path, replace: bool) -> None:
+    if replace:
+        unfinished.replace(path)
+        return
+    try:
+        os.link(unfinished, path)  # unlike a rename, it takes nothing's place, however late that came
+    except FileExistsError:
+        raise StoreError(f"{path} is there already; name another file, or add --yes to replace it") from None
+    except OSError:  # a file system without links
+        if path.exists():
+            raise StoreError(f"{path} is there already; name another file, or add --yes to replace it") from None
+        unfinished.rename(path)
+        return
+    unfinished.unlink()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    number = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the backup {path} cannot be written: {error.strerror or type(error).__name__}") from None
+
+
+class Backup:
+    """A backup that is there, to be read. Raises StoreError when it is none, is cut off, or is of a newer Suture."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._readable():
+            self._zip = zipfile.ZipFile(path)
+            self.manifest = _manifest(json.loads(self._zip.read(MANIFEST)))
+        if self.manifest.format > FORMAT:
+            raise StoreError(f"the backup {path} is of a newer Suture ({self.manifest.suture}); use that one")
+
+    def check(self, worked: Worked) -> list[str]:
+        """Read all of it against its manifest; what is wrong, in words."""
+        parts = {f"{TABLES}{name}": part for name, part in self.manifest.tables.items()}
+        parts |= {f"{FILES}{name}": part for name, part in self.manifest.files.items()}
+        there = set(self._zip.namelist()) - {MANIFEST}
+        wrong = [f"{name} is missing" for name in sorted(set(parts) - there)]
+        wrong += [f"{name} is not in the manifest" for name in sorted(there - set(parts))]
+        return wrong + [why for name in sorted(there & set(parts)) if (why := self._wrong(name, parts[name], worked))]
+
+    def _wrong(self, name: str, part: Part, worked: Worked) -> str:
+        digest, size_bytes = hashlib.sha256(), 0
+        try:
+            with self._zip.open(name) as file:
+                while piece := file.read(PIECE_BYTES):
+                    digest.update(piece)
+                    size_bytes += len(piece)
+                    worked(name, 0, len(piece))
+        except (OSError, *BROKEN) as error:
+            return f"{name} cannot be read ({type(error).__name__})"
+        return "" if (digest.hexdigest(), size_bytes) == (part.sha256, part.bytes) else f"{name} is not what was written"
+
+    def table(self, name: str) -> tuple[list[str], Iterator[Row]]:
+        """The columns of a table, and its rows."""
+        lines = self._lines(f"{TABLES}{name}")
+        return list(orjson.loads(next(lines))), (tuple(orjson.loads(line)) for line in lines)
+
+    def _lines(self, name: str) -> Iterator[bytes]:
+        with self._readable(), self._zip.open(name) as file:
+            yield from file
+
+    def file(self, name: str) -> bytes:
+        """One of the site's files."""
+        with self._readable():
+            return self._zip.read(f"{FILES}{name}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"the backup {self.path} cannot be read: {error.strerror or type(error).__name__}") from None
+        except BROKEN:
+            raise StoreError(f"{self.path} is no backup of Suture's, or was cut off or damaged") from None
+
+
+def _manifest(given: dict[str, Any]) -> Manifest:
+    parts = {kind: {name: Part(**part) for name, part in given.pop(kind).items()} for kind in ("tables", "files")}
+    known: dict[str, Any] = {name: value for name, value in given.items() if name in Manifest.__slots__}
+    return Manifest(**(known | parts))
+
+
+def _line(values: Any) -> bytes:
+    return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _written(row: Row) -> Row:
+    for value in row:
+        if type(value) is bytes:
+            return tuple(_text(each) if type(each) is bytes else each for each in row)
+    return row
+
+
+def _text(value: bytes) -> Any:
+    """Bytes as a text where they are UTF-8, for then a backup is smaller and can be looked into; else as {"b64": ...}."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}
+
+
+def bytes_of(value: Any) -> Any:
+    """What `_text` wrote."""
+    if value is None:
+        return None
+    return value.encode() if isinstance(value, str) else base64.b64decode(value["b64"])

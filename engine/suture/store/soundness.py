@@ -1,0 +1,112 @@
+"""Is a store whole: its pages and indexes, and what its rows say of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, exists, func, not_, select, text
+from sqlalchemy.exc import DBAPIError
+
+from suture.model import states
+from suture.store import dialect, rows, schema
+from suture.store.backup import unhurried
+from suture.store.tables import attempt, delivery, delivery_body, event, exception, message, message_body, metadata
+
+MOST = 20
+"""Damages of pages that are told."""
+_INDEXES = """SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'btree' AND t.relname = ANY(:names) AND pg_table_is_visible(t.oid) ORDER BY 1"""
+_CHECKER = "SELECT 1 FROM pg_extension WHERE extname = 'amcheck'"
+Doing = Callable[[str], None]
+
+
+def problems(engine: Engine, quick: bool, doing: Doing) -> Iterator[str]:
+    """What is wrong with a store, in words; nothing when it is whole. quick: its pages and indexes are looked at less closely.
+
+    doing(text): what is looked at now. It may be a running engine's store: all looks are of one instant. Raises StoreError.
+    """
+    with dialect.reading(engine) as connection:
+        unhurried(connection)
+        doing("the schema")
+        yield from _schema(connection)
+        doing("pages and indexes")
+        yield from _pages(connection, quick)
+        for what, condition in _REFERENCES:
+            doing(what)
+            yield from _counted(connection, what, condition())
+
+
+def notes(engine: Engine) -> list[str]:
+    """What could not be looked at."""
+    if rows.is_sqlite(engine):
+        return []
+    with dialect.reading(engine) as connection:
+        if connection.execute(text(_CHECKER)).first() is None:
+            return ["the indexes were not compared with their tables: CREATE EXTENSION amcheck lets this be done"]
+    return []
+
+
+def _schema(connection: Connection) -> Iterator[str]:
+    found = schema.revision_of(connection)
+    if found != schema.HEAD:
+        yield f"it has schema {found or 'none'}, and this Suture needs {schema.HEAD}"
+
+
+def _pages(connection: Connection, quick: bool) -> Iterator[str]:
+    if rows.is_sqlite(connection):
+        found = rows.query(connection, f"PRAGMA {'quick_check' if quick else 'integrity_check'}({MOST})")
+        yield from (str(row[0]) for row in found if row[0] != "ok")
+        return
+    for name, table in sorted(metadata.tables.items()):
+        large = [f'count(md5("{c.name}"))' for c in table.c if c.name in ("raw", "body", "response")]
+        yield from _tried(connection, f"the table {name}", f'SELECT {", ".join(["count(*)", *large])} FROM "{name}"')
+    if not quick and connection.execute(text(_CHECKER)).first() is not None:
+        for index in list(connection.execute(text(_INDEXES), {"names": list(metadata.tables)}).scalars()):
+            yield from _tried(connection, f"the index {index}", f"SELECT bt_index_check('\"{index}\"'::regclass, true)")
+
+
+def _tried(connection: Connection, what: str, query: str) -> Iterator[str]:
+    """Read all of something; what the database says when it cannot."""
+    try:
+        with connection.begin_nested():
+            connection.execute(text(query)).all()
+    except DBAPIError as error:
+        yield f"{what}: {dialect.explain(error, connection.engine.url)}"
+
+
+def _counted(connection: Connection, what: str, query: Any) -> Iterator[str]:
+    """How many rows are such, if any."""
+    try:
+        with connection.begin_nested():
+            count, first = connection.execute(query).one()
+    except DBAPIError as error:
+        yield f"{what} cannot be counted: {dialect.explain(error, connection.engine.url)}"
+        return
+    if count:
+        yield f"{count} {what} (the first is {first})"
+
+
+def _without(one: Any, condition: ColumnElement[bool], *more: ColumnElement[bool]) -> Any:
+    """How many rows of one table have no row in another, and the first of them."""
+    number = next(iter(one.primary_key.columns))
+    return select(func.count(), func.min(number)).where(not_(exists().where(condition).correlate(one)), *more)
+
+
+_HAS_PAYLOAD = (delivery.c.state.not_in((states.HELD, states.SKIPPED)),)
+_REFERENCES: tuple[tuple[str, Callable[[], Any]], ...] = (
+    ("messages without their bytes", lambda: _without(message, message_body.c.message_id == message.c.id)),
+    ("bodies without a message", lambda: _without(message_body, message.c.id == message_body.c.message_id)),
+    ("events without a message", lambda: _without(event, message.c.id == event.c.message_id)),
+    ("deliveries without a message", lambda: _without(delivery, message.c.id == delivery.c.message_id)),
+    ("deliveries without a payload", lambda: _without(delivery, delivery_body.c.delivery_id == delivery.c.id, *_HAS_PAYLOAD)),
+    ("payloads without a delivery", lambda: _without(delivery_body, delivery.c.id == delivery_body.c.delivery_id)),
+    ("attempts without a delivery", lambda: _without(attempt, delivery.c.id == attempt.c.delivery_id)),
+    ("exceptions without a message", lambda: _without(exception, message.c.id == exception.c.message_id)),
+    ("messages in a state there is none of", lambda: _odd(message, states.MESSAGE_STATES)),
+    ("deliveries in a state there is none of", lambda: _odd(delivery, states.DELIVERY_STATES)),
+)
+
+
+def _odd(table: Any, known: tuple[str, ...]) -> Any:
+    return select(func.count(), func.min(table.c.id)).where(table.c.state.not_in(known))

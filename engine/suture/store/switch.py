@@ -1,0 +1,90 @@
+"""One SQLite database in the place of another: at any instant, also after a kill or a power cut, it is wholly one of them.
+
+A database is up to three files, and no system call renames three. So an intent is written first; from then on the new one
+is meant, and whoever opens the database next finishes what was begun. The old files are kept under other names, its log
+with them: a log beside a database that it does not belong to would be taken for its own, and damage it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from suture.model.errors import StoreError
+from suture.store.archive import sync_directory
+
+INTENT, NEW, LOCK = "-restoring", "-restored", "-lock"
+"""Beside the database: the intent, the new database until it has its name, and the engine's lock (ownership.py)."""
+COMPANIONS = ("", "-wal", "-shm", "-journal", "-damaged")
+
+
+def real(path: str) -> str:
+    """Where the files of a database are, whatever the name it was given."""
+    return os.path.realpath(path)
+
+
+def new_of(path: str) -> Path:
+    """Where the database that takes the place of this one is made."""
+    return Path(real(path) + NEW)
+
+
+def begin(path: str, aside: str) -> None:
+    """Put the new database, which is whole and closed, in the place of this one, which is kept under the name aside.
+
+    The caller holds the engine's lock.
+    """
+    place = real(path)
+    sync_file(place + NEW)
+    intent = place + INTENT
+    number = os.open(intent + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(number, "w") as file:
+        json.dump({"aside": aside}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(intent + "~", intent)
+    sync_directory(Path(place).parent)
+    _finish(place)
+
+
+def complete(path: str) -> None:
+    """Finish what a restore that was ended before its end had begun. Raises StoreError while one is at work."""
+    place = real(path)
+    if not os.path.exists(place + INTENT):
+        return
+    lock = os.open(place + LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _finish(place)
+    except BlockingIOError:
+        raise StoreError(f"the database {path} is being restored; try again when that has ended") from None
+    finally:
+        os.close(lock)
+
+
+def _finish(place: str) -> None:
+    directory = Path(place).parent
+    try:
+        with open(place + INTENT) as file:
+            aside = json.load(file)["aside"]
+    except FileNotFoundError:
+        return  # another process was quicker
+    if os.path.exists(place + NEW):
+        for companion in COMPANIONS:
+            if os.path.exists(place + companion):
+                os.rename(place + companion, aside + companion)
+        sync_directory(directory)  # the old log must be away, durably, before a new database has its name
+        os.rename(place + NEW, place)
+        sync_directory(directory)
+    os.unlink(place + INTENT)
+    sync_directory(directory)
+
+
+def sync_file(path: str) -> None:
+    """Make the content of a file durable. (Not for a database that this process has open: closing it lets go of SQLite's locks.)"""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
