@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from suture.model import ending
 from tests.crash.hospital import Hospital, wait_until
 from tests.crash.load import Load
 
@@ -33,7 +34,7 @@ def not_ready(hospital: Hospital, says: str, charges: Load) -> None:
     wait_until(lambda: says in hospital.page("readyz")[1], what="readyz says so")
     wait_until(lambda: says in hospital.said(), what="the log says so")
     taken = len(charges.acked)
-    hospital.terminate(20)
+    hospital.terminate(20, ending.UNCLEAN)
     assert len(charges.acked) == taken, "acknowledged while the store could not take it"
 
 
