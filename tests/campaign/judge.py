@@ -101,12 +101,13 @@ class _Seen:
 def _forgets(history: History) -> list[tuple[int, float, float]]:
     """(life, from, to): what was under way of a run of the engine then may be on no record.
 
-    Its last moments, with the trouble that its store was in then; and any run's while there were two.
+    Its last moments, with the trouble that its store was in or the time that it stood still just before; and any run's
+    while there were two.
     """
     spans = [(ANY, span.begin_s - SLACK_S, span.end_s) for span in history.seconds]
     for end in history.ends:
         begin_s = end.at_s - end.took_s - SLACK_S
-        for trouble in sorted(history.troubles, key=lambda span: -span.end_s):
+        for trouble in sorted([*history.troubles, *history.frozen], key=lambda span: -span.end_s):
             if trouble.begin_s < begin_s <= trouble.end_s + RECOVERY_S:
                 begin_s = trouble.begin_s - SLACK_S
         spans.append((end.life, begin_s, end.at_s))

@@ -121,7 +121,7 @@ class History:
     """All of a round.
 
     excepted: (origin, delivery or None) of open exceptions. blackouts: when the store could take nothing at all; troubles:
-    when it was in any trouble. seconds: when a second engine was about. ready: (when, status) of the readiness page.
+    when it was in any trouble. frozen: when the engine stood still. seconds: when a second engine was about. ready: (when, status) of the readiness page.
     parked: deliveries that waited for a person at any time. insisted: (sink, origin) that the operator sent again on
     purpose. leaked: sockets that led nowhere and stayed. notes: (verdict, text) of what the driver itself saw.
     """
@@ -134,6 +134,7 @@ class History:
     excepted: set[tuple[str, int | None]] = field(default_factory=set)
     blackouts: list[Span] = field(default_factory=list)
     troubles: list[Span] = field(default_factory=list)
+    frozen: list[Span] = field(default_factory=list)
     seconds: list[Span] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     ready: list[tuple[float, int]] = field(default_factory=list)

@@ -239,7 +239,7 @@ class Round:
         self.history.sent = [one for cabinets in self.cabinets for one in list(cabinets.sent.values())]
         self.history.notes += [("confused", text) for cabinets in self.cabinets for text in cabinets.confused]
         (self.directory / "schedule.json").write_text(json.dumps(written(self.faults), indent=1))
-        for name in ("sent", "arrivals", "messages", "deliveries", "attempts", "ends", "blackouts", "troubles", "seconds"):
+        for name in ("sent", "arrivals", "messages", "deliveries", "attempts", "ends", "blackouts", "troubles", "frozen", "seconds"):
             rows = (json.dumps(dataclasses.asdict(row)) for row in getattr(self.history, name))
             (self.directory / f"{name}.jsonl").write_text("".join(f"{row}\n" for row in rows))
         shutil.rmtree(self.directory / "site" / "mappings", ignore_errors=True)

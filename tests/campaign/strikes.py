@@ -49,11 +49,13 @@ def restart(field: Field, fault: Fault) -> None:
 
 
 def freeze(field: Field, fault: Fault) -> None:
+    begin_s = time.time()
     field.ward.send_signal(signal.SIGSTOP)
     try:
         time.sleep(fault.for_s)
     finally:
         field.ward.send_signal(signal.SIGCONT)
+        field.history.frozen.append(Span(begin_s, time.time(), "frozen"))
 
 
 def verb(field: Field, fault: Fault) -> None:

@@ -136,14 +136,15 @@ def test_an_engine_that_was_asked_to_end_sends_again_what_it_had_no_answer_to() 
     assert verdicts(history) == set()
 
 
-def test_an_engine_that_was_killed_while_its_store_stood_still_sends_again_what_it_sent_meanwhile() -> None:
+@pytest.mark.parametrize("what", ["troubles", "frozen"])
+def test_an_engine_that_was_killed_while_it_or_its_store_stood_still_sends_again_what_it_sent_meanwhile(what: str) -> None:
     history = good()
     come_again(history, "erp", "C1", 4.2)
     first = arrival(history, "erp", "C1")
     history.arrivals += [replace(first, at_s=first.at_s + n, took=False, denied=True) for n in (1, 2)]
     assert verdicts(history) == {"again"}
     history.ends.append(End(1, BASE_S + 4, "kill", -9))
-    history.troubles.append(Span(BASE_S + 0.5, BASE_S + 3.5, "frozen"))
+    getattr(history, what).append(Span(BASE_S + 0.5, BASE_S + 3.5, "frozen"))
     assert verdicts(history) == set()
 
 
