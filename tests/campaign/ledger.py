@@ -121,9 +121,9 @@ class History:
     """All of a round.
 
     excepted: (origin, delivery or None) of open exceptions. blackouts: when the store could take nothing at all; troubles:
-    when it was in any trouble. frozen: when the engine stood still. seconds: when a second engine was about. ready: (when, status) of the readiness page.
-    parked: deliveries that waited for a person at any time. insisted: (sink, origin) that the operator sent again on
-    purpose. leaked: sockets that led nowhere and stayed. notes: (verdict, text) of what the driver itself saw.
+    when it was in any trouble. frozen: when the engine stood still. seconds: when a second engine was about. ready: (when,
+    status) of the readiness page. parked: deliveries that waited for a person at any time. insisted: (sink, origin) that the
+    operator sent again on purpose. leaked: sockets that led nowhere and stayed. notes: (verdict, text) of what the driver itself saw.
     """
 
     sent: list[Sent] = field(default_factory=list)
