@@ -11,7 +11,8 @@ import yaml
 from suture.mapping.compile import Inbound, Mapped, SpecError, compile_inbound
 from suture.mapping.outbound import Renderer, compile_outbound
 from suture.mapping.spec import InboundSpec, OutboundSpec
-from suture.mapping.tables import Table, load_csv
+from suture.mapping.table_file import load_csv
+from suture.mapping.tables import Table
 from suture.wire import er7
 
 CHICAGO = ZoneInfo("America/Chicago")

@@ -13,7 +13,7 @@ from suture.mapping.compile import SpecError, compile_inbound
 from suture.mapping.fields import CANONICAL_FIELDS
 from suture.mapping.outbound import RenderContext, compile_outbound
 from suture.mapping.spec import VOCABULARY, InboundSpec, OutboundSpec
-from suture.mapping.tables import load_csv
+from suture.mapping.table_file import load_csv
 from suture.model.errors import MessageError
 from suture.model.events import EVENT_TYPES, Event
 from suture.model.message import Message

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.mapping.tables import Table, load_csv
+from suture.mapping.table_file import load_csv
+from suture.mapping.tables import Table
 from tests.mapping.examples import TABLES, table
 
 _APART = "delete one, or date them apart with effective_from and effective_to"

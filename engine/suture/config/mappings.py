@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +11,12 @@ from zoneinfo import ZoneInfo
 
 from suture.config.profile import ProfileEntry, ProfileFile, compile_profile, profile_problems
 from suture.config.validate import is_empty, locate, validate
-from suture.config.yaml_file import Document, decode, read_file, read_yaml
+from suture.config.yaml_file import Document, decode, open_text, read_file, read_yaml
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
 from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
 from suture.mapping.spec import InboundSpec, OutboundSpec
-from suture.mapping.tables import Table, load_csv
+from suture.mapping.table_file import LIMIT_BYTES, load_csv
+from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import Problem
 from suture.wire.profile import Profile
@@ -143,22 +143,31 @@ def _read_profile(path: Path, library: Library) -> None:
 def _read_tables(directory: Path, library: Library) -> None:
     for path in sorted(directory.glob("*.csv")):
         file = f"mappings/tables/{path.name}"
-        try:
-            text, problem = decode(read_file(path), file)
-        except OSError as error:
-            text, problem = None, Problem(file, 1, "", f"cannot be read: {error.strerror}")
-        if text is None:
-            library.problems += [problem] if problem else []
-            continue
-        table, problems = load_csv(text, path.stem, file)
+        table, problems = _read_table(path, file)
         library.problems += problems
+        if table is None:
+            continue
         library.tables[path.stem] = table
         if path.stem == STOCK and not problems:
-            library.stock, problems = _stock(table, text, file)
+            library.stock, problems = _stock(table, path, file)
             library.problems += problems
 
 
-def _stock(table: Table, text: str, file: str) -> tuple[StockLevels | None, list[Problem]]:
+def _read_table(path: Path, file: str) -> tuple[Table | None, list[Problem]]:
+    """A table, read line by line: in one piece a large one would keep everything else from running for a while."""
+    try:
+        if path.stat().st_size > LIMIT_BYTES:
+            return None, [Problem(file, 1, "", f"the file is larger than {LIMIT_BYTES} bytes; a table has at most so many")]
+        with open_text(path) as lines:
+            return load_csv(lines, path.stem, file)
+    except UnicodeDecodeError:
+        _, problem = decode(read_file(path), file)
+        return None, [problem] if problem else []
+    except OSError as error:
+        return None, [Problem(file, 1, "", f"cannot be read: {error.strerror}")]
+
+
+def _stock(table: Table, path: Path, file: str) -> tuple[StockLevels | None, list[Problem]]:
     """The opening stock, or None and the problems with the lines of their rows."""
     missing = [column for column in STOCK_COLUMNS if column not in table.columns]
     if missing:
@@ -166,15 +175,16 @@ def _stock(table: Table, text: str, file: str) -> tuple[StockLevels | None, list
     try:
         return StockLevels(table.rows), []
     except ValueError as error:
-        lines = _lines_of(table, text)
+        lines = _lines_of(table, path)
         found = [problem.partition(": ") for problem in str(error).splitlines()]
         return None, [Problem(file, lines.get(position, 1), position, said) for position, _, said in found]
 
 
-def _lines_of(table: Table, text: str) -> dict[str, int]:
+def _lines_of(table: Table, path: Path) -> dict[str, int]:
     """The line of each position, by the name that StockLevels gives it."""
-    reader = csv.reader(io.StringIO(text, newline=""))
-    rows = [(reader.line_num, dict(zip(table.columns, map(str.strip, cells), strict=False))) for cells in reader]
+    with open_text(path) as lines:
+        reader = csv.reader(lines)
+        rows = [(reader.line_num, dict(zip(table.columns, map(str.strip, cells), strict=False))) for cells in reader]
     return {f"{row.get('location')} {row.get('item')}": line for line, row in rows}
 
 

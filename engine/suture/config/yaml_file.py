@@ -9,7 +9,7 @@ import errno
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import yaml
 
@@ -113,10 +113,20 @@ def _read_text(path: Path, file: str) -> tuple[str | None, Problem | None]:
 
 def read_file(path: Path) -> bytes:
     """The bytes of a file. Raises OSError; a pipe or a device, whose end may never come, is one."""
+    _require_file(path)
+    return path.read_bytes()
+
+
+def open_text(path: Path) -> TextIO:
+    """A text file to be read line by line, with line ends as they are, without a byte-order mark. Raises OSError as `read_file`."""
+    _require_file(path)
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _require_file(path: Path) -> None:
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "it is a pipe, a socket or a device; put a file in its place")
-    return path.read_bytes()
 
 
 def decode(raw: bytes, file: str) -> tuple[str | None, Problem | None]:

@@ -96,7 +96,7 @@ class StepWriter:
         """The row, and the value in it, of a code that is not empty."""
         code, name, row = self.code, local(slot), local(slot + 1)
         day = "None" if made.day_slot is None else local(made.day_slot)
-        code.line(f"{row} = {code.const(table.finder())}({name}, {day})")
+        code.line(f"{row} = {code.const(table.finder())}({name}{f', {day}' if table.dated else ''})")
         if made.needs_row:
             code.stop_if(f"{row} is None")
         if table.result is not None:

@@ -176,12 +176,10 @@ class EmitCompiler:
         return len(self.problems.found) == before
 
     def _cells_fit(self, loc: Loc, table: Table, column: str, as_: str, parse: Callable[[str], Any]) -> None:
-        for row in table.rows:
-            if row.get(column) and parse(row[column]) is None:
-                code = f"{table.key_columns[0]} '{row[table.key_columns[0]]}'"
-                self.problems.add(
-                    loc, f"column {column} of table {table.name} has '{row[column]}' for {code}; that is not of the form {as_}"
-                )
+        for key, cell in table.cells(column):
+            if cell and parse(cell) is None:
+                code = f"{table.key_columns[0]} '{key}'"
+                self.problems.add(loc, f"column {column} of table {table.name} has '{cell}' for {code}; that is not of the form {as_}")
                 return
 
     def _day(self) -> int:

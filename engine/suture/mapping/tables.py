@@ -3,87 +3,126 @@
 The first column is the key (of `stock`: location and item; of a unit conversion: item, from_unit and to_unit). A column
 `to` makes the table a crosswalk: a look-up gives its value. `effective_from` and `effective_to` (ISO dates, the second
 one not included) limit a row in time. A row whose `status` is not active, or whose `active` is N, is never used.
+
+A row is kept as one text and taken apart when it is asked for: an item master has some hundred thousand rows, and as many
+dicts would take five times the memory and, when the table is let go, a tenth of a second in which nothing else runs.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import partial
+from operator import itemgetter
 
 from suture.mapping.values import decimal
-from suture.model.errors import Problem
 
 Row = Mapping[str, str]
 
 SEPARATOR = "\x1f"
-"""Joins the parts of a key of several columns."""
+"""Joins the parts of a key of several columns, and the cells of a row; no cell holds it."""
 
 ANY_ITEM = "*"
 """In the item column of a unit conversion: holds for every item that has no row of its own."""
 
-_FROM, _TO = "effective_from", "effective_to"
-_CONVERSION = ("from_unit", "to_unit", "factor")
+ROWS_KEPT = 4096
+"""Rows of a table that are kept as they were asked for; with more, those are forgotten and begun anew."""
+
+FROM, TO = "effective_from", "effective_to"
+CONVERSION = ("from_unit", "to_unit", "factor")
+ALWAYS = (date.min.toordinal(), date.max.toordinal())
+
+Period = tuple[int, int, str]
+"""The first day a row holds, the first day it no longer does (as ordinals), and the row. (A tuple of these is nothing that
+Python's search for garbage has to look through.)"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Period:
-    since: date
-    until: date
-    row: Row
+class _Kept(dict[str, Row]):
+    """Rows that have been asked for; others are made."""
 
-    def overlaps(self, other: _Period) -> bool:
-        return self.since < other.until and other.since < self.until
+    def __init__(self, make: Callable[[str], Row | None]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, asked: str) -> Row | None:
+        row = self._make(asked)
+        if row is not None:
+            if len(self) >= ROWS_KEPT:
+                self.clear()
+            self[asked] = row
+        return row
 
 
 class Table:
     """Rows by key. Raises ValueError where an effective date is none; `load_csv` reports that and more with its line."""
 
     def __init__(self, name: str, rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
-        self.name = name
-        self.rows = list(rows)
-        self.columns = tuple(columns or (self.rows[0] if self.rows else ()))
-        self.key_columns = key_columns(name, self.columns)
-        self.result = "to" if "to" in self.columns else None
-        self.dated = any(row.get(_FROM) or row.get(_TO) for row in self.rows)
-        self._always: dict[str, Row] = {}
-        self._periods: dict[str, list[_Period]] = {}
-        self._retired = {self.key_of(row) for row in self.rows if not _in_use(row)}
-        self._index()
+        found = list(rows)
+        columns = tuple(columns or (found[0] if found else ()))
+        self._begin(name, columns, [SEPARATOR.join([row.get(column, "") for column in columns]) for row in found])
+
+    @classmethod
+    def of_lines(cls, name: str, columns: Sequence[str], lines: list[str]) -> Table:
+        """A table of rows that are texts already: their cells, joined by SEPARATOR."""
+        table = cls.__new__(cls)
+        table._begin(name, tuple(columns), lines)
+        return table
+
+    def _begin(self, name: str, columns: tuple[str, ...], lines: list[str]) -> None:
+        self.name, self.columns, self._lines = name, columns, lines
+        self.key_columns = key_columns(name, columns)
+        self.result = "to" if "to" in columns else None
+        self._always: dict[str, str] = {}
+        self._retired: set[str] = set()
+        self._index(Shape(name, columns))
+        self.dated = bool(self._periods)
+        self._by_key = _Kept(partial(_row_of_key, columns, self._always))
+        self._by_line = _Kept(partial(_row, columns))
 
     def __repr__(self) -> str:
-        return f"<Table {self.name}: {len(self.rows)} rows>"
+        return f"<Table {self.name}: {len(self._lines)} rows>"
 
-    def _index(self) -> None:
-        for row in filter(_in_use, self.rows):
-            if row.get(_FROM) or row.get(_TO):
-                self._periods.setdefault(self.key_of(row), []).append(_period(row))
+    def _index(self, shape: Shape) -> None:
+        periods: dict[str, list[Period]] = {}
+        for line in self._lines:
+            cells = line.split(SEPARATOR)
+            key = shape.key_of(cells)
+            if not shape.in_use(cells):
+                self._retired.add(key)
+            elif shape.dated(cells):
+                periods.setdefault(key, []).append((*shape.period_of(cells), line))
             else:
-                self._always[self.key_of(row)] = row
-        for periods in self._periods.values():
-            periods.sort(key=lambda period: period.since, reverse=True)
+                self._always[key] = line
+        self._periods = {key: tuple(sorted(found)) for key, found in periods.items()}
 
-    def key_of(self, row: Row) -> str:
-        """The text a row is found by."""
-        return SEPARATOR.join([row.get(column, "") for column in self.key_columns])
+    @property
+    def rows(self) -> Iterator[Row]:
+        """All rows, also those that are not in use."""
+        return map(partial(_row, self.columns), self._lines)
+
+    def cells(self, column: str) -> Iterator[tuple[str, str]]:
+        """Of each row the cell of its first key column, and that of this column; nothing where there is none."""
+        if column not in self.columns:
+            return
+        first, wanted = self.columns.index(self.key_columns[0]), self.columns.index(column)
+        for line in self._lines:
+            cells = line.split(SEPARATOR)
+            yield cells[first], cells[wanted]
 
     def lookup(self, key: str, on: date | None = None) -> Row | None:
         """The row of key that is in force on that day (None: the one that began last), or None."""
         periods = self._periods.get(key)
         if periods is not None:
-            if on is None:
-                return periods[0].row
-            for period in periods:
-                if period.since <= on < period.until:
-                    return period.row
-        return self._always.get(key)
+            at = len(periods) if on is None else bisect_right(periods, on.toordinal(), key=itemgetter(0))
+            if at and (on is None or on.toordinal() < periods[at - 1][1]):
+                return self._by_line[periods[at - 1][2]]
+        return self._by_key[key]
 
-    def finder(self) -> Callable[[str, None], Row | None] | Callable[[str, date | None], Row | None]:
-        """The quickest function that does what lookup does; of a table that is not `dated`, only without a day."""
-        return self.lookup if self.dated else self._always.get
+    def finder(self) -> Callable[..., Row | None]:
+        """The quickest function that does what lookup does; of a table that is not `dated`, it takes the key alone."""
+        return self.lookup if self.dated else self._by_key.__getitem__
 
     def absence(self, key: str) -> str:
         """Why a look-up of key found nothing, in words for an operator."""
@@ -104,123 +143,60 @@ class Table:
     @property
     def converts(self) -> bool:
         """Is it a unit conversion?"""
-        return set(_CONVERSION) <= set(self.columns)
+        return set(CONVERSION) <= set(self.columns)
 
 
 Tables = Mapping[str, Table]
+
+
+def _row(columns: tuple[str, ...], line: str) -> Row:
+    return dict(zip(columns, line.split(SEPARATOR), strict=True))
+
+
+def _row_of_key(columns: tuple[str, ...], lines: Mapping[str, str], key: str) -> Row | None:
+    line = lines.get(key)
+    return None if line is None else _row(columns, line)
 
 
 def key_columns(name: str, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that tell one row from another."""
     if name == "stock" and {"location", "item"} <= set(columns):
         return ("location", "item")
-    if set(_CONVERSION) <= set(columns):
+    if set(CONVERSION) <= set(columns):
         return (columns[0], "from_unit", "to_unit")
     return tuple(columns[:1])
 
 
-def _in_use(row: Row) -> bool:
-    return row.get("status", "").lower() in ("", "active") and row.get("active", "").upper() != "N"
+class Shape:
+    """Where the cells stand that have a meaning of their own; looked up once for a table, and not for each row."""
 
+    def __init__(self, name: str, columns: Sequence[str]) -> None:
+        place = {column: number for number, column in reversed(list(enumerate(columns)))}
+        self.keys = tuple(place[column] for column in key_columns(name, columns))
+        self.status, self.active = place.get("status"), place.get("active")
+        self.since, self.until = place.get(FROM), place.get(TO)
+        self.factor = place["factor"] if set(CONVERSION) <= set(columns) else None
 
-def _period(row: Row) -> _Period:
-    since, until = row.get(_FROM, ""), row.get(_TO, "")
-    return _Period(date.fromisoformat(since) if since else date.min, date.fromisoformat(until) if until else date.max, row)
+    def key_of(self, cells: Sequence[str]) -> str:
+        """The text a row is found by."""
+        return cells[self.keys[0]] if len(self.keys) == 1 else SEPARATOR.join([cells[place] for place in self.keys])
 
-
-def load_csv(text: str, name: str, file: str) -> tuple[Table, list[Problem]]:
-    """Read a table from CSV text. Rows with problems are left out of the table; a table with problems must not be used."""
-    return _Loader(name, file).load(text)
-
-
-class _Loader:
-    def __init__(self, name: str, file: str) -> None:
-        self.name, self.file = name, file
-        self.problems: list[Problem] = []
-        self.seen: dict[str, list[tuple[int, _Period]]] = {}
-
-    def load(self, text: str) -> tuple[Table, list[Problem]]:
-        reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-        columns: list[str] = []
-        rows: list[Row] = []
-        try:
-            columns = self._header(next(reader, []))
-            rows = [row for cells in reader if cells and (row := self._row(reader.line_num, columns, cells)) is not None]
-        except csv.Error as error:
-            self._problem(reader.line_num, "", f"{error}; quote a cell that holds a comma, and double the quotes inside it")
-        return Table(self.name, rows, columns), self.problems
-
-    def _problem(self, line: int, place: str, text: str) -> None:
-        self.problems.append(Problem(self.file, line, place, text))
-
-    def _header(self, cells: list[str]) -> list[str]:
-        columns = [cell.strip() for cell in cells]
-        other = next((mark for mark in (";", "\t") if len(columns) == 1 and mark in columns[0]), None)
-        if other:
-            name = "semicolons" if other == ";" else "tabs"
-            self._problem(1, "", f"the columns are separated by {name}; save the file as CSV with commas")
-        if not any(columns):
-            self._problem(1, "", "the table is empty; the first line must name the columns, the key first")
-        elif "" in columns:
-            self._problem(1, "", f"column {columns.index('') + 1} has no name")
-        for column in sorted({c for c in columns if c and columns.count(c) > 1}):
-            self._problem(1, column, "two columns have this name; rename one")
-        return columns
-
-    def _row(self, line: int, columns: list[str], cells: list[str]) -> Row | None:
-        if len(cells) != len(columns):
-            self._problem(line, "", f"{len(cells)} cells where the header has {len(columns)}; quote a cell that holds a comma")
-            return None
-        row = dict(zip(columns, (cell.strip() for cell in cells), strict=True))
-        good = self._keyed(line, columns, row) & self._factor(line, columns, row) & self._answered(line, row)
-        return row if good and self._alone(line, columns, row) else None
-
-    def _keyed(self, line: int, columns: list[str], row: Row) -> bool:
-        empty = [column for column in key_columns(self.name, columns) if not row[column]]
-        for column in empty:
-            self._problem(line, column, "the key is empty; fill it in or delete the row")
-        return not empty
-
-    def _answered(self, line: int, row: Row) -> bool:
-        """Does `active` say yes or no? Anything else would count as yes."""
-        if row.get("active", "").upper() in ("", "Y", "N"):
-            return True
-        self._problem(line, "active", f"'{row['active']}' is neither Y nor N")
-        return False
-
-    def _factor(self, line: int, columns: list[str], row: Row) -> bool:
-        number = decimal(row["factor"]) if set(_CONVERSION) <= set(columns) else Decimal(1)
-        if number is not None and number > 0:
-            return True
-        self._problem(line, "factor", f"'{row['factor']}' is not a number above zero, e.g. 12")
-        return False
-
-    def _alone(self, line: int, columns: list[str], row: Row) -> bool:
-        """Is the row's period sound, and does no earlier row of the key hold at the same time?"""
-        period = self._sound_period(line, row)
-        if period is None:
+    def in_use(self, cells: Sequence[str]) -> bool:
+        """May the row be found?"""
+        if self.status is not None and cells[self.status].lower() not in ("", "active"):
             return False
-        if not _in_use(row):
-            return True
-        key = SEPARATOR.join([row[column] for column in key_columns(self.name, columns)])
-        twin = next((at for at, other in self.seen.get(key, ()) if period.overlaps(other)), None)
-        if twin is not None:
-            shown = " ".join(key.split(SEPARATOR))
-            remedy = "delete one, or date them apart with effective_from and effective_to"
-            self._problem(line, columns[0], f"'{shown}' stands in line {twin} already, in force at the same time; {remedy}")
-        self.seen.setdefault(key, []).append((line, period))
-        return twin is None
+        return self.active is None or cells[self.active].upper() != "N"
 
-    def _sound_period(self, line: int, row: Row) -> _Period | None:
-        for column in (_FROM, _TO):
-            try:
-                if row.get(column):
-                    date.fromisoformat(row[column])
-            except ValueError:
-                self._problem(line, column, f"'{row[column]}' is not a date, e.g. 2026-01-31")
-                return None
-        period = _period(row)
-        if period.since >= period.until:
-            self._problem(line, _TO, "the row ends before it begins; effective_to is the first day it no longer holds")
-            return None
-        return period
+    def dated(self, cells: Sequence[str]) -> bool:
+        """Is the row limited in time?"""
+        return bool((self.since is not None and cells[self.since]) or (self.until is not None and cells[self.until]))
+
+    def period_of(self, cells: Sequence[str]) -> tuple[int, int]:
+        """The first day the row holds, and the first day it no longer does. Raises ValueError for a date that is none."""
+        since = cells[self.since] if self.since is not None else ""
+        until = cells[self.until] if self.until is not None else ""
+        return _ordinal(since) if since else ALWAYS[0], _ordinal(until) if until else ALWAYS[1]
+
+
+def _ordinal(text: str) -> int:
+    return date.fromisoformat(text).toordinal()

@@ -13,6 +13,9 @@ from suture.ports import StockKey
 USED = "supply.used"
 
 _EXACT = Context(prec=120)
+_SEPARATOR = "\x1f"
+LEVELS_KEPT = 4096
+"""Positions that are kept as they were asked for; the others are texts, of which a hundred thousand are let go at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +55,35 @@ class StockLevels:
     """
 
     def __init__(self, rows: Iterable[Mapping[str, str]]) -> None:
-        self._levels: dict[StockKey, Level] = {}
+        self._texts: dict[str, str] = {}
+        self._made: dict[StockKey, Level] = {}
         wrong: list[str] = []
         for row in rows:
             key = (row["location"], row["item"])
             try:
-                self._levels[key] = _level(row)
+                _level(row)
+                self._texts[_SEPARATOR.join(key)] = _SEPARATOR.join([row.get(column, "") for column in _COLUMNS])
             except ValueError as error:
                 wrong.append(f"{' '.join(key)}: {error}")
         if wrong:
             raise ValueError("\n".join(wrong))
 
     def __len__(self) -> int:
-        return len(self._levels)
+        return len(self._texts)
 
     def opening(self, key: StockKey) -> Decimal:
         """What is on hand before the first movement. Raises KeyError for a position that is not kept."""
-        return self._levels[key].on_hand
+        return self._at(key).on_hand
+
+    def _at(self, key: StockKey) -> Level:
+        level = self._made.get(key)
+        if level is None:
+            cells = self._texts[_SEPARATOR.join(key)].split(_SEPARATOR)
+            level = _level(dict(zip(_COLUMNS, cells, strict=True)))
+            if len(self._made) >= LEVELS_KEPT:
+                self._made.clear()
+            self._made[key] = level
+        return level
 
     def moves(self, events: Iterable[Event]) -> list[StockKey]:
         """The positions that the events touch, each one once, in order."""
@@ -94,7 +109,7 @@ class StockLevels:
             key = self._key(event)
             if key is None:
                 continue
-            level = self._levels[key]
+            level = self._at(key)
             before = after[key] if key in after else on_hand.get(key, level.on_hand)
             after[key] = _EXACT.subtract(before, event.data["quantity"])
             if before > level.reorder_point >= after[key]:
@@ -104,7 +119,8 @@ class StockLevels:
     def _level(self, event: Event) -> Level | None:
         if event.type != USED:
             return None
-        return self._levels.get((event.data.get("location", ""), event.data["item"]))
+        key = (event.data.get("location", ""), event.data["item"])
+        return self._at(key) if _SEPARATOR.join(key) in self._texts else None
 
     def _key(self, event: Event) -> StockKey | None:
         level = self._level(event)
@@ -136,6 +152,9 @@ def _level(row: Mapping[str, str]) -> Level:
     if par_level <= reorder_point:
         raise ValueError("par_level must be above reorder_point, or nothing would be ordered")
     return Level(on_hand, reorder_point, par_level, row.get("unit", ""))
+
+
+_COLUMNS = ("on_hand", "reorder_point", "par_level", "unit")
 
 
 def _number(row: Mapping[str, str], column: str) -> Decimal:
