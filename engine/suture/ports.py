@@ -72,6 +72,13 @@ class Unrendered(NamedTuple):
         return f"no payload can be made: {self.code}{at}: {self.reason}"
 
 
+@dataclass(slots=True)
+class Held:
+    """What is in work, in bytes: messages that were handed on and are not processed yet, and payloads not written yet."""
+
+    bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Who holds a business key: the message that used it first within the duplicate window."""
@@ -142,6 +149,11 @@ class Received:
     done: Callable[[str, Message], None]
     failed: Callable[[Exception], None]
 
+    @property
+    def size_bytes(self) -> int:
+        """What it keeps in memory."""
+        return len(self.message.raw)
+
 
 @dataclass(slots=True)
 class Processed:
@@ -163,6 +175,14 @@ class Processed:
     revision: int
     done: Callable[[Settled], None]
     failed: Callable[[Exception], None]
+
+    @property
+    def size_bytes(self) -> int:
+        """What it keeps in memory: the message and its payloads, as far as they are known."""
+        raw = self.message.raw
+        if self.ready is None:
+            return len(raw)
+        return len(raw) + sum([len(d.body) for d in self.ready.deliveries if d.body is not raw])
 
 
 class Attempted(NamedTuple):

@@ -14,6 +14,7 @@ USED = "supply.used"
 
 _EXACT = Context(prec=120)
 _SEPARATOR = "\x1f"
+_COLUMNS = ("on_hand", "reorder_point", "par_level", "unit")
 LEVELS_KEPT = 4096
 """Positions that are kept as they were asked for; the others are texts, of which a hundred thousand are let go at once."""
 
@@ -152,9 +153,6 @@ def _level(row: Mapping[str, str]) -> Level:
     if par_level <= reorder_point:
         raise ValueError("par_level must be above reorder_point, or nothing would be ordered")
     return Level(on_hand, reorder_point, par_level, row.get("unit", ""))
-
-
-_COLUMNS = ("on_hand", "reorder_point", "par_level", "unit")
 
 
 def _number(row: Mapping[str, str], column: str) -> Decimal:

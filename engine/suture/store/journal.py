@@ -20,16 +20,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from suture.ports import Attempted, Observer, Operation, Processed, Received, Sending, Work
+from suture.ports import Attempted, Held, Observer, Operation, Processed, Received, Sending, Work
 from suture.store import dialect, faults, fitness, rows, tenure, write_attempts, write_messages, write_processed
 from suture.store.ages import Ages
 from suture.store.checkpoint import Checkpoints
 from suture.store.identity import Files
+from suture.store.pieces import GROUP_BYTES, Piece, forget_frames, size_bytes
 from suture.store.refusals import Refusals
 from suture.store.sequences import Sequences
 
 PIECE = 256
 """Operations of a kind that are handed to the writer without waiting for more."""
+A_TURN = 128
+"""Results that are told in one turn of the reactor: each may answer a sender or begin a delivery."""
 _PATIENCE_S: dict[type, float] = {Processed: 0.006, Attempted: 0.02}
 """Seconds that an operation may wait for others of its kind."""
 TURNS = 8
@@ -53,7 +56,8 @@ class Journal(threading.Thread):
     reactor. later(s, f): run f on the reactor after s seconds, 0 = in its next turn (None: at once).
     batch: about the most operations a transaction. retry_s: pause before a refused group is tried again. lost: faults.DAMAGED or
     GONE when nothing is written any more, else "". tenure: in whose name it writes; whoever has one gives it before the start.
-    When another engine has taken the store over, `trouble` is told a last time, and nothing more is written.
+    When another engine has taken the store over, `trouble` is told a last time, and nothing more is written. held: where what
+    the pending operations keep in memory is counted, with what others add.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class Journal(threading.Thread):
         self._engine, self._call_back, self._observer, self._trouble = engine, call_back, observer, trouble
         self._later = later or (lambda seconds, flush: flush())
         self._bug, self._batch, self._retry_s = bug, batch, retry_s
-        self._operations: queue.SimpleQueue[list[Operation] | None] = queue.SimpleQueue()
-        self._gathered: dict[type, list[Operation]] = {}
+        self._operations: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
+        self._gathered: dict[type, Piece] = {}
+        self._results: deque[Result] = deque()
+        self.held = Held()
         self._waited: list[type] = []
         self.sequences = Sequences()
         self._ending = threading.Event()
@@ -99,34 +105,40 @@ class Journal(threading.Thread):
         """
         self._pending += 1
         kind = type(operation)
+        added_bytes = size_bytes(operation)
+        self.held.bytes += added_bytes
         mine = self._gathered.get(kind)
         if mine is None:
-            mine = self._gathered[kind] = [operation]
+            mine = self._gathered[kind] = Piece((operation,))
+            mine.size_bytes = added_bytes
             self._ages.handed(self._pending, self._now())
             patience_s = _PATIENCE_S.get(kind)
-            if patience_s is None:
+            if added_bytes >= GROUP_BYTES:
+                self._due(kind, mine)
+            elif patience_s is None:
                 self._later(0.0, partial(self._turned, TURNS, self._now() + TURNS_S, kind, mine))
             else:
                 self._later(patience_s, partial(self._ripe, kind, mine))
             return
         mine.append(operation)
-        if len(mine) >= PIECE:
+        mine.size_bytes += added_bytes
+        if len(mine) >= PIECE or mine.size_bytes >= GROUP_BYTES:
             self._due(kind, mine)
 
-    def _turned(self, turns: int, until_s: float, kind: type, mine: list[Operation]) -> None:
+    def _turned(self, turns: int, until_s: float, kind: type, mine: Piece) -> None:
         """One more turn of the reactor is over, of so many."""
         if turns > 1 and self._now() < until_s and self._gathered.get(kind) is mine:
             self._later(0.0, partial(self._turned, turns - 1, until_s, kind, mine))
         else:
             self._due(kind, mine)
 
-    def _ripe(self, kind: type, mine: list[Operation]) -> None:
+    def _ripe(self, kind: type, mine: Piece) -> None:
         """These have waited long enough: they go with the next that are in a hurry, or soon by themselves."""
         if self._gathered.get(kind) is mine:
             self._waited.append(kind)
             self._later(_COMPANY_S, partial(self._due, kind, mine))
 
-    def _due(self, kind: type, mine: list[Operation]) -> None:
+    def _due(self, kind: type, mine: Piece) -> None:
         if self._gathered.get(kind) is not mine:
             return  # they have gone with others
         if kind in _TOGETHER:
@@ -134,13 +146,17 @@ class Journal(threading.Thread):
             return
         del self._gathered[kind]
         for other in self._waited:
-            mine.extend(self._gathered.pop(other, ()))
+            if other in self._gathered:
+                mine.join(self._gathered.pop(other))
         self._waited.clear()
         self._operations.put(mine)
 
     def _flush(self) -> None:
         if self._gathered:
-            self._operations.put([operation for mine in self._gathered.values() for operation in mine])
+            everything = Piece()
+            for mine in self._gathered.values():
+                everything.join(mine)
+            self._operations.put(everything)
             self._gathered = {}
             self._waited.clear()
 
@@ -170,8 +186,7 @@ class Journal(threading.Thread):
     def _run(self) -> None:
         connection: Connection | None = None
         while True:
-            operations, last = self._gather()
-            groups = deque([operations] if operations else [])
+            groups, last = self._gather()
             while groups:
                 try:
                     connection = connection or self._open()
@@ -218,47 +233,55 @@ class Journal(threading.Thread):
         self._files.settle()
         return connection
 
-    def _gather(self) -> tuple[list[Operation], bool]:
-        """What has been handed over, and whether it is the last."""
-        operations: list[Operation] = []
+    def _gather(self) -> tuple[deque[Piece], bool]:
+        """What has been handed over, as one group or none, and whether it is the last."""
+        operations = Piece()
         piece = self._operations.get()
         try:
             while piece is not None:
-                operations.extend(piece)
-                if len(operations) >= self._batch:
-                    return operations, False
+                operations.join(piece)
+                if len(operations) >= self._batch or operations.size_bytes >= GROUP_BYTES:
+                    return deque((operations,)), False
                 piece = self._operations.get_nowait()
         except queue.Empty:
-            return operations, False
-        return operations, True
+            return deque((operations,)), False
+        return deque((operations,) if operations else ()), True
 
-    def _write(self, connection: Connection, groups: deque[list[Operation]]) -> None:
+    def _write(self, connection: Connection, groups: deque[Piece]) -> None:
         """Write the first group and tell of it; one that cannot be written for its own sake is cut into its operations."""
-        begin, group = time.perf_counter(), groups[0]
+        begin = time.perf_counter()
         if self._given_up:
             raise self._given_up
+        self._tell_of(groups, self._tried(connection, groups[0]), begin)  # in no local of this frame, for an error's trace has it
+
+    def _tell_of(self, groups: deque[Piece], results: list[Result] | Exception, begin: float) -> None:
+        group = groups.popleft()
+        if isinstance(results, Exception):
+            forget_frames(results)
+            if len(group) > 1:
+                groups.extendleft(reversed(group.cut()))
+                return
+            results = [_bind(getattr(group[0], "failed", self._bug), results)]
+        self._refusals.over()
+        self._written(group, results, time.perf_counter() - begin)
+
+    def _tried(self, connection: Connection, group: Piece) -> list[Result] | Exception:
+        """The results of a group, or why it cannot be written. Raises when it is not the group's fault."""
         try:
-            results = self._durable(connection) or self._transaction(connection, group)
+            return self._durable(connection) or self._transaction(connection, group)
         except Exception as e:
             if dialect.is_taken_over(e) or not self._refusals.is_own(e, len(group) == 1, connection):
                 raise
-            durable = self._durable(connection)
-            if durable is None and len(group) > 1:
-                groups.popleft()
-                groups.extendleft([operation] for operation in reversed(group))
-                return
-            results = durable or [_bind(getattr(group[0], "failed", self._bug), e)]
-        groups.popleft()
-        self._refusals.over()
-        self._written(len(group), results, time.perf_counter() - begin)
+            return self._durable(connection) or e
 
-    def _written(self, size: int, results: list[Result], seconds: float) -> None:
+    def _written(self, group: Piece, results: list[Result], seconds: float) -> None:
         try:
-            self._observer.batch(size, seconds)
+            self._observer.batch(len(group), seconds)
         except Exception as e:
             self._call_back(_bind(self._bug, e))
         self._recovered()
-        self._call_back(lambda: self._deliver(results))
+        done_bytes = group.size_bytes
+        self._call_back(lambda: self._deliver(results, done_bytes))
 
     def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
         mixed = any(type(operation) is Work for operation in group)
@@ -299,14 +322,30 @@ class Journal(threading.Thread):
             results[id(work)] = _bind(work.done, work.run(connection))
         return [results[id(operation)] for operation in operations]
 
-    def _deliver(self, results: list[Result]) -> None:
-        self._pending -= len(results)
-        self._ages.done(len(results))
-        for result in results:
+    def _deliver(self, results: list[Result], done_bytes: int) -> None:
+        """Tell of a group, behind the groups before it."""
+        self.held.bytes -= done_bytes
+        telling = bool(self._results)
+        self._results.extend(results)
+        if not telling:
+            self._tell()
+
+    def _tell(self) -> None:
+        count = min(A_TURN, len(self._results))
+        self._pending -= count
+        self._ages.done(count)
+        for _ in range(count):
             try:
-                result()
+                self._results.popleft()()
             except Exception as e:  # one listener's bug must not keep the others from being told
                 self._bug(e)
+        if self._results:
+            self._later(0.0, self._tell)
+
+    @property
+    def telling(self) -> bool:
+        """Is there anything durable that has not been called back yet?"""
+        return bool(self._results)
 
     @property
     def worry(self) -> str:
