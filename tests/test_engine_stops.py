@@ -104,7 +104,7 @@ class Reader:
 class Writer:
     """A journal that commits at once, or only says that it did where there is no database."""
 
-    ident = 1
+    ident, telling = 1, False
 
     def __init__(self) -> None:
         self.database: SqlEngine | None = None

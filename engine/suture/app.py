@@ -23,7 +23,9 @@ from twisted.internet.main import installReactor
 
 from suture import __version__
 from suture.commands import Commands
-from suture.config.site import Site, load_channel, load_site
+from suture.config.site import ChannelFiles, Site, load_channel, load_site
+from suture.connectors.aside import Aside
+from suture.connectors.room import Room
 from suture.connectors.validation_pool import ValidationPool
 from suture.guard import Deadline, Guard
 from suture.model import ending
@@ -33,7 +35,7 @@ from suture.observe.facts import Facts
 from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
-from suture.runtime import RunningChannel, Told
+from suture.runtime import RunningChannel, Shared, Told
 from suture.store import fitness, ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import fingerprint, free_bytes, open_engine
@@ -179,6 +181,8 @@ class Engine:
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
         self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random, self.tenure.may_send)
         self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
+        self.room = Room(site.conf.limits.memory_bytes, self.journal.held, later)
+        self.large, self.files = Aside("large messages", soon), Aside("files", soon)
         self.commands = Commands(self, self.journal, self.reader, self.clock)
         self.channels: dict[str, RunningChannel] = {}
         self.desired: dict[str, str] = {}
@@ -289,7 +293,7 @@ class Engine:
         told: list[Any] = []
         self._write("stopped", lambda c: state.put_engine(c, {"stopped_at_us": self._now_us()}, 0), told.append)
         self.journal.stop()
-        await self._until(lambda: not self.journal.is_alive(), JOURNAL_S)
+        await self._until(lambda: not self.journal.is_alive() and not self.journal.telling, JOURNAL_S)
         await self._pause(0.01)  # for its last words
         if not told:
             self.exit_code = self._unclean()
@@ -326,12 +330,13 @@ class Engine:
             self.world,
             self.reader,
             self.reactor,
-            self.validation,
+            Shared(self.validation, self.large, self.journal.held),
             Told(self._hold_back, self._halted, self._failing),
             self.site.conf.site.name,
         )
         if was is not None:
             channel.follow(was)
+        channel.source.room = self.room
 
     async def _try_to_start(self, name: str) -> None:
         """Start a channel; one that cannot start does not keep the others down."""
@@ -387,7 +392,7 @@ class Engine:
 
         Raises ConfigError when they are not; the channel then goes on as it was.
         """
-        files = load_channel(self.site.directory, name, self.site.environment, os.environ)
+        files = await self._read_again(name)
         was = self.channels.get(name)
         self.site.channels[name] = files
         if was is not None:
@@ -395,6 +400,15 @@ class Engine:
         self._build(name)
         if self.desired.setdefault(name, "running") == "running":
             await self.start_channel(name)
+
+    async def _read_again(self, name: str) -> ChannelFiles:
+        """The channel's files, read and checked beside the reactor: large tables take seconds."""
+        read: defer.Deferred[ChannelFiles] = defer.Deferred()
+        self.files(partial(load_channel, self.site.directory, name, self.site.environment, os.environ), read.callback, read.errback)
+        files = await read
+        if self._stopping:
+            raise SutureError("the engine is stopping")
+        return files
 
     def _halted(self, name: str, reason: str) -> None:
         channel = self.channels[name]
@@ -419,13 +433,22 @@ class Engine:
         self.journal.write(Work(name, run, done, self._bug))
 
     def _hold_back(self) -> None:
-        """Stop reading when the journal or validation has enough to do."""
-        if not self._full and (self.journal.pending() >= self.site.conf.journal.limit or self.validation.full):
+        """Stop reading when there is enough to do."""
+        if not self._full and self._has_enough(1):
             self._set_full(True)
             self.reactor.callLater(FULL_CHECK_S, self._let_go)
 
+    def _has_enough(self, share: int) -> bool:
+        """Is as much in work, in operations or in bytes, as this part of what may be?"""
+        conf, journal = self.site.conf, self.journal
+        return (
+            journal.pending() > (conf.journal.limit - 1) // share
+            or journal.held.bytes > (conf.limits.memory_bytes - 1) // share
+            or self.validation.full
+        )
+
     def _let_go(self) -> None:
-        if self.journal.pending() <= self.site.conf.journal.limit // 2 and not self.validation.full:
+        if not self._has_enough(2):
             self._set_full(False)
         else:
             self.reactor.callLater(FULL_CHECK_S, self._let_go)

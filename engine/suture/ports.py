@@ -294,6 +294,13 @@ class Validator(Protocol):
         """Validate one message; done is called once, at once or later, in the order of the calls. Never raises."""
 
 
+class Aside(Protocol):
+    """Runs what takes long beside the reactor's thread."""
+
+    def __call__(self, work: Callable[[], Processed], done: Callable[[Processed], None]) -> None:
+        """done(work()) is called later, on the reactor. work may not raise."""
+
+
 class Observer(Protocol):
     """Where the pipeline tells what happened; names are metrics, labels never hold content."""
 

@@ -22,7 +22,7 @@ from suture.pipeline.channel import Around, Channel
 from suture.pipeline.deliver import Lanes, World
 from suture.pipeline.numbering import Desk, Numbered
 from suture.pipeline.process import Plan
-from suture.ports import Destination, Work
+from suture.ports import Aside, Destination, Held, Work
 from suture.store import state
 from suture.store.backlog import Reader
 from suture.store.past import Memory
@@ -54,8 +54,17 @@ class DestinationFacts:
     numbers: Mapping[str, tuple[int, int] | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all channels share. pool: validates messages by the standard. aside: maps the large ones. held: what is in work."""
+
+    pool: ValidationPool
+    aside: Aside
+    held: Held
+
+
 class RunningChannel:
-    """The channel of these files. pool: validates messages by the standard, for all channels."""
+    """The channel of these files."""
 
     def __init__(
         self,
@@ -63,7 +72,7 @@ class RunningChannel:
         world: World,
         reader: Reader,
         reactor: Any,
-        pool: ValidationPool,
+        shared: Shared,
         told: Told,
         site_name: str,
     ) -> None:
@@ -91,7 +100,7 @@ class RunningChannel:
             world.clock,
             world.observer,
             partial(self._halted, told),
-            Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, pool)),
+            Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, shared.pool), shared.aside, shared.held),
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
         self.actual, self.reason = "stopped", ""

@@ -104,6 +104,12 @@ class LimitsSection(_Section):
     message_bytes: int = Field(default=16_777_216, ge=1024, description="Largest message, in bytes (a source's `limit_bytes`)")
     connections: int = Field(default=2000, ge=1, description="Connections of one source (its `connections`)")
     read_idle_s: float = Field(default=3600, gt=0, description="Seconds a connection may say nothing (a source's `idle_s`)")
+    memory_bytes: int = Field(
+        default=67_108_864,
+        ge=1_048_576,
+        description="Bytes of messages in work, and with them of frames that have not ended, from which on sources are read "
+        "no further (64 MiB); a message that is larger is still taken, alone",
+    )
     drain_s: float = Field(default=8, ge=0, le=3600, description="Seconds that a stop waits for what is in work")
 
 
@@ -156,7 +162,7 @@ class EndpointBase(OneConnector):
         default="resend", description="Sent, and no answer: resend (with the same idempotency key) or hold for a person"
     )
     memory_limit: int = Field(default=2000, ge=1, description="Deliveries kept in memory; the rest waits in the store")
-    memory_bytes: int = Field(default=67_108_864, ge=65_536, description="Bytes of the deliveries kept in memory")
+    memory_bytes: int = Field(default=16_777_216, ge=65_536, description="Bytes of the deliveries kept in memory (16 MiB)")
     payload_bytes: int = Field(
         default=67_108_864, ge=1024, description="Largest payload, in bytes (64 MiB); a delivery with a larger one is held"
     )

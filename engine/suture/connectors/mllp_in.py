@@ -16,6 +16,7 @@ from zope.interface import implementer
 from suture.connectors import sockets, tls
 from suture.connectors.access import AllowList, Host, Network, Seldom, is_loopback
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
+from suture.connectors.room import Room
 from suture.connectors.tls import ServerTls
 from suture.connectors.writing import write_now
 from suture.ports import AckTime, Clock
@@ -77,6 +78,8 @@ class _Connection(protocol.Protocol):
         self.source = source
         self.unframer = mllp.Unframer(source.config.limit_bytes, source.framing)
         self.unanswered = 0
+        self.size_bytes = 0
+        self.waits = False
         self.paused = False
         self.clogged = False
         self.last_at_s = source.clock.seconds()
@@ -140,6 +143,19 @@ class _Connection(protocol.Protocol):
             if unframer.may_have_ended:
                 self.timer = source.clock.callLater(source.config.end_wait_s, self.settle)
         self.take(messages)
+        if unframer.size_bytes != self.size_bytes:
+            self.measure()
+
+    def measure(self) -> None:
+        """Tell how much there is now of a frame that has not ended."""
+        before, self.size_bytes = self.size_bytes, self.unframer.size_bytes
+        if self.source.room is not None:
+            self.source.room.changed(self, before, self.size_bytes)
+
+    def make_wait(self, waits: bool) -> None:
+        """There is no room for the rest of the frame, or there is again."""
+        self.waits = waits
+        self.balance()
 
     def take(self, messages: list[bytes]) -> None:
         """Hand on what has come."""
@@ -161,6 +177,7 @@ class _Connection(protocol.Protocol):
         self.complain()
         self.spoke, self.frame_since_s = True, None
         self.take(messages)
+        self.measure()
 
     def complain(self) -> None:
         """Say each quirk of this sender once, and once in a while for one that makes a connection a message."""
@@ -194,7 +211,7 @@ class _Connection(protocol.Protocol):
 
     def balance(self) -> None:
         """Pause or resume reading, as the connection's and the engine's limits say."""
-        full = self.source.full or self.clogged or self.unanswered >= self.source.config.unanswered
+        full = self.source.full or self.clogged or self.waits or self.unanswered >= self.source.config.unanswered
         if full != self.paused and self.connected:
             self.paused = full
             if full:
@@ -250,6 +267,7 @@ class _Connection(protocol.Protocol):
             self.complain()
             if not self.source.full:  # what a full engine does not take was not acknowledged
                 self.take(messages)
+            self.measure()
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
         if self.timer is not None and self.timer.active():
@@ -257,6 +275,7 @@ class _Connection(protocol.Protocol):
         self.connected = 0
         self.source.lost(self)
         self.last()
+        self.measure()
         self.source.quirks.update(self.unframer.quirks)
         if self.source.config.tls is not None:
             self.source.unsafe(self, tls.plain(reason, self.transport.getHandle()))
@@ -289,7 +308,10 @@ class _Turn:
 
 
 class Source:
-    """The listener of one channel. Give it `receive`; open, close_to_new, drain and close are its life."""
+    """The listener of one channel. Give it `receive`; open, close_to_new, drain and close are its life.
+
+    room: for the unfinished frames of all sources of the engine; without one each connection's `limit_bytes` alone counts.
+    """
 
     SWEEP_S = 5.0
 
@@ -301,6 +323,7 @@ class Source:
         self.quirks: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.full = False
+        self.room: Room | None = None
         self._allow = AllowList(config.allow)
         self.seldom = Seldom(reactor, REFUSALS_S)
         self.contexts = tls.Contexts(config.tls, reactor, note) if config.tls is not None else None

@@ -5,6 +5,9 @@ The acknowledgement is written in the transaction that says what the message cam
 
 from __future__ import annotations
 
+from functools import partial
+
+from suture.model.message import Message
 from suture.pipeline import verdict
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Delivery, Processed, Settled
@@ -21,21 +24,21 @@ def acknowledging(rules: AnswerRules, work: Processed) -> Processed:
     header = Header.read(work.message.raw)
     if header is None or not due.wants(header).enhanced or due.wants(header).application == b"NE":
         return work
-    asked: Header = header
     settle, ready = work.settle, work.ready
-    work.settle = lambda claims, stock: _with_answer(rules, asked, work, settle(claims, stock))
-    work.ready = None if ready is None else _with_answer(rules, asked, work, ready)
+    with_answer = partial(_with_answer, rules, header, work.message, work.at_us)
+    work.settle = lambda claims, stock: with_answer(settle(claims, stock))
+    work.ready = None if ready is None else with_answer(ready)
     return work
 
 
-def _with_answer(rules: AnswerRules, header: Header, work: Processed, settled: Settled) -> Settled:
-    told, message = verdict.of_settled(settled), work.message
+def _with_answer(rules: AnswerRules, header: Header, message: Message, at_us: int, settled: Settled) -> Settled:
+    told = verdict.of_settled(settled)
     code = due.replies(header, told.fate).application
     if code is None:
         return settled
     own_id = f"SUT{message.id}A"
     custom = rules.custom(header, code in due.POSITIVE)
-    now = verdict.hl7_time(work.at_us // 1_000_000)
+    now = verdict.hl7_time(at_us // 1_000_000)
     reply = Reply(code, own_id, now, told.reason, told.findings, None, ASKS, True, custom)
     body = filled(header, rules.template, reply) if rules.template else written(header, reply)
     key = f"acknowledgement/{message.channel}/{message.id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from suture.model import states
@@ -16,12 +16,16 @@ from suture.pipeline.fragments import Fragments
 from suture.pipeline.process import Plan, Skip, fixed, process
 from suture.pipeline.receive import Receiver, Ways
 from suture.pipeline.sequences import Sequences
-from suture.ports import Clock, Journal, Memory, Observer, Processed, Settled, Validator
+from suture.ports import Aside, Clock, Held, Journal, Memory, Observer, Processed, Settled, Validator
 from suture.wire.finding import Finding
 
 Soon = Callable[[Callable[[], None]], object]
+Then = Callable[[], None]
 A_TURN = 32
 """Messages that are mapped in one turn of the reactor."""
+A_TURN_BYTES = 32_768
+"""Bytes of messages after which a turn ends; a message that is larger alone is mapped beside the reactor. (A line of 70 bytes
+takes some 30 µs with its event and its delivery, so these are some 15 ms.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,28 @@ class Around:
     """What a channel can use of the engine. soon(f): run f in the next turn of the reactor (None: at once).
 
     memory: what the store remembers of earlier messages. validator: of messages by the standard, where the plan asks for it.
+    aside: runs what takes long beside the reactor (None: at once). held: where the bytes of messages in work are counted.
     """
 
     soon: Soon | None = None
     memory: Memory | None = None
     validator: Validator | None = None
+    aside: Aside | None = None
+    held: Held = field(default_factory=Held)
+
+
+@dataclass(slots=True)
+class _Task:
+    """A message to be mapped. skip, revision: where it is processed again. then(): the end of it.
+
+    (Not frozen: one is made for every message.)
+    """
+
+    message: Message
+    skip: Skip | None
+    revision: int
+    then: Then | None
+    findings: Sequence[Finding] = ()
 
 
 NOTHING_AROUND = Around()
@@ -70,8 +91,10 @@ class Channel:
             for one in lanes.values():
                 one.ended = self.answers.ended
         self._soon = around.soon or (lambda work: work())
-        self._validator = around.validator
+        self._validator, self._aside, self._held = around.validator, around.aside, around.held
         self._todo: deque[Message] = deque()
+        self._tasks: deque[_Task] = deque()
+        self._stopped = False
         self.in_work = 0
 
     @property
@@ -82,65 +105,141 @@ class Channel:
     def _received(self, message: Message) -> None:
         """A message is stored and answered: it is mapped when the reactor has looked at its sockets again.
 
-        So the next messages of those who got their answer are on their way to the disk meanwhile.
+        So the next messages of those who got their answer are on their way to the disk meanwhile. A channel that has
+        stopped leaves it to its next start.
         """
-        self.in_work += 1
+        if self._stopped:
+            return
+        self._enter(message)
         self._todo.append(message)
         if len(self._todo) == 1:
             self._soon(self._work)
 
+    def _enter(self, message: Message) -> None:
+        self.in_work += 1
+        self._held.bytes += len(message.raw)
+
+    def _leave(self, message: Message) -> None:
+        self.in_work -= 1
+        self._held.bytes -= len(message.raw)
+
     def _work(self) -> None:
-        if len(self._todo) > A_TURN:
-            self._soon(self._work)
-        for _ in range(min(A_TURN, len(self._todo))):
-            self.in_work -= 1
-            self.process(self._todo.popleft())
+        size_bytes = count = 0
+        try:
+            while self._todo and count < A_TURN and size_bytes < A_TURN_BYTES:
+                message = self._todo.popleft()
+                count, size_bytes = count + 1, size_bytes + len(message.raw)
+                self._leave(message)
+                self.process(message)
+        finally:
+            if self._todo:
+                self._soon(self._work)
 
     def recover(self, message: Message) -> None:
         """A message that an earlier run stored and did not process; nobody waits for its answer any more."""
         if self.fragments is None or not self.fragments.take(message):
-            self.process(message)
+            self._received(message)
 
     def stop(self) -> None:
         """Forget who waits for an answer, and what is only in memory; all messages are in the store."""
+        self._stopped = True
         self.answers.stop()
         if self.fragments:
             self.fragments.stop()
+        for message in self._todo:
+            self._leave(message)
+        for task in self._tasks:
+            self._dropped(task)
+        self._todo.clear()
+        self._tasks.clear()
 
-    def _settle(self, message: Message, settled: Settled, then: Callable[[], None] | None = None) -> None:
+    def _dropped(self, task: _Task) -> None:
+        """The channel has stopped: the message stays as it is in the store, where the next start finds it."""
+        self._leave(task.message)
+        if task.then:
+            task.then()
+
+    def _settle(self, message: Message, settled: Settled, then: Then | None = None) -> None:
         """Write what a message came to, where that is not for the mapping to say; then() is called when that is durable."""
         begin_s = self._clock.seconds()
         self._write(fixed(self.plan, message, int(begin_s * 1e6), 0, settled), begin_s, then)
 
-    def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Callable[[], None] | None = None) -> None:
+    def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Then | None = None) -> None:
         """Validate and map a stored message and write what it comes to; then() is called when that is durable, or cannot be."""
+        task = _Task(message, skip, revision, then)
         if self._validator is not None and self.plan.asks_the_standard(message):
-            self.in_work += 1
-            self._validator.check(message.raw, partial(self._validated, message, skip, revision, then))
+            self._enter(message)
+            self._validator.check(message.raw, partial(self._validated, task))
         else:
-            self._map(message, skip, revision, then, ())
+            self._map(task)
 
-    def _validated(
-        self, message: Message, skip: Skip | None, revision: int, then: Callable[[], None] | None, findings: Sequence[Finding]
-    ) -> None:
-        self.in_work -= 1
-        self._map(message, skip, revision, then, findings)
+    def _validated(self, task: _Task, findings: Sequence[Finding]) -> None:
+        if self._stopped:
+            self._dropped(task)
+            return
+        self._leave(task.message)
+        task.findings = findings
+        self._map(task)
 
-    def _map(
-        self, message: Message, skip: Skip | None, revision: int, then: Callable[[], None] | None, findings: Sequence[Finding]
-    ) -> None:
-        begin_s = self._clock.seconds()
-        work = process(self.plan, message, int(begin_s * 1e6), skip, revision, findings)
+    def _map(self, task: _Task) -> None:
+        """Map a message; behind one that is mapped beside the reactor, when that is done."""
+        if self._tasks or (self._aside is not None and len(task.message.raw) > A_TURN_BYTES):
+            self._enter(task.message)
+            self._tasks.append(task)
+            if len(self._tasks) == 1:
+                self._begin_aside()
+        else:
+            begin_s = self._clock.seconds()
+            self._mapped(task, begin_s, self._come_to(task, begin_s))
+
+    def _come_to(self, task: _Task, begin_s: float) -> Processed:
+        return process(self.plan, task.message, int(begin_s * 1e6), task.skip, task.revision, task.findings)
+
+    def _begin_aside(self) -> None:
+        """The first of the waiting is large."""
+        if self._stopped:
+            return
+        assert self._aside is not None
+        task, begin_s = self._tasks[0], self._clock.seconds()
+        self._aside(partial(self._come_to, task, begin_s), partial(self._came_back, begin_s))
+
+    def _came_back(self, begin_s: float, work: Processed) -> None:
+        if self._stopped:
+            return
+        task = self._tasks.popleft()
+        self._leave(task.message)
+        try:
+            self._mapped(task, begin_s, work)
+        finally:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Those that waited behind it, in their order: the small ones as in `_work`, up to the next large one."""
+        size_bytes = count = 0
+        try:
+            while self._tasks and count < A_TURN and size_bytes < A_TURN_BYTES:
+                if len(self._tasks[0].message.raw) > A_TURN_BYTES:
+                    break
+                task = self._tasks.popleft()
+                count, size_bytes = count + 1, size_bytes + len(task.message.raw)
+                self._leave(task.message)
+                begin_s = self._clock.seconds()
+                self._mapped(task, begin_s, self._come_to(task, begin_s))
+        finally:
+            if self._tasks:
+                self._soon(self._go_on if len(self._tasks[0].message.raw) <= A_TURN_BYTES else self._begin_aside)
+
+    def _mapped(self, task: _Task, begin_s: float, work: Processed) -> None:
         self._observer.stage(self.name, "process", self._clock.seconds() - begin_s)
-        self._write(work, begin_s, then)
+        self._write(work, begin_s, task.then)
 
-    def _write(self, work: Processed, begin_s: float, then: Callable[[], None] | None) -> None:
+    def _write(self, work: Processed, begin_s: float, then: Then | None) -> None:
         self.in_work += 1
         work.done = partial(self._processed, work.message, begin_s, then)
-        work.failed = partial(self._failed, work, begin_s, then)
+        work.failed = partial(self._failed, work.message, work.revision, begin_s, then)
         self._journal.write(work)
 
-    def _processed(self, message: Message, begin_s: float, then: Callable[[], None] | None, settled: Settled) -> None:
+    def _processed(self, message: Message, begin_s: float, then: Then | None, settled: Settled) -> None:
         self.in_work -= 1
         observer = self._observer
         observer.message(self.name, settled.state)
@@ -163,18 +262,18 @@ class Channel:
             what = "is parked" if settled.state == states.PARKED or settled.gaps else f"is {settled.reason}"
             self._halted(f"message {message.id} {what}, and the channel says on_error: stop")
 
-    def _failed(self, work: Processed, begin_s: float, then: Callable[[], None] | None, error: Exception) -> None:
+    def _failed(self, message: Message, revision: int, begin_s: float, then: Then | None, error: Exception) -> None:
         """The store takes the message but not what it came to: park it, so that the channel goes on."""
         self.in_work -= 1
         code = error.args[0] if isinstance(error, SutureError) else type(error).__name__
         settled = Settled(states.PARKED, f"STORE: what the message came to cannot be stored ({code})", (), (), (), ())
-        parked = replace(work, keys=(), ready=settled, touches=(), search=(), settle=lambda claims, stock: settled)
+        parked = fixed(self.plan, message, int(begin_s * 1e6), revision, settled)
+        parked.done = partial(self._processed, message, begin_s, then)
         parked.failed = partial(self._left, then)
         self.in_work += 1
-        parked.done = partial(self._processed, work.message, begin_s, then)
         self._journal.write(parked)
 
-    def _left(self, then: Callable[[], None] | None, error: Exception) -> None:
+    def _left(self, then: Then | None, error: Exception) -> None:
         """Not even that can be stored: the message stays `received`, for the next start; nobody waits for it any longer."""
         self.in_work -= 1
         if then:

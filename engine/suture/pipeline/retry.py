@@ -30,7 +30,7 @@ class Policy:
     on_ambiguous: str = "resend"
     in_flight: int = 1
     memory_limit: int = 2000
-    memory_bytes: int = 67_108_864
+    memory_bytes: int = 16_777_216
 
 
 @dataclass(frozen=True, slots=True)

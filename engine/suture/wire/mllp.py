@@ -122,6 +122,11 @@ class Unframer:
         return self._inside or bool(self._buffer and not self._junk)
 
     @property
+    def size_bytes(self) -> int:
+        """What has come of a frame that has not ended."""
+        return len(self._buffer)
+
+    @property
     def may_have_ended(self) -> bool:
         """What has come of a message ends with a lone end byte after a whole segment; `settle` takes it for the end."""
         buffer = self._buffer
