@@ -25,6 +25,7 @@ from suture import __version__
 from suture.commands import Commands
 from suture.config.site import ChannelFiles, Site, load_channel, load_site
 from suture.connectors.aside import Aside
+from suture.connectors.heap import Heap, resident_bytes, trimmer
 from suture.connectors.room import Room
 from suture.connectors.validation_pool import ValidationPool
 from suture.guard import Deadline, Guard
@@ -183,6 +184,7 @@ class Engine:
         self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
         self.room = Room(site.conf.limits.memory_bytes, self.journal.held, later)
         self.large, self.files = Aside("large messages", soon), Aside("files", soon)
+        self.heap = Heap(self.journal.held, self.large, trimmer(), resident_bytes)
         self.commands = Commands(self, self.journal, self.reader, self.clock)
         self.channels: dict[str, RunningChannel] = {}
         self.desired: dict[str, str] = {}
@@ -512,6 +514,7 @@ class Engine:
 
         self._write("heartbeat", beat, beaten)
         self._beat = self.reactor.callLater(HEARTBEAT_S, self._heartbeat, {})
+        self.heap.look()
 
     def _now_us(self) -> int:
         return int(self.clock.seconds() * 1e6)

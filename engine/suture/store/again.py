@@ -72,7 +72,7 @@ def _taken(connection: Connection, old: Delivery) -> bool:
 def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
     numbered = [d._replace(id=numbers.next_delivery(), created_at_us=now_us) for d in deliveries]
     rows.insert(connection, delivery, DELIVERY, [delivery_row(d) for d in numbered])
-    rows.insert(connection, delivery_body, BODY, [(d.id, d.body) for d in numbered])
+    rows.insert_bodies(connection, delivery_body, BODY, [(d.id, d.body) for d in numbered])
     return numbered
 
 

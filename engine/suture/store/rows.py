@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
+LARGE_BYTES = 65_536
+"""A body of more is written by a statement of its own."""
 CHUNKS = (48, 32, *range(24, 0, -1))
 """Rows a statement: the usual groups go in one, and the sizes are few enough for the driver's cache of prepared statements."""
 
@@ -85,6 +87,17 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     for part in chunks(rows):
         sql = _insert_sql(table.name, columns, len(part), is_sqlite(connection))
         execute(connection, sql, [value for row in part for value in row])
+
+
+def insert_bodies(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[int, bytes]]) -> None:
+    """Insert (id, body) rows, a large body by itself: SQLite copies what a statement is given, and a statement that is kept
+    for the next time keeps the copies; of each number of rows there is one."""
+    small = [row for row in rows if len(row[1]) <= LARGE_BYTES]
+    insert(connection, table, columns, small)
+    if len(small) < len(rows):
+        for row in rows:
+            if len(row[1]) > LARGE_BYTES:
+                insert(connection, table, columns, [row])
 
 
 @lru_cache(maxsize=1024)

@@ -58,7 +58,7 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
             faults.append((m.id, m.channel, "parse", "NOT_HL7", "MSH", m.fault, m.received_at_us))
         results[id(operation)] = _stored(operation, state)
     rows.insert(connection, tables.message, MESSAGE, messages)
-    rows.insert(connection, tables.message_body, BODY, bodies)
+    rows.insert_bodies(connection, tables.message_body, BODY, bodies)
     rows.insert(connection, tables.exception, EXCEPTION, faults)
 
 

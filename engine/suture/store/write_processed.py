@@ -168,7 +168,7 @@ def _flush(connection: Connection, batch: _Batch) -> None:
         _run(connection, _TAKE_OVER, (*values, key))
     rows.insert(connection, tables.event, EVENT, batch.events)
     rows.insert(connection, tables.delivery, DELIVERY, batch.deliveries)
-    rows.insert(connection, tables.delivery_body, BODY, batch.bodies)
+    rows.insert_bodies(connection, tables.delivery_body, BODY, batch.bodies)
     rows.insert(connection, tables.delivery, (*DELIVERY, "reason"), batch.unrendered)
     rows.insert(connection, tables.exception, EXCEPTION, batch.exceptions)
     rows.insert(connection, tables.exception, unrendered.EXCEPTION, batch.told)
