@@ -327,6 +327,8 @@ class Engine:
     def _build(self, name: str) -> None:
         files = self.site.channels[name]
         was = self.channels.get(name)
+        if was is not None:
+            was.core.stop()  # also one that was built and never started keeps its tables until then
         self.channels[name] = channel = RunningChannel(
             files,
             self.world,

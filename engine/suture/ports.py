@@ -297,7 +297,7 @@ class Validator(Protocol):
 class Aside(Protocol):
     """Runs what takes long beside the reactor's thread."""
 
-    def __call__(self, work: Callable[[], Processed], done: Callable[[Processed], None]) -> None:
+    def __call__(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """done(work()) is called later, on the reactor. work may not raise."""
 
 

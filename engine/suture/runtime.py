@@ -76,7 +76,7 @@ class RunningChannel:
         told: Told,
         site_name: str,
     ) -> None:
-        self.files, self.name, self._journal = files, files.name, world.journal
+        self.name, self._journal, self._settings = files.name, world.journal, files.source_settings
         self.log = Log(files.name)
         self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
@@ -182,7 +182,7 @@ class RunningChannel:
             self.source.open()
         except error.CannotListenError as e:
             await self.stop(drain_s)
-            settings = self.files.source_settings
+            settings = self._settings
             why = getattr(e.socketError, "strerror", None) or "not possible"
             raise SutureError(f"cannot listen on {getattr(settings, 'host', '')}:{getattr(settings, 'port', '')}: {why}") from None
         self.actual, self.reason = "running", ""

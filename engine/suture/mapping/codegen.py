@@ -77,9 +77,9 @@ class Code:
         yield put
 
     def function(self) -> Callable[..., Any]:
-        """The function, ready to run."""
+        """The function, ready to run. (Among its own constants it would keep itself, and the tables with it.)"""
         exec(compile("\n".join([*self._head, *self._lines]), "<quick way of a mapping>", "exec"), self.constants)
-        function: Callable[..., Any] = self.constants["quick"]
+        function: Callable[..., Any] = self.constants.pop("quick")
         return function
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from suture.pipeline.answers import Answer, Answers, Say
@@ -42,16 +42,28 @@ class Batches:
 
         A batch with too many messages or envelopes, or without any that can be read, is refused whole and nothing is stored.
         """
-        limit = self._answers.rules.batch_messages
-        events = _cut(raw, limit)
+        for _ in self.hand_on(raw, answer, say, self.cut(raw)):
+            pass
+
+    def cut(self, raw: bytes) -> list[batch.Event] | None:
+        """What the batch is made of; None, without looking further, when that is too much. Pure, and takes long for a large one."""
+        return _cut(raw, self._answers.rules.batch_messages)
+
+    def hand_on(self, head: bytes, answer: Answer, say: Say | None, events: list[batch.Event] | None) -> Iterator[None]:
+        """Take what the batch was cut into, a message at each step. head: of the batch, its first segment at least."""
         if events is None:
+            limit = self._answers.rules.batch_messages
             text = f"a batch of too many messages or envelopes; at most {limit} messages are taken"
-            self._refuse(raw, answer, Finding(CARDINALITY, ERROR, None, text))
+            self._refuse(head, answer, Finding(CARDINALITY, ERROR, None, text))
             return
         gathered = _Gathered(self._answers, events, answer, self._width)
-        for event in events:
+        said = None if say is None else partial(_said, say)
+        events.reverse()
+        while events:  # what is handed on is kept by whoever has it, and no longer here
+            event = events.pop()
             if isinstance(event, batch.Found):
-                self._receive(event.raw, partial(gathered.answered, event), None if say is None else partial(_said, say))
+                self._receive(event.raw, partial(gathered.answered, event.number), said)
+                yield
         gathered.all_received()
 
     def _refuse(self, raw: bytes, answer: Answer, finding: Finding) -> None:
@@ -112,13 +124,13 @@ class _Gathered:
             self._batches.append(Answered(b"", []))
         self._batches[0].comment = faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "") if faults else ""
 
-    def answered(self, found: batch.Found, payload: bytes | None, stored: bool = True) -> None:
+    def answered(self, number: int, payload: bytes | None, stored: bool = True) -> None:
         """One message has its answer."""
         self._stored = self._stored and stored
         if payload is not None and self._width is not widths.NARROW:
             payload = widths.width_of(payload).narrow(payload)
         if payload is not None and (self._answers.rules.batch == "all" or not positive(payload)):
-            self._told.setdefault(self._place[found.number], []).append((found.number, payload))
+            self._told.setdefault(self._place[number], []).append((number, payload))
         self._done()
 
     def all_received(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from suture.model import states
@@ -16,16 +16,11 @@ from suture.pipeline.fragments import Fragments
 from suture.pipeline.process import Plan, Skip, fixed, process
 from suture.pipeline.receive import Receiver, Ways
 from suture.pipeline.sequences import Sequences
+from suture.pipeline.turns import A_TURN, LARGE_BYTES, Soon, Turns
 from suture.ports import Aside, Clock, Held, Journal, Memory, Observer, Processed, Settled, Validator
 from suture.wire.finding import Finding
 
-Soon = Callable[[Callable[[], None]], object]
 Then = Callable[[], None]
-A_TURN = 32
-"""Messages that are mapped in one turn of the reactor."""
-A_TURN_BYTES = 32_768
-"""Bytes of messages after which a turn ends; a message that is larger alone is mapped beside the reactor. (A line of 70 bytes
-takes some 30 µs with its event and its delivery, so these are some 15 ms.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +79,15 @@ class Channel:
         if plan.continuation:
             self.fragments = Fragments(plan.continuation, journal, clock, self.answers, self._received, self._settle, plan.window_us)
         self.sequences = Sequences(plan.channel, journal, clock, self.answers, memory) if plan.sequence and memory else None
-        ways = Ways(self.answers, self.fragments, self.sequences)
+        self._soon = around.soon or (lambda work: work())
+        self._validator, self._aside, self._held = around.validator, around.aside, around.held
+        self._turns = None if around.aside is None else Turns(self._soon, around.aside, around.held)
+        ways = Ways(self.answers, self.fragments, self.sequences, self._turns)
         self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received, ways)
         self._waits = plan.answer.when != "after_store"
         if plan.answer.when == "after_delivery":
             for one in lanes.values():
                 one.ended = self.answers.ended
-        self._soon = around.soon or (lambda work: work())
-        self._validator, self._aside, self._held = around.validator, around.aside, around.held
         self._todo: deque[Message] = deque()
         self._tasks: deque[_Task] = deque()
         self._stopped = False
@@ -126,7 +122,7 @@ class Channel:
     def _work(self) -> None:
         size_bytes = count = 0
         try:
-            while self._todo and count < A_TURN and size_bytes < A_TURN_BYTES:
+            while self._todo and count < A_TURN and size_bytes < LARGE_BYTES:
                 message = self._todo.popleft()
                 count, size_bytes = count + 1, size_bytes + len(message.raw)
                 self._leave(message)
@@ -141,8 +137,13 @@ class Channel:
             self._received(message)
 
     def stop(self) -> None:
-        """Forget who waits for an answer, and what is only in memory; all messages are in the store."""
+        """Forget who waits for an answer, what is only in memory, and how messages are mapped; all messages are in the store.
+
+        (The mapping has the tables, and a channel is one of many objects that know each other: they would be kept with it.)
+        """
         self._stopped = True
+        if self._turns:
+            self._turns.stop()
         self.answers.stop()
         if self.fragments:
             self.fragments.stop()
@@ -152,6 +153,7 @@ class Channel:
             self._dropped(task)
         self._todo.clear()
         self._tasks.clear()
+        self.plan = replace(self.plan, outputs=(), inbound=None, stock=None, validation=None)
 
     def _dropped(self, task: _Task) -> None:
         """The channel has stopped: the message stays as it is in the store, where the next start finds it."""
@@ -183,7 +185,7 @@ class Channel:
 
     def _map(self, task: _Task) -> None:
         """Map a message; behind one that is mapped beside the reactor, when that is done."""
-        if self._tasks or (self._aside is not None and len(task.message.raw) > A_TURN_BYTES):
+        if self._tasks or (self._aside is not None and len(task.message.raw) > LARGE_BYTES):
             self._enter(task.message)
             self._tasks.append(task)
             if len(self._tasks) == 1:
@@ -217,8 +219,8 @@ class Channel:
         """Those that waited behind it, in their order: the small ones as in `_work`, up to the next large one."""
         size_bytes = count = 0
         try:
-            while self._tasks and count < A_TURN and size_bytes < A_TURN_BYTES:
-                if len(self._tasks[0].message.raw) > A_TURN_BYTES:
+            while self._tasks and count < A_TURN and size_bytes < LARGE_BYTES:
+                if len(self._tasks[0].message.raw) > LARGE_BYTES:
                     break
                 task = self._tasks.popleft()
                 count, size_bytes = count + 1, size_bytes + len(task.message.raw)
@@ -227,7 +229,7 @@ class Channel:
                 self._mapped(task, begin_s, self._come_to(task, begin_s))
         finally:
             if self._tasks:
-                self._soon(self._go_on if len(self._tasks[0].message.raw) <= A_TURN_BYTES else self._begin_aside)
+                self._soon(self._go_on if len(self._tasks[0].message.raw) <= LARGE_BYTES else self._begin_aside)
 
     def _mapped(self, task: _Task, begin_s: float, work: Processed) -> None:
         self._observer.stage(self.name, "process", self._clock.seconds() - begin_s)

@@ -12,17 +12,22 @@ from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import Batches, width_of
 from suture.pipeline.fragments import Fragments
 from suture.pipeline.sequences import Counted, Sequences
+from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.ports import Clock, Journal, Observer, Received
 from suture.wire.header import Header
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How a channel deals with its senders. fragments, sequences: None where it does not join or count messages."""
+    """How a channel deals with its senders. fragments, sequences: None where it does not join or count messages.
+
+    turns: for large batches; None: a batch is taken at once.
+    """
 
     answers: Answers
     fragments: Fragments | None = None
     sequences: Sequences | None = None
+    turns: Turns | None = None
 
 
 class Receiver:
@@ -40,7 +45,7 @@ class Receiver:
     ) -> None:
         self._channel, self._window_us, self._journal, self._clock = channel, window_us, journal, clock
         self._observer, self._process = observer, process
-        self._answers, self._fragments, self._sequences = ways.answers, ways.fragments, ways.sequences
+        self._answers, self._fragments, self._sequences, self._turns = ways.answers, ways.fragments, ways.sequences, ways.turns
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """Take one message, or a batch of them.
@@ -49,11 +54,19 @@ class Receiver:
         say: sends one more message to the same sender: an application acknowledgement that follows a commit
         acknowledgement. Without it such an acknowledgement is not given.
         """
-        width = width_of(raw) if raw[:3] != b"MSH" else None
-        if width is not None:
-            Batches(self._answers, partial(self._one, peer), width).receive(raw, answer, say)
+        turns = self._turns
+        if turns is not None and peer in turns.busy:
+            turns.wait(peer, len(raw), partial(self.receive, raw, peer, answer, say))
             return
-        self._one(peer, raw, answer, say)
+        width = width_of(raw) if raw[:3] != b"MSH" else None
+        if width is None:
+            self._one(peer, raw, answer, say)
+            return
+        batches = Batches(self._answers, partial(self._one, peer), width)
+        if turns is not None and len(raw) > LARGE_BYTES:
+            turns.begin(peer, len(raw), partial(batches.cut, raw), partial(batches.hand_on, raw[:LARGE_BYTES], answer, say))
+        else:
+            batches.receive(raw, answer, say)
 
     def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None) -> None:
         header = Header.read(raw)

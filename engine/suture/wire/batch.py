@@ -100,7 +100,7 @@ class Cutter:
 
     def whole(self, data: bytes) -> Iterator[Event]:
         """All events of a stream that is in memory, each when it is asked for: who has seen enough of them may stop."""
-        self._take(data)
+        self._begin(data)
         yield from self._rest()
 
     def _take(self, data: bytes) -> None:
