@@ -410,7 +410,7 @@ class Engine:
         read: defer.Deferred[ChannelFiles] = defer.Deferred()
         self.files(partial(load_channel, self.site.directory, name, self.site.environment, os.environ), read.callback, read.errback)
         files = await read
-        if self._stopping:
+        if self.stopping:
             raise SutureError("the engine is stopping")
         return files
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -140,13 +140,29 @@ class Commands:
 
     async def _resend(self, arguments: dict[str, Any]) -> Any:
         ids, insist, now_us = arguments["delivery_ids"], bool(arguments.get("insist")), int(self._clock.seconds() * 1e6)
-        what = await self.write("resend", lambda c: again.resend(c, self._journal.sequences, ids, insist, now_us))
-        return self._sent(what, new=True)
+        going: dict[again.Payload, int] = {}
+        return await self._in_parts(
+            again.parts(ids, {}), True, lambda c, part: again.resend(c, self._journal.sequences, part, insist, now_us, going)
+        )
 
     async def _release(self, arguments: dict[str, Any]) -> Any:
         ids, now_us = arguments["delivery_ids"], int(self._clock.seconds() * 1e6)
-        render = partial(self._render, now_us)
-        return self._sent(await self.write("release", lambda c: again.release(c, ids, now_us, render)), new=False)
+        sizes, render = await self._ask(lambda c: again.delivery_sizes(c, ids)), partial(self._render, now_us)
+        return await self._in_parts(again.parts(ids, sizes), False, lambda c, part: again.release(c, part, now_us, render))
+
+    async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[[Any, list[int]], again.Again]) -> dict[str, Any]:
+        """Carry a request out part by part: what is acknowledged or delivered meanwhile does not wait for all of it."""
+        sent: dict[str, Any] = {"sent": [], "skipped": []}
+        for part in parts:
+            what = await self.write("resend" if new else "release", partial(_run_part, run, part))
+            for key, found in self._sent(what, new).items():
+                sent[key] += found
+        return sent
+
+    def _ask(self, query: Callable[[Any], Any]) -> defer.Deferred[Any]:
+        done: defer.Deferred[Any] = defer.Deferred()
+        self._reader.read(query, done.callback)
+        return done
 
     def _render(self, now_us: int, delivery: Delivery, message: Message, events: Sequence[Event]) -> Payload | Unrendered | str:
         """The payload that a delivery lacks, by today's mapping; on the writer's thread, as everything that is settled there."""
@@ -165,22 +181,41 @@ class Commands:
 
     async def _reprocess(self, arguments: dict[str, Any]) -> Any:
         ids, insist = arguments["message_ids"], bool(arguments.get("insist"))
-        stored: list[again.Stored] = await self.write("read", lambda c: again.stored(c, ids, insist))
-        skipped = [{"message": i, "reason": "there is no such message"} for i in ids if i not in {s.message.id for s in stored}]
-        done = []
-        for one in stored:
-            channel = self._rooms.channels.get(one.message.channel)
-            if one.left_alone:
-                skipped.append({"message": one.message.id, "reason": one.left_alone})
-                continue
-            if channel is None or channel.actual != "running":
-                skipped.append({"message": one.message.id, "reason": f"channel {one.message.channel} is not running"})
-                continue
-            finished: defer.Deferred[None] = defer.Deferred()
-            channel.core.process(one.message, one.taken, one.revision + 1, partial(finished.callback, None))
-            await finished
-            done.append(one.message.id)
+        done: list[int] = []
+        skipped: list[dict[str, Any]] = []
+        sizes = await self._ask(lambda c: again.message_sizes(c, ids))
+        for part in again.parts(ids, sizes):
+            stored: list[again.Stored] = await self.write("read", partial(_stored, part, insist))
+            there = {one.message.id for one in stored}
+            skipped += [{"message": i, "reason": "there is no such message"} for i in part if i not in there]
+            while stored:
+                one = stored.pop(0)
+                if why := await self._process_again(one):
+                    skipped.append({"message": one.message.id, "reason": why})
+                else:
+                    done.append(one.message.id)
         return {"reprocessed": done, "skipped": skipped}
+
+    async def _process_again(self, one: again.Stored) -> str:
+        """Process a stored message again; why not, "" when it is done."""
+        name = one.message.channel
+        if one.left_alone:
+            return one.left_alone
+        channel = self._rooms.channels.get(name)
+        if channel is None or channel.actual != "running":
+            return f"channel {name} is not running"
+        finished: defer.Deferred[None] = defer.Deferred()
+        channel.core.process(one.message, one.taken, one.revision + 1, partial(finished.callback, None))
+        await finished
+        return "" if self._rooms.channels.get(name) is channel else f"channel {name} was stopped meanwhile"
+
+
+def _run_part(run: Callable[[Any, list[int]], again.Again], part: list[int], connection: Any) -> again.Again:
+    return run(connection, part)
+
+
+def _stored(ids: list[int], insist: bool, connection: Any) -> list[again.Stored]:
+    return again.stored(connection, ids, insist)
 
 
 def _answer(request: int, ok: bool, result: Any, now_us: int, connection: Any) -> None:

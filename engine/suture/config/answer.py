@@ -106,3 +106,4 @@ class Continuation(_Section):
     fragments: int = Field(default=1000, ge=2, description="Most fragments of one message")
     size_bytes: int = Field(default=67_108_864, ge=1024, description="Largest whole message, in bytes (64 MiB)")
     messages: int = Field(default=100, ge=1, description="Unfinished messages at a time")
+    waiting_bytes: int = Field(default=67_108_864, ge=1024, description="Bytes that have come of unfinished messages, at most (64 MiB)")

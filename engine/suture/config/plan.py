@@ -68,7 +68,7 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
 
 
 def _continuation(given: Continuation | None) -> Limits | None:
-    return Limits(given.fragments, given.size_bytes, given.messages, given.timeout_s) if given else None
+    return Limits(given.fragments, given.size_bytes, given.messages, given.timeout_s, given.waiting_bytes) if given else None
 
 
 def _output(destination: DestinationFiles) -> Output:

@@ -75,13 +75,14 @@ class Channel:
         self._journal, self._clock, self._observer, self._halted = journal, clock, observer, halted
         memory = around.memory
         self.answers = Answers(plan.answer, journal, clock, memory)
-        self.fragments: Fragments | None = None
-        if plan.continuation:
-            self.fragments = Fragments(plan.continuation, journal, clock, self.answers, self._received, self._settle, plan.window_us)
-        self.sequences = Sequences(plan.channel, journal, clock, self.answers, memory) if plan.sequence and memory else None
         self._soon = around.soon or (lambda work: work())
         self._validator, self._aside, self._held = around.validator, around.aside, around.held
         self._turns = None if around.aside is None else Turns(self._soon, around.aside, around.held)
+        self.fragments: Fragments | None = None
+        if plan.continuation:
+            ends = (self._received, self._settle, plan.window_us, self._turns)
+            self.fragments = Fragments(plan.continuation, journal, clock, self.answers, *ends)
+        self.sequences = Sequences(plan.channel, journal, clock, self.answers, memory) if plan.sequence and memory else None
         ways = Ways(self.answers, self.fragments, self.sequences, self._turns)
         self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received, ways)
         self._waits = plan.answer.when != "after_store"

@@ -8,7 +8,7 @@ duplicate, so it is not processed twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from suture.model import states
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Asker, Say
+from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.ports import Clock, Journal, Received, Settled
 from suture.wire.continuation import Assembler, Broken, Chain, Limits, links
 from suture.wire.finding import ERROR, SEGMENT_SEQUENCE, Finding, Location
@@ -47,10 +48,11 @@ class Fragments:
         process: Callable[[Message], None],
         settle: Settle,
         window_us: int,
+        turns: Turns | None = None,
     ) -> None:
         self._assembler: Assembler[Fragment] = Assembler(limits)
         self._journal, self._clock, self._answers = journal, clock, answers
-        self._process, self._settle, self._window_us = process, settle, window_us
+        self._process, self._settle, self._window_us, self._turns = process, settle, window_us, turns
         self._timer: Any = None
 
     @property
@@ -95,9 +97,21 @@ class Fragments:
         return True
 
     def _whole(self, chain: Chain[Fragment]) -> None:
+        """Join the fragments; many of them beside the reactor, where their sender has nothing else in hand."""
+        turns, peer = self._turns, chain.items[-1].message.peer
+        if turns is None or chain.size_bytes <= LARGE_BYTES or peer in turns.busy:
+            self._store(chain, chain.joined())
+        else:
+            turns.begin(peer, chain.size_bytes, chain.joined, partial(self._store_later, chain))
+
+    def _store_later(self, chain: Chain[Fragment], raw: bytes) -> Iterator[None]:
+        self._store(chain, raw)
+        yield
+
+    def _store(self, chain: Chain[Fragment], raw: bytes) -> None:
         first, last = chain.items[0], chain.items[-1]
         m = first.message
-        whole = Message(m.channel, chain.joined(), int(self._clock.seconds() * 1e6), m.control_id, m.type, m.sender, last.message.peer)
+        whole = Message(m.channel, raw, int(self._clock.seconds() * 1e6), m.control_id, m.type, m.sender, last.message.peer)
         self._journal.write(Received(whole, self._window_us, partial(self._joined, chain), partial(self._unjoined, chain)))
 
     def _joined(self, chain: Chain[Fragment], state: str, whole: Message) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, literal, select
 
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
 from suture.store import rows, unrendered
-from suture.store.backlog import deliveries_by_id, stored_message
+from suture.store.backlog import READ_BYTES, deliveries_by_id, stored_message
 from suture.store.preview import NO_PAYLOAD, left_alone
 from suture.store.sequences import Sequences
 from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
 from suture.store.write_processed import BODY, DELIVERY, delivery_row
 
 Payload = tuple[int, str]
+PART = 100
+"""What is sent or processed again in one transaction, at most: while it lasts nothing else is written, or acknowledged."""
+ASKED = 1000
+"""Numbers that one statement names, at most."""
 TAKEN = "the destination has taken it already, or it waits under another number"
 
 
@@ -29,15 +34,50 @@ class Again:
     skipped: list[tuple[int, str]] = field(default_factory=list)
 
 
-def resend(connection: Connection, numbers: Sequences, ids: Sequence[int], insist: bool, now_us: int) -> Again:
-    """New deliveries with the payloads and idempotency keys of old ones.
+def parts(ids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Cut a request into parts of at most PART, and of so many bytes as one read may bring into memory (one may be larger)."""
+    part: list[int] = []
+    total = 0
+    for number in dict.fromkeys(ids):
+        size = sizes.get(number, 0)
+        if part and (len(part) >= PART or total + size > READ_BYTES):
+            yield part
+            part, total = [], 0
+        part.append(number)
+        total += size
+    if part:
+        yield part
+
+
+def delivery_sizes(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """How large the bodies of these deliveries are."""
+    return _sizes(connection, ids, delivery_body.c.delivery_id, func.length(delivery_body.c.body))
+
+
+def message_sizes(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """How large these messages are."""
+    return _sizes(connection, ids, message.c.id, message.c.size_bytes)
+
+
+def _sizes(connection: Connection, ids: Sequence[int], number: Any, size: Any) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for begin in range(0, len(ids), ASKED):
+        rows_found = connection.execute(select(number, size).where(number.in_(list(ids[begin : begin + ASKED]))))
+        found.update({row[0]: row[1] for row in rows_found})
+    return found
+
+
+def resend(
+    connection: Connection, numbers: Sequences, ids: Sequence[int], insist: bool, now_us: int, going: dict[Payload, int] | None = None
+) -> Again:
+    """New deliveries with the payloads and idempotency keys of old ones; told without their bodies.
 
     What waits already, what never had a payload, and (unless insist) what was accepted, is skipped; of each payload one is
-    sent. Exceptions of the old ones are resolved.
+    sent. Exceptions of the old ones are resolved. going: the payloads that earlier parts of the same request send.
     """
-    found, bare = deliveries_by_id(connection, ids), unrendered.by_id(connection, ids)
+    found, bare = deliveries_by_id(connection, ids, bodies=False), unrendered.by_id(connection, ids)
     again = Again(skipped=[*_missing(ids, [*found, *bare]), *((old.id, NO_PAYLOAD) for old in bare)])
-    going: dict[Payload, int] = {}
+    going = {} if going is None else going
     for old in found:
         if old.state in states.WAITING:
             again.skipped.append((old.id, f"it is {old.state} and will be sent"))
@@ -72,7 +112,9 @@ def _taken(connection: Connection, old: Delivery) -> bool:
 def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
     numbered = [d._replace(id=numbers.next_delivery(), created_at_us=now_us) for d in deliveries]
     rows.insert(connection, delivery, DELIVERY, [delivery_row(d) for d in numbered])
-    rows.insert_bodies(connection, delivery_body, BODY, [(d.id, d.body) for d in numbered])
+    for d in numbered:  # the body goes from row to row, without a way through this process
+        body = select(literal(d.id), delivery_body.c.body).where(delivery_body.c.delivery_id == d.original_id)
+        connection.execute(delivery_body.insert().from_select(BODY, body))
     return numbered
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select, text
+from sqlalchemy import Connection, Engine, Select, func, literal, select, text
 
 from suture.model import states
 from suture.model.message import Message
@@ -167,9 +167,10 @@ def delivery_of(row: Any, body: bytes) -> Delivery:
     )
 
 
-def deliveries_by_id(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
-    """Deliveries with their bodies, in order of their numbers."""
-    query = select(delivery, delivery_body.c.body).join(delivery_body, delivery_body.c.delivery_id == delivery.c.id)
+def deliveries_by_id(connection: Connection, ids: Sequence[int], bodies: bool = True) -> list[Delivery]:
+    """Deliveries in order of their numbers; with their bodies, or with empty ones."""
+    body = delivery_body.c.body if bodies else literal(b"").label("body")
+    query = select(delivery, body).join(delivery_body, delivery_body.c.delivery_id == delivery.c.id)
     return _deliveries(connection, query.where(delivery.c.id.in_(list(ids))).order_by(delivery.c.id))
 
 

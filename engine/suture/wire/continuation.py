@@ -23,12 +23,14 @@ _TAIL_UNITS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """fragments, size_bytes: most of one message. chains: unfinished messages at a time. timeout_s: until the next fragment."""
+    """fragments, size_bytes: most of one message. chains, waiting_bytes: unfinished messages at a time, and all that has come
+    of them. timeout_s: until the next fragment."""
 
     fragments: int = 1000
     size_bytes: int = 67_108_864
     chains: int = 100
     timeout_s: float = 300.0
+    waiting_bytes: int = 67_108_864
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,11 @@ class Assembler(Generic[Item]):
         """Unfinished messages."""
         return len(self._chains)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What has come of unfinished messages."""
+        return sum([chain.size_bytes for chain in self._chains.values()])
+
     def add(self, sender: str, header: Header, raw: bytes, item: Item, now_s: float) -> Chain[Item] | Broken[Item] | None:
         """Take a fragment: the chain when it was the last of it, Broken when it fits nowhere, None while more is to come."""
         at = links(header, raw)
@@ -125,6 +132,9 @@ class Assembler(Generic[Item]):
             return Broken("CONTINUATION_TOO_LARGE", f"more than {most} for one message", chain.items)
         if not at.points_to:
             return chain
+        if chain.size_bytes + self.waiting_bytes > self._limits.waiting_bytes:
+            most = f"{self._limits.waiting_bytes} bytes"
+            return Broken("CONTINUATION_TOO_LARGE", f"more than {most} of unfinished messages", chain.items)
         return self._wait(chain, (sender, at.points_to), now_s)
 
     def _wait(self, chain: Chain[Item], key: tuple[str, bytes], now_s: float) -> Broken[Item] | None:
@@ -150,7 +160,7 @@ def join(fragments: list[bytes], separator: bytes) -> bytes:
     """The message that was cut into these fragments: one MSH, no DSC, split segments whole; in UTF-16 with the mark of the first."""
     width = widths.width_of(fragments[0])
     dsc, add, end = (width.ascii(text) for text in (b"DSC" + separator, b"ADD" + separator, b"\r"))
-    lines: list[bytes] = []
+    lines: list[list[bytes]] = []  # each in the parts it was cut into
     for number, raw in enumerate(fragments):
         own = _segments(raw)
         if own and own[-1].startswith(dsc):
@@ -159,10 +169,10 @@ def join(fragments: list[bytes], separator: bytes) -> bytes:
                 own.pop()
         for line in own[1 if number else 0 :]:
             if line.startswith(add) and lines:
-                lines[-1] += line[len(add) :]
+                lines[-1].append(line[len(add) :])
             else:
-                lines.append(line)
-    return width.mark + b"".join(line + end for line in lines)
+                lines.append([line])
+    return width.mark + b"".join([part for line in lines for part in (*line, end)])
 
 
 def _segments(raw: bytes) -> list[bytes]:
