@@ -54,6 +54,8 @@ GC_THRESHOLD = (3_000, 5, 10)
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter when another wants it: the journal's, between two statements. (Python: 5 ms.)"""
 FULL_CHECK_S = 0.02
+PULSE_S = 0.05
+"""Seconds between two looks at how late the loop is; a piece of work that takes longer is always seen."""
 OPEN_FILES = 65_536
 
 
@@ -234,6 +236,7 @@ class Engine:
         self._beat.cancel()
         self._heartbeat({})
         self.commands.start()
+        self._pulse(self.reactor.seconds())
         # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
         gc.collect()
         gc.freeze()
@@ -517,6 +520,13 @@ class Engine:
         self._write("heartbeat", beat, beaten)
         self._beat = self.reactor.callLater(HEARTBEAT_S, self._heartbeat, {})
         self.heap.look()
+
+    def _pulse(self, due_s: float) -> None:
+        """Note how late the loop is."""
+        now_s = self.reactor.seconds()
+        self.metrics.late(max(0.0, now_s - due_s))
+        if not self.stopping:
+            self.reactor.callLater(PULSE_S, self._pulse, now_s + PULSE_S)
 
     def _now_us(self) -> int:
         return int(self.clock.seconds() * 1e6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from suture.config.site import Site
+from suture.connectors.room import Room
 from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
 from suture.pipeline.deliver import Lanes
 from suture.runtime import RunningChannel
@@ -31,6 +32,7 @@ class Whole(Protocol):
     fitness: Fitness
     free_bytes: int | None
     bugs: int
+    room: Room
 
 
 def facts_of(engine: Whole, now_s: float) -> Facts:
@@ -56,6 +58,9 @@ def facts_of(engine: Whole, now_s: float) -> Facts:
         free_least_bytes=conf.store.free_bytes,
         bugs=engine.bugs,
         store=_store(engine.fitness, journal),
+        work_bytes=journal.held.bytes,
+        frames_bytes=engine.room.frames_bytes,
+        memory_limit_bytes=engine.room.limit_bytes,
     )
 
 

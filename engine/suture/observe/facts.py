@@ -100,6 +100,7 @@ class Facts:
     at the store has been waiting. phase: starting, running or stopping. waits_for: what the start waits for. free_bytes: room
     left on the disk of the store's file, None where that is not ours to see; free_least_bytes: less is a worry. bugs: unexpected
     errors since the start.
+    work_bytes, frames_bytes: messages that are not processed, and what has come of those that have not ended, in memory.
     """
 
     journal_pending: int = 0
@@ -120,6 +121,9 @@ class Facts:
     free_bytes: int | None = None
     free_least_bytes: int = 0
     bugs: int = 0
+    work_bytes: int = 0
+    frames_bytes: int = 0
+    memory_limit_bytes: int = 0
 
 
 Ask = Callable[[], Facts]

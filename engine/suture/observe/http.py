@@ -62,7 +62,8 @@ async def serve(host: str, port: int, metrics: Metrics, ask: Ask) -> Pages:
 
 def _metrics_page(metrics: Metrics) -> Handler:
     async def page(_request: web.Request) -> web.StreamResponse:
-        return _once(web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE}))
+        body = await asyncio.to_thread(metrics.page())
+        return _once(web.Response(body=body, headers={"Content-Type": CONTENT_TYPE}))
 
     return page
 

@@ -46,6 +46,7 @@ _EPOCH = "The number of this engine's taking of the store; it grows with each"
 _FREE = "Bytes free on the disk of the store's file (SQLite)"
 _READING = "Seconds that the oldest look at the store has been waiting for its answer"
 _BUGS = "Unexpected errors since the start; the log says where"
+_LATE = "Seconds after its time that a timer of the engine's loop was called: how long one piece of work keeps the others waiting"
 
 _FRAMING = "Oddities in a peer's MLLP framing, by code; destination is empty for the source"
 _REFUSED = "Connections that the source refused, by code"
@@ -83,7 +84,17 @@ def _latencies() -> Histogram:
     return Histogram(SECONDS)
 
 
-class Metrics(Collector):
+class _Looked(Collector):
+    """Families that are there already."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Family]:
+        return self._families
+
+
+class Metrics:
     """The numbers of one engine; implements `ports.Observer`.
 
     Each method is called from one thread: `batch` from the journal's or the reactor's, the others and `render` from
@@ -101,9 +112,8 @@ class Metrics(Collector):
         self._findings: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._batch = Histogram(OPERATIONS)
         self._commit = Histogram(SECONDS)
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self._late = Histogram(SECONDS)
+        self._process = ProcessCollector(registry=None)
 
     def message(self, channel: str, state: str) -> None:
         self._messages[channel, state] += 1
@@ -127,12 +137,24 @@ class Metrics(Collector):
         self._batch.add(size)
         self._commit.add(seconds)
 
+    def late(self, seconds: float) -> None:
+        """A timer was called so long after its time."""
+        self._late.add(seconds)
+
     def render(self) -> bytes:
         """The page that Prometheus reads (text format 0.0.4)."""
-        return generate_latest(self._registry)
+        return self.page()()
+
+    def page(self) -> Callable[[], bytes]:
+        """Look at the numbers as they are; what is given writes the page, on any thread: with hundreds of channels that takes long."""
+        families = list(self.collect())
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Looked(families))
+        registry.register(self._process)
+        return lambda: generate_latest(registry)
 
     def collect(self) -> Iterator[Family]:
-        """Called by the registry for each page."""
+        """All numbers as families."""
         facts = self._ask()
         yield _gauge("suture_ready", _READY, [], [((), float(judge(facts).ready))])
         yield from _standing(facts)
@@ -160,6 +182,7 @@ class Metrics(Collector):
         for name, text, histogram in (
             ("suture_journal_batch_operations", _BATCH, self._batch),
             ("suture_journal_commit_seconds", _COMMIT, self._commit),
+            ("suture_loop_late_seconds", _LATE, self._late),
         ):
             family = HistogramMetricFamily(name, text)
             histogram.into(family, ())
@@ -183,6 +206,9 @@ def _gauge(name: str, text: str, labels: list[str], rows: Iterable[tuple[tuple[s
 def _journal(facts: Facts) -> Iterator[Family]:
     yield _gauge("suture_journal_pending", "Operations handed to the journal and not yet durable", [], [((), facts.journal_pending)])
     yield _gauge("suture_journal_limit", "Pending operations at which sockets are no longer read", [], [((), facts.journal_limit)])
+    yield _gauge("suture_work_bytes", "Messages in work and payloads not yet durable, in bytes", [], [((), facts.work_bytes)])
+    yield _gauge("suture_frames_bytes", "What has come of messages that have not ended, in bytes", [], [((), facts.frames_bytes)])
+    yield _gauge("suture_memory_limit_bytes", "Both together, above which sources are read no further", [], [((), facts.memory_limit_bytes)])
 
 
 def _store(fact: StoreFact) -> Iterator[Family]:
