@@ -56,6 +56,8 @@ class Room:
         self.frames_bytes += now_bytes - before_bytes
         if now_bytes < before_bytes and frame in self._large:
             self._forget(frame)
+        if now_bytes > READ_BYTES:
+            self._large.setdefault(frame, False)
         taken_bytes = self.taken_bytes
         if now_bytes and taken_bytes >= self.limit_bytes and frame is not self._beyond:
             if now_bytes > READ_BYTES or taken_bytes >= 2 * self.limit_bytes:

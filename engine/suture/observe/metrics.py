@@ -208,7 +208,9 @@ def _journal(facts: Facts) -> Iterator[Family]:
     yield _gauge("suture_journal_limit", "Pending operations at which sockets are no longer read", [], [((), facts.journal_limit)])
     yield _gauge("suture_work_bytes", "Messages in work and payloads not yet durable, in bytes", [], [((), facts.work_bytes)])
     yield _gauge("suture_frames_bytes", "What has come of messages that have not ended, in bytes", [], [((), facts.frames_bytes)])
-    yield _gauge("suture_memory_limit_bytes", "Both together, above which sources are read no further", [], [((), facts.memory_limit_bytes)])
+    yield _gauge(
+        "suture_memory_limit_bytes", "Both together, above which sources are read no further", [], [((), facts.memory_limit_bytes)]
+    )
 
 
 def _store(fact: StoreFact) -> Iterator[Family]:

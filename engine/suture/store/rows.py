@@ -6,6 +6,7 @@ the reactor's thread is on the other end of it.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -53,8 +54,24 @@ def execute(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Non
     """
     try:
         _cursor(connection).execute(sql, values)
+        if not is_sqlite(connection):
+            _push(connection.connection.dbapi_connection)
     except connection.dialect.loaded_dbapi.Error as e:
         raise wrapped(connection, e) from None
+
+
+def _push(raw: Any) -> None:
+    """Send all of the statement.
+
+    What the socket does not take at once, libpq keeps; and in a pipeline psycopg comes back to it with the next statement,
+    or not at all: it waits for the answer to a statement of which the server has a part, and so both wait for ever.
+    """
+    pq = raw.pgconn
+    while pq.flush():
+        ready = select.poll()
+        ready.register(pq.socket, select.POLLIN | select.POLLOUT)
+        if any(event & select.POLLIN for _, event in ready.poll()):
+            pq.consume_input()  # or the server waits, too, until its answers are taken
 
 
 def query(connection: Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
