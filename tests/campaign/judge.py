@@ -33,6 +33,8 @@ STOP_S = 20.0
 """How long an engine that is asked to end may take, with room for a busy machine."""
 START_S = 15.0
 """How long after its start an engine may still be in the trouble that it started in."""
+NOT_IN_ORDER = 6
+"""Exit code of an engine that was told to end and had a store that did not take what was left."""
 RECOVERY_S = 5.0
 """How long after a trouble of its store an engine may still have to write what waited."""
 ANY = 0
@@ -290,6 +292,10 @@ def _explained(end: End, history: History) -> bool:
     return not end.ready and _about(history.troubles, end.at_s)
 
 
+def _during(spans: list[Span], end: End) -> bool:
+    return any(span.begin_s <= end.at_s and span.end_s >= end.at_s - end.took_s for span in spans)
+
+
 def _about(spans: list[Span], at_s: float) -> bool:
     return any(span.begin_s <= at_s <= span.end_s + START_S for span in spans)
 
@@ -297,7 +303,9 @@ def _about(spans: list[Span], at_s: float) -> bool:
 def _stops(history: History, seen: _Seen) -> Iterator[str]:
     for end in history.ends:
         unheard = end.code == -signal.SIGTERM and not end.ready  # it was asked before it could listen for that
-        if end.asked == "stop" and not unheard and (end.code or end.took_s > STOP_S):
+        unwritten = end.code == NOT_IN_ORDER and _during(history.troubles, end)
+        badly = end.code and not unheard and not unwritten
+        if end.asked == "stop" and (badly or end.took_s > STOP_S):
             yield f"engine {end.life} was asked to end and took {end.took_s:.1f} s, with code {end.code}"
 
 

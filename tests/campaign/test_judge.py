@@ -9,7 +9,6 @@ import pytest
 
 from tests.campaign.judge import VERDICTS, judge
 from tests.campaign.ledger import SINKS_OF, Arrival, End, History, Sent, Span, StoredAttempt, StoredDelivery, StoredMessage
-from tests.campaign.ward import Sockets
 
 BASE_S = 1_000.0
 
@@ -386,19 +385,17 @@ def test_an_engine_may_be_asked_to_end_before_it_listens_for_that() -> None:
     assert judge(history) == []
 
 
+def test_an_engine_may_end_without_order_while_its_store_takes_nothing() -> None:
+    history = good()
+    history.ends.append(End(2, BASE_S + 20, "stop", 6, 6.0))
+    assert verdicts(history) == {"stops"}
+    history.troubles.append(Span(BASE_S + 10, BASE_S + 15, "frozen"))
+    assert judge(history) == []
+
+
 def test_the_examples_of_a_finding_are_few_and_its_count_is_whole() -> None:
     history = good(20)
     history.deliveries = [replace(d, state="queued") for d in history.deliveries]
     finding = next(f for f in judge(history) if f.verdict == "stuck")
     assert finding.count == 80
     assert finding.text.count(";") == 5 and finding.text.endswith("and 75 more")
-
-
-# -- sockets ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_socket_leaks_that_leads_nowhere_for_long() -> None:
-    sockets = Sockets()
-    for now_s, lost in ((0, {"a", "b"}), (5, {"a"}), (9, {"a", "b"}), (10, {"a", "b"}), (18, {"b"})):
-        sockets.note(lost, now_s)
-    assert sockets.leaked == {"a"}
