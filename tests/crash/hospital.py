@@ -21,6 +21,7 @@ import psutil
 from sqlalchemy import Engine, text
 
 import suture
+from suture.model import ending
 from suture.store.engine import open_engine
 from tests.crash.load import Load, adt, dft
 from tests.faults.peer import Elsewhere, FaultyPeer, Seen
@@ -166,13 +167,13 @@ class Hospital:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
 
-    def terminate(self, timeout_s: float = 10) -> float:
-        """Ask the engine to end; the seconds it took. It has to say that all is well."""
+    def terminate(self, timeout_s: float = 10, expected: int = ending.CLEAN) -> float:
+        """Ask the engine to end; the seconds it took. It has to say that all is well, or that it is not."""
         assert self._process is not None
         begin_s = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(timeout_s)
-        assert code == 0, f"exit code {code}:\n{self.said()[-3000:]}"
+        assert code == expected, f"exit code {code}:\n{self.said()[-3000:]}"
         return time.monotonic() - begin_s
 
     def suture(self, *arguments: str) -> subprocess.CompletedProcess[str]:

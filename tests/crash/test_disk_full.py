@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from suture.model import ending
 from tests.crash.hospital import Hospital, wait_until
 from tests.crash.load import Load
 
@@ -61,7 +62,7 @@ def test_killed_while_the_disk_is_full(hospital: Hospital) -> None:
 def test_asked_to_end_while_the_disk_is_full(hospital: Hospital) -> None:
     hospital.limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
     fill_up(hospital)
-    assert hospital.terminate(20) < 15
+    assert hospital.terminate(20, ending.UNCLEAN) < 15
     hospital.limit = None
     hospital.start()
     hospital.wait_for_delivery()
