@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from typing import Any
@@ -17,17 +18,27 @@ LINGER_S = 5.0
 
 
 def prepare(transport: Any, keepalive_s: float) -> None:
-    """Send small packets at once, and have the kernel probe a connection that was silent for keepalive_s."""
-    transport.setTcpNoDelay(True)
-    transport.setTcpKeepAlive(True)
-    handle = getattr(transport, "transport", transport).getHandle()
-    if sys.platform == "linux":  # elsewhere the kernel's own times hold
-        for option, value in (
-            (socket.TCP_KEEPIDLE, keepalive_s),
-            (socket.TCP_KEEPINTVL, keepalive_s / PROBES),
-            (socket.TCP_KEEPCNT, PROBES),
-        ):
-            handle.setsockopt(socket.IPPROTO_TCP, option, max(1, min(32767, int(value))))
+    """Send small packets at once, and have the kernel probe a connection that was silent for keepalive_s.
+
+    One that its peer has reset meanwhile may refuse that, and is told to be lost by the reactor.
+    """
+    with contextlib.suppress(OSError):
+        transport.setTcpNoDelay(True)
+        transport.setTcpKeepAlive(True)
+        handle = bare(transport)
+        if sys.platform == "linux":  # elsewhere the kernel's own times hold
+            for option, value in (
+                (socket.TCP_KEEPIDLE, keepalive_s),
+                (socket.TCP_KEEPINTVL, keepalive_s / PROBES),
+                (socket.TCP_KEEPCNT, PROBES),
+            ):
+                handle.setsockopt(socket.IPPROTO_TCP, option, max(1, min(32767, int(value))))
+
+
+def bare(transport: Any) -> socket.socket:
+    """The socket of a Twisted transport, below TLS where there is TLS."""
+    found: socket.socket = getattr(transport, "transport", transport).getHandle()
+    return found
 
 
 class SharedPort(tcp.Port):
