@@ -18,7 +18,7 @@ from twisted.internet import error, protocol
 from twisted.python.failure import Failure
 
 from suture.connectors import tcp_info
-from suture.reactor import Reactor
+from suture.reactor import Reactor, Suspects, Watchdog
 from tests.faults.driving import the_reactor
 
 PATIENCE_S = 10.0
@@ -283,3 +283,102 @@ def test_time_does_not_go_back(stand: Stand) -> None:
     before_s = stand.reactor.seconds()
     stand.turns()
     assert 0 < stand.reactor.seconds() - before_s < PATIENCE_S
+
+
+# -- the watchdog ----------------------------------------------------------------------------------------------------
+
+
+def test_only_what_stays_wrong_is_due() -> None:
+    suspects: Suspects[str] = Suspects(10)
+    assert suspects.due(["a", "b"], 100) == []
+    assert suspects.due(["a"], 105) == []
+    assert suspects.due(["a", "b"], 109.9) == []
+    assert suspects.due(["a", "b"], 110) == ["a"]
+    assert suspects.due(["a", "b"], 119.9) == ["b"]
+    assert suspects.due(["a"], 120) == []
+    assert suspects.due(["a"], 130) == ["a"]
+    assert suspects.due([], 1000) == []
+    assert suspects.due(["a"], 1001) == []
+
+
+class Noted:
+    """A watchdog that looks all the time, and what it tells."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.told: list[tuple[str, int]] = []
+        self.known: list[Any] = []
+        self.watchdog = Watchdog(stand.reactor, self._held, 0.01, 0.3, lambda code, count: self.told.append((code, count)))
+        self.watchdog.start()
+
+    def _held(self) -> Iterator[tuple[socket.socket, Callable[[], None]]]:
+        for told in self.known:
+            if not told.ends:
+                yield told.transport.getHandle(), told.transport.abortConnection
+
+
+@pytest.fixture
+def noted(stand: Stand) -> Iterator[Noted]:
+    one = Noted(stand)
+    yield one
+    one.watchdog.stop()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_dead_connections_that_nobody_was_told_of_are_ended(stand: Stand, noted: Noted, known: bool) -> None:
+    before = descriptors()
+    for _ in range(120):
+        client, told = stand.accepted()
+        noted.known.append(told)
+        stand.reactor._epoll.unregister(told.transport.fileno())  # type: ignore[attr-defined]
+        client.close()
+    if not known:
+        noted.known.clear()
+    stand.until(lambda: all(told.ends for told in stand.met))
+    assert noted.watchdog.ended == {"DEAD_SOCKET": 120}
+    assert sum(count for _, count in noted.told) == 120
+    assert descriptors() == before
+
+
+def test_connections_that_were_met_and_that_no_connector_knows_are_ended_and_others_are_not(stand: Stand, noted: Noted) -> None:
+    pairs = []
+    for n in range(40):
+        pairs.append(stand.accepted())
+        if n < 20:
+            noted.known.append(pairs[-1][1])
+    stand.until(lambda: all(told.ends for _, told in pairs[20:]))
+    assert noted.watchdog.ended == {"NO_CONNECTION": 20}
+    stand.turns(250)
+    assert not any(told.ends for _, told in pairs[:20])
+    for client, _ in pairs:
+        client.close()
+
+
+def test_what_belongs_to_others_is_left_alone(stand: Stand, noted: Noted) -> None:
+    made: list[Told] = []
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        factory: Any = protocol.ClientFactory()
+        factory.buildProtocol = lambda _: made.append(Told()) or made[-1]
+        stand.reactor.connectTCP("127.0.0.1", listener.getsockname()[1], factory)
+        stand.until(lambda: bool(made) and made[0].transport is not None)
+        stand.turns(250)
+        assert not made[0].ends  # it was not met: a destination that was replaced may still wait for its answer on it
+        made[0].transport.abortConnection()
+        stand.until(lambda: bool(made[0].ends))
+    assert noted.told == []
+
+
+def test_many_connections_are_looked_at_in_many_turns(stand: Stand, noted: Noted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suture.reactor.LOOKS", 3)
+    pairs = []
+    for _ in range(10):
+        pairs.append(stand.accepted())
+        noted.known.append(pairs[-1][1])
+    for client, told in pairs[:9]:
+        stand.reactor._epoll.unregister(told.transport.fileno())  # type: ignore[attr-defined]
+        client.close()
+    stand.until(lambda: all(told.ends for _, told in pairs[:9]))
+    stand.turns(50)
+    assert not pairs[9][1].ends
+    pairs[9][0].close()

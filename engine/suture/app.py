@@ -30,7 +30,7 @@ from suture.observe.facts import Facts
 from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
-from suture.reactor import install
+from suture.reactor import Sockets, Watchdog, install
 from suture.runtime import RunningChannel, Told
 from suture.store import fitness, ownership, schema, state
 from suture.store.backlog import Reader
@@ -130,6 +130,8 @@ class Engine:
         self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random, self.tenure.may_send)
         self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
         self.commands = Commands(self, self.journal, self.reader, self.clock)
+        watch = site.conf.watchdog
+        self.watchdog = Watchdog(reactor, self._held, watch.every_s, watch.after_s, self._cleared)
         self.channels: dict[str, RunningChannel] = {}
         self.desired: dict[str, str] = {}
         self.exit_code = ending.CLEAN
@@ -178,6 +180,7 @@ class Engine:
         self._beat.cancel()
         self._heartbeat({})
         self.commands.start()
+        self.watchdog.start()
         # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
         gc.collect()
         gc.freeze()
@@ -227,6 +230,7 @@ class Engine:
 
     async def _stop(self) -> None:
         self.commands.stop()
+        self.watchdog.stop()
         if self._beat is not None:
             self._beat.cancel()
         await defer.gatherResults(
@@ -405,6 +409,14 @@ class Engine:
     def _bug(self, error: Exception) -> None:
         self.bugs += 1
         self.log.error("unexpected error; please report it", error)
+
+    def _held(self) -> Sockets:
+        for channel in self.channels.values():
+            yield from channel.held()
+
+    def _cleared(self, code: str, count: int) -> None:
+        if self.watchdog.ended[code] == count:
+            self.log.warning(f"the watchdog closed {count} connections that a fault kept open; please report it (once a run)", code=code)
 
     def _failing(self, lanes: Lanes) -> None:
         """A destination became sick or well: say so in the log (once) and in the store."""

@@ -11,18 +11,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
+import socket
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 from twisted.internet import asyncioreactor, tcp
 from twisted.internet.error import ConnectionLost
 from twisted.internet.main import installReactor
 
+from suture.connectors.tcp_info import is_dead
+
+Sockets = Iterable[tuple[socket.socket, Callable[[], None]]]
+"""Sockets of connections, each with what ends its connection at once."""
+Ends = Mapping[socket.socket, Callable[[], None]]
+
+One = TypeVar("One", bound=Hashable)
+
 A_TURN = 64
 """Sockets that are served in one turn of the loop; the others come in the next, before these come again."""
+LOOKS = 500
+"""Sockets that the watchdog looks at in one turn of the loop: a millisecond."""
 READS = 128
 """Reads of what a dead connection still holds: a receive buffer (6 MiB unless the system is set otherwise) by Twisted's 64 KiB."""
 
@@ -197,3 +211,72 @@ if sys.platform == "linux":
         def _end(self, one: Any, why: Any, reading: bool) -> None:
             if why is not None:
                 self._disconnectSelectable(one, why, reading)
+
+
+class Suspects(Generic[One]):
+    """What has been wrong for after_s seconds, at every look since. Pure: it is told what is wrong, and the time."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._since_s: dict[One, float] = {}
+
+    def due(self, wrong: Iterable[One], now_s: float) -> list[One]:
+        """Those of them that are to be ended now; they begin anew when they are told again."""
+        since_s = {one: self._since_s.get(one, now_s) for one in wrong}
+        found = [one for one, at_s in since_s.items() if now_s - at_s >= self._after_s]
+        self._since_s = {one: at_s for one, at_s in since_s.items() if now_s - at_s < self._after_s}
+        return found
+
+
+class Watchdog:
+    """Holds the descriptors of connections against the connections that the connectors know, and ends what belongs to none.
+
+    A connection whose socket is dead (DEAD_SOCKET), or that was accepted and that no connector knows (NO_CONNECTION), for
+    after_s: a fault of this program or of a library, which would else cost a descriptor, and room for a sender, for ever.
+    held(): what the connectors know. tell(code, count): so many were ended.
+    """
+
+    def __init__(self, reactor: Any, held: Callable[[], Sockets], every_s: float, after_s: float, tell: Callable[[str, int], None]) -> None:
+        self._reactor, self._held, self._every_s, self._tell = reactor, held, every_s, tell
+        self._suspects: Suspects[socket.socket] = Suspects(after_s)
+        self._timer: Any = None
+        self.ended: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Look every every_s seconds."""
+        self._timer = self._reactor.callLater(self._every_s, self._begin)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _begin(self) -> None:
+        known = dict(self._held())
+        watched = {one.getHandle(): one for one in self._reactor.connections() if one.connected}
+        ends: Ends = {handle: partial(self._reactor.lose, one) for handle, one in watched.items()} | known
+        strays = {handle for handle, one in watched.items() if isinstance(one, tcp.Server) and handle not in known}
+        self._look(iter(ends), strays, {}, ends)
+
+    def _look(self, rest: Iterator[socket.socket], strays: set[socket.socket], wrong: dict[socket.socket, str], ends: Ends) -> None:
+        """Look at some, and at the rest in the next turns."""
+        some = list(islice(rest, LOOKS))
+        for handle in some:
+            if is_dead(handle):
+                wrong[handle] = "DEAD_SOCKET"
+            elif handle in strays:
+                wrong[handle] = "NO_CONNECTION"
+        if len(some) == LOOKS:
+            self._timer = self._reactor.callLater(0, self._look, rest, strays, wrong, ends)
+            return
+        self.start()
+        self._end(wrong, ends)
+
+    def _end(self, wrong: Mapping[socket.socket, str], ends: Ends) -> None:
+        ended = Counter[str]()
+        for handle in self._suspects.due(wrong, self._reactor.seconds()):
+            ended[wrong[handle]] += 1
+            ends[handle]()
+        self.ended += ended
+        for code, count in ended.items():
+            self._tell(code, count)

@@ -7,6 +7,7 @@ from typing import Protocol
 from suture.config.site import Site
 from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
 from suture.pipeline.deliver import Lanes
+from suture.reactor import Watchdog
 from suture.runtime import RunningChannel
 from suture.store import faults
 from suture.store.backlog import Reader
@@ -31,6 +32,7 @@ class Whole(Protocol):
     fitness: Fitness
     free_bytes: int | None
     bugs: int
+    watchdog: Watchdog
 
 
 def facts_of(engine: Whole, now_s: float) -> Facts:
@@ -55,6 +57,7 @@ def facts_of(engine: Whole, now_s: float) -> Facts:
         free_bytes=engine.free_bytes,
         free_least_bytes=conf.store.free_bytes,
         bugs=engine.bugs,
+        cleared=engine.watchdog.ended,
         store=_store(engine.fitness, journal),
     )
 

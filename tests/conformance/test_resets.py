@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from suture.connectors.mllp_out import Destination
-from suture.model.outcome import Accepted, Rejected, TryLater
+from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater
+from suture.reactor import Watchdog
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, Kit, sender
 from tests.conformance.test_sources import stand
@@ -155,6 +156,7 @@ class Resetting:
                 if not more:
                     return
                 data += more
+            answer = self._answer(data)
             stands, done = threading.Event(), threading.Event()
 
             def stand_still() -> None:
@@ -165,7 +167,7 @@ class Resetting:
             stands.wait(10)
             self.answered += 1
             try:
-                connection.sendall(self._answer(data))
+                connection.sendall(answer)
                 connection.close()
             finally:
                 done.set()
@@ -261,3 +263,41 @@ async def test_a_connection_that_is_lost_while_it_is_made_does_not_hold_up_what_
     ):
         for outcome in await s.outcomes(*range(1, 101)):
             assert isinstance(outcome, Accepted)
+
+
+@pytest.mark.parametrize("kit", KITS.values(), ids=lambda kit: kit.name)
+async def test_the_watchdog_ends_what_nobody_was_told_of(reactor: Any, kit: Kit, way: Any) -> None:
+    if kit.wire == "http" and way(kit)[0] is not None:
+        pytest.skip("reading below TLS cannot be stopped from outside")
+    patient = {"ack_timeout_s": 3600} if kit.wire == "mllp" else {"timeout_s": 3600}
+    go = threading.Event()
+
+    def answer(_: bytes) -> bytes:
+        go.wait(10)
+        return b""
+
+    async with (
+        resetting(kit, way, answer=answer) as (peer, settings),
+        sender(kit, reactor, peer.port, **{**settings, **patient}) as s,
+    ):
+        watchdog = Watchdog(reactor, s.destination.held, 0.01, 0.05, lambda code, count: None)
+        watchdog.start()
+        sent = s.send(1)
+        await until(lambda: bool(list(s.destination.held())))
+        ((handle, _),) = s.destination.held()
+        be_blind(reactor, s.destination, handle)
+        go.set()
+        outcome = await sent.outcome(10)
+        assert (type(outcome), outcome.code) == (Ambiguous, "CONNECTION_LOST")
+        assert watchdog.ended == {"DEAD_SOCKET": 1}
+        assert list(s.destination.held()) == []
+        watchdog.stop()
+
+
+def be_blind(reactor: Any, destination: Any, handle: socket.socket) -> None:
+    """As if the loop had been told nothing more of a socket."""
+    if isinstance(destination, Destination):
+        reactor._epoll.unregister(handle.fileno())
+        return
+    for connection in destination._connections:
+        connection.transport.pause_reading()

@@ -385,6 +385,11 @@ class Source:
         """What was counted since the channel started, by kind (framing, refused) and code."""
         return {"framing": sum((c.unframer.quirks for c in self.connections), self.quirks), "refused": self.refused}
 
+    def held(self) -> sockets.Held:
+        """The sockets of its connections."""
+        for connection in self.connections:
+            yield sockets.bare(connection.transport), connection.transport.abortConnection
+
     def set_full(self, full: bool) -> None:
         """Stop or resume reading from every connection (the journal or a queue is at its limit)."""
         if full != self.full:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet import tcp
@@ -15,6 +16,10 @@ PROBES = 4
 """Keep-alive probes without an answer after which the kernel gives a connection up."""
 LINGER_S = 5.0
 """Seconds that a peer has to take what was written and close its side, before the connection is cut."""
+
+
+Held = Iterator[tuple[socket.socket, Callable[[], None]]]
+"""The sockets of a connector's connections, each with what ends its connection at once (a connector's `held()`)."""
 
 
 def prepare(transport: Any, keepalive_s: float) -> None:

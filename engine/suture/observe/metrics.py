@@ -49,6 +49,7 @@ _BUGS = "Unexpected errors since the start; the log says where"
 
 _FRAMING = "Oddities in a peer's MLLP framing, by code; destination is empty for the source"
 _REFUSED = "Connections that the source refused, by code"
+_CLEARED = "Connections that the watchdog closed, by code"
 _QUARANTINED = "Answers that completed no delivery, by code"
 
 
@@ -142,6 +143,7 @@ class Metrics(Collector):
         yield from _store(facts.store)
         yield from _queues(facts.queues)
         yield from _counts(facts.counts)
+        yield _counter("suture_connections_cleared", _CLEARED, ["code"], {(code,): count for code, count in facts.cleared.items()})
         yield _channels(facts.channels)
         yield _gauge("suture_build_info", "The running version", ["version"], [((__version__,), 1)])
 
