@@ -95,6 +95,7 @@ class RunningChannel:
             Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, pool)),
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
+        self.source.refuse = self.core.receiver.too_large
         self.actual, self.reason = "stopped", ""
         self._earlier: dict[str, Lanes] = {}
         self._begun = self._ending = self._over = False

@@ -59,3 +59,15 @@ def hang_up(transport: Any, clock: Clock) -> Any:
     """Close in good order, and cut the connection after LINGER_S; cancel the timer that this gives when it is lost."""
     transport.loseConnection()
     return clock.callLater(LINGER_S, transport.abortConnection)
+
+
+def hang_up_slowly(transport: Any, clock: Clock) -> Any:
+    """The same to a peer that is still talking: it hears our end at once, and has LINGER_S to read what was said before.
+
+    Closing while it talks would reset the connection, and that may take what it has not read yet.
+    """
+    if hasattr(transport, "loseWriteConnection") and not hasattr(transport, "wrappedProtocol"):
+        transport.loseWriteConnection()
+    else:
+        transport.loseConnection()  # TLS says its own goodbye, and waits for the peer's
+    return clock.callLater(LINGER_S, transport.abortConnection)
