@@ -65,7 +65,8 @@ class Receiver:
         """
         header = Header.of_beginning(large.head)
         size = f"{'more than ' if large.endless else ''}{large.size_bytes:,} bytes"
-        fault = f"a message of {size}, over the source's limit of {limit_bytes:,}; only its header is kept"
+        named = f" (control id {header.text(10)})" if header and header.get(10) else ""
+        fault = f"a message{named} of {size}, over the source's limit of {limit_bytes:,}; only its header is kept"
         kept = header.separator.join(header.fields) + b"\r" if header else b""
         message = Message(self._channel, kept, int(self._clock.seconds() * 1e6), peer=peer, fault=fault, fault_code=FRAME_TOO_LARGE)
         if header is not None:

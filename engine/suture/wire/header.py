@@ -41,7 +41,7 @@ class Header:
         found = cls.read(head)
         if found is not None and b"\r" not in head and b"\n" not in head:
             found.fields.pop()
-        return found if found is not None and found.fields else None
+        return found if found is not None and len(found.fields) > 1 else None
 
     def get(self, number: int) -> bytes:
         """MSH-number as written, b"" when absent."""
