@@ -18,6 +18,7 @@ from suture.observe.logs import Log
 from suture.pipeline.breaker import Breaker
 from suture.pipeline.retry import Policy
 from suture.ports import Work
+from suture.reactor import Watchdog
 from suture.runtime import RunningChannel, Told
 from suture.store import dialect, state, summary
 from suture.store.tenure import Tenure
@@ -159,6 +160,7 @@ class Hall(Engine):
         self.fault, self._full, self.stopping, self._pages, self._beat = "", False, False, None, None
         self.tenure, self.exit_code, self._deadline = Tenure(), 0, None
         self.guard = Guard(self.tenure, self.clock, self.channels.values, self.log)
+        self.watchdog = Watchdog(self.clock, self._held, 5, 15, self._cleared)
         self.built: list[Bench] = []
         self.met: list[Exception] = []
 

@@ -1,9 +1,8 @@
-"""The composition root: builds the engine of a site and runs it; the only module that has the reactor."""
+"""The composition root: builds the engine of a site and runs it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import random
@@ -12,14 +11,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import asyncioreactor, defer
-from twisted.internet.error import ConnectionLost
-from twisted.internet.main import installReactor
+from twisted.internet import defer
 
 from suture import __version__
 from suture.commands import Commands
@@ -36,6 +33,7 @@ from suture.observe.facts import Facts
 from suture.observe.metrics import Metrics
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
+from suture.reactor import Sockets, Watchdog, install
 from suture.runtime import RunningChannel, Shared, Told
 from suture.store import fitness, ownership, schema, state
 from suture.store.backlog import Reader
@@ -71,7 +69,7 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     found = _examined(database, site)
     schema.prepare(database)
     _open_many_files()
-    reactor, loop = _reactor()
+    reactor, loop = install()
     logs.take_over_twisted()
     engine = Engine(site, database, reactor, loop.call_soon_threadsafe, loop.call_later)
     engine.fitness = found
@@ -99,54 +97,6 @@ def _open_many_files() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _reactor() -> tuple[Any, asyncio.AbstractEventLoop]:
-    """The asyncio reactor, over uvloop where there is one."""
-    try:
-        import uvloop
-
-        loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    except ImportError:
-        loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    reactor = _Reactor(loop)
-    installReactor(reactor)
-    return reactor, loop
-
-
-class _Reactor(asyncioreactor.AsyncioSelectorReactor):
-    """Calls a socket's reader without Twisted's logging context around it, which costs as much as the read.
-
-    `_readOrWrite` itself catches and logs what a protocol raises. Its seconds measure times between things, and are no time
-    of day: a clock that is set back by an hour must not hold up every timer for an hour.
-    """
-
-    seconds = staticmethod(time.monotonic)
-
-    def addReader(self, reader: Any) -> None:  # noqa: N802
-        if reader not in self._readers:
-            with self._watching(reader):
-                super().addReader(reader)
-            fd = reader.fileno()
-            if reader in self._readers and fd >= 0:
-                self._asyncioEventloop.add_reader(fd, self._readOrWrite, reader, True)
-
-    def addWriter(self, writer: Any) -> None:  # noqa: N802
-        with self._watching(writer):
-            super().addWriter(writer)
-
-    @contextlib.contextmanager
-    def _watching(self, selectable: Any) -> Iterator[None]:
-        """uvloop will not watch a socket that the peer has reset, and raises; the connection is lost then, and told so."""
-        try:
-            yield
-        except RuntimeError:
-            self.callLater(0, self._lost, selectable)
-
-    def _lost(self, selectable: Any) -> None:
-        if not getattr(selectable, "disconnected", False):
-            self._disconnectSelectable(selectable, ConnectionLost(), False)
 
 
 def _ignore(_: Any) -> None:
@@ -188,6 +138,8 @@ class Engine:
         self.large, self.files = Aside("large messages", soon), Aside("files", soon)
         self.heap = Heap(self.journal.held, self.large, trimmer(), resident_bytes)
         self.commands = Commands(self, self.journal, self.reader, self.clock)
+        watch = site.conf.watchdog
+        self.watchdog = Watchdog(reactor, self._held, watch.every_s, watch.after_s, self._cleared)
         self.channels: dict[str, RunningChannel] = {}
         self.desired: dict[str, str] = {}
         self.exit_code = ending.CLEAN
@@ -237,6 +189,7 @@ class Engine:
         self._heartbeat({})
         self.commands.start()
         self._pulse(self.reactor.seconds())
+        self.watchdog.start()
         # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
         gc.collect()
         gc.freeze()
@@ -286,6 +239,7 @@ class Engine:
 
     async def _stop(self) -> None:
         self.commands.stop()
+        self.watchdog.stop()
         if self._beat is not None:
             self._beat.cancel()
         await defer.gatherResults(
@@ -485,6 +439,14 @@ class Engine:
     def _bug(self, error: Exception) -> None:
         self.bugs += 1
         self.log.error("unexpected error; please report it", error)
+
+    def _held(self) -> Sockets:
+        for channel in self.channels.values():
+            yield from channel.held()
+
+    def _cleared(self, code: str, count: int) -> None:
+        if self.watchdog.ended[code] == count:
+            self.log.warning(f"the watchdog closed {count} connections that a fault kept open; please report it (once a run)", code=code)
 
     def _failing(self, lanes: Lanes) -> None:
         """A destination became sick or well: say so in the log (once) and in the store."""

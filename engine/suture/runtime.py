@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -103,6 +104,7 @@ class RunningChannel:
             Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, shared.pool), shared.aside, shared.held),
         )
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
+        self.source.refuse = self.core.receiver.too_large
         self.actual, self.reason = "stopped", ""
         self._earlier: dict[str, Lanes] = {}
         self._begun = self._ending = self._over = False
@@ -142,6 +144,11 @@ class RunningChannel:
         for name, connector in {"": self.source, **self.peers}.items():
             for kind, codes in getattr(connector, "counts", dict)().items():
                 yield from ((name, kind, code, count) for code, count in codes.items())
+
+    def held(self) -> Iterator[tuple[socket.socket, Callable[[], None]]]:
+        """The sockets of its connections, each with what ends it; not every connector has any."""
+        for connector in (self.source, *self.peers.values()):
+            yield from getattr(connector, "held", tuple)()
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """One message from the source."""

@@ -8,6 +8,7 @@ from suture.config.site import Site
 from suture.connectors.room import Room
 from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
 from suture.pipeline.deliver import Lanes
+from suture.reactor import Watchdog
 from suture.runtime import RunningChannel
 from suture.store import faults
 from suture.store.backlog import Reader
@@ -33,6 +34,7 @@ class Whole(Protocol):
     free_bytes: int | None
     bugs: int
     room: Room
+    watchdog: Watchdog
 
 
 def facts_of(engine: Whole, now_s: float) -> Facts:
@@ -57,6 +59,7 @@ def facts_of(engine: Whole, now_s: float) -> Facts:
         free_bytes=engine.free_bytes,
         free_least_bytes=conf.store.free_bytes,
         bugs=engine.bugs,
+        cleared=engine.watchdog.ended,
         store=_store(engine.fitness, journal),
         work_bytes=journal.held.bytes,
         frames_bytes=engine.room.frames_bytes,

@@ -90,4 +90,4 @@ def test_a_habit_is_understood_and_named(row: Row) -> None:
 
 
 def test_every_code_has_its_row() -> None:
-    assert {code for row in ROWS for code in row.quirks} == set(QUIRKS)
+    assert {code for row in ROWS for code in row.quirks} == set(QUIRKS) - {"FRAME_TOO_LARGE"}, "and that one has its tests with the limits"

@@ -26,10 +26,11 @@ async def test_a_habit_of_framing_is_answered_and_said_once(reactor: Any, row: R
         one = await s.sender()
         one.say(row.stream)
         one.writer.write_eof()
+        messages = [message for message in row.messages if message]  # an empty frame is no message
         answers = await one.reader.read()
-        assert answers == b"".join(frame(b"ACK " + message) for message in row.messages)
-        await s.engine.until(lambda: len(s.engine.received) == len(row.messages) and len(s.engine.notes) == len(row.quirks))
-        assert s.engine.bodies == row.messages
+        assert answers == b"".join(frame(b"ACK " + message) for message in messages)
+        await s.engine.until(lambda: len(s.engine.received) == len(messages) and len(s.engine.notes) == len(row.quirks))
+        assert s.engine.bodies == messages
         assert sorted(s.engine.codes) == sorted(row.quirks)
         assert s.source.quirks == row.quirks
 

@@ -306,7 +306,7 @@ async def test_messages_go_out_over_tls(reactor: Any, ca: Authority) -> None:
         sender(KIT, reactor, peer.port, tls={"ca": ca.path}) as s,
     ):
         big = KIT.delivery(1)
-        big.body += b"x" * 3_000_000
+        big = big._replace(body=big.body + b"x" * 3_000_000)
         assert isinstance(await s.send(big).outcome(), Accepted)
         assert peer.seen[0].body == big.body
         assert not isinstance(await s.send(2).outcome(), Accepted | Ambiguous | Unavailable)

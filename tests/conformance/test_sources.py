@@ -13,7 +13,9 @@ from twisted.internet.task import Clock
 
 from suture.connectors import mllp_in
 from suture.connectors.registry import SOURCES
+from suture.wire import mllp
 from suture.wire.mllp import frame
+from suture.wire.oversize import HEAD_BYTES
 
 LIMIT_BYTES = 2048
 FRAME_TIMEOUT_S = 30.0
@@ -28,6 +30,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.received: list[tuple[bytes, str, Answer]] = []
+        self.refused: list[mllp.TooLarge] = []
         self.notes: list[tuple[str, str]] = []
         self.at_once = True
         self._changed = asyncio.Event()
@@ -36,6 +39,11 @@ class Engine:
         self.received.append((raw, peer, answer))
         if self.at_once:
             answer(b"ACK " + raw)
+        self._changed.set()
+
+    def refuse(self, large: mllp.TooLarge, limit_bytes: int, peer: str, answer: Callable[..., None]) -> None:
+        self.refused.append(large)
+        answer(b"AR", False)
         self._changed.set()
 
     def note(self, code: str, text: str) -> None:
@@ -91,7 +99,7 @@ class Stand:
         base = {"port": 0, "limit_bytes": LIMIT_BYTES, "frame_timeout_s": FRAME_TIMEOUT_S, "idle_s": IDLE_S}
         self.engine, self.clock = Engine(), Clock()
         self.source = mllp_in.Source(mllp_in.Config(**{**base, **settings}), reactor, self.engine.receive, self.engine.note)
-        self.source.clock = self.clock
+        self.source.clock, self.source.refuse = self.clock, self.engine.refuse
         self.senders: list[Sender] = []
 
     async def sender(self, host: str = "127.0.0.1", **more: Any) -> Sender:
@@ -158,25 +166,133 @@ async def test_garbage_between_messages_is_dropped_and_said_once(reactor: Any) -
         assert sorted(s.engine.codes) == ["BLANKS_BETWEEN_FRAMES", "STRAY_BYTES"]
 
 
-async def test_a_message_over_the_limit_ends_its_connection_and_no_other(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        good, bad = await s.sender(), await s.sender()
-        bad.say(b"\x0bMSH|" + MARKER * (LIMIT_BYTES // 4))
-        assert await bad.is_closed()
-        good.say(frame(b"MSH|" + b"x" * (LIMIT_BYTES - 10)))
-        assert len(await good.answer()) == LIMIT_BYTES - 2
-        assert s.engine.codes == ["FRAME_TOO_LARGE"]
-        assert len(s.source.connections) == 1
+def large(size: int = LIMIT_BYTES * 3) -> bytes:
+    """A message over the limit."""
+    head = b"MSH|^~\\&|CAB|OR1|SUTURE|S|20260301||DFT^P03|BIG1|P|2.5.1\rPID|1||7||"
+    return head + MARKER * ((size - len(head)) // len(MARKER)) + b"\r"
 
 
-async def test_messages_before_an_oversized_one_are_not_answered_with_its_end(reactor: Any) -> None:
+async def test_a_message_over_the_limit_is_refused_and_the_connection_goes_on(reactor: Any) -> None:
     async with stand(reactor) as s:
         one = await s.sender()
-        one.say(frame(b"MSH|1"))
-        assert await one.answer() == b"ACK MSH|1"
-        one.say(frame(b"MSH|2") + b"\x0b" + b"x" * LIMIT_BYTES * 2)
+        one.say(frame(b"MSH|1") + frame(large()) + frame(b"MSH|2"))
+        assert await one.answers(3) == [b"ACK MSH|1", b"AR", b"ACK MSH|2"]
+        assert s.engine.bodies == [b"MSH|1", b"MSH|2"]
+        (refused,) = s.engine.refused
+        assert refused == mllp.TooLarge(large()[:HEAD_BYTES], len(large()), True)
+        assert s.engine.codes == ["FRAME_TOO_LARGE"]
+        assert s.source.counts()["framing"] == {"FRAME_TOO_LARGE": 1}
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_message_over_the_limit_in_pieces(reactor: Any, size: int) -> None:
+    async with stand(reactor) as s:
+        one = await s.sender()
+        stream = frame(large()) + frame(b"MSH|2")
+        for at in range(0, len(stream), size):
+            one.say(stream[at : at + size])
+            await one.writer.drain()
+            await asyncio.sleep(0)
+        assert await one.answers(2) == [b"AR", b"ACK MSH|2"]
+        assert [r.size_bytes for r in s.engine.refused] == [len(large())]
+
+
+async def test_release_2_says_not_stored_of_a_message_over_the_limit(reactor: Any) -> None:
+    async with stand(reactor, release=2) as s:
+        one = await s.sender()
+        one.say(frame(large()))
+        assert await one.answers(2) == [mllp.COMMIT_NAK, b"AR"]
+
+
+async def test_what_is_passed_over_costs_no_memory_and_no_other_its_place(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        good, bad = await s.sender(), await s.sender()
+        most = 0
+        bad.say(b"\x0b" + large()[:200])
+        for _ in range(300):
+            bad.say(b"x" * 100_000)
+            await bad.writer.drain()
+            most = max(most, *(len(c.unframer._buffer) for c in s.source.connections))
+        good.say(frame(b"MSH|" + b"x" * (LIMIT_BYTES - 10)))
+        assert len(await good.answer()) == LIMIT_BYTES - 2
+        bad.say(b"\r\x1c\r" + frame(b"MSH|2"))
+        assert await bad.answers(2) == [b"AR", b"ACK MSH|2"]
+        assert most < LIMIT_BYTES + 100
+        assert s.engine.refused[0].size_bytes == 30_000_201
+
+
+async def test_a_message_without_an_end_is_answered_and_then_its_connection_is_closed(reactor: Any) -> None:
+    async with stand(reactor, skip_bytes=1_000_000) as s:
+        one = await s.sender()
+        one.say(frame(b"MSH|1") + b"\x0b" + large()[:200] + b"x" * 30_000_000)
+        assert await one.answers(2) == [b"ACK MSH|1", b"AR"]
         assert await one.is_closed()
-        assert s.engine.bodies == [b"MSH|1"]  # the second was not answered, so its sender sends it again
+        one.writer.close()
+        assert s.engine.refused[0].endless
+        async with asyncio.timeout(10):
+            while s.source.connections:
+                await asyncio.sleep(0.01)
+
+
+async def test_the_connection_of_a_message_without_an_end_waits_for_the_answers_that_are_due(reactor: Any) -> None:
+    async with stand(reactor, skip_bytes=0) as s:
+        s.engine.at_once = False
+        one = await s.sender()
+        one.say(frame(b"MSH|1") + b"\x0b" + large())
+        await s.engine.until(lambda: len(s.engine.received) == 1 and len(s.engine.refused) == 1)
+        assert await one.answer() == b"AR"
+        s.engine.received[0][2](b"ACK 1")
+        assert await one.answer() == b"ACK 1"
+        assert await one.is_closed()
+        one.writer.close()
+        async with asyncio.timeout(10):
+            while s.source.connections:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_message_over_the_limit_that_is_broken_off_is_told_and_not_answered(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one, two = await s.sender(), await s.sender()
+        one.say(b"\x0b" + large() + b"\x0bMSH|2\r\x1c\r")
+        assert await one.answer() == b"ACK MSH|2\r"
+        two.say(b"\x0b" + large())
+        two.writer.write_eof()
+        assert await two.is_closed()
+        await s.engine.until(lambda: len(s.engine.refused) == 2)
+        assert not any(r.ended or r.endless for r in s.engine.refused)
+
+
+async def test_a_message_over_the_limit_whose_time_is_over_is_told(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        one = await s.sender()
+        one.say(b"\x0b" + large())
+        async with asyncio.timeout(10):
+            while not any(c.frame_since_s is not None for c in s.source.connections):
+                await asyncio.sleep(0)
+        s.pass_time(FRAME_TIMEOUT_S + 10)
+        assert await one.is_closed()
+        assert "FRAME_TIMEOUT" in s.engine.codes
+        assert [r.ended for r in s.engine.refused] == [False]
+
+
+@pytest.mark.parametrize("empty", [b"", b"\r", b"  \r\n", b"\0"])
+async def test_signs_of_life_are_counted_and_nothing_else(reactor: Any, empty: bytes) -> None:
+    async with stand(reactor, unanswered=4, release=2) as s:
+        one = await s.sender()
+        for _ in range(3):
+            one.say(frame(empty) * 10)
+            one.say(frame(b"MSH|1") + frame(empty) + frame(b"MSH|2"))
+            assert await one.answers(4) == [mllp.COMMIT_ACK, b"ACK MSH|1", mllp.COMMIT_ACK, b"ACK MSH|2"]
+        assert s.source.counts()["framing"] == {"EMPTY_FRAME": 33}
+        assert s.engine.codes == ["EMPTY_FRAME"]
+        s.pass_time(IDLE_S - 10)
+        one.say(frame(empty))
+        async with asyncio.timeout(10):
+            while s.source.counts()["framing"]["EMPTY_FRAME"] < 34:
+                await asyncio.sleep(0)
+        s.pass_time(20)
+        one.say(frame(b"MSH|3"))
+        assert await one.answers(2) == [mllp.COMMIT_ACK, b"ACK MSH|3"]  # it has said something, and is not idle
 
 
 async def test_half_a_message_and_then_silence_ends_the_connection(reactor: Any) -> None:

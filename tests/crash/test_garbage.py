@@ -73,21 +73,53 @@ def test_what_never_becomes_a_message_ends_its_connection(busy: Hospital) -> Non
 
 
 def test_a_frame_of_fifty_megabytes(busy: Hospital) -> None:
+    head, rest = dft("C9000001", STRANGER).split(b"\r", 1)
     with bad(busy) as connection:
-        with contextlib.suppress(ConnectionError):
-            connection.sendall(b"\x0bMSH|^~\\&|" + b"x" * 50_000_000 + b"\x1c\r")
-        assert end_of(connection) == b""
+        connection.settimeout(CLOSED_WITHIN_S)
+        for n in (1, 2):  # the connection goes on
+            connection.sendall(b"\x0b" + head + b"\r" + rest + MARKER.encode() * 6_250_000 + b"\r\x1c\r")
+            answer = connection.recv(65536)
+            assert b"\rMSA|AR|C9000001|" in answer and b"\rERR|" in answer
+            connection.sendall(b"\x0b" + dft(f"X{n}", STRANGER) + b"\x1c\r")
+            assert f"MSA|AA|X{n}".encode() in connection.recv(65536)
     assert "FRAME_TOO_LARGE" in busy.said()
+    assert 'suture_framing_quirks_total{channel="charges",code="FRAME_TOO_LARGE",destination=""} 2.0' in busy.page("metrics")[1]
+    listed = busy.suture("exception", "list", "--json").stdout
+    assert "FRAME_TOO_LARGE" in listed and "C9000001" in listed and MARKER not in listed
+
+
+def test_a_message_without_an_end_is_answered_and_ends_its_connection(hospital: Hospital) -> None:
+    channel = hospital.directory / "channels" / "charges" / "channel.yaml"
+    channel.write_text(channel.read_text().replace("frame_timeout_s: 1", "frame_timeout_s: 60, limit_bytes: 100000, skip_bytes: 1000000"))
+    hospital.start()
+    with bad(hospital) as connection:
+        connection.sendall(b"\x0b" + dft("C9000002", STRANGER) + b"x" * 2_000_000)
+        assert b"MSA|AR|C9000002|" in end_of(connection)
+    assert hospital.query("SELECT code FROM exception") == [("FRAME_TOO_LARGE",)]
+    hospital.terminate()
+
+
+def test_signs_of_life_are_no_messages(hospital: Hospital) -> None:
+    hospital.start()
+    with bad(hospital) as connection:
+        connection.settimeout(CLOSED_WITHIN_S)
+        connection.sendall(b"\x0b\x1c\r" * 10 + b"\x0b" + dft("C1", 1) + b"\x1c\r" + b"\x0b\r\x1c\r" * 10)
+        assert connection.recv(65536).count(b"\rMSA|") == 1
+        connection.sendall(b"\x0b" + dft("C2", 1) + b"\x1c\r")
+        assert connection.recv(65536).count(b"\rMSA|AA|C2") == 1
+    assert hospital.query("SELECT count(*) FROM message") == [(2,)]
+    assert hospital.query("SELECT count(*) FROM exception") == [(0,)]
+    assert 'suture_framing_quirks_total{channel="charges",code="EMPTY_FRAME",destination=""} 20.0' in hospital.page("metrics")[1]
+    hospital.terminate()
 
 
 def test_frames_that_are_no_messages_are_kept_answered_and_wait_for_a_person(busy: Hospital) -> None:
     odd = [
-        b"",
         MARKER.encode(),
         b"MSH",
         b"MSH|",
         b"MSH|^~\\&",
-        b"\x00" * 100,
+        b"\x00" * 100 + b"x",
         b"PID|1||" + MARKER.encode(),
         dft("D1", STRANGER).replace(b"FT1|1|D1-1", b"FT1|1|\xff\xfe"),
         dft("D2", STRANGER).replace(b"IMP-1", MARKER.encode() * 40),

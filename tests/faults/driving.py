@@ -1,4 +1,4 @@
-"""`async def` tests on one real reactor: Twisted's asyncio reactor, installed once and driven a test at a time.
+"""`async def` tests on the engine's own reactor, installed once and driven a test at a time.
 
 A conftest imports `reactor` and `pytest_pyfunc_call` from here. A test that waits for something waits for it with a
 deadline, and none sleeps in the hope that something has happened.
@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.main import installReactor
+
+from suture.reactor import Reactor, install
 
 TEST_TIMEOUT_S = 20
-_made: list[AsyncioSelectorReactor] = []
+_made: list[Reactor] = []
 
 
-def the_reactor() -> AsyncioSelectorReactor:
+def the_reactor() -> Reactor:
     """The process's reactor, made when it is first asked for."""
     if not _made:
-        made = AsyncioSelectorReactor(asyncio.new_event_loop())
-        installReactor(made)
+        made = install()[0]
         made.startRunning(installSignalHandlers=False)
         _made.append(made)
     return _made[0]
@@ -49,7 +48,7 @@ def reactor() -> Iterator[Any]:
     assert not tasks, f"tasks left behind: {tasks}"
 
 
-def _let_it_close(made: AsyncioSelectorReactor, loop: asyncio.AbstractEventLoop, before: set[Any]) -> None:
+def _let_it_close(made: Reactor, loop: asyncio.AbstractEventLoop, before: set[Any]) -> None:
     """Closing takes a few turns of the loop: wait for it, up to two seconds."""
 
     def busy() -> bool:

@@ -139,3 +139,8 @@ def test_how_the_engine_stands_to_its_store_is_a_number():
     assert value(metrics, "suture_ready") == 0, "the oldest operation has been waiting for 7 s"
     assert value(Metrics(), "suture_ready") == 1
     assert ("suture_store_free_bytes", ()) not in samples(Metrics()), "of a server's disk nothing is known"
+
+
+def test_connections_that_the_watchdog_closed_are_counted_by_code():
+    metrics = Metrics(lambda: Facts(cleared={"DEAD_SOCKET": 3}))
+    assert value(metrics, "suture_connections_cleared_total", code="DEAD_SOCKET") == 3

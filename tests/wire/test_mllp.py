@@ -1,13 +1,15 @@
 """Framing: any chunking gives the same messages and quirks, nothing is lost that was whole, and nothing grows without a limit."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from suture.wire import mllp
-from suture.wire.mllp import Framing, Unframer, frame
+from suture.wire.mllp import Framing, TooLarge, Unframer, frame
+from suture.wire.oversize import HEAD_BYTES
 
 payloads = st.lists(st.binary(min_size=1, max_size=60).filter(lambda b: not {0x0B, 0x1C} & set(b)), max_size=5)
 pieces = st.sampled_from(
@@ -51,7 +53,7 @@ def test_what_is_framed_comes_out_as_it_was_in_any_chunking(messages, sizes):
     unframer = Unframer(1000)
     assert cut(b"".join(map(frame, messages)), sizes, unframer) == messages
     assert not unframer.partial
-    assert not unframer.quirks
+    assert unframer.quirks == +Counter(EMPTY_FRAME=sum(map(mllp.is_empty, messages)))
 
 
 @given(streams, sizes)
@@ -102,6 +104,83 @@ def test_the_limit_is_the_same_in_any_chunking(size, over):
             cut(stream, [size], unframer)
     else:
         assert cut(stream, [size], unframer) == [b"x" * 100]
+
+
+LIMIT, SKIP = 40, 60
+long_pieces = pieces | st.sampled_from([b"x" * 30, b"\x0b" + b"y" * 60, b"\x1c\r\x0b", b"\x1c\n\n\n\x0bMSH|", b"\r\x1c\x0bMSH|2"])
+long_streams = st.lists(long_pieces, max_size=40).map(b"".join)
+
+
+def all_of(chunks: list[bytes]) -> tuple[list[bytes | TooLarge], Unframer]:
+    """Messages, and those over the limit among them, as a connection takes them: until one is endless, or all has come."""
+    unframer, found = Unframer(LIMIT, skip_bytes=SKIP), list[bytes | TooLarge]()
+    for step in [*(partial(unframer.feed, chunk) for chunk in chunks), unframer.close]:
+        found += step()
+        while (large := unframer.large()) is not None:
+            found.append(large)
+            if large.endless:
+                return found, unframer
+            found += unframer.feed(b"")
+        assert len(unframer._buffer) <= max(LIMIT + 8, max(map(len, chunks)))
+    return found, unframer
+
+
+@given(long_streams.filter(bool), sizes)
+@example(b"\x0b" + b"x" * (LIMIT + SKIP) + b"\x1c\r" + frame(b"after"), [1])
+@example(b"\x0b" + b"x" * (LIMIT + SKIP + 1) + b"\x1c\r" + frame(b"after"), [1])
+@example(b"\x0bMSH|" + b"x" * LIMIT + b"\r\x1c\x0bMSH|2\r\x1c\r", [1])
+@example(b"\x0bMSH|" + b"x" * (LIMIT + SKIP - 5) + b"\r\x1c\x0bMSH|2\r\x1c\r", [3])
+@example(b"\x0b" + b"x" * (LIMIT + 1), [7])
+def test_messages_over_the_limit_are_passed_over_alike_in_any_chunking(stream, sizes):
+    cut_up, at, turn = [], 0, 0
+    while at < len(stream):
+        cut_up.append(stream[at : at + sizes[turn % len(sizes)]])
+        at, turn = at + len(cut_up[-1]), turn + 1
+    (messages, whole), (others, parts) = all_of([stream]), all_of(cut_up)
+    assert others == messages
+    if not (messages and isinstance(messages[-1], TooLarge) and messages[-1].endless):
+        assert (parts.quirks, parts.stray) == (whole.quirks, whole.stray)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 70_000, 1 << 24])
+def test_a_message_over_the_limit_is_passed_over_in_little_memory_and_the_next_is_taken(size):
+    unframer = Unframer(100_000, skip_bytes=1 << 24)
+    big = b"MSH|^~\\&|A|B|" + b"x" * 5_000_000 + b"\r"
+    stream, found, refused = frame(b"MSH|1") + frame(big) + frame(b"MSH|2"), list[bytes](), list[TooLarge]()
+    for at in range(0, len(stream), size) if size > 1 else (0, *range(1, len(stream), 4096)):
+        end = at + size if size > 1 else (1 if not at else at + 4096)
+        found += unframer.feed(stream[at:end])
+        if (large := unframer.large()) is not None:
+            refused.append(large)
+            found += unframer.feed(b"")
+        assert len(unframer._buffer) < 110_000
+    assert found == [b"MSH|1", b"MSH|2"]
+    assert refused == [TooLarge(big[:HEAD_BYTES], len(big), True)]
+    assert unframer.quirks == {"FRAME_TOO_LARGE": 1}
+
+
+def test_a_message_that_is_broken_off_over_the_limit_is_told_without_an_end():
+    unframer = Unframer(100, skip_bytes=1000)
+    assert unframer.feed(b"\x0bMSH|" + b"x" * 500 + b"\x0bMSH|2") == []
+    assert unframer.large() == TooLarge(b"MSH|" + b"x" * 46, 504, False)
+    assert unframer.feed(b"\r\x1c\r") == [b"MSH|2\r"]
+    assert unframer.quirks == {"FRAME_TOO_LARGE": 1, "INCOMPLETE_FRAME": 1}
+
+
+def test_a_lone_end_byte_ends_a_message_over_the_limit_too():
+    unframer = Unframer(100, skip_bytes=1000)
+    assert unframer.feed(b"\x0bMSH|" + b"x" * 500 + b"\r\x1c") == []
+    assert unframer.may_have_ended
+    assert unframer.settle() == []
+    assert unframer.large() == TooLarge(b"MSH|" + b"x" * 46, 505, True)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\r", b" \r\n", b"\0\0"])
+def test_a_frame_of_nothing_or_of_blanks_is_empty(payload):
+    unframer = Unframer(100)
+    assert unframer.feed(frame(payload) + frame(b"\rMSH|1")) == [payload, b"\rMSH|1"]
+    assert mllp.is_empty(payload) and not mllp.is_empty(b"\rMSH|1")
+    assert unframer.quirks == {"EMPTY_FRAME": 1}
 
 
 def test_a_frame_over_the_limit_is_refused_before_it_ends():

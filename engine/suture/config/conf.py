@@ -122,6 +122,15 @@ class ValidationSection(_Section):
     timeout_s: float = Field(default=60, gt=0, description="Seconds that one message may take; then it counts as not validated, an error")
 
 
+class WatchdogSection(_Section):
+    """Connections that a fault of a program keeps open: they are found and closed."""
+
+    every_s: float = Field(default=5, ge=0.1, le=3600, description="Seconds between looks at all connections")
+    after_s: float = Field(
+        default=15, ge=10, le=86_400, description="Seconds that a connection is dead, or belongs to nobody, before it is closed"
+    )
+
+
 class Retry(_Section):
     """When to try again: the wait doubles from first_s to max_s, with jitter."""
 
@@ -194,6 +203,7 @@ class ConfBase(_Section):
     http: HttpSection = Field(default_factory=HttpSection, description="The port for /metrics, /healthz and /readyz")
     journal: JournalSection = Field(default_factory=JournalSection, description="The one writer to the store")
     validation: ValidationSection = Field(default_factory=ValidationSection, description="Standard validation of messages")
+    watchdog: WatchdogSection = Field(default_factory=WatchdogSection, description="Connections that a fault keeps open")
     limits: LimitsSection = Field(default_factory=LimitsSection, description="Limits for every source that sets none of its own")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def trimmer() -> Callable[[], Any] | None:
 def resident_bytes() -> int:
     """Memory of this process that is in RAM; 0 where the system does not tell."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
         return 0
 

@@ -80,6 +80,7 @@ class Connection(asyncio.Protocol):
     """at_s: when its request was sent, or when it began to rest; kept for its owner. rest_s: how long the peer lets it rest."""
 
     transport: Any = None
+    handle: socket.socket
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -105,8 +106,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self._socket = transport.get_extra_info("socket")
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        told = transport.get_extra_info("socket")
+        # The transport's descriptor, which stays the transport's: uvloop's own stand-in for a socket is copied at each question.
+        self.handle = socket.socket(told.family, told.type, told.proto, fileno=told.fileno())
+        self.handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._plain = transport.get_extra_info("sslcontext") is None
         if self._plain:
             transport.set_write_buffer_limits(0)  # pause_writing and resume_writing say what the socket has not taken
@@ -123,7 +126,7 @@ class Connection(asyncio.Protocol):
 
         What is not written now the peer cannot have seen, and what has come before cannot be its answer. Else it is closed.
         """
-        ended, received_bytes = tcp_info.look(self._socket)
+        ended, received_bytes = tcp_info.look(self.handle)
         strayed = self._plain and not ended and received_bytes > self._read_bytes  # over TLS it need not be an answer
         if not (ended or strayed):
             return True
@@ -252,6 +255,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._usable = False
+        self.handle.detach()
         self._owner.lost(self)
         if self._done is None:
             return

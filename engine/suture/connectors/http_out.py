@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_val
 from yarl import URL
 
 from suture import __version__
-from suture.connectors import http_status, leave
+from suture.connectors import http_status, leave, sockets
 from suture.connectors.access import Seldom
-from suture.connectors.http_connection import Answer, Connection, Fault
+from suture.connectors.http_connection import LOST, Answer, Connection, Fault
 from suture.connectors.http_status import Word
 from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
 from suture.ports import Delivery
@@ -252,6 +252,11 @@ class Destination:
         """Open a connection for what waits, where one more is allowed."""
         if self._queue and not self._closed and len(self._connections) + self._connecting < self.config.connections:
             self._connect()
+
+    def held(self) -> sockets.Held:
+        """The sockets of its connections."""
+        for connection in self._connections:
+            yield connection.handle, partial(connection.fail, LOST)
 
     def strayed(self) -> None:
         """More came on a connection than was asked for; it is closed, or it would be taken for the next answer."""

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from twisted.internet import defer, error, protocol, tcp
-from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListener
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from suture.connectors import sockets, tls
 from suture.connectors.access import AllowList, Host, Network, Seldom, is_loopback
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
+from suture.connectors.mllp_sender import Connection
+from suture.connectors.proxied import Gate
 from suture.connectors.room import Room
 from suture.connectors.tls import ServerTls
-from suture.connectors.writing import write_now
 from suture.ports import AckTime, Clock
 from suture.wire import mllp
 
@@ -29,6 +27,8 @@ not be stored; payload None means: say nothing. In release 2, `stored` says whic
 say sends one more message to the same peer, later: an application acknowledgement after a commit acknowledgement. Before the
 answer, say(None) tells that the message is durable and its answer comes later.
 """
+Refuse = Callable[[mllp.TooLarge, int, str, Callable[..., None]], None]
+"""refuse(large, limit_bytes, peer, answer): a message over the limit; answer as of Receive, and with None where nobody waits."""
 Note = Callable[[str, str], None]
 """note(code, text): a change of state worth a log line; never content."""
 
@@ -45,8 +45,18 @@ class Config(BaseModel):
     ack: AckTime = Field("after_store", description="When to answer: after_store (durable), after_process or after_delivery")
     release: Release = Field("1", description="Release of MLLP; 2 = a commit acknowledgement before each HL7 answer")
     allow: list[Network] = Field(default_factory=list, description="Networks that may connect: [10.0.0.0/8, 192.168.1.5]; empty = all")
+    proxies: list[Network] = Field(
+        default_factory=list, description="Proxies whose PROXY header (v1 or v2) says who the sender is: [10.0.0.5]; empty = none"
+    )
+    proxy_header: Literal["required", "optional"] = Field(
+        "required", description="Whether a listed proxy may connect without a header, as itself: required or optional"
+    )
+    proxy_timeout_s: float = Field(5, gt=0, description="Seconds a listed proxy may take to send its header (default 5)")
     tls: ServerTls | None = Field(None, description="TLS; absent: plain TCP")
-    limit_bytes: int = Field(16_777_216, ge=1024, description="Largest message, in bytes; a larger one ends the connection (16 MiB)")
+    limit_bytes: int = Field(16_777_216, ge=1024, description="Largest message, in bytes; a larger one is refused, AR (default 16 MiB)")
+    skip_bytes: int = Field(
+        268_435_456, ge=0, description="Bytes of a message over the limit that are passed over; more end the connection (default 256 MiB)"
+    )
     connections: int = Field(2000, ge=1, description="Connections at a time; one more is closed at once (default 2000)")
     unanswered: int = Field(64, ge=1, description="Messages of one connection in work before it is read no further (default 64)")
     frame_timeout_s: float = Field(30, gt=0, description="Seconds from the first byte of a message to its end, or for TLS (default 30)")
@@ -59,252 +69,16 @@ class Config(BaseModel):
     end_bytes: EndBytes = Field("1c0d", description="The bytes after a message, in hex, one to four (default 1c0d)")
 
     @model_validator(mode="after")
-    def _framed(self) -> Config:
+    def _fitting(self) -> Config:
         self.framing()
+        idle = sorted({"proxy_header", "proxy_timeout_s"} & self.model_fields_set) if not self.proxies else []
+        if idle:
+            raise ValueError(f"{idle[0]} has no effect without `proxies`; list them, or leave it out")
         return self
 
     def framing(self) -> mllp.Framing:
         """The bytes around a message."""
         return framing_of(self.start_byte, self.end_bytes, int(self.release))
-
-
-@implementer(IHandshakeListener, IHalfCloseableProtocol)
-class _Connection(protocol.Protocol):
-    """One sender. Reading pauses while too many of its messages are unanswered."""
-
-    transport: Any
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.unframer = mllp.Unframer(source.config.limit_bytes, source.framing)
-        self.unanswered = 0
-        self.size_bytes = 0
-        self.waits = False
-        self.paused = False
-        self.clogged = False
-        self.last_at_s = source.clock.seconds()
-        self.frame_since_s: float | None = None
-        self.peer = ""
-        self.host = ""
-        self.said: set[str] = set()
-        self.spoke = False
-        self.closing = False
-        self.deaf = False
-        self.safe = source.config.tls is None
-        self.timer: Any = None
-
-    def connectionMade(self) -> None:  # noqa: N802
-        address = self.transport.getPeer()
-        self.host, self.peer = address.host, f"{address.host}:{address.port}"
-        if not self.source.admit(self):
-            self.transport.abortConnection()
-            return
-        sockets.prepare(self.transport, self.source.config.keepalive_s)
-        self.transport.registerProducer(self, True)
-
-    def handshakeCompleted(self) -> None:  # noqa: N802
-        """TLS is agreed on."""
-        self.safe = True
-
-    def pauseProducing(self) -> None:  # noqa: N802
-        """The sender does not read its answers."""
-        self.clogged = True
-        self.balance()
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        """It has read them."""
-        self.clogged = False
-        self.balance()
-
-    def stopProducing(self) -> None:  # noqa: N802
-        """The connection is gone."""
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        if self.closing:
-            return
-        source, unframer = self.source, self.unframer
-        self.last_at_s = now_s = source.clock.seconds()
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        try:
-            messages = unframer.feed(data)
-        except mllp.FrameTooLarge:
-            self.refuse("FRAME_TOO_LARGE", f"a message is over {source.config.limit_bytes} bytes; connection closed")
-            return
-        if unframer.quirks:
-            self.complain()
-        self.spoke = self.spoke or bool(messages)
-        if not unframer.partial and (self.spoke or not unframer.stray):
-            self.frame_since_s = None
-        else:
-            if messages or self.frame_since_s is None:
-                self.frame_since_s = now_s
-            if unframer.may_have_ended:
-                self.timer = source.clock.callLater(source.config.end_wait_s, self.settle)
-        self.take(messages)
-        if unframer.size_bytes != self.size_bytes:
-            self.measure()
-
-    def measure(self) -> None:
-        """Tell how much there is now of a frame that has not ended."""
-        before, self.size_bytes = self.size_bytes, self.unframer.size_bytes
-        if self.source.room is not None:
-            self.source.room.changed(self, before, self.size_bytes)
-
-    def make_wait(self, waits: bool) -> None:
-        """There is no room for the rest of the frame, or there is again."""
-        self.waits = waits
-        self.balance()
-
-    def take(self, messages: list[bytes]) -> None:
-        """Hand on what has come."""
-        source = self.source
-        self.unanswered += len(messages)
-        for raw in messages:
-            way: _Connection | _Turn = _Turn(self) if source.commits else self
-            source.receive(raw, self.peer, way.answer, way.say)
-        if self.unanswered >= source.config.unanswered:
-            self.balance()
-
-    def settle(self) -> None:
-        """The sender has said an end byte, and no more."""
-        if self.paused:  # what else it said has not been read
-            self.timer = self.source.clock.callLater(self.source.config.end_wait_s, self.settle)
-            return
-        self.timer = None
-        messages = self.unframer.settle()
-        self.complain()
-        self.spoke, self.frame_since_s = True, None
-        self.take(messages)
-        self.measure()
-
-    def complain(self) -> None:
-        """Say each quirk of this sender once, and once in a while for one that makes a connection a message."""
-        for code in sorted(self.unframer.quirks.keys() - self.said):
-            self.said.add(code)
-            if self.source.seldom.due(f"{code} {self.host}"):
-                self.source.note(code, f"{self.peer}: {mllp.QUIRKS[code]}")
-
-    def answer(self, payload: bytes | None, stored: bool = True) -> None:
-        self.answered(b"" if payload is None else self.source.framing.frame(payload))
-
-    def answered(self, data: bytes) -> None:
-        """A message has its answer: these bytes."""
-        self.unanswered -= 1
-        self.write(data)
-        if self.paused:
-            self.balance()
-        if not self.unanswered:
-            self.source.answered()
-            if self.deaf and self.connected and not self.closing:
-                self.end()
-
-    def say(self, payload: bytes | None) -> None:
-        """One more message for this peer, if it is still there."""
-        if payload is not None:
-            self.write(self.source.framing.frame(payload))
-
-    def write(self, data: bytes) -> None:
-        if data and self.connected:
-            write_now(self.transport, data)
-
-    def balance(self) -> None:
-        """Pause or resume reading, as the connection's and the engine's limits say."""
-        full = self.source.full or self.clogged or self.waits or self.unanswered >= self.source.config.unanswered
-        if full != self.paused and self.connected:
-            self.paused = full
-            if full:
-                self.transport.pauseProducing()
-            elif not self.deaf:
-                self.last_at_s = self.source.clock.seconds()  # being held back is not the sender's silence
-                self.frame_since_s = None if self.frame_since_s is None else self.last_at_s
-                self.transport.resumeProducing()
-
-    def end(self) -> None:
-        """Close, when what was answered is on its way."""
-        self.transport.unregisterProducer()
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
-        self.closing = True
-        if not self.deaf:
-            self.transport.resumeProducing()  # to see the sender's goodbye; what else it says is not taken
-        self.timer = sockets.hang_up(self.transport, self.source.reactor)
-
-    def refuse(self, code: str, text: str) -> None:
-        self.closing = True
-        self.source.note(code, f"{self.peer}: {text}")
-        self.transport.abortConnection()
-
-    def overdue(self, now_s: float) -> None:
-        config = self.source.config
-        if self.clogged:
-            if now_s - self.last_at_s > config.idle_s:
-                self.refuse("IDLE", f"answers not read for {config.idle_s:g} s; connection closed")
-        elif self.paused:
-            return
-        elif not self.safe and now_s - self.last_at_s > config.frame_timeout_s:
-            self.refuse("TLS_TIMEOUT", f"no agreement on TLS within {config.frame_timeout_s:g} s; connection closed")
-        elif self.frame_since_s is not None and now_s - self.frame_since_s > config.frame_timeout_s:
-            self.refuse("FRAME_TIMEOUT", f"no whole message within {config.frame_timeout_s:g} s of its first byte; connection closed")
-        elif not self.unanswered and now_s - self.last_at_s > config.idle_s:
-            self.refuse("IDLE", f"nothing said for {config.idle_s:g} s; connection closed")
-
-    def readConnectionLost(self) -> None:  # noqa: N802
-        """The sender says no more, and may still wait for its answers."""
-        self.deaf = True
-        self.last()
-        if not self.unanswered:
-            self.end()
-
-    def writeConnectionLost(self) -> None:  # noqa: N802
-        """It does not listen any more: its connection is lost next."""
-
-    def last(self) -> None:
-        """Take what has come without its end, if it is whole; nothing more comes."""
-        if not self.closing:
-            messages = self.unframer.close()
-            self.complain()
-            if not self.source.full:  # what a full engine does not take was not acknowledged
-                self.take(messages)
-            self.measure()
-
-    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
-        self.connected = 0
-        self.source.lost(self)
-        self.last()
-        self.measure()
-        self.source.quirks.update(self.unframer.quirks)
-        if self.source.config.tls is not None:
-            self.source.unsafe(self, tls.plain(reason, self.transport.getHandle()))
-
-
-class _Turn:
-    """One message in release 2: the commit acknowledgement comes before everything that is said of it, and comes once."""
-
-    __slots__ = ("_committed", "_connection")
-
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-        self._committed = False
-
-    def answer(self, payload: bytes | None, stored: bool = True) -> None:
-        """The answer of the message, behind its commit acknowledgement."""
-        framing = self._connection.source.framing
-        self._connection.answered(self._commit(stored) + (b"" if payload is None else framing.frame(payload)))
-
-    def say(self, payload: bytes | None) -> None:
-        """The message is durable; with a payload: one more message for the peer."""
-        self._connection.write(self._commit(True))
-        self._connection.say(payload)
-
-    def _commit(self, stored: bool) -> bytes:
-        if self._committed:
-            return b""
-        self._committed = True
-        return self._connection.source.framing.frame(mllp.COMMIT_ACK if stored else mllp.COMMIT_NAK)
 
 
 class Source:
@@ -318,13 +92,16 @@ class Source:
     def __init__(self, config: Config, reactor: Any, receive: Receive, note: Note) -> None:
         self.config, self.reactor, self.receive, self.note = config, reactor, receive, note
         self.clock: Clock = reactor
-        self.connections: set[_Connection] = set()
+        self.connections: set[Connection] = set()
         self.framing, self.commits = config.framing(), config.release == "2"
         self.quirks: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.full = False
         self.room: Room | None = None
-        self._allow = AllowList(config.allow)
+        self.refuse: Refuse = _unanswered
+        self.gates: set[Gate] = set()
+        self._allow, self._proxies = AllowList(config.allow), AllowList(config.proxies)
+        self._inner: Any = None
         self.seldom = Seldom(reactor, REFUSALS_S)
         self.contexts = tls.Contexts(config.tls, reactor, note) if config.tls is not None else None
         self._port: Any = None
@@ -345,18 +122,19 @@ class Source:
     def open(self) -> None:
         """Start to listen. Raises twisted.internet.error.CannotListenError, also for TLS files that cannot be used."""
         config = self.config
-        factory: Any = protocol.ServerFactory()
-        factory.buildProtocol = self._met
+        self._inner = protocol.ServerFactory()
+        self._inner.buildProtocol = lambda address: Connection(self, address)
         if self.contexts is not None:
             try:
                 self.contexts.get()
             except tls.TlsError as e:
                 raise error.CannotListenError(config.host, config.port, OSError(0, f"tls: {e}")) from None
             creator: Any = tls.Creator(self.contexts)
-            factory = _SafeFactory(creator, False, factory, self.reactor)
-            factory.admits = self.admits
+            self._inner = _SafeFactory(creator, False, self._inner, self.reactor)
         elif not self._allow and not is_loopback(config.host):
             self.note("OPEN_TO_ALL", f"{config.host} can be reached from other machines, without TLS and without `allow`; set one of them")
+        factory: Any = protocol.ServerFactory()
+        factory.buildProtocol = self._met
         kind = sockets.SharedPort if config.reuse_port else tcp.Port
         self._port = kind(config.port, factory, config.backlog, config.host, self.reactor)
         try:
@@ -366,47 +144,73 @@ class Source:
             raise
         self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
 
-    def _met(self, address: Any) -> _Connection | None:
-        return _Connection(self) if self.contexts is not None or self.admits(address.host) else None
+    def _met(self, address: Any) -> Any:
+        return Gate(self, address) if self._proxies and self._proxies.admits(address.host) else self.begun(address)
+
+    def begun(self, address: Any) -> Any:
+        """The protocol of a sender at this address; None where it may not connect: nobody else gets as far as a handshake."""
+        return self._inner.buildProtocol(address) if self.admits(address.host) else None
 
     def admits(self, host: str) -> bool:
         """Whether this address may connect; one that may not is noted once in a while."""
         if self._allow.admits(host):
             return True
-        self.refused["NOT_ALLOWED"] += 1
-        if self.seldom.due(f"allow {host}"):
-            self.note("NOT_ALLOWED", f"{host} may not connect; its connections are closed (see `allow`)")
+        self.turned_away("NOT_ALLOWED", host, "it may not connect; its connections are closed (see `allow`)")
         return False
 
-    def unsafe(self, connection: _Connection, why: str) -> None:
-        """A connection over TLS is over; why: what was wrong with its TLS, if anything."""
-        if not why:
-            return
-        self.refused["TLS_REFUSED"] += 1
-        if self.seldom.due(f"tls {connection.host}"):
-            self.note("TLS_REFUSED", f"{connection.peer}: {why}")
+    def turned_away(self, code: str, host: str, text: str) -> None:
+        """Count a connection that is closed, and say so once in a while for an address."""
+        self.refused[code] += 1
+        if self.seldom.due(f"{code} {host}"):
+            self.note(code, f"{host}: {text}")
 
-    def admit(self, connection: _Connection) -> bool:
-        """Whether there is room for one more connection."""
-        if len(self.connections) >= self.config.connections:
+    def unsafe(self, connection: Connection, why: str) -> None:
+        """A connection over TLS is over; why: what was wrong with its TLS, if anything."""
+        if why:
+            self.turned_away("TLS_REFUSED", connection.host, why)
+
+    def _has_room(self) -> bool:
+        if len(self.connections) + len(self.gates) >= self.config.connections:
             self.refused["TOO_MANY_CONNECTIONS"] += 1
             if not self._over:
                 self._over = True
                 self.note("TOO_MANY_CONNECTIONS", f"more than {self.config.connections} connections; new ones are closed")
             return False
         self._over = False
+        return True
+
+    def expects(self, gate: Gate) -> bool:
+        """Whether there is room for one more connection of a proxy."""
+        if not self._has_room():
+            return False
+        self.gates.add(gate)
+        return True
+
+    def forget(self, gate: Gate) -> None:
+        """The header of the connection is read, or it is over."""
+        self.gates.discard(gate)
+
+    def admit(self, connection: Connection) -> bool:
+        """Whether there is room for one more connection."""
+        if not self._has_room():
+            return False
         self.connections.add(connection)
         if self.full:
             connection.balance()
         return True
 
-    def lost(self, connection: _Connection) -> None:
+    def lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
         self.answered()
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started, by kind (framing, refused) and code."""
         return {"framing": sum((c.unframer.quirks for c in self.connections), self.quirks), "refused": self.refused}
+
+    def held(self) -> sockets.Held:
+        """The sockets of its connections."""
+        for connection in self.connections | self.gates:
+            yield sockets.bare(connection.transport), connection.transport.abortConnection
 
     def set_full(self, full: bool) -> None:
         """Stop or resume reading from every connection (the journal or a queue is at its limit)."""
@@ -447,13 +251,25 @@ class Source:
         self._sweep.cancel()
         for connection in list(self.connections):
             connection.end()
+        for gate in list(self.gates):
+            gate.end()
+
+
+class _SafeProtocol(TLSMemoryBIOProtocol):
+    """TLS, before which no PROXY header stands but from a listed proxy."""
+
+    wrappedProtocol: Any  # noqa: N815
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self.wrappedProtocol.head is None or not self.wrappedProtocol.unasked(data):
+            super().dataReceived(data)
 
 
 class _SafeFactory(TLSMemoryBIOFactory):
-    """TLS for those who may connect; nobody else gets as far as a handshake."""
-
     noisy = False
-    admits: Callable[[str], bool]
+    protocol = _SafeProtocol
 
-    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        return super().buildProtocol(addr) if self.admits(addr.host) else None
+
+def _unanswered(large: mllp.TooLarge, limit_bytes: int, peer: str, answer: Callable[..., None]) -> None:
+    """Where nobody takes refusals: say nothing."""
+    answer(None, False)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from suture.connectors import leave
+from suture.connectors import leave, sockets
 from suture.connectors.access import Host, Seldom
 from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
@@ -232,6 +232,11 @@ class Destination:
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started, by kind (framing, quarantined) and code."""
         return {"framing": sum((p.unframer.quirks for p in self._peers), self.quirks), "quarantined": self.quarantine_codes}
+
+    def held(self) -> sockets.Held:
+        """The sockets of its connections."""
+        for peer in self._peers | self.shaking:
+            yield sockets.bare(peer.transport), peer.transport.abortConnection
 
     def odd(self, code: str) -> None:
         """The framing of the peer's answers is odd."""

@@ -108,7 +108,7 @@ class Peer(protocol.Protocol):
         self._lone_end_s: float | None = None
 
     def connectionMade(self) -> None:  # noqa: N802
-        self._socket = getattr(self.transport, "transport", self.transport).getHandle()
+        self._socket = sockets.bare(self.transport)
         sockets.prepare(self.transport, self.config.keepalive_s)
         if self.config.tls is None:
             self._open()

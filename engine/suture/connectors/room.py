@@ -59,9 +59,10 @@ class Room:
         if now_bytes > READ_BYTES:
             self._large.setdefault(frame, False)
         taken_bytes = self.taken_bytes
-        if now_bytes and taken_bytes >= self.limit_bytes and frame is not self._beyond:
-            if now_bytes > READ_BYTES or taken_bytes >= 2 * self.limit_bytes:
-                self._hold(frame)
+        if not now_bytes or taken_bytes < self.limit_bytes or frame is self._beyond:
+            return
+        if now_bytes > READ_BYTES or taken_bytes >= 2 * self.limit_bytes:
+            self._hold(frame)
 
     def _hold(self, frame: Reading) -> None:
         self._large[frame] = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet import tcp
@@ -16,18 +18,32 @@ LINGER_S = 5.0
 """Seconds that a peer has to take what was written and close its side, before the connection is cut."""
 
 
+Held = Iterator[tuple[socket.socket, Callable[[], None]]]
+"""The sockets of a connector's connections, each with what ends its connection at once (a connector's `held()`)."""
+
+
 def prepare(transport: Any, keepalive_s: float) -> None:
-    """Send small packets at once, and have the kernel probe a connection that was silent for keepalive_s."""
-    transport.setTcpNoDelay(True)
-    transport.setTcpKeepAlive(True)
-    handle = getattr(transport, "transport", transport).getHandle()
-    if sys.platform == "linux":  # elsewhere the kernel's own times hold
-        for option, value in (
-            (socket.TCP_KEEPIDLE, keepalive_s),
-            (socket.TCP_KEEPINTVL, keepalive_s / PROBES),
-            (socket.TCP_KEEPCNT, PROBES),
-        ):
-            handle.setsockopt(socket.IPPROTO_TCP, option, max(1, min(32767, int(value))))
+    """Send small packets at once, and have the kernel probe a connection that was silent for keepalive_s.
+
+    One that its peer has reset meanwhile may refuse that, and is told to be lost by the reactor.
+    """
+    with contextlib.suppress(OSError):
+        transport.setTcpNoDelay(True)
+        transport.setTcpKeepAlive(True)
+        handle = bare(transport)
+        if sys.platform == "linux":  # elsewhere the kernel's own times hold
+            for option, value in (
+                (socket.TCP_KEEPIDLE, keepalive_s),
+                (socket.TCP_KEEPINTVL, keepalive_s / PROBES),
+                (socket.TCP_KEEPCNT, PROBES),
+            ):
+                handle.setsockopt(socket.IPPROTO_TCP, option, max(1, min(32767, int(value))))
+
+
+def bare(transport: Any) -> socket.socket:
+    """The socket of a Twisted transport, below TLS where there is TLS."""
+    found: socket.socket = getattr(transport, "transport", transport).getHandle()
+    return found
 
 
 class SharedPort(tcp.Port):
@@ -42,4 +58,16 @@ class SharedPort(tcp.Port):
 def hang_up(transport: Any, clock: Clock) -> Any:
     """Close in good order, and cut the connection after LINGER_S; cancel the timer that this gives when it is lost."""
     transport.loseConnection()
+    return clock.callLater(LINGER_S, transport.abortConnection)
+
+
+def hang_up_slowly(transport: Any, clock: Clock) -> Any:
+    """The same to a peer that is still talking: it hears our end at once, and has LINGER_S to read what was said before.
+
+    Closing while it talks would reset the connection, and that may take what it has not read yet.
+    """
+    if hasattr(transport, "loseWriteConnection") and not hasattr(transport, "wrappedProtocol"):
+        transport.loseWriteConnection()
+    else:
+        transport.loseConnection()  # TLS says its own goodbye, and waits for the peer's
     return clock.callLater(LINGER_S, transport.abortConnection)

@@ -24,6 +24,16 @@ def look(sock: Any) -> tuple[bool, int]:
         return False, 0
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
-    except OSError:
+    except (OSError, ValueError):  # closed already, and not told yet
         return True, 0
     return bool(info) and info[_STATE] in (_CLOSE, _CLOSE_WAIT), int.from_bytes(info[_RECEIVED], sys.byteorder)
+
+
+def is_dead(sock: Any) -> bool:
+    """Whether the connection is over in both directions: reset, timed out, or closed by both sides. (Elsewhere than on Linux: False.)"""
+    if not _LINUX:
+        return False
+    try:
+        return bool(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[_STATE] == _CLOSE)
+    except (OSError, ValueError):
+        return True

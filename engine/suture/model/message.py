@@ -11,7 +11,8 @@ class Message:
 
     id: given by the journal, 0 until stored. received_at_us: UTC, microseconds since 1970.
     peer: where it came from (host:port or file name), never content. duplicate_of: the id of a stored message that has
-    these very bytes, 0 when there is none.
+    these very bytes, 0 when there is none. fault: why it waits for a person as soon as it is stored; fault_code: as in
+    docs/errors.md.
     """
 
     channel: str
@@ -23,6 +24,7 @@ class Message:
     peer: str = ""
     id: int = 0
     fault: str = ""
+    fault_code: str = "NOT_HL7"
     duplicate_of: int = 0
 
 

@@ -5,8 +5,8 @@ app.py builds one `Facts` a request from what it holds in memory; nothing here i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ class Facts:
     waiting to be durable; from journal_slow_s on the store counts as one that takes nothing. reading_s: how long the oldest look
     at the store has been waiting. phase: starting, running or stopping. waits_for: what the start waits for. free_bytes: room
     left on the disk of the store's file, None where that is not ours to see; free_least_bytes: less is a worry. bugs: unexpected
-    errors since the start.
-    work_bytes, frames_bytes: messages that are not processed, and what has come of those that have not ended, in memory.
+    errors since the start. cleared: connections that the watchdog closed, by code. work_bytes, frames_bytes: messages that are
+    not processed, and what has come of those that have not ended, in memory.
     """
 
     journal_pending: int = 0
@@ -124,6 +124,7 @@ class Facts:
     work_bytes: int = 0
     frames_bytes: int = 0
     memory_limit_bytes: int = 0
+    cleared: Mapping[str, int] = field(default_factory=dict)
 
 
 Ask = Callable[[], Facts]

@@ -50,6 +50,7 @@ _LATE = "Seconds after its time that a timer of the engine's loop was called: ho
 
 _FRAMING = "Oddities in a peer's MLLP framing, by code; destination is empty for the source"
 _REFUSED = "Connections that the source refused, by code"
+_CLEARED = "Connections that the watchdog closed, by code"
 _QUARANTINED = "Answers that completed no delivery, by code"
 
 
@@ -164,6 +165,7 @@ class Metrics:
         yield from _store(facts.store)
         yield from _queues(facts.queues)
         yield from _counts(facts.counts)
+        yield _counter("suture_connections_cleared", _CLEARED, ["code"], {(code,): count for code, count in facts.cleared.items()})
         yield _channels(facts.channels)
         yield _gauge("suture_build_info", "The running version", ["version"], [((__version__,), 1)])
 

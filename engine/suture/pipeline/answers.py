@@ -20,7 +20,7 @@ from suture.pipeline.verdict import GOOD, Verdict
 from suture.ports import Clock, Delivery, Journal, Memory, Past, Settled, Work
 from suture.wire import due
 from suture.wire.due import Fate
-from suture.wire.finding import Finding
+from suture.wire.finding import APPLICATION_ERROR, ERROR, Finding
 from suture.wire.header import Header
 from suture.wire.reply import Form, Reply, filled, form, written
 
@@ -177,6 +177,13 @@ class Answers:
             answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), text)), False)
         else:
             self._refuse(Asker(header, 0, answer, None), Verdict("unstorable", text=text), stored=False)
+
+    def too_large(self, header: Header | None, answer: Answer, text: str) -> None:
+        """The message is not taken, for its size. header: None where it has none that can be read."""
+        if header is None:
+            answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), text)), False)
+        else:
+            self.refused(header, answer, Finding(APPLICATION_ERROR, ERROR, None, text))
 
     def refused(self, header: Header, answer: Answer, finding: Finding, fate: Fate = "rejected", expected: int | None = None) -> None:
         """The message is not taken, and not stored."""

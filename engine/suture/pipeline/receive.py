@@ -15,6 +15,9 @@ from suture.pipeline.sequences import Counted, Sequences
 from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.ports import Clock, Journal, Observer, Received
 from suture.wire.header import Header
+from suture.wire.oversize import TooLarge
+
+FRAME_TOO_LARGE = "FRAME_TOO_LARGE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,26 @@ class Receiver:
         else:
             batches.receive(raw, answer, say)
 
+    def too_large(self, large: TooLarge, limit_bytes: int, peer: str, answer: Answer) -> None:
+        """Refuse a message over the limit: its header is kept and waits for a person, and the sender is told.
+
+        answer: as of `receive`, also where nobody waits for it any more.
+        """
+        header = Header.of_beginning(large.head)
+        size = f"{'more than ' if large.endless else ''}{large.size_bytes:,} bytes"
+        named = f" (control id {header.text(10)})" if header and header.get(10) else ""
+        fault = f"a message{named} of {size}, over the source's limit of {limit_bytes:,}; only its header is kept"
+        kept = header.separator.join(header.fields) + b"\r" if header else b""
+        message = Message(self._channel, kept, int(self._clock.seconds() * 1e6), peer=peer, fault=fault, fault_code=FRAME_TOO_LARGE)
+        if header is not None:
+            _name(message, header)
+        told = partial(self._answers.too_large, header, answer, f"the message has {size}, and no more than {limit_bytes:,} are taken")
+        self._journal.write(Received(message, self._window_us, partial(self._kept, told), lambda error: told()))
+
+    def _kept(self, told: Callable[[], None], state: str, message: Message) -> None:
+        self._observer.message(self._channel, state)
+        told()
+
     def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None) -> None:
         header = Header.read(raw)
         at_s = self._clock.seconds()
@@ -75,8 +98,7 @@ class Receiver:
         if header is None:
             message.fault = "not an HL7 v2 message: it does not begin with MSH and a separator"
         else:
-            message.control_id, message.type = header.text(10), header.type
-            message.sender = f"{header.text(3)}|{header.text(4)}"
+            _name(message, header)
         if self._sequences is not None and header is not None and header.get(13):
             counted = self._sequences.arrived(header, message, answer)
             if counted is not None:
@@ -107,3 +129,9 @@ class Receiver:
 
     def _failed(self, header: Header | None, answer: Answer, error: Exception) -> None:
         self._answers.unstorable(header, answer)
+
+
+def _name(message: Message, header: Header) -> None:
+    """What a message is called, and who sent it."""
+    message.control_id, message.type = header.text(10), header.type
+    message.sender = f"{header.text(3)}|{header.text(4)}"

@@ -177,7 +177,12 @@ def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Sto
     query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
     found = connection.execute(query.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
     return [
-        Stored(stored_message(row), row.revision, _taken_by_all(connection, row.id, insist), left_alone(row.state, row.duplicate_of))
+        Stored(
+            stored_message(row),
+            row.revision,
+            _taken_by_all(connection, row.id, insist),
+            left_alone(row.state, row.duplicate_of, row.reason),
+        )
         for row in found
     ]
 

@@ -11,6 +11,8 @@ from suture.store.queries import Row
 SEND, SKIP = "send", "skip"
 NO_PAYLOAD = "no payload could be made for it: mend the cause, then release it, or reprocess its message"
 NONE: frozenset[int] = frozenset()
+_CUT = "FRAME_TOO_LARGE: "
+"""The reason of a message of which only the header was kept begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,17 @@ def reprocess(messages: Sequence[Row], deliveries: Sequence[Row], insist: bool, 
     return [_reprocess(row, [d for d in deliveries if d["message_id"] == row["id"]], insist, bare) for row in messages]
 
 
-def left_alone(state: str, duplicate_of: int | None) -> str:
-    """Why a message in this state is not processed again, "" when it is: it is still to be, or it repeats another one."""
+def left_alone(state: str, duplicate_of: int | None, reason: str) -> str:
+    """Why a message in this state is not processed again, "" when it is.
+
+    It is still to be, it repeats another one, or only its header was kept.
+    """
     if state == states.RECEIVED:
         return "it waits to be processed"
     if state == states.DUPLICATE and duplicate_of:
         return f"it has the bytes of message {duplicate_of}; reprocess that one"
+    if state == states.PARKED and reason.startswith(_CUT):
+        return "it was over the limit, and only its header was kept; have it sent again"
     return ""
 
 
@@ -116,7 +123,7 @@ def _reprocess(row: Row, deliveries: Sequence[Row], insist: bool, bare: frozense
     def item(action: str, why: str, doubles: tuple[str, ...] = ()) -> Item:
         return Item(row["id"], None, row["channel"], "", row["state"], action, why, doubles)
 
-    if why := left_alone(row["state"], row["duplicate_of"]):
+    if why := left_alone(row["state"], row["duplicate_of"], row["reason"]):
         return item(SKIP, why)
     going = [d for d in deliveries if d["state"] in (*states.DELIVERED, *states.WAITING, states.HELD)]
     anew = sorted({d["destination"] for d in going if d["id"] in bare})

@@ -51,11 +51,11 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
         original = _original(connection, operation, earlier, batch)
         m.duplicate_of = original or 0
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
-        reason = f"the same message as {original}" if original else m.fault
+        reason = f"the same message as {original}" if original else m.fault and f"{m.fault_code}: {m.fault}"
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))
         bodies.append((m.id, m.raw))
         if state == states.PARKED:
-            faults.append((m.id, m.channel, "parse", "NOT_HL7", "MSH", m.fault, m.received_at_us))
+            faults.append((m.id, m.channel, "parse", m.fault_code, "MSH", m.fault, m.received_at_us))
         results[id(operation)] = _stored(operation, state)
     rows.insert(connection, tables.message, MESSAGE, messages)
     rows.insert_bodies(connection, tables.message_body, BODY, bodies)

@@ -35,6 +35,14 @@ class Header:
             return _unusual(raw)
         return _read(raw)
 
+    @classmethod
+    def of_beginning(cls, head: bytes) -> Header | None:
+        """The MSH of a message of which there is only the beginning: a field that may have been cut off is left out."""
+        found = cls.read(head)
+        if found is not None and b"\r" not in head and b"\n" not in head:
+            found.fields.pop()
+        return found if found is not None and len(found.fields) > 1 else None
+
     def get(self, number: int) -> bytes:
         """MSH-number as written, b"" when absent."""
         return self.fields[number - 1] if number <= len(self.fields) else b""

@@ -10,6 +10,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from suture.wire.oversize import FrameTooLarge, Passing, TooLarge
+
+__all__ = ["FrameTooLarge", "Framing", "TooLarge", "Unframer", "frame", "is_empty"]
+
 START = b"\x0b"
 END = b"\x1c\r"
 COMMIT_ACK = b"\x06"
@@ -27,6 +31,8 @@ _FRESH, _ENDED, _BLANK = range(3)
 """What stands before the next byte between frames: nothing of note, a proper end block, blanks."""
 _LOOK_BACK = 4
 """Bytes at the end of what has come that may begin something: 0x1C M S H."""
+_LINE_ENDS = 8
+"""Line ends behind the end byte of a message over the limit that are looked past."""
 
 QUIRKS: Mapping[str, str] = {
     "NO_START_BLOCK": "a message begins without its start byte; it is taken",
@@ -37,15 +43,12 @@ QUIRKS: Mapping[str, str] = {
     "START_INSIDE_TEXT": "a start byte stands inside a message; it is kept as text",
     "DOUBLE_START": "a message begins with two start bytes; it is taken without the second",
     "INCOMPLETE_FRAME": "a message was broken off before its end block; it is dropped, and was not acknowledged",
-    "EMPTY_FRAME": "a frame without a message in it; it is handed on as it is, and answered",
+    "EMPTY_FRAME": "a frame without a message in it, as a sign of life; it is counted, and not answered",
+    "FRAME_TOO_LARGE": "a message is over the limit; it is refused (AR), and only its header is kept",
     "BLANKS_BETWEEN_FRAMES": "blanks or line ends between frames; they are dropped",
     "STRAY_BYTES": "bytes outside MLLP frames; they are dropped",
 }
 """What can be odd about the framing of a sender, by its code; a text that goes on from the sender's name and a colon."""
-
-
-class FrameTooLarge(Exception):
-    """A frame grew over the limit without an end block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +99,26 @@ def frame(payload: bytes) -> bytes:
     return b"\x0b" + payload + b"\x1c\r"
 
 
+def is_empty(payload: bytes) -> bool:
+    """Whether there is nothing in a frame, or nothing but blanks: a sign of life, and no message."""
+    return _BLANKS.fullmatch(payload) is not None
+
+
 class Unframer:
     """Cuts a byte stream into messages; any chunking gives the same messages and the same quirks, in linear time.
 
-    limit_bytes: a message larger than this raises FrameTooLarge. stray: bytes outside frames that were no blanks, which
-    are dropped. quirks: how often each code of `QUIRKS` was met.
+    limit_bytes: a message larger than this raises FrameTooLarge; or, where skip_bytes more of it may be passed over, `feed`
+    stops at it. Then take it (`large`), and go on with what has come behind it (`feed(b"")`). stray: bytes outside frames
+    that were no blanks, which are dropped. quirks: how often each code of `QUIRKS` was met.
     """
 
-    __slots__ = ("_buffer", "_end", "_framing", "_gap", "_inside", "_junk", "_limit", "_searched", "_start", "quirks", "stray")
-
-    def __init__(self, limit_bytes: int, framing: Framing = RELEASE_1) -> None:
+    def __init__(self, limit_bytes: int, framing: Framing = RELEASE_1, skip_bytes: int | None = None) -> None:
         self._framing, self._limit = framing, limit_bytes
         self._start, self._end = framing.start, framing.end
+        self._passing, self._skips = Passing(limit_bytes, skip_bytes), skip_bytes is not None
         self._buffer = bytearray()
         self._searched = 0
-        self._inside = False
-        self._junk = False
+        self._inside = self._junk = False
         self._gap = _FRESH
         self.stray = 0
         self.quirks: Counter[str] = Counter()
@@ -132,8 +139,13 @@ class Unframer:
         buffer = self._buffer
         return self._inside and self._framing.lenient and buffer[-1:] == self._end[:1] and buffer[-2:-1] in (b"\r", b"\n")
 
+    def large(self) -> TooLarge | None:
+        """Take the message over the limit at which `feed`, `settle` or `close` stopped; None when none did."""
+        told, self._passing.told = self._passing.told, None
+        return told
+
     def feed(self, data: bytes) -> list[bytes]:
-        """Take what arrived; return the payloads completed by it, in order. Raises FrameTooLarge."""
+        """Take what arrived; return the payloads completed by it, in order. Raises FrameTooLarge where nothing is passed over."""
         if (
             not self._inside
             and not self._buffer
@@ -142,23 +154,28 @@ class Unframer:
             and data.find(self._end[:1], 0, -len(self._end)) < 0
             and data.find(self._start, 1) < 0
             and 0 < len(data) - 1 - len(self._end) <= self._limit
+            and data[1] > 0x20
         ):
             self._gap, self._junk = _ENDED, False
             return [data[1 : -len(self._end)]]
         self._buffer += data
         found: list[bytes] = []
-        at = 0
-        while (then := self._cut(at, found) if self._inside else self._begin(at, found)) >= 0:
-            at = then
-        del self._buffer[:~then]
-        self._searched = max(0, len(self._buffer) - _LOOK_BACK) if self._inside else 0
-        if self._inside and len(self._buffer) > self._limit + len(self._end) + _LOOK_BACK:
-            raise FrameTooLarge
+        then = 0
+        while then >= 0 and self._passing.told is None:
+            then = self._cut(then, found) if self._inside else self._begin(then, found)
+        del self._buffer[: ~then if then < 0 else then]
+        self._searched = max(0, len(self._buffer) - _LOOK_BACK) if self._inside and then < 0 else 0
+        if (
+            self._inside
+            and then < 0
+            and (more := self._passing.dropped_bytes + len(self._buffer) - len(self._end) - _LOOK_BACK) > self._limit
+        ):
+            self._drop(more)
         return found
 
     def settle(self) -> list[bytes]:
         """The sender says no more: the message that `may_have_ended`, in a list, or none."""
-        if not self.may_have_ended or len(self._buffer) - 1 > self._limit:
+        if not self.may_have_ended or (not self._skips and len(self._buffer) - 1 > self._limit):
             return []
         found: list[bytes] = []
         self._take(0, len(self._buffer) - 1, found)
@@ -171,7 +188,7 @@ class Unframer:
         """The stream is over: what `settle` gives; anything else that has begun is an INCOMPLETE_FRAME."""
         found = self.settle()
         if self.partial:
-            self.quirks["INCOMPLETE_FRAME"] += 1
+            self._broken(0, len(self._buffer))
         self._buffer.clear()
         self._searched, self._inside = 0, False
         return found
@@ -204,7 +221,9 @@ class Unframer:
         if not buffer.startswith(self._start, at):
             return 0
         end = buffer.find(self._end[:1], at + 1)
-        if end <= at + 1 or end - at > self._limit or not buffer.startswith(self._end, end) or buffer.find(self._start, at + 1, end) > 0:
+        if end <= at + 1 or end - at > self._limit or buffer[at + 1] <= 0x20:
+            return 0
+        if not buffer.startswith(self._end, end) or buffer.find(self._start, at + 1, end) > 0:
             return 0
         with memoryview(buffer) as view:
             found.append(bytes(view[at + 1 : end]))
@@ -263,29 +282,57 @@ class Unframer:
     def _restart(self, at: int, end: int, found: list[bytes]) -> None:
         """A start byte and a header inside a frame: it ends with a bare end byte, or was broken off."""
         self._hold(at, end)
-        last = end
-        while last > at and self._buffer[last - 1] in b"\r\n":
+        last, first = end, max(at, end - _LINE_ENDS) if self._passing.over else at
+        while last > first and self._buffer[last - 1] in b"\r\n":
             last -= 1
         if self._framing.lenient and self._buffer.startswith(self._end[:1], max(at, last - 1)):
             self.quirks["LF_AFTER_END" if last < end else "NO_CR_AFTER_END"] += 1
             self._take(at, last - 1, found)
+        elif end > at:
+            self._broken(at, end)
         else:
-            self.quirks["INCOMPLETE_FRAME" if end > at else "DOUBLE_START"] += 1
+            self.quirks["DOUBLE_START"] += 1
 
     def _hold(self, at: int, end: int) -> None:
         """What ends by what follows it has its limit where it would have had it if it had come byte by byte."""
-        if end - at + _LOOK_BACK >= self._limit + len(self._end):
-            raise FrameTooLarge
+        size_bytes = self._passing.dropped_bytes + end - at + _LOOK_BACK - len(self._end)
+        if size_bytes >= self._limit:
+            self._passing.grown(size_bytes + 1)
 
     def _take(self, at: int, end: int, found: list[bytes]) -> None:
-        if end - at > self._limit:
-            raise FrameTooLarge
+        size_bytes = self._passing.dropped_bytes + end - at
+        if size_bytes > self._limit:
+            self._passing.grown(size_bytes)
+        if self._passing.over:
+            self._refuse(at, end, ended=True)
+            return
         with memoryview(self._buffer) as view:
             payload = bytes(view[at:end])
-        if not payload:
+        if is_empty(payload):
             self.quirks["EMPTY_FRAME"] += 1
         if self._end[:1] in payload:
             self.quirks["END_INSIDE_TEXT"] += 1
         if self._start in payload:
             self.quirks["START_INSIDE_TEXT"] += 1
         found.append(payload)
+
+    # -- a message over the limit --------------------------------------------------------------------------------------
+
+    def _drop(self, size_bytes: int) -> None:
+        """The message is over the limit, and its end has not come."""
+        self._passing.grown(size_bytes)
+        self._passing.drop(self._buffer)
+        self._searched = max(0, len(self._buffer) - _LOOK_BACK)
+        if self._passing.told is not None:
+            self._inside = False
+            self.quirks["FRAME_TOO_LARGE"] += 1
+
+    def _broken(self, at: int, end: int) -> None:
+        """A message that was not ended: it is dropped, and told where it is over the limit."""
+        self.quirks["INCOMPLETE_FRAME"] += 1
+        if self._passing.over:
+            self._refuse(at, end, ended=False)
+
+    def _refuse(self, at: int, end: int, ended: bool) -> None:
+        self._passing.end(self._buffer, at, end, ended)
+        self.quirks["FRAME_TOO_LARGE"] += 1
