@@ -140,9 +140,11 @@ class Past:
     deliveries: Sequence[tuple[int, str, str]] = ()
 
 
-@dataclass(slots=True)
-class Received:
-    """Store a message. done(state, message): state is `received`, or `duplicate` when the same bytes came before."""
+class Received(NamedTuple):
+    """Store a message; a value. done(state, message): state is `received`, or `duplicate` when the same bytes came before.
+
+    The message that is told of has its id.
+    """
 
     message: Message
     window_us: int
@@ -155,9 +157,8 @@ class Received:
         return len(self.message.raw)
 
 
-@dataclass(slots=True)
-class Processed:
-    """Store what a message came to.
+class Processed(NamedTuple):
+    """Store what a message came to; a value.
 
     keys: business keys to claim. ready: what to write when no key is taken. settle(claims, stock): asked, on the
     writer's thread and inside the transaction, when a key is taken or stock is touched; pure.
@@ -214,9 +215,8 @@ class Sending(NamedTuple):
     failed: Callable[[Exception], None]
 
 
-@dataclass(slots=True)
-class Work:
-    """Any other durable write: run(connection) inside a transaction, then done(its result). name shows in logs."""
+class Work(NamedTuple):
+    """Any other durable write; a value: run(connection) inside a transaction, then done(its result). name shows in logs."""
 
     name: str
     run: Callable[[Any], Any]

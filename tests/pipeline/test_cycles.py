@@ -68,7 +68,8 @@ class Works:
     def refuse(self, operation: Any) -> None:
         """Break the rule of a table in what a message came to."""
         if type(operation) is Processed and operation.ready is not None and operation.ready.deliveries:
-            operation.ready.deliveries[0].destination = None  # type: ignore[assignment]
+            nowhere = operation.ready.deliveries[0]._replace(destination=None)  # type: ignore[arg-type]
+            operation = operation._replace(ready=operation.ready._replace(deliveries=[nowhere]))
         self.write(operation)
 
 

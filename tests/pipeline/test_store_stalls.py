@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import Engine, select
@@ -102,6 +102,14 @@ def test_what_was_handed_to_the_journal_cannot_be_changed(engine_db: Engine) -> 
     (attempted,) = house.journal.handed
     assert isinstance(attempted, Attempted)
     for value, name in ((attempted, "number"), (attempted.delivery, "attempts"), (attempted.outcome, "reason")):
+        with pytest.raises(AttributeError):
+            setattr(value, name, 7)
+
+
+@pytest.mark.parametrize("kind", [*get_args(Operation), Message, Delivery, Settled])
+def test_what_the_journal_is_given_is_a_value(kind: Any) -> None:
+    value = kind(*[None] * len(kind._fields))
+    for name in kind._fields:
         with pytest.raises(AttributeError):
             setattr(value, name, 7)
 

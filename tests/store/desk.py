@@ -8,7 +8,21 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from suture.model.message import Message
 from suture.store.journal import Journal
+
+
+class Kept:
+    """A message that is handed to the journal; when that has told of it, the message as it is stored."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.message, name)
+
+    def told(self, message: Message) -> None:
+        self.message = message
 
 
 class Quiet:

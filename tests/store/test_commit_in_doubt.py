@@ -109,7 +109,8 @@ def test_a_received_message_is_stored_once_and_goes_on_to_be_processed(desk: Des
 
 def test_what_a_message_came_to_is_written_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     message = Message("c", b"MSH|1", 1, "M1", "DFT^P03", "A|B")
-    desk.write(received, message)
+    ((_, number),) = desk.write(received, message)
+    message = message._replace(id=number)
     event = Event("charge.raised", 0, 1, "K1", {"item": "X"}, id=event_id("charge.raised", "K1"))
     delivery = Delivery(message.id, "c", "erp", "a", b"body", "key", events=(0,))
     lose_the_next_answer(desk.engine, monkeypatch)

@@ -16,6 +16,7 @@ from suture.model.outcome import Accepted, Rejected, TryLater
 from suture.ports import Attempted, Delivery, Processed, Received, Settled, Work
 from suture.store import backlog, tables
 from suture.store.journal import Journal
+from tests.store.desk import Kept
 
 WINDOW_US = 1_000_000
 
@@ -55,8 +56,14 @@ def journal(engine_db, request):
 def receive(journal, control_id, raw=None, at_us=1_000_000, sender="A|B", fault=""):
     results = []
     message = Message("c", raw or b"MSH " + control_id.encode(), at_us, control_id, "DFT^P03", sender, "peer", 0, fault)
-    journal.write(Received(message, WINDOW_US, lambda state, m: results.append(state), results.append))
-    return message, results
+    kept = Kept(message)
+
+    def stored(state, m):
+        kept.told(m)
+        results.append(state)
+
+    journal.write(Received(message, WINDOW_US, stored, results.append))
+    return kept, results
 
 
 def processed(journal, message, keys=(), settle=None, at_us=2_000_000, touches=(), revision=0, settled=None):

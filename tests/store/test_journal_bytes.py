@@ -70,8 +70,10 @@ def received(number: int, size_bytes: int, told: list[Any]) -> Received:
     return Received(Message("c", b"x" * size_bytes, 1, f"M{number}"), 0, lambda state, m: told.append(m.id), told.append)
 
 
-def processed(message: Message, bodies: list[bytes], told: list[Any]) -> Processed:
-    deliveries = [Delivery(message.id, "c", f"d{n}", "", body, f"k{message.id}{n}") for n, body in enumerate(bodies)]
+def processed(message: Message, bodies: list[bytes], told: list[Any], destination: str | None = "d") -> Processed:
+    """destination None breaks the rule of its column."""
+    key = f"k{message.control_id}"
+    deliveries = [Delivery(message.id, "c", destination, "", body, f"{key}{n}") for n, body in enumerate(bodies)]  # type: ignore[arg-type]
     settled = Settled("processed", "", (), (), deliveries, ())
     return Processed(message, 2, 0, (), settled, lambda c, s: settled, (), (), 0, told.append, told.append)
 
@@ -89,9 +91,7 @@ def test_every_byte_is_counted_until_it_is_told_whatever_becomes_of_it(desk: Des
     assert journal.held.bytes == 0
     journal.write(processed(messages[0], [b"y" * 500, messages[0].raw], told))
     assert journal.held.bytes == 1500, "what is passed on as it came is there once"
-    wrong = processed(messages[1], [b"z" * 70], told)
-    wrong.ready.deliveries[0].destination = None  # type: ignore[union-attr, assignment]
-    journal.write(wrong)
+    journal.write(processed(messages[1], [b"z" * 70], told, destination=None))
     journal.write(Work("w", lambda c: c.execute(text("SELECT 1")).scalar(), told.append, told.append))
     desk.settle()
     assert journal.held.bytes == 0

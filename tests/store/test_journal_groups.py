@@ -30,9 +30,7 @@ def received(name: str, results: dict[str, Any], at_us: int | None = 1_000) -> R
     """A message; at_us None breaks the rule of its column."""
     message = Message("c", name.encode(), at_us, name, "DFT^P03", "A|B", "peer")  # type: ignore[arg-type]
     note = results.__setitem__
-    operation = Received(message, 0, lambda state, m: note(name, m), lambda e: note(name, e))
-    operation.window_us = DAY_US if at_us is not None else 0
-    return operation
+    return Received(message, DAY_US if at_us is not None else 0, lambda state, m: note(name, m), lambda e: note(name, e))
 
 
 def processed(message: Message, results: dict[str, Any], numbers: tuple[int, ...] = (0, 1)) -> Processed:

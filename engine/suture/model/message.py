@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(slots=True)
-class Message:
-    """One received message. raw is the truth; the rest is taken from it once, at the edge.
+class Message(NamedTuple):
+    """One received message; a value, which nobody changes. raw is the truth; the rest is taken from it once, at the edge.
 
     id: given by the journal, 0 until stored. received_at_us: UTC, microseconds since 1970.
     peer: where it came from (host:port or file name), never content. duplicate_of: the id of a stored message that has
@@ -16,7 +16,7 @@ class Message:
     """
 
     channel: str
-    raw: bytes = field(repr=False)
+    raw: bytes
     received_at_us: int
     control_id: str = ""
     type: str = ""
@@ -26,6 +26,9 @@ class Message:
     fault: str = ""
     fault_code: str = "NOT_HL7"
     duplicate_of: int = 0
+
+    def __repr__(self) -> str:
+        return f"Message(id={self.id}, {self.channel}, {len(self.raw)} bytes)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ def acknowledging(rules: AnswerRules, work: Processed) -> Processed:
         return work
     settle, ready = work.settle, work.ready
     with_answer = partial(_with_answer, rules, header, work.message, work.at_us)
-    work.settle = lambda claims, stock: with_answer(settle(claims, stock))
-    work.ready = None if ready is None else with_answer(ready)
-    return work
+    return work._replace(
+        settle=lambda claims, stock: with_answer(settle(claims, stock)), ready=None if ready is None else with_answer(ready)
+    )
 
 
 def _with_answer(rules: AnswerRules, header: Header, message: Message, at_us: int, settled: Settled) -> Settled:

@@ -238,9 +238,9 @@ class Channel:
 
     def _write(self, work: Processed, begin_s: float, then: Then | None) -> None:
         self.in_work += 1
-        work.done = partial(self._processed, work.message, begin_s, then)
-        work.failed = partial(self._failed, work.message, work.revision, begin_s, then)
-        self._journal.write(work)
+        message = work.message
+        done = partial(self._processed, message, begin_s, then)
+        self._journal.write(work._replace(done=done, failed=partial(self._failed, message, work.revision, begin_s, then)))
 
     def _processed(self, message: Message, begin_s: float, then: Then | None, settled: Settled) -> None:
         self.in_work -= 1
@@ -271,10 +271,8 @@ class Channel:
         code = error.args[0] if isinstance(error, SutureError) else type(error).__name__
         settled = Settled(states.PARKED, f"STORE: what the message came to cannot be stored ({code})", (), (), (), ())
         parked = fixed(self.plan, message, int(begin_s * 1e6), revision, settled)
-        parked.done = partial(self._processed, message, begin_s, then)
-        parked.failed = partial(self._left, then)
         self.in_work += 1
-        self._journal.write(parked)
+        self._journal.write(parked._replace(done=partial(self._processed, message, begin_s, then), failed=partial(self._left, then)))
 
     def _left(self, then: Then | None, error: Exception) -> None:
         """Not even that can be stored: the message stays `received`, for the next start; nobody waits for it any longer."""

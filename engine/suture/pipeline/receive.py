@@ -81,9 +81,8 @@ class Receiver:
         named = f" (control id {header.text(10)})" if header and header.get(10) else ""
         fault = f"a message{named} of {size}, over the source's limit of {limit_bytes:,}; only its header is kept"
         kept = header.separator.join(header.fields) + b"\r" if header else b""
-        message = Message(self._channel, kept, int(self._clock.seconds() * 1e6), peer=peer, fault=fault, fault_code=FRAME_TOO_LARGE)
-        if header is not None:
-            _name(message, header)
+        at_us = int(self._clock.seconds() * 1e6)
+        message = Message(self._channel, kept, at_us, *_names(header), peer, fault=fault, fault_code=FRAME_TOO_LARGE)
         told = partial(self._answers.too_large, header, answer, f"the message has {size}, and no more than {limit_bytes:,} are taken")
         self._journal.write(Received(message, self._window_us, partial(self._kept, told), lambda error: told()))
 
@@ -94,11 +93,8 @@ class Receiver:
     def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None) -> None:
         header = Header.read(raw)
         at_s = self._clock.seconds()
-        message = Message(self._channel, raw, int(at_s * 1e6), peer=peer)
-        if header is None:
-            message.fault = "not an HL7 v2 message: it does not begin with MSH and a separator"
-        else:
-            _name(message, header)
+        fault = "" if header is not None else "not an HL7 v2 message: it does not begin with MSH and a separator"
+        message = Message(self._channel, raw, int(at_s * 1e6), *_names(header), peer, 0, fault)
         if self._sequences is not None and header is not None and header.get(13):
             counted = self._sequences.arrived(header, message, answer)
             if counted is not None:
@@ -131,7 +127,6 @@ class Receiver:
         self._answers.unstorable(header, answer)
 
 
-def _name(message: Message, header: Header) -> None:
-    """What a message is called, and who sent it."""
-    message.control_id, message.type = header.text(10), header.type
-    message.sender = f"{header.text(3)}|{header.text(4)}"
+def _names(header: Header | None) -> tuple[str, str, str]:
+    """What a message is called (control id and type), and who sent it."""
+    return ("", "", "") if header is None else (header.text(10), header.type, f"{header.text(3)}|{header.text(4)}")

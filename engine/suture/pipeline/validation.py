@@ -63,10 +63,8 @@ def reported(work: Processed, findings: Sequence[Finding]) -> Processed:
         says = settled.state == states.PROCESSED and not settled.reason
         return settled._replace(findings=findings, reason=f"validation: {in_words(findings)}" if says else settled.reason)
 
-    work.settle = lambda claims, stock: noted(settle(claims, stock))
-    if work.ready is not None:
-        work.ready = noted(work.ready)
-    return work
+    ready = None if work.ready is None else noted(work.ready)
+    return work._replace(settle=lambda claims, stock: noted(settle(claims, stock)), ready=ready)
 
 
 def in_words(findings: Sequence[Finding]) -> str:

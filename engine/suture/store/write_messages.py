@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -46,24 +47,20 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
     bodies: list[tuple[int, bytes]] = []
     faults: list[tuple[Any, ...]] = []
     for operation in operations:
-        m = operation.message
-        m.id = sequences.next_message()
-        original = _original(connection, operation, earlier, batch)
-        m.duplicate_of = original or 0
+        m = operation.message._replace(id=sequences.next_message())
+        original = _original(connection, m, operation.window_us, earlier, batch)
+        if original:
+            m = m._replace(duplicate_of=original)
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
         reason = f"the same message as {original}" if original else m.fault and f"{m.fault_code}: {m.fault}"
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))
         bodies.append((m.id, m.raw))
         if state == states.PARKED:
             faults.append((m.id, m.channel, "parse", m.fault_code, "MSH", m.fault, m.received_at_us))
-        results[id(operation)] = _stored(operation, state)
+        results[id(operation)] = partial(operation.done, state, m)
     rows.insert(connection, tables.message, MESSAGE, messages)
     rows.insert_bodies(connection, tables.message_body, BODY, bodies)
     rows.insert(connection, tables.exception, EXCEPTION, faults)
-
-
-def _stored(operation: Received, state: str) -> Callable[[], None]:
-    return lambda: operation.done(state, operation.message)
 
 
 def _key(m: Message) -> Key:
@@ -88,18 +85,19 @@ def _newest(connection: Connection, key: Key) -> list[tuple[Any, ...]]:
     return rows.query(connection, rows.marked(connection, _NEWEST, 4), (control_id, sender, channel, SAME_ID_NEWEST))
 
 
-def _original(connection: Connection, operation: Received, earlier: dict[Key, list[_Same]], batch: dict[Key, list[Message]]) -> int | None:
+def _original(
+    connection: Connection, m: Message, window_us: int, earlier: dict[Key, list[_Same]], batch: dict[Key, list[Message]]
+) -> int | None:
     """The message that these very bytes came as before, if any."""
-    m = operation.message
     if not m.control_id:
         return None
     key = _key(m)
-    since_us = m.received_at_us - operation.window_us
+    since_us = m.received_at_us - window_us
     for same in earlier.get(key, ()):
         if same.received_at_us >= since_us and same.size_bytes == len(m.raw) and _raw(connection, same.id) == m.raw:
             return same.id
     for other in batch.get(key, ()):
-        if other.raw == m.raw and operation.window_us:
+        if other.raw == m.raw and window_us:
             return other.id
     batch.setdefault(key, []).append(m)
     return None
