@@ -58,10 +58,8 @@ class Room:
             self._forget(frame)
         if now_bytes > READ_BYTES:
             self._large.setdefault(frame, False)
-        taken_bytes = self.taken_bytes
-        if now_bytes and taken_bytes >= self.limit_bytes and frame is not self._beyond:
-            if now_bytes > READ_BYTES or taken_bytes >= 2 * self.limit_bytes:
-                self._hold(frame)
+        if now_bytes and frame is not self._beyond and self.taken_bytes >= self.limit_bytes * (1 if now_bytes > READ_BYTES else 2):
+            self._hold(frame)
 
     def _hold(self, frame: Reading) -> None:
         self._large[frame] = True
