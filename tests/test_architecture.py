@@ -27,15 +27,15 @@ ROWS = [
     ["orchestration"],
     ["connectors", "store", "observe"],
     ["control", "config"],
-    ["app", "guard", "runtime", "telling", "commands", "reactor"],
+    ["app", "guard", "pace", "runtime", "telling", "commands", "reactor"],
     ["cli", "api", "console", "sim"],
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 SIBLINGS = {"connectors", "store", "observe"}
 """None of them may import another."""
-ROOT = {"app", "guard", "runtime", "telling", "commands", "reactor"}
+ROOT = {"app", "guard", "pace", "runtime", "telling", "commands", "reactor"}
 """The composition root: app.py builds, runtime.py is one running channel, commands.py obeys the operator, guard.py stops what may
-not go on, telling.py says how the engine is, reactor.py has the loop."""
+not go on, pace.py how much is read, telling.py says how the engine is, reactor.py has the loop."""
 
 HOMES = {
     "OpenSSL": {"connectors"},

@@ -157,7 +157,10 @@ class Hall(Engine):
         self.validation: Any = type("Pool", (), {"close": lambda self: None, "full": False})()
         self.log, self.commands = Log(), self  # type: ignore[assignment]
         self.channels, self.desired = {}, {}
-        self.fault, self._full, self.stopping, self._pages, self._beat = "", False, False, None, None
+        self.fault, self.stopping, self._pages, self._beat = "", False, None, None
+        self.pace: Any = type(
+            "Pace", (), {"full": False, "hold_back": lambda self: None, "look": lambda self: None, "stop": lambda self: None}
+        )()
         self.tenure, self.exit_code, self._deadline = Tenure(), 0, None
         self.guard = Guard(self.tenure, self.clock, self.channels.values, self.log)
         self.watchdog = Watchdog(self.clock, self._held, 5, 15, self._cleared)
@@ -175,7 +178,7 @@ class Hall(Engine):
         self.met.append(error)
 
     def _build(self, name: str) -> None:
-        bench = Bench(name, self.clock, self.reading, self.writer, Told(self._hold_back, self._halted, lambda lanes: None))
+        bench = Bench(name, self.clock, self.reading, self.writer, Told(self.pace.hold_back, self._halted, lambda lanes: None))
         if name in self.channels:
             bench.follow(self.channels[name])
         self.channels[name] = bench

@@ -22,8 +22,6 @@ from suture import __version__
 from suture.commands import Commands
 from suture.config.site import ChannelFiles, Site, load_channel, load_site
 from suture.connectors.aside import Aside
-from suture.connectors.heap import Heap, resident_bytes, trimmer
-from suture.connectors.room import Room
 from suture.connectors.validation_pool import ValidationPool
 from suture.guard import Deadline, Guard
 from suture.model import ending
@@ -31,6 +29,7 @@ from suture.model.errors import SutureError
 from suture.observe import http, logs
 from suture.observe.facts import Facts
 from suture.observe.metrics import Metrics
+from suture.pace import Pace
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
 from suture.reactor import Sockets, Watchdog, install
@@ -51,9 +50,6 @@ GC_THRESHOLD = (3_000, 5, 10)
 700 of them, as Python does unless told, finds none."""
 SWITCH_S = 0.0005
 """How long a thread may keep the interpreter when another wants it: the journal's, between two statements. (Python: 5 ms.)"""
-FULL_CHECK_S = 0.02
-PULSE_S = 0.05
-"""Seconds between two looks at how late the loop is; a piece of work that takes longer is always seen."""
 OPEN_FILES = 65_536
 
 
@@ -134,9 +130,8 @@ class Engine:
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
         self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random, self.tenure.may_send)
         self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
-        self.room = Room(site.conf.limits.memory_bytes, self.journal.held, later)
         self.large, self.files = Aside("large messages", soon), Aside("files", soon)
-        self.heap = Heap(self.journal.held, self.large, trimmer(), resident_bytes)
+        self.pace = Pace(site.conf, self.journal, self.validation, reactor, lambda: self.channels.values(), self.metrics.late)
         self.commands = Commands(self, self.journal, self.reader, self.clock)
         watch = site.conf.watchdog
         self.watchdog = Watchdog(reactor, self._held, watch.every_s, watch.after_s, self._cleared)
@@ -147,7 +142,6 @@ class Engine:
         self.free_bytes: int | None = None
         self.bugs = 0
         self.stopping = False
-        self._full = False
         self._deadline: Deadline | None = None
         self._pages: http.Pages | None = None
         self._beat: Any = None
@@ -174,6 +168,7 @@ class Engine:
         self._heartbeat({**about, **fitness.facts(self.fitness)})
         self.guard.begin()
         await self._until_alone()
+        gc.collect()  # now, for nobody is listened to yet
         for name in self.site.channels:
             if self.stopping:
                 return
@@ -188,10 +183,9 @@ class Engine:
         self._beat.cancel()
         self._heartbeat({})
         self.commands.start()
-        self._pulse(self.reactor.seconds())
+        self.pace.begin(self.large)
         self.watchdog.start()
-        # What was built so far lives as long as the engine: looking through it for garbage would cost 40 ms each time.
-        gc.collect()
+        # What was built so far lives as long as the engine: looking through it for garbage would cost 70 ms each time.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
         sys.setswitchinterval(SWITCH_S)
@@ -246,6 +240,7 @@ class Engine:
             [defer.Deferred.fromCoroutine(self._quit(channel)) for channel in self.channels.values() if channel.working]
         )
         self.guard.stop()
+        self.pace.stop()
         self.validation.close()
         for name in self.channels:
             self._tell_channel(name)
@@ -292,12 +287,12 @@ class Engine:
             self.reader,
             self.reactor,
             Shared(self.validation, self.large, self.journal.held),
-            Told(self._hold_back, self._halted, self._failing),
+            Told(self.pace.hold_back, self._halted, self._failing),
             self.site.conf.site.name,
         )
         if was is not None:
             channel.follow(was)
-        channel.source.room = self.room
+        channel.source.room = self.pace.room
 
     async def _try_to_start(self, name: str) -> None:
         """Start a channel; one that cannot start does not keep the others down."""
@@ -313,7 +308,7 @@ class Engine:
                 return
             channel.actual, channel.reason = "failed", str(e)
             channel.log.error(f"the channel cannot start: {e}")
-        channel.source.set_full(self._full)
+        channel.source.set_full(self.pace.full)
         self._tell_channel(name)
 
     def _known(self, name: str) -> RunningChannel:
@@ -393,32 +388,6 @@ class Engine:
         """A durable write that nobody waits for; one that cannot be made is a bug, and told."""
         self.journal.write(Work(name, run, done, self._bug))
 
-    def _hold_back(self) -> None:
-        """Stop reading when there is enough to do."""
-        if not self._full and self._has_enough(1):
-            self._set_full(True)
-            self.reactor.callLater(FULL_CHECK_S, self._let_go)
-
-    def _has_enough(self, share: int) -> bool:
-        """Is as much in work, in operations or in bytes, as this part of what may be?"""
-        conf, journal = self.site.conf, self.journal
-        return (
-            journal.pending() > (conf.journal.limit - 1) // share
-            or journal.held.bytes > (conf.limits.memory_bytes - 1) // share
-            or self.validation.full
-        )
-
-    def _let_go(self) -> None:
-        if not self._has_enough(2):
-            self._set_full(False)
-        else:
-            self.reactor.callLater(FULL_CHECK_S, self._let_go)
-
-    def _set_full(self, full: bool) -> None:
-        self._full = full
-        for channel in self.channels.values():
-            channel.source.set_full(full)
-
     def _trouble(self, text: str) -> None:
         if self.tenure.taken_over:
             self._taken_over()
@@ -481,14 +450,7 @@ class Engine:
 
         self._write("heartbeat", beat, beaten)
         self._beat = self.reactor.callLater(HEARTBEAT_S, self._heartbeat, {})
-        self.heap.look()
-
-    def _pulse(self, due_s: float) -> None:
-        """Note how late the loop is."""
-        now_s = self.reactor.seconds()
-        self.metrics.late(max(0.0, now_s - due_s))
-        if not self.stopping:
-            self.reactor.callLater(PULSE_S, self._pulse, now_s + PULSE_S)
+        self.pace.look()
 
     def _now_us(self) -> int:
         return int(self.clock.seconds() * 1e6)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from suture.config.site import Site
-from suture.connectors.room import Room
 from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
+from suture.pace import Pace
 from suture.pipeline.deliver import Lanes
 from suture.reactor import Watchdog
 from suture.runtime import RunningChannel
@@ -33,8 +33,8 @@ class Whole(Protocol):
     fitness: Fitness
     free_bytes: int | None
     bugs: int
-    room: Room
     watchdog: Watchdog
+    pace: Pace
 
 
 def facts_of(engine: Whole, now_s: float) -> Facts:
@@ -62,8 +62,8 @@ def facts_of(engine: Whole, now_s: float) -> Facts:
         cleared=engine.watchdog.ended,
         store=_store(engine.fitness, journal),
         work_bytes=journal.held.bytes,
-        frames_bytes=engine.room.frames_bytes,
-        memory_limit_bytes=engine.room.limit_bytes,
+        frames_bytes=engine.pace.room.frames_bytes,
+        memory_limit_bytes=engine.pace.room.limit_bytes,
     )
 
 

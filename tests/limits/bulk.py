@@ -38,18 +38,23 @@ class _Line:
     sock: socket.socket
     todo: list[bytes]
     rest: memoryview = field(default_factory=lambda: memoryview(b""))
+    half: int = 0
     answer: bytes = b""
     asked_s: float = 0.0
 
 
 class Bulk:
-    """Sends these messages to a port, each on its own connection, or in turn on a few. waits_s: of each for its answer."""
+    """Sends these messages to a port, each on its own connection, or in turn on a few. waits_s: of each for its answer.
 
-    def __init__(self, port: int, messages: Sequence[bytes], connections: int = 0) -> None:
+    halves: the first message of each connection may be sent as far as its half before the rest (`send_halves`).
+    """
+
+    def __init__(self, port: int, messages: Sequence[bytes], connections: int = 0, halves: bool = False) -> None:
         count = connections or len(messages)
         self._port, self._selector = port, selectors.DefaultSelector()
         self.codes: list[str] = []
         self.waits_s: list[float] = []
+        self._halves = halves
         self._lines = [self._connect(list(messages[number::count])) for number in range(count)]
 
     def _connect(self, messages: list[bytes]) -> _Line:
@@ -58,12 +63,29 @@ class Bulk:
         self._selector.register(line.sock, selectors.EVENT_READ, line)
         return line
 
+    def send_halves(self, stalled_s: float) -> None:
+        """Send the first half of each first message, as far as it is read: until nothing more is taken for a second, or all is sent."""
+        for line in self._lines:
+            self._next(line)
+        deadline_s, idle_s = time.monotonic() + stalled_s, time.monotonic()
+        while time.monotonic() < deadline_s and time.monotonic() - idle_s < 1:
+            for key, events in self._selector.select(ZERO_S):
+                line: _Line = key.data
+                if events & selectors.EVENT_WRITE:
+                    idle_s = time.monotonic()
+                    self._write(line)
+                    if len(line.rest) <= line.half:
+                        self._selector.modify(line.sock, selectors.EVENT_READ, line)
+        for line in self._lines:
+            self._selector.modify(line.sock, selectors.EVENT_READ | selectors.EVENT_WRITE, line)
+
     def run(self, timeout_s: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Send all, and wait for the answers. meanwhile: called every now and then."""
         deadline_s = time.monotonic() + timeout_s
         left = len(self._lines)
         for line in self._lines:
-            self._next(line)
+            if not (self._halves and line.rest):
+                self._next(line)
         while left:
             assert time.monotonic() < deadline_s, f"{left} of {len(self._lines)} senders still wait, with {len(self.codes)} answers"
             meanwhile()
@@ -79,6 +101,7 @@ class Bulk:
         if not line.todo:
             return False
         line.rest, line.answer, line.asked_s = memoryview(b"\x0b" + line.todo.pop(0) + b"\x1c\r"), b"", time.monotonic()
+        line.half = len(line.rest) // 2
         self._selector.modify(line.sock, selectors.EVENT_READ | selectors.EVENT_WRITE, line)
         return True
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import queue
-import threading
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -150,9 +151,12 @@ def test_large_bodies_are_written_whole_among_small_ones(desk: Desk, engine_db: 
 def test_the_writer_keeps_nothing_of_the_last_group(desk: Desk) -> None:
     """What it holds while it waits for more would be there for as long as nothing comes."""
     told: list[Any] = []
-    desk.journal.write(received(1, 5000, told))
+    body = b"y" * 5000
+    desk.journal.write(Received(Message("c", body, 1, "M1"), 0, lambda state, m: told.append(m.id), told.append))
     desk.journal.start()
     desk.settle()
-    threading.Event().wait(0.05)
     gc.collect()
-    assert [one for one in gc.get_objects() if isinstance(one, Received)] == []
+    deadline_s = time.monotonic() + 30
+    while (left := sys.getrefcount(body) - 2) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert left == 0

@@ -14,8 +14,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from functools import partial
-from operator import itemgetter
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Any
 
 from suture.mapping.values import decimal
 
@@ -35,8 +36,7 @@ CONVERSION = ("from_unit", "to_unit", "factor")
 ALWAYS = (date.min.toordinal(), date.max.toordinal())
 
 Period = tuple[int, int, str]
-"""The first day a row holds, the first day it no longer does (as ordinals), and the row. (A tuple of these is nothing that
-Python's search for garbage has to look through.)"""
+"""The first day a row holds, the first day it no longer does (as ordinals), and the row."""
 
 
 class _Kept(dict[str, Row]):
@@ -95,7 +95,7 @@ class Table:
                 periods.setdefault(key, []).append((*shape.period_of(cells), line))
             else:
                 self._always[key] = line
-        self._periods = {key: tuple(sorted(found)) for key, found in periods.items()}
+        self._periods: dict[str, tuple[int | str, ...]] = {key: tuple(chain(*sorted(found))) for key, found in periods.items()}
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -115,9 +115,9 @@ class Table:
         """The row of key that is in force on that day (None: the one that began last), or None."""
         periods = self._periods.get(key)
         if periods is not None:
-            at = len(periods) if on is None else bisect_right(periods, on.toordinal(), key=itemgetter(0))
-            if at and (on is None or on.toordinal() < periods[at - 1][1]):
-                return self._by_line[periods[at - 1][2]]
+            line = _in_force(periods, on)
+            if line is not None:
+                return self._by_line[line]
         return self._by_key[key]
 
     def finder(self) -> Callable[..., Row | None]:
@@ -147,6 +147,15 @@ class Table:
 
 
 Tables = Mapping[str, Table]
+
+
+def _in_force(periods: Sequence[Any], on: date | None) -> str | None:
+    """The row of the period around a day, or of the last one. periods: one behind the other, each as its three parts."""
+    if on is None:
+        return str(periods[-1])
+    day = on.toordinal()
+    at = bisect_right(range(0, len(periods), 3), day, key=periods.__getitem__) * 3 - 3
+    return periods[at + 2] if at >= 0 and day < periods[at + 1] else None
 
 
 def _row(columns: tuple[str, ...], line: str) -> Row:
@@ -198,5 +207,6 @@ class Shape:
         return _ordinal(since) if since else ALWAYS[0], _ordinal(until) if until else ALWAYS[1]
 
 
+@lru_cache(4096)
 def _ordinal(text: str) -> int:
     return date.fromisoformat(text).toordinal()

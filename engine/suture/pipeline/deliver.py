@@ -35,6 +35,10 @@ HEADS = 10
 """So many times the limits of the window may be taken up by heads that wait for their next attempt, so that others can pass."""
 
 
+SMALL_BYTES = 4096
+"""A payload that is not worth a copy of its delivery without it."""
+
+
 class _Attempt(NamedTuple):
     """One attempt that is over. began_s, ended_s: UNIX times."""
 
@@ -44,6 +48,11 @@ class _Attempt(NamedTuple):
     ended_s: float
     outcome: Outcome
     decision: Decision
+
+
+def _without_body(delivery: Delivery) -> Delivery:
+    """What is written of an attempt needs no payload; a large one would be kept until then, when it has left its lane."""
+    return delivery if len(delivery.body) <= SMALL_BYTES else delivery._replace(body=b"")
 
 
 class Lanes:
@@ -214,7 +223,7 @@ class Lanes:
         outcome = Ambiguous("INTERRUPTED", "the engine stopped while it was being sent")
         number = delivery.attempts + 1
         decision = decide(self.policy, Tried(number, 0), outcome, self._random)
-        self._write(_Attempt(delivery, number, now_s, now_s, outcome, decision))
+        self._write(_Attempt(_without_body(delivery), number, now_s, now_s, outcome, decision))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES["Ambiguous"])
         self._leave(delivery, decision.state)
 
@@ -224,7 +233,7 @@ class Lanes:
         changed = self.breaker.record(outcome, now_s, delivery.id)
         tried = Tried(number, now_s - delivery.created_at_us / 1e6, self.breaker.alone(delivery.id))
         decision = decide(self.policy, tried, outcome, self._random)
-        self._write(_Attempt(delivery, number, started_s, now_s, outcome, decision))
+        self._write(_Attempt(_without_body(delivery), number, started_s, now_s, outcome, decision))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES[type(outcome).__name__])
         self._observer.stage(self.channel, "deliver", now_s - started_s)
         if decision.state == states.RETRYING:

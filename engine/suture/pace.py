@@ -1,0 +1,87 @@
+"""How much is read: sources go on as long as what they bring can be dealt with, in operations and in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from suture.config.conf import Conf
+from suture.connectors.aside import Aside
+from suture.connectors.heap import Heap, resident_bytes, trimmer
+from suture.connectors.room import Room
+from suture.connectors.validation_pool import ValidationPool
+from suture.runtime import RunningChannel
+from suture.store.journal import Journal
+
+FULL_CHECK_S = 0.02
+PULSE_S = 0.05
+"""Seconds between two looks at how late the loop is; a piece of work that takes longer is always seen."""
+
+
+class Pace:
+    """The pace of one engine. full: no source is read at present. late(seconds): told how late a timer was called.
+
+    room: for what has come of messages that have not ended.
+    """
+
+    def __init__(
+        self,
+        conf: Conf,
+        journal: Journal,
+        validation: ValidationPool,
+        reactor: Any,
+        channels: Callable[[], Iterable[RunningChannel]],
+        late: Callable[[float], None],
+    ) -> None:
+        self._conf, self._journal, self._validation, self._reactor = conf, journal, validation, reactor
+        self._channels, self._late = channels, late
+        self.room = Room(conf.limits.memory_bytes, journal.held, reactor.callLater)
+        self.full = self._ended = False
+        self._heap: Heap | None = None
+
+    def begin(self, aside: Aside) -> None:
+        """Look after the loop and the memory; aside: where memory is given back."""
+        self._heap = Heap(self._journal.held, aside, trimmer(), resident_bytes)
+        self._pulse(self._reactor.seconds())
+
+    def stop(self) -> None:
+        """Look after nothing any more."""
+        self._ended = True
+
+    def look(self) -> None:
+        """To be called every second or so."""
+        if self._heap is not None:
+            self._heap.look()
+
+    def hold_back(self) -> None:
+        """Stop reading when there is enough to do; to be called after each message."""
+        if not self.full and self._has_enough(1):
+            self._set_full(True)
+            self._reactor.callLater(FULL_CHECK_S, self._let_go)
+
+    def _has_enough(self, share: int) -> bool:
+        """Is as much in work, in operations or in bytes, as this part of what may be?"""
+        conf, journal = self._conf, self._journal
+        return (
+            journal.pending() > (conf.journal.limit - 1) // share
+            or journal.held.bytes > (conf.limits.memory_bytes - 1) // share
+            or self._validation.full
+        )
+
+    def _let_go(self) -> None:
+        if not self._has_enough(2):
+            self._set_full(False)
+        else:
+            self._reactor.callLater(FULL_CHECK_S, self._let_go)
+
+    def _set_full(self, full: bool) -> None:
+        self.full = full
+        for channel in self._channels():
+            channel.source.set_full(full)
+
+    def _pulse(self, due_s: float) -> None:
+        """Note how late the loop is."""
+        now_s = self._reactor.seconds()
+        self._late(max(0.0, now_s - due_s))
+        if not self._ended:
+            self._reactor.callLater(PULSE_S, self._pulse, now_s + PULSE_S)
