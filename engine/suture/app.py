@@ -33,7 +33,7 @@ from suture.pace import Pace
 from suture.pipeline.deliver import Lanes, World
 from suture.ports import Work
 from suture.reactor import Sockets, Watchdog, install
-from suture.runtime import RunningChannel, Shared, Told
+from suture.runtime import RunningChannel, Shared, Told, Unbuilt, reason_of
 from suture.store import fitness, ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import fingerprint, free_bytes, open_engine
@@ -277,20 +277,23 @@ class Engine:
     # -- channels --------------------------------------------------------------------------------------------------
 
     def _build(self, name: str) -> None:
-        files = self.site.channels[name]
-        was = self.channels.get(name)
+        """Make the channel of its files; one that cannot be made says why, and keeps no other down."""
+        try:
+            channel = self._made(self.site.channels[name])
+        except Exception as e:
+            self._bug(e)
+            channel = Unbuilt(name, f"it cannot be built: {reason_of(e)}")
+        self._put(channel)
+
+    def _made(self, files: ChannelFiles) -> RunningChannel:
+        shared = Shared(self.validation, self.large, self.journal.held)
+        told = Told(self.pace.hold_back, self._halted, self._failing)
+        return RunningChannel(files, self.world, self.reader, self.reactor, shared, told, self.site.conf.site.name)
+
+    def _put(self, channel: RunningChannel) -> None:
+        was, self.channels[channel.name] = self.channels.get(channel.name), channel
         if was is not None:
             was.core.stop()  # also one that was built and never started keeps its tables until then
-        self.channels[name] = channel = RunningChannel(
-            files,
-            self.world,
-            self.reader,
-            self.reactor,
-            Shared(self.validation, self.large, self.journal.held),
-            Told(self.pace.hold_back, self._halted, self._failing),
-            self.site.conf.site.name,
-        )
-        if was is not None:
             channel.follow(was)
         channel.source.room = self.pace.room
 
@@ -303,11 +306,14 @@ class Engine:
         self._tell_channel(name)
         try:
             await channel.start(self.site.conf.limits.drain_s)
-        except SutureError as e:
+        except Exception as e:
+            if not isinstance(e, SutureError):
+                self._bug(e)
+                await self._quit(channel)
             if self.stopping:
                 return
-            channel.actual, channel.reason = "failed", str(e)
-            channel.log.error(f"the channel cannot start: {e}")
+            channel.actual, channel.reason = "failed", reason_of(e)
+            channel.log.error(f"the channel cannot start: {channel.reason}")
         channel.source.set_full(self.pace.full)
         self._tell_channel(name)
 
@@ -346,14 +352,18 @@ class Engine:
     async def reload_channel(self, name: str) -> None:
         """Read the channel's files again, and swap it when they are right; other channels are untouched.
 
-        Raises ConfigError when they are not; the channel then goes on as it was.
+        Raises ConfigError when they are not, and SutureError when no channel can be made of them; it then goes on as it was.
         """
         files = await self._read_again(name)
-        was = self.channels.get(name)
+        try:
+            channel = self._made(files)
+        except Exception as e:
+            self._bug(e)
+            raise SutureError(f"channel {name} cannot be built of its new files: {reason_of(e)}") from None
         self.site.channels[name] = files
-        if was is not None:
-            await self._emptied(was)
-        self._build(name)
+        if name in self.channels:
+            await self._emptied(self.channels[name])
+        self._put(channel)
         if self.desired.setdefault(name, "running") == "running":
             await self.start_channel(name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -187,13 +188,19 @@ class RunningChannel:
             raise SutureError(self._parked)
         try:
             self.source.open()
-        except error.CannotListenError as e:
+        except Exception as e:
             await self.stop(drain_s)
-            settings = self._settings
-            why = getattr(e.socketError, "strerror", None) or "not possible"
-            raise SutureError(f"cannot listen on {getattr(settings, 'host', '')}:{getattr(settings, 'port', '')}: {why}") from None
+            raise SutureError(self._closed_for(e)) from None
         self.actual, self.reason = "running", ""
         self.log.info("channel is running")
+
+    def _closed_for(self, e: Exception) -> str:
+        """Why the source cannot be opened."""
+        if not isinstance(e, error.CannotListenError):
+            return f"its source cannot be opened: {reason_of(e)}"
+        settings = self._settings
+        why = getattr(e.socketError, "strerror", None) or "not possible"
+        return f"cannot listen on {getattr(settings, 'host', '')}:{getattr(settings, 'port', '')}: {why}"
 
     async def _destination_facts(self) -> DestinationFacts:
         numbers = {name: await self._read(partial(Memory().sent, channel=self.name, destination=name)) for name in self.numbered}
@@ -303,6 +310,48 @@ class RunningChannel:
             pause: defer.Deferred[None] = defer.Deferred()
             self._reactor.callLater(0.01, pause.callback, None)
             await pause
+
+
+class _Nothing:
+    """In place of a source and a core that could not be made."""
+
+    in_work = 0
+
+    def set_full(self, full: bool) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Unbuilt(RunningChannel):
+    """A channel of which a part could not be made: its name and the reason, and nothing that runs."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.log = name, Log(name)
+        self.peers, self.numbered, self.lanes, self._earlier = {}, {}, {}, {}
+        self.source = self.core = _Nothing()  # type: ignore[assignment]
+        self.actual, self.reason = "failed", reason
+        self._begun = self._ending = self._over = False
+        self._cannot = reason
+
+    async def start(self, drain_s: float) -> None:
+        """Raises SutureError, with the reason."""
+        raise SutureError(self._cannot)
+
+    async def emptied(self) -> None:
+        """There is nothing to wait for."""
+
+
+def reason_of(e: Exception) -> str:
+    """An error for an operator: what the system says of a file or a socket, else its kind and its place in the program.
+
+    Its own text may hold anything.
+    """
+    if isinstance(e, SutureError):
+        return str(e)
+    if isinstance(e, OSError) and e.strerror:
+        return f"{e.strerror}: {e.filename}" if e.filename else e.strerror
+    frame = traceback.extract_tb(e.__traceback__)[-1]
+    return f"{type(e).__name__} at {frame.filename.rpartition('/')[2]}:{frame.lineno}; please report it"
 
 
 def _validator(plan: Plan, pool: ValidationPool) -> ChannelValidator | None:

@@ -139,7 +139,7 @@ class Source:
         self._port = kind(config.port, factory, config.backlog, config.host, self.reactor)
         try:
             self._port.startListening()
-        except error.CannotListenError:
+        except Exception:
             self._port = None
             raise
         self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
