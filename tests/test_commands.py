@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from twisted.internet.task import Clock
 from suture.commands import Commands
 from suture.model.message import Message
 from suture.ports import Work
-from suture.store import dialect, orders, tables
+from suture.store import again, dialect, orders, tables
+from suture.store.backlog import READ_BYTES
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, Store
 
@@ -23,9 +25,10 @@ class Direct:
     """Journal and reader that do everything at once."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.sequences = engine, Sequences()
+        self.engine, self.sequences, self.written = engine, Sequences(), list[str]()
 
     def write(self, work: Work) -> None:
+        self.written.append(work.name)
         try:
             with dialect.writing(self.engine) as connection:
                 result = work.run(connection)
@@ -73,6 +76,7 @@ class Told:
         self.store, self.rooms, self.clock = Store(engine), Rooms(), Clock()
         direct: Any = Direct(engine)
         rooms: Any = self.rooms
+        self.direct = direct
         self.commands = Commands(rooms, direct, direct, self.clock)
 
     def order(self, verb: str, **arguments: Any) -> int:
@@ -101,8 +105,9 @@ def test_a_request_that_meets_a_bug_is_answered_and_the_next_is_carried_out(told
     assert told.rooms.channels["or-supply"].core.processed == [one]
 
 
-def test_a_request_that_the_database_refuses_for_its_own_sake_is_answered(told: Told) -> None:
-    told.order("resend", delivery_ids=[2**70], insist=False)
+@pytest.mark.parametrize("verb", ["resend", "delivery_release", "reprocess"])
+def test_a_request_that_the_database_refuses_for_its_own_sake_is_answered(told: Told, verb: str) -> None:
+    told.order(verb, delivery_ids=[2**70], message_ids=[2**70], insist=False)
     told.commands.start()
     ((ok, text),) = told.answers()
     assert ok == 0
@@ -118,3 +123,41 @@ def test_reprocessing_leaves_alone_what_the_preview_leaves_alone(told: Told) -> 
     ((ok, text),) = told.answers()
     assert ok == 1
     assert "it waits to be processed" in str(text) and f"it has the bytes of message {first}" in str(text)
+
+
+def test_a_request_for_many_is_carried_out_in_parts_that_let_others_write(told: Told) -> None:
+    many = [told.store.message("parked") for _ in range(2 * again.PART + 1)]
+    told.order("reprocess", message_ids=[*many, 10**9], reason=REASON)
+    told.commands.start()
+    assert told.rooms.channels["or-supply"].core.processed == many
+    reads = [work for work in told.direct.written if work == "read"]
+    assert len(reads) == 3
+    ((ok, text),) = told.answers()
+    assert ok == 1 and text is not None and "there is no such message" in text
+
+
+@pytest.mark.parametrize("insist", [False, True])
+def test_of_one_payload_one_is_sent_again_also_in_another_part(told: Told, insist: bool) -> None:
+    message = told.store.message("processed")
+    same = [told.store.delivery(message, state="dead", idempotency_key="k") for _ in range(again.PART + 10)]
+    with dialect.reading(told.store.engine) as connection:
+        told.direct.sequences.load(connection)
+    told.order("resend", delivery_ids=same, insist=insist, reason=REASON)
+    told.commands.start()
+    ((ok, text),) = told.answers()
+    assert ok == 1, text
+    assert len(json.loads(text or "")["sent"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("ids", "sizes", "expected"),
+    [
+        ([], {}, []),
+        ([3, 1, 3, 2], {}, [[3, 1, 2]]),
+        ([1, 2, 3], {1: READ_BYTES, 2: 1, 3: READ_BYTES - 1}, [[1], [2, 3]]),
+        ([1, 2], {1: 3 * READ_BYTES}, [[1], [2]]),
+        (range(again.PART + 1), {}, [list(range(again.PART)), [again.PART]]),
+    ],
+)
+def test_a_part_fits_into_memory_and_into_a_transaction(ids: Any, sizes: dict[int, int], expected: list[list[int]]) -> None:
+    assert list(again.parts(ids, sizes)) == expected

@@ -147,7 +147,7 @@ class Commands:
 
     async def _release(self, arguments: dict[str, Any]) -> Any:
         ids, now_us = arguments["delivery_ids"], int(self._clock.seconds() * 1e6)
-        sizes, render = await self._ask(lambda c: again.delivery_sizes(c, ids)), partial(self._render, now_us)
+        sizes, render = await self.write("sizes", lambda c: again.delivery_sizes(c, ids)), partial(self._render, now_us)
         return await self._in_parts(again.parts(ids, sizes), False, lambda c, part: again.release(c, part, now_us, render))
 
     async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[[Any, list[int]], again.Again]) -> dict[str, Any]:
@@ -158,11 +158,6 @@ class Commands:
             for key, found in self._sent(what, new).items():
                 sent[key] += found
         return sent
-
-    def _ask(self, query: Callable[[Any], Any]) -> defer.Deferred[Any]:
-        done: defer.Deferred[Any] = defer.Deferred()
-        self._reader.read(query, done.callback)
-        return done
 
     def _render(self, now_us: int, delivery: Delivery, message: Message, events: Sequence[Event]) -> Payload | Unrendered | str:
         """The payload that a delivery lacks, by today's mapping; on the writer's thread, as everything that is settled there."""
@@ -183,7 +178,7 @@ class Commands:
         ids, insist = arguments["message_ids"], bool(arguments.get("insist"))
         done: list[int] = []
         skipped: list[dict[str, Any]] = []
-        sizes = await self._ask(lambda c: again.message_sizes(c, ids))
+        sizes = await self.write("sizes", lambda c: again.message_sizes(c, ids))
         for part in again.parts(ids, sizes):
             stored: list[again.Stored] = await self.write("read", partial(_stored, part, insist))
             there = {one.message.id for one in stored}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import random
+import time
 from datetime import date
 from decimal import Decimal
 
@@ -10,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.mapping.table_file import load_csv
-from suture.mapping.tables import Table
+from suture.mapping import table_file
+from suture.mapping.table_file import LIMIT_COLUMNS, LIMIT_PROBLEMS, load_csv
+from suture.mapping.tables import ROWS_KEPT, Table
 from tests.mapping.examples import TABLES, table
 
 _APART = "delete one, or date them apart with effective_from and effective_to"
@@ -112,3 +116,55 @@ class TestLoading:
     @given(st.text(max_size=80))
     def test_no_text_makes_it_raise(self, text: str) -> None:
         load_csv(text, "t", "t.csv")
+
+    def test_a_cell_that_holds_the_separator_of_cells_is_told(self) -> None:
+        assert said("a,b\nX,1\x1f2\n") == ["t.csv:2: b: a control character (U+001F) stands in the cell; delete it"]
+
+
+class TestLarge:
+    def test_as_many_columns_as_a_table_may_have_are_looked_at_once_and_more_are_refused(self) -> None:
+        began_s = time.process_time()
+        (many,) = said(",".join(f"c{n}" for n in range(100_000)) + "\n")
+        assert many == f"t.csv:1: 100000 columns; a table has at most {LIMIT_COLUMNS}"
+        assert said(",".join([f"c{n}" for n in range(LIMIT_COLUMNS - 1)] + ["c1"]) + "\n") == [
+            "t.csv:1: c1: two columns have this name; rename one"
+        ]
+        assert time.process_time() - began_s < 5
+
+    def test_more_rows_than_a_table_may_have_are_refused_at_their_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(table_file, "LIMIT_ROWS", 3)
+        assert said("a\nA\nB\nC\nD\nE\n") == ["t.csv:5: more than 3 rows; a table has at most so many"]
+
+    def test_a_file_that_is_wrong_in_every_line_is_told_of_in_part(self) -> None:
+        found = said("a,b\n" + "X\n" * 1000)
+        assert len(found) == LIMIT_PROBLEMS + 1
+        assert found[-1] == f"t.csv:{LIMIT_PROBLEMS + 1}: {LIMIT_PROBLEMS} problems so far; the rest of the file was not looked at"
+
+    def test_a_code_with_very_many_periods_is_read_in_good_time(self) -> None:
+        begin, count = date(1900, 1, 1).toordinal(), 36_000
+        days = [date.fromordinal(begin + n).isoformat() for n in range(count + 1)]
+        rows = [f"A,{n},{days[n]},{days[n + 1]}" for n in range(count)]
+        random.Random(1).shuffle(rows)
+        began_s = time.process_time()
+        found = table("t", "\n".join(["code,to,effective_from,effective_to", *rows]) + "\n")
+        assert time.process_time() - began_s < 20
+        assert [to(found, "A", date.fromordinal(begin + n)) for n in (0, 17, count - 1, count)] == ["0", "17", str(count - 1), None]
+        assert to(found, "A", None) == str(count - 1)
+
+    def test_a_large_table_keeps_no_row_that_nobody_asked_for(self) -> None:
+        text = "code,to\n" + "".join(f"C{n},{n}\n" for n in range(3 * ROWS_KEPT))
+        found, _ = load_csv(text, "t", "t.csv")
+        find = found.finder()
+        assert [find(f"C{n}") for n in range(3 * ROWS_KEPT)] == [{"code": f"C{n}", "to": str(n)} for n in range(3 * ROWS_KEPT)]
+        assert find("D") is None
+        gc.collect()
+        begun = len(gc.get_objects())
+        kept = [load_csv(text, "t", "t.csv")[0] for _ in range(3)]
+        gc.collect()
+        assert len(gc.get_objects()) - begun < 300, "objects that every search for garbage would go through"
+        assert len(list(kept[0].rows)) == 3 * ROWS_KEPT
+
+    def test_periods_that_a_row_meets_are_found_among_many(self) -> None:
+        text = DATED + "A,late,2027-06-01,2028-01-01\nA,both,2026-06-01,2027-07-01\n"
+        assert said(text) == [f"t.csv:6: code: 'A' stands in line 3 already, in force at the same time; {_APART}"]
+        assert said(DATED + "A,always,,\n") == [f"t.csv:5: code: 'A' stands in line 2 already, in force at the same time; {_APART}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -177,3 +178,30 @@ def test_no_bytes_raise(data, follows):
     raw = head(1, "p" if follows else "").encode() + data
     add(Assembler(Limits()), raw)
     join([raw, raw], b"|")
+
+
+def test_what_waits_of_all_messages_has_a_limit_in_bytes() -> None:
+    assembler: Assembler[int] = Assembler(Limits(waiting_bytes=1000))
+    assert add(assembler, fragment(1, "PID|1\r" + "x" * 400 + "\r", points_to="p1"), sender="A") is None
+    assert add(assembler, fragment(2, "PID|1\r" + "x" * 300 + "\r", points_to="p2"), sender="B") is None
+    too_much = add(assembler, fragment(3, "OBX|1\r" + "x" * 300 + "\r", "p1", "p3"), 7, sender="A")
+    assert isinstance(too_much, Broken) and too_much.code == "CONTINUATION_TOO_LARGE"
+    assert too_much.reason == "more than 1000 bytes of unfinished messages"
+    assert 300 < assembler.waiting_bytes < 500
+    whole = add(assembler, fragment(4, "OBX|1\r" + "x" * 900 + "\r", "p2"), sender="B")
+    assert isinstance(whole, Chain), "the last fragment of one that waits does not wait itself"
+    assert assembler.waiting_bytes == 0
+
+
+def test_a_segment_in_very_many_parts_is_joined_in_good_time() -> None:
+    parts, size = 1000, 16_000
+    raws = [
+        fragment(
+            n, ("ADD|" if n else "OBX|1||") + "Q" * size + "\r" + ("ADD|\r" if n < parts - 1 else ""), f"p{n}" if n else "", f"p{n + 1}"
+        )
+        for n in range(parts)
+    ]
+    began_s = time.process_time()
+    whole = join(raws, b"|")
+    assert time.process_time() - began_s < 3
+    assert whole.split(b"\r")[1] == b"OBX|1||" + b"Q" * size * parts
