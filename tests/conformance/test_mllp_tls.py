@@ -387,3 +387,15 @@ async def test_closing_in_the_middle_of_a_handshake_tells_what_waits(reactor: An
                     await asyncio.sleep(0)
             await s.close()
             assert isinstance(await one.outcome(), Unavailable)
+
+
+async def test_a_message_without_an_end_is_answered_over_tls_before_its_connection_is_closed(reactor: Any, ca: Authority) -> None:
+    async with stand(reactor, tls=served(ca.sign("engine")), skip_bytes=100_000) as s:
+        one = await connect(s, client(ca))
+        one.say(b"\x0bMSH|" + b"x" * 1_000_000)
+        assert await one.answer() == b"AR"
+        assert await one.is_closed()
+        one.writer.close()
+        async with asyncio.timeout(10):
+            while s.source.connections:
+                await asyncio.sleep(0.01)

@@ -63,7 +63,7 @@ class Config(BaseModel):
     end_wait_s: float = Field(1, gt=0, description="Seconds after which an end byte counts though nothing follows it (default 1)")
     idle_s: float = Field(3600, gt=0, description="Seconds a connection may say nothing before it is closed (default 3600)")
     keepalive_s: float = Field(60, ge=1, description="Seconds of silence before the kernel asks whether the sender is there (default 60)")
-    backlog: int = Field(1024, ge=1, description="Connections that the kernel keeps until they are accepted (default 1024)")
+    backlog: int = Field(1024, ge=1, le=65_535, description="Connections that the kernel keeps until they are accepted (default 1024)")
     reuse_port: bool = Field(False, description="Other processes may listen on the same port (SO_REUSEPORT; default no)")
     start_byte: StartByte = Field("0b", description="The byte before a message, in hex (default 0b)")
     end_bytes: EndBytes = Field("1c0d", description="The bytes after a message, in hex, one to four (default 1c0d)")
