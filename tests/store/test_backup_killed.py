@@ -258,3 +258,75 @@ def test_an_owner_of_which_nobody_knows_whether_it_is_gone_is_waited_out(postgre
         mark = connection.exec_driver_sql("SELECT value FROM engine_state WHERE name = 'journal'").scalar()
         assert tenure.owner(connection) is None and str(mark).startswith("8.")
     engine.dispose()
+
+
+BACKS_UP = """
+import os, signal, sys
+from pathlib import Path
+from suture.store import backup
+from suture.store.engine import open_engine
+
+def worked(name, rows, size_bytes):
+    if name == "store/message_body":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+backup.make(open_engine(sys.argv[1], site=None), Path(sys.argv[2]), backup.Origin("1", "s", "me", {}), backup.Pace(100), worked)
+"""
+LIMITED = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))\n"
+
+
+def test_a_backup_that_is_killed_leaves_no_backup_and_the_next_tidies_up(sqlite: str, tmp_path: Path) -> None:
+    engine = open_engine(sqlite, site=None)
+    fill(Store(engine))
+    path = tmp_path / "b.zip"
+    done = subprocess.run([sys.executable, "-c", BACKS_UP, sqlite, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not path.exists() and [p for p in tmp_path.iterdir() if "unfinished" in p.name]
+    made(Store(engine), path)
+    assert Backup(path).check(lambda *a: None) == [] and not [p for p in tmp_path.iterdir() if "unfinished" in p.name]
+    engine.dispose()
+
+
+def test_a_full_disk_ends_a_backup_without_a_trace(sqlite: str, tmp_path: Path) -> None:
+    engine = open_engine(sqlite, site=None)
+    store = Store(engine)
+    for _ in range(20):
+        store.message(raw=os.urandom(20_000))
+    engine.dispose()
+    script = LIMITED + BACKS_UP.replace("store/message_body", "nothing")
+    done = subprocess.run([sys.executable, "-c", script, sqlite, str(tmp_path / "b.zip"), "100000"], capture_output=True, check=False)
+    assert b"StoreError: the backup" in done.stderr and b"cannot be written: File too large" in done.stderr
+    assert not [p for p in tmp_path.iterdir() if "b.zip" in p.name]
+
+
+def test_a_full_disk_ends_a_restore_and_the_store_is_as_it_was(sqlite: str, tmp_path: Path) -> None:
+    engine = open_engine(sqlite, site=None)
+    store = Store(engine)
+    for _ in range(20):
+        store.message(raw=os.urandom(20_000))
+    made(store, tmp_path / "b.zip")
+    before = content(engine)
+    engine.dispose()
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED + RESTORES, sqlite, str(tmp_path / "b.zip"), "300000"], capture_output=True, check=False
+    )
+    assert done.returncode == 1 and b"StoreError" in done.stderr
+    engine = open_engine(sqlite, site=None, create=False)
+    assert content(engine) == before
+    assert not [p.name for p in tmp_path.iterdir() if "restor" in p.name or "before" in p.name]
+    engine.dispose()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_what_root_restores_belongs_to_the_user_of_the_engine(sqlite: str, tmp_path: Path) -> None:
+    engine = open_engine(sqlite, site=None)
+    path, _ = two_stores(engine, tmp_path)
+    engine.dispose()
+    file = tmp_path / "s.db"
+    os.chown(file, 65534, 65534)
+    engine = open_engine(sqlite, site=None)
+    restored(engine, path)
+    engine.dispose()
+    for name in ("s.db", "s.db-lock"):
+        assert file.with_name(name).stat().st_uid == 65534
+    assert file.stat().st_mode & 0o777 == 0o600

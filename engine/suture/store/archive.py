@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ import orjson
 
 from suture.model.errors import StoreError
 
+UNFINISHED = ".suture-unfinished"
 FORMAT = 1
 """Of the file; one that is higher needs a newer Suture."""
 MANIFEST = "manifest.json"
@@ -110,9 +112,11 @@ class Writer:
 
     def __init__(self, path: Path, worked: Worked) -> None:
         self._path, self._worked = path, worked
-        self._unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+        self._unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
         with _told(path):
+            _tidy(path.parent)
             number = os.open(self._unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(number, fcntl.LOCK_EX)
         self._file = os.fdopen(number, "w+b")
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=COMPRESSION)
 
@@ -157,6 +161,14 @@ class Writer:
             self._zip.close()
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def _tidy(directory: Path) -> None:
+    """Remove what backups that were killed have left: nobody holds the lock of such a file any more."""
+    for left in directory.glob(f".*{UNFINISHED}"):
+        with contextlib.suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def _name(unfinished: Path, path: Path, replace: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -76,6 +77,7 @@ def _require_counts(connection: Connection, backup: Backup) -> None:
 
 def _into_file(engine: Engine, backup: Backup, what: Restoring, worked: Worked) -> tuple[Held, str]:
     path = str(engine.url.database)
+    mine = _owner(Path(switch.real(path)))
     with ownership.alone(engine):
         epoch = _epoch_of(engine)
         engine.dispose()
@@ -84,12 +86,26 @@ def _into_file(engine: Engine, backup: Backup, what: Restoring, worked: Worked) 
         _require_room(new.parent, backup)
         try:
             held = _build(new, lambda connection: _fill(connection, backup, what, worked, epoch))
+            _give(mine, new, Path(f"{switch.real(path)}{switch.LOCK}"))
         except BaseException:
             _remove(new)
             raise
         aside = f"{switch.real(path)}.before-{_stamp(what)}"
         switch.begin(path, aside)
     return held, aside
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    """Whose the database is to be: that of the one that is there, else of its directory."""
+    there = (path if path.exists() and path.stat().st_size else path.parent).stat()
+    return there.st_uid, there.st_gid
+
+
+def _give(owner: tuple[int, int], *paths: Path) -> None:
+    """root restores for the user of the engine, who could not open files of root's."""
+    if os.geteuid() == 0:
+        for path in paths:
+            os.chown(path, *owner)
 
 
 def try_out(new: Path, backup: Backup, worked: Worked) -> None:
