@@ -294,6 +294,23 @@ def test_behind_as_many_as_open_the_breaker_others_are_tried_first():
     assert store.states[7] == "accepted"
 
 
+@pytest.mark.parametrize("outcome", [Unavailable("404", "not there"), TryLater("AR", "no"), Ambiguous("CONNECTION_LOST", "it closed")])
+def test_a_lane_that_fills_the_window_while_the_breaker_is_open_lets_those_in_the_store_pass(outcome):
+    policy = Policy(in_flight=2, memory_limit=10, first_s=1, max_s=60, breaker_after=5, give_up_after_attempts=20)
+    clock, store, peer, lanes = closing(policy, "poison", *(f"p{n}" for n in range(5)), outcome=outcome)
+    if not isinstance(outcome, Unavailable):
+        for n in range(1, 6):
+            lanes.add(store.put(n, f"p{n - 1}"))
+        run(clock, 10)
+        assert lanes.breaker.open
+    for n in range(10, 30):
+        lanes.add(store.put(n, "poison"))
+    for n in range(30, 40):
+        lanes.add(store.put(n, f"well {n}"))
+    run(clock, 600)
+    assert {store.states[n] for n in range(30, 40)} == {"accepted"}
+
+
 @pytest.mark.parametrize("outcome", [TryLater("AR", "no"), Ambiguous("CONNECTION_LOST", "it closed"), Unavailable("404", "not there")])
 def test_a_delivery_that_alone_keeps_failing_is_given_up_with_its_reason_and_the_next_of_its_lane_goes(outcome):
     policy = Policy(first_s=0.1, max_s=0.1, jitter=0, give_up_after_attempts=4)
