@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,14 @@ async def test_how_long_the_peer_asks_us_to_wait(reactor: Any, status: int, aske
         outcome = await s.send(1).outcome()
         assert isinstance(outcome, TryLater | Unavailable | Ambiguous)
         assert outcome.wait_s == wait_s
+
+
+async def test_a_date_is_counted_from_the_time_of_day(reactor: Any) -> None:
+    """With the clock that the engine gives its connectors, whose seconds are no time of day."""
+    outcome = await judged(reactor, Status(503, {"Retry-After": formatdate(time.time() + 60, usegmt=True)}))
+    assert isinstance(outcome, TryLater)
+    assert outcome.wait_s is not None
+    assert 30 < outcome.wait_s <= 60
 
 
 async def test_a_longest_wait_of_ones_own(reactor: Any) -> None:
