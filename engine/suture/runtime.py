@@ -83,7 +83,7 @@ class RunningChannel:
         self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
         for peer in self.peers.values():
-            peer.may_send = world.may_send
+            peer.may_send, peer.time_of_day = world.may_send, world.clock.seconds
         desk = Desk(world.journal, Memory(), world.clock)
         self.numbered = {
             d.name: Numbered(self.peers[d.name], files.name, d.name, desk, self._note(d.name))

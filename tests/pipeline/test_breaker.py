@@ -53,14 +53,27 @@ def test_a_success_elsewhere_marks_the_delivery_and_not_the_destination(taken: O
 
 
 def test_a_destination_that_takes_one_of_many_is_failing_and_blames_none_of_them() -> None:
-    b, now_s = breaker(), 0.0
-    for _ in range(20):
-        for delivery_id in range(1, 8):
-            now_s += 1
-            b.record(NO, now_s, delivery_id)
+    b, waiting = breaker(), list(range(1, 8))
+    for now in range(100):
+        for delivery_id in waiting:
+            b.record(NO, float(now), delivery_id)
         assert b.open and b.since_s is not None
-        b.record(YES, now_s, 100)
-    assert sum(b.alone(n) > 1 for n in range(2, 8)) == 0
+        taken = waiting.pop(now * 5 % 7)
+        b.record(YES, float(now), taken)
+        b.forget(taken)
+        waiting.append(100 + now)
+        assert max(map(b.alone, waiting)) < 10, "half of what would give one up"
+
+
+@pytest.mark.parametrize("poisoned", [2, 4])
+def test_some_that_fail_while_others_are_taken_are_all_to_blame(poisoned: int) -> None:
+    b, changes = breaker(after=5), 0
+    for now in range(60):
+        for delivery_id in range(poisoned):
+            changes += b.record(NO, float(now), delivery_id)
+        changes += b.record(YES, float(now), 1000 + now)
+    assert changes <= 2 * poisoned, "the destination does not seem to come and go"
+    assert [b.alone(n) >= 60 - poisoned for n in range(poisoned)] == [True] * poisoned
 
 
 def test_one_that_failed_alone_counts_again_when_others_fail_too() -> None:

@@ -135,6 +135,12 @@ def test_a_message_with_a_fault_is_parked_with_an_exception(journal, engine_db):
     assert [(r.stage, r.code) for r in rows(engine_db, tables.exception)] == [("parse", "NOT_HL7")]
 
 
+def test_messages_of_which_only_the_header_is_kept_are_the_same_when_the_same_is_said_of_them(journal):
+    results = [receive(journal, "M1", fault=f"a message of {size} bytes, over the limit")[1] for size in (1, 2, 1)]
+    journal.settle()
+    assert results == [["parked"], ["parked"], ["duplicate"]]
+
+
 def test_what_a_message_comes_to_is_one_transaction(journal, engine_db):
     message, _ = receive(journal, "M1")
     journal.settle()

@@ -7,6 +7,7 @@ import base64
 import re
 import socket
 import ssl
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ class Destination:
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
         self.config, self.note, self._clock = config, note, reactor
+        self.time_of_day: Callable[[], float] = time.time
         self.limit_bytes, self.messages_per_connection = config.limit_bytes, config.messages_per_connection
         self.quarantined = 0
         self._seldom = Seldom(reactor, COMPLAINTS_S)
@@ -287,7 +289,7 @@ class Destination:
         document = http_status.document_of(answer.body, self._pointer) if word == "accept" and self._pointer is not None else None
         wait_s = None
         if answer.retry_after:
-            wait_s = http_status.wait_s_of(answer.retry_after, self._clock.seconds(), self.config.retry_after_max_s)
+            wait_s = http_status.wait_s_of(answer.retry_after, self.time_of_day(), self.config.retry_after_max_s)
         return http_status.outcome_of(answer, word, kept, document, wait_s)
 
     def cut(self, code: str, reason: str) -> None:

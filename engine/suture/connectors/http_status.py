@@ -68,10 +68,10 @@ def _what_to_check(answer: Answer) -> str:
 
 
 def _place(location: str) -> str:
-    """A new address without what may be of a patient or a secret: user, query and fragment. "" when it cannot be read."""
+    """A new address as far as it cannot be of a patient or a secret: scheme, host and port. "" when it names none."""
     try:
         url = URL(location)
-        plain = str(url.with_user(None).with_query(None).with_fragment(None)) if url.host else url.raw_path
+        plain = str(url.with_user(None).origin()) if url.host and url.scheme else ""
     except ValueError:
         return ""
     return plain if plain.isascii() and plain.isprintable() and len(plain) <= LOCATION_LENGTH else ""

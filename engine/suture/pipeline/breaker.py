@@ -38,7 +38,8 @@ class Breaker:
         self._pause_s = 0.0
         self.reason = ""
         self._taken = 0
-        self._failed: set[int] = set()
+        self._failed: set[int] = set()  # since one was taken last
+        self._doubted = False  # whether one of these is not known to fail alone
         self._troubles: dict[int, Trouble] = {}
 
     def resume(self, since_s: float, reason: str) -> None:
@@ -74,15 +75,21 @@ class Breaker:
         changed = self.since_s is not None
         self._taken += 1
         self._failed.clear()
+        self._doubted = False
         self.failures, self.openings, self.open, self.since_s, self.reason = 0, 0, False, None, ""
         return changed
 
     def _fails_alone(self, delivery_id: int) -> bool:
-        """Whether this delivery has been failing while others were taken, and no other fails: it is to blame, and not the peer."""
-        if len(self._failed) <= self._policy.breaker_after:
+        """Whether it is to blame, and not the peer: that has taken others since it began to fail, as many as fail in all.
+
+        Too many of them in a row, or one that fails for the first time beside them, say something of the peer all the same.
+        """
+        after = self._policy.breaker_after
+        if len(self._failed) <= after:
             self._failed.add(delivery_id)
         trouble = self._troubles.setdefault(delivery_id, Trouble(self._taken))
-        if trouble.taken == self._taken or len(self._failed) > 1:
+        self._doubted = self._doubted or self._taken - trouble.taken < len(self._troubles)
+        if self._doubted or len(self._failed) >= max(2, after):
             return False
         trouble.alone += 1
         return True

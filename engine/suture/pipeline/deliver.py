@@ -328,12 +328,18 @@ class Lanes:
 
     def _spill(self) -> None:
         """All heads in the window wait: bring others from the store; if it is full, keep the heads, so that others can pass."""
-        if not self._behind or self._in_flight or self._ready or self._suspects or self.breaker.open:
+        if not self._behind or self._in_flight or self._ready or not self._may_spill():
             return
         if self._full():
             self._keep_heads()
         if self._count < HEADS * self.policy.memory_limit and self._bytes < HEADS * self.policy.memory_bytes:
             self._refill()
+
+    def _may_spill(self) -> bool:
+        """While the breaker is open others are brought only beside a few: where many lanes fail, the destination does."""
+        if self.breaker.open:
+            return len(self._lanes) < LANE_READ and set(self._lanes) != {""}
+        return not self._suspects
 
     def _keep_heads(self) -> None:
         for key, lane in self._lanes.items():

@@ -37,6 +37,7 @@ class _Same:
     id: int
     received_at_us: int
     size_bytes: int
+    reason: str
 
 
 def write(connection: Connection, operations: list[Received], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
@@ -52,7 +53,7 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
         if original:
             m = m._replace(duplicate_of=original)
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
-        reason = f"the same message as {original}" if original else m.fault and f"{m.fault_code}: {m.fault}"
+        reason = f"the same message as {original}" if original else _reason(m)
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))
         bodies.append((m.id, m.raw))
         if state == states.PARKED:
@@ -61,6 +62,10 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
     rows.insert(connection, tables.message, MESSAGE, messages)
     rows.insert_bodies(connection, tables.message_body, BODY, bodies)
     rows.insert(connection, tables.exception, EXCEPTION, faults)
+
+
+def _reason(m: Message) -> str:
+    return m.fault and f"{m.fault_code}: {m.fault}"
 
 
 def _key(m: Message) -> Key:
@@ -76,7 +81,7 @@ def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, li
     found: dict[Key, list[_Same]] = {}
     for number, channel, control_id, sender, at_us, size_bytes, state, reason in sorted(stored):
         if state != states.PARKED or not reason.startswith(_GIVEN_UP):
-            found.setdefault((channel, sender, control_id), []).append(_Same(number, at_us, size_bytes))
+            found.setdefault((channel, sender, control_id), []).append(_Same(number, at_us, size_bytes, reason))
     return found
 
 
@@ -94,10 +99,12 @@ def _original(
     key = _key(m)
     since_us = m.received_at_us - window_us
     for same in earlier.get(key, ()):
+        if m.fault and same.reason != _reason(m):
+            continue  # of a message over the limit only the header is kept; what else is known of it stands in its fault
         if same.received_at_us >= since_us and same.size_bytes == len(m.raw) and _raw(connection, same.id) == m.raw:
             return same.id
     for other in batch.get(key, ()):
-        if other.raw == m.raw and window_us:
+        if (other.raw, other.fault) == (m.raw, m.fault) and window_us:
             return other.id
     batch.setdefault(key, []).append(m)
     return None
