@@ -62,7 +62,7 @@ def test_a_destination_that_takes_one_of_many_is_failing_and_blames_none_of_them
         b.record(YES, float(now), taken)
         b.forget(taken)
         waiting.append(100 + now)
-        assert max(map(b.alone, waiting)) < 10, "half of what would give one up"
+        assert max(map(b.alone, waiting)) < Policy().give_up_after_attempts
 
 
 @pytest.mark.parametrize("poisoned", [2, 4])
