@@ -119,6 +119,35 @@ async def test_a_sender_that_resets_while_it_is_not_read_makes_room_for_others(r
         assert await one.answer() == b"ACK MSH|2"
 
 
+async def test_a_sender_that_has_said_all_and_then_resets_is_not_waited_for(reactor: Any) -> None:
+    async with stand(reactor) as s:
+        s.engine.at_once = False
+        client = socket.create_connection(("127.0.0.1", s.source.port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        client.sendall(frame(b"MSH|1"))
+        client.shutdown(socket.SHUT_WR)
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        await until(lambda: any(c.deaf for c in s.source.connections))
+        client.close()
+        await until(lambda: not s.source.connections)
+        s.engine.received[0][2](b"too late")
+
+
+async def test_a_proxy_that_resets_in_the_middle_of_its_header(reactor: Any) -> None:
+    async with stand(reactor, proxies=["127.0.0.0/8"], proxy_timeout_s=3600) as s:
+        first = await s.sender()
+        first.say(b"PROXY TCP4 10.1.2.3 10.1.2.4 1 2\r\n" + frame(b"MSH|1"))
+        await first.answer()
+        before = descriptors()
+        for _ in range(RESETS):
+            say_and_reset(s.source.port, b"PROXY TCP4 10.1")
+            say_and_reset(s.source.port, b"PROXY TCP4 10.1.2.3 10.1.2.4 1 2\r\n\x0bMSH|half")
+        last = await s.sender()
+        last.say(b"PROXY TCP4 10.1.2.3 10.1.2.4 1 2\r\n" + frame(b"MSH|2"))
+        await last.answer()
+        await until(lambda: descriptors() == before + 2 and len(s.source.connections) == 2 and not s.source.gates)
+
+
 # -- out -------------------------------------------------------------------------------------------------------------
 
 
@@ -270,9 +299,10 @@ async def test_the_watchdog_ends_what_nobody_was_told_of(reactor: Any, kit: Kit,
     if kit.wire == "http" and way(kit)[0] is not None:
         pytest.skip("reading below TLS cannot be stopped from outside")
     patient = {"ack_timeout_s": 3600} if kit.wire == "mllp" else {"timeout_s": 3600}
-    go = threading.Event()
+    asked, go = threading.Event(), threading.Event()
 
     def answer(_: bytes) -> bytes:
+        asked.set()
         go.wait(10)
         return b""
 
@@ -283,7 +313,7 @@ async def test_the_watchdog_ends_what_nobody_was_told_of(reactor: Any, kit: Kit,
         watchdog = Watchdog(reactor, s.destination.held, 0.01, 0.05, lambda code, count: None)
         watchdog.start()
         sent = s.send(1)
-        await until(lambda: bool(list(s.destination.held())))
+        await until(asked.is_set)
         ((handle, _),) = s.destination.held()
         be_blind(reactor, s.destination, handle)
         go.set()

@@ -85,8 +85,9 @@ class Connection(protocol.Protocol):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        messages = self.passed(unframer.feed(data))
-        if unframer.quirks:
+        messages = unframer.feed(data)
+        if unframer.quirks:  # also where something is over the limit, or empty
+            messages = self.passed(messages)
             self.complain()
         self.spoke = self.spoke or bool(messages)
         if not unframer.partial and (self.spoke or not unframer.stray):
