@@ -89,6 +89,15 @@ def test_one_that_failed_alone_counts_again_when_others_fail_too() -> None:
     assert b.open
 
 
+def test_what_failed_alone_in_an_earlier_run_does_so_in_this_one() -> None:
+    b = breaker()
+    assert not b.record(NO, 1.0, 1, again=True)
+    assert (b.since_s, b.alone(1), b.fail_alone) == (None, 1, 1)
+    b.resume(1.0, "refused")
+    b.record(NO, 2.0, 2, again=True)
+    assert (b.alone(2), b.failures) == (0, 1), "the peer itself was failing then"
+
+
 def test_it_goes_on_failing_since_an_earlier_run() -> None:
     b = breaker()
     b.resume(7.0, "refused")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from suture.model.outcome import Accepted, Held, Outcome, Rejected, Unavailable
 from suture.pipeline.retry import Policy, asked_s, pause_s
 
+MANY = 1 << 40
+"""More deliveries than are ever taken."""
 SLACK_S = 1.0
 """So much more than a pause may seem to be left of it: sums of seconds are not exact, and clocks are set back a little."""
 
@@ -57,11 +59,11 @@ class Breaker:
         left_s = self.try_at_s - now_s if self.open else 0.0
         return left_s if 0 < left_s < self._pause_s + SLACK_S else 0.0
 
-    def record(self, outcome: Outcome, now_s: float, delivery_id: int) -> bool:
-        """Take note of an outcome; True when failing or well has changed."""
+    def record(self, outcome: Outcome, now_s: float, delivery_id: int, again: bool = False) -> bool:
+        """Take note of an outcome; True when failing or well has changed. again: the delivery has failed before, in whatever run."""
         if isinstance(outcome, (Accepted, Rejected, Held)):
             return self._took()
-        if self._fails_alone(delivery_id):
+        if self._fails_alone(delivery_id, again):
             return False
         changed = self.since_s is None
         self.failures += 1
@@ -79,7 +81,7 @@ class Breaker:
         self.failures, self.openings, self.open, self.since_s, self.reason = 0, 0, False, None, ""
         return changed
 
-    def _fails_alone(self, delivery_id: int) -> bool:
+    def _fails_alone(self, delivery_id: int, again: bool) -> bool:
         """Whether it is to blame, and not the peer: that has taken others since it began to fail, as many as fail in all.
 
         Too many of them in a row, or one that fails for the first time beside them, say something of the peer all the same.
@@ -87,7 +89,11 @@ class Breaker:
         after = self._policy.breaker_after
         if len(self._failed) <= after:
             self._failed.add(delivery_id)
-        trouble = self._troubles.setdefault(delivery_id, Trouble(self._taken))
+        if delivery_id not in self._troubles:
+            # One that failed in an earlier run, at the end of which the peer was well, failed alone.
+            since = self._taken - MANY if again and self.since_s is None else self._taken
+            self._troubles[delivery_id] = Trouble(since)
+        trouble = self._troubles[delivery_id]
         self._doubted = self._doubted or self._taken - trouble.taken < len(self._troubles)
         if self._doubted or len(self._failed) >= max(2, after):
             return False

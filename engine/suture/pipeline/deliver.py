@@ -230,7 +230,7 @@ class Lanes:
     def _done(self, delivery: Delivery, started_s: float, outcome: Outcome) -> None:
         self._in_flight -= 1
         now_s, number = self._clock.seconds(), delivery.attempts + 1
-        changed = self.breaker.record(outcome, now_s, delivery.id)
+        changed = self.breaker.record(outcome, now_s, delivery.id, number > 1)
         tried = Tried(number, now_s - delivery.created_at_us / 1e6, self.breaker.alone(delivery.id))
         decision = decide(self.policy, tried, outcome, self._random)
         self._write(_Attempt(_without_body(delivery), number, started_s, now_s, outcome, decision))
