@@ -16,6 +16,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from suture.cli import exits
+from suture.model import ending
 from suture.cli.main import cli
 from suture.mapping.functions import FUNCTIONS
 from suture.model.events import EVENT_TYPES
@@ -66,10 +67,13 @@ def _commands() -> Iterator[str]:
 
 
 def exit_codes() -> list[tuple[int, str]]:
-    """The codes of cli/exits.py, each with the text below it."""
-    lines = inspect.getsource(exits).splitlines()
+    """The codes of cli/exits.py, and those of model/ending.py that only `run` ends with, each with the text below it."""
+    lines = [*inspect.getsource(exits).splitlines(), *inspect.getsource(ending).splitlines()]
     pairs = [(lines[i].split(" = "), lines[i + 1]) for i in range(len(lines) - 1) if " = " in lines[i]]
-    return [(int(code), text.strip('"')) for (_name, code), text in pairs]
+    codes: dict[int, str] = {}
+    for (_name, code), text in pairs:
+        codes.setdefault(int(code), text.strip('"'))
+    return sorted(codes.items())
 
 
 def _command(one: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:

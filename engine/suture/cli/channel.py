@@ -30,7 +30,9 @@ def list_(session: Session) -> int:
     if session.as_json:
         output.print_json([{**output.plain(each), "destinations": list(each.destinations)} for each in found.channels.values()])
     else:
-        show_channels(session, list(found.channels.values()), found.running)
+        if not found.running:
+            output.say(engine_line(session, found), aside=True)
+        show_channels(session, list(found.channels.values()), found)
     return exits.OK
 
 
@@ -57,7 +59,7 @@ def show(session: Session, channel: str, balance: bool) -> int:
         output.print_json({**output.plain(one), "destinations": list(one.destinations.values()), "balance": books})
         return exits.FAILED if books and books.wrong else exits.OK
     click.echo(f"{engine_line(session, found)}\n")
-    show_channels(session, [one], found.running)
+    show_channels(session, [one], found)
     click.echo()
     show_destinations(session, [(one, each) for each in one.destinations.values()], found.running)
     if books is not None:

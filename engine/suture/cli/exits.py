@@ -9,6 +9,6 @@ WRONG = 2
 NOT_FOUND = 3
 """There is no such message, delivery, exception or channel."""
 NO_ANSWER = 4
-"""The engine, its database or the peer cannot be reached or did not answer in time. What was asked of an engine is kept."""
+"""The engine, its database or the peer cannot be reached or did not answer in time. Where it says `command N`, what was asked is kept."""
 INTERRUPTED = 130
 """Ended by Ctrl-C (but `run` and `listen`, which are meant to end so, exit with 0)."""

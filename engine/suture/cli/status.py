@@ -23,6 +23,8 @@ WITHIN_S = 1.4
 """Of two seconds: the rest is for what of this program is loaded before."""
 LEAST_S = 0.5
 """What a store has of it, however long the machine takes to load the rest."""
+BEATS_US = 2_000_000
+"""The engine's heart beats once a second."""
 UNKNOWN, SILENT = "unknown", "silent"
 
 Said = dict[str, Any]
@@ -80,7 +82,14 @@ def _ask(session: Session, since_us: int | None, everything: bool, within_s: flo
         found.running, found.state = True, UNKNOWN if found.state == UNKNOWN else found.state
     elif page.place and (found.running or found.state in (UNKNOWN, SILENT)):
         found.missing.append(f"the engine's own page at {page.place} does not answer, or is another's")
+        if found.running and not _beats(found, session.now_us):
+            found.running, found.state = False, SILENT
     return found, said
+
+
+def _beats(found: Status, now_us: int) -> bool:
+    """Whether its last heartbeat is so young that an engine whose page is silent may only be busy."""
+    return found.heartbeat_us is not None and 0 <= now_us - found.heartbeat_us < BEATS_US
 
 
 def _health(said: Said) -> dict[str, Any]:
@@ -109,7 +118,7 @@ def _show(session: Session, found: Status, said: Said | None) -> None:
     click.echo(f"finished work is counted since {session.time(found.since_us)}\n" if found.since_us else "")
     if found.state == UNKNOWN:
         return
-    show_channels(session, list(found.channels.values()), found.running)
+    show_channels(session, list(found.channels.values()), found)
     rows = [(channel, each) for channel in found.channels.values() for each in channel.destinations.values()]
     if rows:
         click.echo()
@@ -157,24 +166,25 @@ def _store_lines(facts: dict[str, str]) -> Iterator[str]:
         yield f"store: {warning}"
 
 
-def show_channels(session: Session, channels: list[ChannelStatus], running: bool) -> None:
+def show_channels(session: Session, channels: list[ChannelStatus], found: Status) -> None:
     """A line a channel."""
     headers = ["channel", "state", *states.MESSAGE_STATES, "exceptions", "last message"]
     rows = []
     for each in channels:
         counts = [each.messages.get(state, 0) for state in states.MESSAGE_STATES]
         last = f"{session.ago(each.last_received_us)} ago" if each.last_received_us else ""
-        rows.append([each.channel, _channel_state(each, running), *counts, each.exceptions, last])
+        rows.append([each.channel, _channel_state(each, found), *counts, each.exceptions, last])
     output.print_table(headers, rows, empty="no channels")
     for each in channels:
         if each.reason:
             output.say(f"{each.channel}: {each.reason}")
 
 
-def _channel_state(channel: ChannelStatus, running: bool) -> str:
+def _channel_state(channel: ChannelStatus, found: Status) -> str:
     if not channel.actual:
         return "never run"
-    actual = channel.actual if running else "not running"
+    running = found.running
+    actual = channel.actual if running else "not known" if found.state == SILENT else "not running"
     differs = channel.desired and channel.desired != channel.actual
     return f"{actual} (wanted: {channel.desired})" if differs or (not running and channel.desired == "stopped") else actual
 

@@ -140,7 +140,8 @@ class Retry(_Section):
     give_up_after_attempts: int = Field(
         default=20,
         ge=0,
-        description="Failed attempts while the destination takes others, after which a delivery becomes a dead letter; 0 = no limit",
+        description="Failed attempts while the destination takes others, after which a delivery becomes a dead letter; 0 = no limit. "
+        "What failed before the destination took another does not count; first_s and max_s make minutes of it",
     )
     jitter: float = Field(default=0.2, ge=0, le=1, description="Share of a wait that is added at random, so that not all come back at once")
     attempts_max: int = Field(default=0, ge=0, description="Attempts after which any delivery becomes a dead letter; 0 = no limit")
