@@ -16,9 +16,9 @@ import click
 from pydantic.fields import FieldInfo
 
 from suture.cli import exits
-from suture.model import ending
 from suture.cli.main import cli
 from suture.mapping.functions import FUNCTIONS
+from suture.model import ending
 from suture.model.events import EVENT_TYPES
 
 FOLDER = Path(__file__).with_name("reference")
