@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.campaign.stores import Store
 from tests.campaign.ward import Ward, end
 
 BUSY_S = 0.15
-"""How long peers take while a second engine is about, so that both have something to send."""
+"""How long peers take while a second engine is about or the store is in trouble, so that there is always something to send."""
 SENT_S = 0.3
 """So long before a verb do peers become slow: what is on its way then outlasts the drain."""
 
@@ -107,21 +108,36 @@ def second(field: Field, fault: Fault) -> None:
     field.ward.see_to_it()
 
 
+@contextlib.contextmanager
+def _busy(field: Field) -> Iterator[None]:
+    """Peers have something to do all the while: a store that takes nothing brings nothing new to send."""
+    _slow_down(field, BUSY_S)
+    try:
+        time.sleep(1.0)
+        yield
+    finally:
+        _slow_down(field, 0.0)
+
+
 def stall(field: Field, fault: Fault) -> None:
-    field.store.stall(fault.for_s)
+    with _busy(field):
+        field.store.stall(fault.for_s)
 
 
 def disk(field: Field, fault: Fault) -> None:
-    if not field.store.fill(fault.for_s):
-        field.say("left out: this user may not mount a small disk")
+    with _busy(field):
+        if not field.store.fill(fault.for_s):
+            field.say("left out: this user may not mount a small disk")
 
 
 def backends(field: Field, fault: Fault) -> None:
-    field.store.end_sessions()
+    with _busy(field):
+        field.store.end_sessions()
 
 
 def server(field: Field, fault: Fault) -> None:
-    field.store.kill(fault.for_s)
+    with _busy(field):
+        field.store.kill(fault.for_s)
 
 
 def lies(field: Field, fault: Fault) -> None:
