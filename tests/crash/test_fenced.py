@@ -19,6 +19,8 @@ from tests.crash.hospital import Hospital, free_ports, kept_charge, wait_until
 from tests.crash.mortal_postgres import MortalServer
 from tests.faults.peer import Ack, Seen, Slow
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = 600
 IN_FLIGHT = 8
 """Of the ERP: what was on its way when an engine lost its store may come again, under the same keys."""

@@ -17,6 +17,8 @@ from tests.crash.hospital import Hospital, wait_until
 from tests.crash.mortal_postgres import MortalServer
 from tests.faults.peer import Silence
 
+pytestmark = pytest.mark.slow
+
 STOP_S = 2 + 8 + 3
 """drain_s of this site, what docs/operations.md says is added to it, and some slack for a busy machine."""
 

@@ -12,6 +12,8 @@ from tests.crash.hospital import Hospital, kept_adt, wait_until
 from tests.crash.load import adt
 from tests.faults.peer import Ack, Fault, FaultyPeer, Seen
 
+pytestmark = pytest.mark.slow
+
 REFUSED = "7"
 """The account that the peer refuses."""
 COUNT = 12

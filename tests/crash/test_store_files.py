@@ -14,6 +14,8 @@ from suture.model import ending
 from tests.crash.hospital import Hospital, wait_until
 from tests.crash.load import Load
 
+pytestmark = pytest.mark.slow
+
 PAGE = 4096
 
 

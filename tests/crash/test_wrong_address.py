@@ -9,6 +9,8 @@ import pytest
 from tests.crash.hospital import Hospital, kept_charge, wait_until
 from tests.faults.peer import Ack, FaultyPeer, Status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("status", "says"),
