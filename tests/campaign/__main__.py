@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ def main() -> int:
     if given.list:
         print("\n".join(f"{name:<10} {kind.about}" for name, kind in schedule.KINDS.items()))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that whatever was started and mounted is ended
     seed = random.SystemRandom().randrange(1, 1 << 20) if given.seed is None else given.seed
     databases = ("sqlite", "postgresql") if given.database == "both" else (given.database,)
     began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -32,7 +32,7 @@ class Ward(Hospital):
         self.history, self.life, self.lives = history, 0, 0
         self.file_bytes = 0
         self._extra, self._was_ready = sinks, False
-        self._starting = threading.Lock()
+        self._starting, self._over, self._others = threading.Lock(), False, list[subprocess.Popen[bytes]]()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,6 +45,7 @@ class Ward(Hospital):
     def begin(self) -> None:
         """Start the engine, and do not wait for it."""
         with self._starting:
+            self._require_going()
             self.life = self.new_life()
             self._was_ready = False
             self.start(wait=False)
@@ -116,11 +117,18 @@ class Ward(Hospital):
 
     def close_quietly(self) -> None:
         """End whatever still runs, also where something went wrong; the sinks are theirs who opened them."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait(10)
+        with self._starting:
+            self._over = True
+        for process in [*self._others, *([self._process] if self._process else [])]:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
         for load in self.loads:
             load.stop()
+
+    def _require_going(self) -> None:
+        if self._over:
+            raise RuntimeError("the round is over")
 
     # -- its store, its command, another engine -----------------------------------------------------------------------
 
@@ -154,8 +162,10 @@ class Ward(Hospital):
         charges, adt = free_ports(2)
         own = {"CHARGES_PORT": str(charges), "ADT_PORT": str(adt), "PAGES_PORT": "0"}
         names = {"ENGINE_LIFE": str(life), "ENGINE_HOST": host_of(life)}
-        with (self.log.parent / f"engine-{life}.log").open("ab") as log:
-            return subprocess.Popen(self.command, stdout=log, stderr=log, env=self.environment | own | names)
+        with self._starting, (self.log.parent / f"engine-{life}.log").open("ab") as log:
+            self._require_going()
+            self._others.append(subprocess.Popen(self.command, stdout=log, stderr=log, env=self.environment | own | names))
+        return self._others[-1]
 
     def logs(self) -> list[Path]:
         """What all engines have written."""
