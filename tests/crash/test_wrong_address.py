@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
         (Status(404), "the address answers HTTP 404; check `url`"),
         (
             Status(308, {"Location": "https://new.example/erp?patient=ZZMARKER"}),
-            "the address has moved to https://new.example/erp (HTTP 308)",
+            "the address has moved to https://new.example (HTTP 308)",
         ),
     ],
 )
