@@ -252,7 +252,8 @@ class Engine:
         await self._pause(0.01)  # for its last words
         if not told:
             self.exit_code = self._unclean()
-            self.log.error(f"the store has not taken {self.journal.pending()} operations; none of them was acknowledged")
+            count = self.journal.pending()
+            self.log.error(f"the store has not taken {count} operations; no message among them was acknowledged; sends may go again")
         self.reader.stop()
         if self._pages is not None:
             await defer.Deferred.fromFuture(asyncio.ensure_future(self._pages.cleanup()))
