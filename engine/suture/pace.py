@@ -33,7 +33,8 @@ class Pace:
         channels: Callable[[], Iterable[RunningChannel]],
         late: Callable[[float], None],
     ) -> None:
-        self._conf, self._journal, self._validation, self._reactor = conf, journal, validation, reactor
+        self._journal, self._validation, self._reactor = journal, validation, reactor
+        self._operations_max, self._bytes_max = conf.journal.limit, conf.limits.memory_bytes
         self._channels, self._late = channels, late
         self.room = Room(conf.limits.memory_bytes, journal.held, reactor.callLater)
         self.full = self._ended = False
@@ -61,10 +62,10 @@ class Pace:
 
     def _has_enough(self, share: int) -> bool:
         """Is as much in work, in operations or in bytes, as this part of what may be?"""
-        conf, journal = self._conf, self._journal
+        journal = self._journal
         return (
-            journal.pending() > (conf.journal.limit - 1) // share
-            or journal.held.bytes > (conf.limits.memory_bytes - 1) // share
+            journal.pending() > (self._operations_max - 1) // share
+            or journal.held.bytes > (self._bytes_max - 1) // share
             or self._validation.full
         )
 

@@ -53,6 +53,10 @@ class Delivery(NamedTuple):
     def __repr__(self) -> str:
         return f"Delivery(id={self.id}, message_id={self.message_id}, {self.channel}/{self.destination}, {self.state})"
 
+    def numbered(self, id: int, at_us: int) -> Delivery:
+        """As it is stored: under a number, and made at this time. (Like `_replace`, in a third of the time.)"""
+        return Delivery(*self[:9], at_us, *self[10:14], id)
+
 
 class Unrendered(NamedTuple):
     """A delivery whose payload cannot be made: it is held without one, until what is wrong is mended and it is released.
@@ -119,6 +123,11 @@ class Settled(NamedTuple):
     place: str = ""
     unrendered: Sequence[Unrendered] = ()
 
+    def going(self, deliveries: Sequence[Delivery]) -> Settled:
+        """The same with these deliveries. (Like `_replace`, in a third of the time.)"""
+        state, reason, events, duplicates, _, gaps, claims, stock, findings, stage, place, unrendered = self
+        return Settled(state, reason, events, duplicates, deliveries, gaps, claims, stock, findings, stage, place, unrendered)
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -181,9 +190,16 @@ class Processed(NamedTuple):
     def size_bytes(self) -> int:
         """What it keeps in memory: the message and its payloads, as far as they are known."""
         raw = self.message.raw
-        if self.ready is None:
-            return len(raw)
-        return len(raw) + sum([len(d.body) for d in self.ready.deliveries if d.body is not raw])
+        size_bytes = len(raw)
+        if self.ready is not None:
+            for delivery in self.ready.deliveries:
+                if delivery.body is not raw:
+                    size_bytes += len(delivery.body)
+        return size_bytes
+
+    def told(self, done: Callable[[Settled], None], failed: Callable[[Exception], None]) -> Processed:
+        """The same, for whoever is to be called. (Like `_replace`, in a third of the time.)"""
+        return Processed(*self[:-2], done, failed)
 
 
 class Attempted(NamedTuple):
@@ -205,6 +221,11 @@ class Attempted(NamedTuple):
     failed: Callable[[Exception], None]
     salvaged: str = ""
 
+    @property
+    def size_bytes(self) -> int:
+        """What it keeps in memory that counts: nothing."""
+        return 0
+
 
 class Sending(NamedTuple):
     """Record that a delivery is about to be sent, before it is: for peers that cannot tell a repetition; a value."""
@@ -214,6 +235,11 @@ class Sending(NamedTuple):
     done: Callable[[], None]
     failed: Callable[[Exception], None]
 
+    @property
+    def size_bytes(self) -> int:
+        """What it keeps in memory that counts: nothing."""
+        return 0
+
 
 class Work(NamedTuple):
     """Any other durable write; a value: run(connection) inside a transaction, then done(its result). name shows in logs."""
@@ -222,6 +248,11 @@ class Work(NamedTuple):
     run: Callable[[Any], Any]
     done: Callable[[Any], None]
     failed: Callable[[Exception], None]
+
+    @property
+    def size_bytes(self) -> int:
+        """What it keeps in memory that counts: nothing."""
+        return 0
 
 
 Operation = Received | Processed | Attempted | Sending | Work

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import select
 import socket
 import sys
@@ -65,6 +66,20 @@ class Reactor(asyncioreactor.AsyncioSelectorReactor):
     """
 
     seconds = staticmethod(time.monotonic)
+
+    def _reschedule(self) -> None:
+        """Have the loop call when the next timer is due.
+
+        libuv's clock goes by milliseconds and stands still within a turn: a call that came a little early found nothing due,
+        and came again and again until it was.
+        """
+        timeout_s = self.timeout()
+        if timeout_s is not None:
+            loop: Any = self._asyncioEventloop
+            at_s: Any = math.ceil((self.seconds() + timeout_s) * 1000) / 1000 if timeout_s else loop.time()
+            if self._timerHandle is not None:
+                self._timerHandle.cancel()
+            self._scheduledAt, self._timerHandle = at_s, loop.call_at(at_s, self._onTimer)
 
     def connections(self) -> list[tcp.Connection]:
         """The TCP connections that it watches; listening ports are none."""

@@ -144,6 +144,7 @@ class Destination:
         self._url = URL(str(config.url))
         self._address = self._url.host or "", self._url.port or 0
         self._head = request_head(config)
+        self._meaning = {int(status): word for status, word in config.meaning.items()}
         self._pointer = config.document.strip("/").split("/") if config.document else None
         self._tls: ssl.SSLContext | None = None
         self._connections: set[Connection] = set()
@@ -284,7 +285,7 @@ class Destination:
         self._sweep = None if self._closed and not self._connections else self._clock.callLater(SWEEP_S, self._swept)
 
     def _judge(self, answer: Answer) -> Outcome:
-        word = self.config.meaning.get(str(answer.status)) or http_status.usual(answer.status)
+        word = self._meaning.get(answer.status) or http_status.usual(answer.status)
         kept = answer.body[: self.config.keep_response_bytes]
         document = http_status.document_of(answer.body, self._pointer) if word == "accept" and self._pointer is not None else None
         wait_s = None

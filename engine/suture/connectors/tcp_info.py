@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 from typing import Any
 
 _LINUX = sys.platform == "linux"
 _STATE = 0
-_RECEIVED = slice(128, 136)
-"""Where tcpi_state and tcpi_bytes_received stand (the latter since Linux 4.1)."""
+_INFO = struct.Struct("=B127xQ")
+"""tcpi_state and tcpi_bytes_received (the latter since Linux 4.1)."""
 _CLOSE, _CLOSE_WAIT = 7, 8
 """After a reset, and after the peer's FIN (TCP_CLOSE and TCP_CLOSE_WAIT of net/tcp_states.h)."""
 
@@ -23,10 +24,11 @@ def look(sock: Any) -> tuple[bool, int]:
     if not _LINUX:
         return False, 0
     try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
     except (OSError, ValueError):  # closed already, and not told yet
         return True, 0
-    return bool(info) and info[_STATE] in (_CLOSE, _CLOSE_WAIT), int.from_bytes(info[_RECEIVED], sys.byteorder)
+    state, received_bytes = _INFO.unpack(info.ljust(_INFO.size, b"\0"))
+    return state in (_CLOSE, _CLOSE_WAIT), received_bytes
 
 
 def is_dead(sock: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -14,9 +15,8 @@ def write_now(transport: Any, data: bytes) -> None:
     calls and a turn of the loop for each answer. Only for bare TCP: below TLS lies a socket too, and it takes plain text.
     """
     if isinstance(transport, Connection) and not transport.dataBuffer and not transport._tempDataBuffer and not transport.disconnecting:
-        sent = transport.writeSomeData(data)
-        if isinstance(sent, int) and sent >= 0:
-            data = data[sent:]
+        with suppress(OSError):  # the socket is full, or lost: the transport meets that itself
+            data = data[transport.socket.send(data) :]
     if data:
         transport.write(data)
 

@@ -120,7 +120,9 @@ class Metrics:
         self._messages[channel, state] += 1
 
     def stage(self, channel: str, stage: str, seconds: float) -> None:
-        self._stages[channel, stage].add(seconds)
+        found = self._stages[channel, stage]
+        found._counts[bisect_left(found._bounds, seconds)] += 1  # `Histogram.add`, without the call: five times a message
+        found._sum += seconds
 
     def attempt(self, channel: str, destination: str, outcome: str) -> None:
         self._attempts[channel, destination, outcome] += 1

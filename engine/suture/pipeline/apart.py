@@ -43,4 +43,4 @@ def _with_answer(rules: AnswerRules, header: Header, message: Message, at_us: in
     body = filled(header, rules.template, reply) if rules.template else written(header, reply)
     key = f"acknowledgement/{message.channel}/{message.id}"
     answer = Delivery(message.id, message.channel, rules.apart, "", body, key, own_id, "application/hl7-v2")
-    return settled._replace(deliveries=[*settled.deliveries, answer])
+    return settled.going([*settled.deliveries, answer])

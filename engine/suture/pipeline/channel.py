@@ -240,7 +240,7 @@ class Channel:
         self.in_work += 1
         message = work.message
         done = partial(self._processed, message, begin_s, then)
-        self._journal.write(work._replace(done=done, failed=partial(self._failed, message, work.revision, begin_s, then)))
+        self._journal.write(work.told(done, partial(self._failed, message, work.revision, begin_s, then)))
 
     def _processed(self, message: Message, begin_s: float, then: Then | None, settled: Settled) -> None:
         self.in_work -= 1
@@ -272,7 +272,7 @@ class Channel:
         settled = Settled(states.PARKED, f"STORE: what the message came to cannot be stored ({code})", (), (), (), ())
         parked = fixed(self.plan, message, int(begin_s * 1e6), revision, settled)
         self.in_work += 1
-        self._journal.write(parked._replace(done=partial(self._processed, message, begin_s, then), failed=partial(self._left, then)))
+        self._journal.write(parked.told(partial(self._processed, message, begin_s, then), partial(self._left, then)))
 
     def _left(self, then: Then | None, error: Exception) -> None:
         """Not even that can be stored: the message stays `received`, for the next start; nobody waits for it any longer."""

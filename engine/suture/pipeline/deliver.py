@@ -249,15 +249,14 @@ class Lanes:
 
     def _write(self, tried: _Attempt, salvaged: str = "") -> None:
         """Write an attempt down. salvaged: why it could not be written as it was."""
-        delivery, decision = tried.delivery, tried.decision
-        began_us, ended_us = int(tried.began_s * 1e6), int(tried.ended_s * 1e6)
-        retrying = decision.state == states.RETRYING
-        next_us = ended_us + int(decision.wait_s * 1e6) if retrying else 0
-        done = None if self.ended is None or retrying else partial(self.ended, delivery, decision.state)
+        delivery, number, began_s, ended_s, outcome, (state, wait_s, reason) = tried
+        began_us, ended_us = int(began_s * 1e6), int(ended_s * 1e6)
+        retrying = state == states.RETRYING
+        next_us = ended_us + int(wait_s * 1e6) if retrying else 0
+        done = None if self.ended is None or retrying else partial(self.ended, delivery, state)
         failed = partial(self._unwritten, tried, bool(salvaged))
-        reason = salvaged or decision.reason
         self._journal.write(
-            Attempted(delivery, tried.number, began_us, ended_us, tried.outcome, decision.state, next_us, reason, done, failed, salvaged)
+            Attempted(delivery, number, began_us, ended_us, outcome, state, next_us, salvaged or reason, done, failed, salvaged)
         )
 
     def _unwritten(self, tried: _Attempt, again: bool, error: Exception) -> None:

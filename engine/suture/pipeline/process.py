@@ -204,7 +204,7 @@ class _Job:
         """What the message came to, with these deliveries."""
         going = [one for one in made if isinstance(one, Delivery)]
         if len(going) == len(made):
-            return settled._replace(deliveries=going)
+            return settled.going(going)
         held = [one for one in made if isinstance(one, Unrendered)]
         reason = f"held for {', '.join(dict.fromkeys(one.delivery.destination for one in held))}"
         return settled._replace(deliveries=going, unrendered=held, reason=f"{settled.reason}; {reason}" if settled.reason else reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from suture.model import states
 from suture.model.message import Message
@@ -14,10 +14,12 @@ from suture.pipeline.fragments import Fragments
 from suture.pipeline.sequences import Counted, Sequences
 from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.ports import Clock, Journal, Observer, Received
-from suture.wire.header import Header
+from suture.wire.header import Header, text_of, type_of
 from suture.wire.oversize import TooLarge
 
 FRAME_TOO_LARGE = "FRAME_TOO_LARGE"
+KEPT_NAMES_BYTES = 512
+"""The longest type and sender that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +131,15 @@ class Receiver:
 
 def _names(header: Header | None) -> tuple[str, str, str]:
     """What a message is called (control id and type), and who sent it."""
-    return ("", "", "") if header is None else (header.text(10), header.type, f"{header.text(3)}|{header.text(4)}")
+    if header is None:
+        return "", "", ""
+    f = header.fields
+    if len(f) > 9 and len(f[1]) + len(f[2]) + len(f[3]) + len(f[8]) < KEPT_NAMES_BYTES:
+        return (text_of(f[9]), *_kind(f[1], f[2], f[3], f[8]))
+    return header.text(10), header.type, f"{header.text(3)}|{header.text(4)}"
+
+
+@lru_cache(maxsize=256)
+def _kind(signs: bytes, application: bytes, facility: bytes, kind: bytes) -> tuple[str, str]:
+    """Type and sender, of which a channel has few: told again instead of read again."""
+    return type_of(signs, kind), f"{text_of(application)}|{text_of(facility)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
@@ -33,8 +34,7 @@ class Policy:
     memory_bytes: int = 16_777_216
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(NamedTuple):
     """What there is to know of a delivery that was just tried.
 
     number: of the attempt, from 1. age_s: since it was made or let go. alone: attempts, with this one, that failed while
@@ -46,8 +46,7 @@ class Tried:
     alone: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """state: what the delivery becomes. wait_s: when retrying, the pause before the next try."""
 
     state: str

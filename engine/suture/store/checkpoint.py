@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -35,6 +35,25 @@ COMMIT_S = 0.002
 """How often a commit is looked for that has to come before a checkpoint."""
 READERS_MS = 50
 """How long the writer is held up, at most, for readers that keep the log from beginning anew."""
+
+
+class _Transaction:
+    """One transaction of the writer: hundreds of times a second, for which a generator would be dear."""
+
+    __slots__ = ("_before", "_checkpoints", "_driver", "_operations")
+
+    def __init__(self, checkpoints: Checkpoints, driver: Any, operations: int) -> None:
+        self._checkpoints, self._driver, self._operations = checkpoints, driver, operations
+        self._before = driver.total_changes
+
+    def __enter__(self) -> None:
+        self._checkpoints.begin()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._checkpoints.end(self._operations, self._driver.total_changes != self._before)
+        else:
+            self._checkpoints.end(0, False)
 
 
 class Checkpoints(threading.Thread):
@@ -59,15 +78,19 @@ class Checkpoints(threading.Thread):
             rows.query(connection, "SELECT count(*) FROM sqlite_master")  # only now the files are open and locked
             self._connection = connection
 
-    @contextmanager
-    def transaction(self, connection: Connection, operations: int) -> Iterator[None]:
+    def transaction(self, connection: Connection, operations: int) -> AbstractContextManager[None]:
         """Around each transaction of the writer, of so many operations."""
-        driver: Any = connection.connection.dbapi_connection
-        with self._writing:
-            before = driver.total_changes
-            yield
-            self._grown = self._grown or driver.total_changes != before
-            self._written += operations
+        return _Transaction(self, connection.connection.dbapi_connection, operations)
+
+    def begin(self) -> None:
+        """A transaction begins; when a checkpoint holds the writer up, it waits."""
+        self._writing.acquire()
+
+    def end(self, operations: int, grown: bool) -> None:
+        """It is over, and so many operations were committed; grown: there was something to write."""
+        self._grown = self._grown or grown
+        self._written += operations
+        self._writing.release()
 
     def save(self) -> bool:
         """Copy the whole log into the database file; whether that could be done. For a log whose file has lost its name."""

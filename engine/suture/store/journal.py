@@ -25,7 +25,7 @@ from suture.store import dialect, faults, fitness, rows, tenure, write_attempts,
 from suture.store.ages import Ages
 from suture.store.checkpoint import Checkpoints
 from suture.store.identity import Files
-from suture.store.pieces import GROUP_BYTES, Piece, forget_frames, size_bytes
+from suture.store.pieces import GROUP_BYTES, Piece, forget_frames
 from suture.store.refusals import Refusals
 from suture.store.sequences import Sequences
 
@@ -105,7 +105,7 @@ class Journal(threading.Thread):
         """
         self._pending += 1
         kind = type(operation)
-        added_bytes = size_bytes(operation)
+        added_bytes = operation.size_bytes
         self.held.bytes += added_bytes
         mine = self._gathered.get(kind)
         if mine is None:
@@ -224,6 +224,7 @@ class Journal(threading.Thread):
         connection = dialect.writer(self._engine)
         try:
             self.tenure.begin(connection)
+            dialect.fence(connection, self.tenure.mark)
             with connection.begin():
                 self.sequences.load(connection)
             self._refusals.prove(connection)
@@ -284,13 +285,13 @@ class Journal(threading.Thread):
         self._call_back(lambda: self._deliver(results, done_bytes))
 
     def _transaction(self, connection: Connection, group: list[Operation]) -> list[Result]:
-        mixed = any(type(operation) is Work for operation in group)
+        kinds = set(map(type, group))
         around = self._checkpoints.transaction(connection, len(group)) if self._checkpoints else nullcontext()
         began_s = self.tenure.now()
-        with around, dialect.transaction(connection, mixed):
+        with around, dialect.transaction(connection, Work in kinds):
             results = self._apply(connection, group)
             signature = str(next(self._groups))
-            if dialect.sign(connection, self.tenure.mark, signature):
+            if dialect.sign(connection, self.tenure.mark, signature, Received in kinds):
                 self._in_doubt = signature, results
         self._in_doubt = "", results  # it is committed, and is told when the store is known to be where it was
         self._files.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from suture.ports import Operation, Processed, Received
+from suture.ports import Operation
 
 GROUP_BYTES = 8_388_608
 """Messages and payloads of one transaction, about: the drivers copy them, and the database's log keeps them until its end."""
@@ -25,14 +25,6 @@ class Piece(list[Operation]):
         pieces = [Piece((operation,)) for operation in self]
         pieces[0].size_bytes = self.size_bytes
         return pieces
-
-
-def size_bytes(operation: Operation) -> int:
-    """What an operation keeps in memory, in bodies of messages and deliveries."""
-    return operation.size_bytes if type(operation) in _SIZED else 0  # type: ignore[union-attr]
-
-
-_SIZED = (Received, Processed)
 
 
 def forget_frames(error: BaseException | None) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 LARGE_BYTES = 65_536
 """A body of more is written by a statement of its own."""
-CHUNKS = (48, 32, *range(24, 0, -1))
+CHUNKS = (96, 72, 64, 56, 48, 40, 32, *range(24, 0, -1))
 """Rows a statement: the usual groups go in one, and the sizes are few enough for the driver's cache of prepared statements."""
 
 
@@ -52,10 +52,13 @@ def execute(connection: Connection, sql: str, values: Sequence[Any] = ()) -> Non
     contexts, result objects) was a quarter of the engine's time. Errors are SQLAlchemy's all the same; in a pipeline
     (`dialect.Pipelined`) they come with a later statement.
     """
+    raw: Any = connection.connection.dbapi_connection
     try:
-        _cursor(connection).execute(sql, values)
-        if not is_sqlite(connection):
-            _push(connection.connection.dbapi_connection)
+        if is_sqlite(connection):
+            raw.execute(sql, values)
+        else:
+            connection.dialect.loaded_dbapi.RawCursor(raw).execute(sql, values)
+            _push(raw)
     except connection.dialect.loaded_dbapi.Error as e:
         raise wrapped(connection, e) from None
 

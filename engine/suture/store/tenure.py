@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -38,9 +39,8 @@ _NOBODY = "none"
 _OWNER = "owner"
 
 
-def machine_s() -> float:
-    """Seconds of the machine's life. They go on while this process is stopped, and, where the system can tell, while it sleeps."""
-    return time.clock_gettime(_LIFE)
+machine_s: Callable[[], float] = partial(time.clock_gettime, _LIFE)
+"""Seconds of the machine's life. They go on while this process is stopped, and, where the system can tell, while it sleeps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,12 +48,12 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
     bodies: list[tuple[int, bytes]] = []
     faults: list[tuple[Any, ...]] = []
     for operation in operations:
-        m = operation.message._replace(id=sequences.next_message())
+        m = operation.message.numbered(sequences.next_message())
         original = _original(connection, m, operation.window_us, earlier, batch)
         if original:
             m = m._replace(duplicate_of=original)
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
-        reason = f"the same message as {original}" if original else _reason(m)
+        reason = f"the same message as {original}" if original else m.fault and _reason(m)
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))
         bodies.append((m.id, m.raw))
         if state == states.PARKED:

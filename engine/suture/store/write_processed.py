@@ -117,10 +117,10 @@ def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch)
 def _numbered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
     """The settled message with its deliveries as they are stored: under their numbers."""
     if settled.deliveries:
-        numbered = [d._replace(id=sequences.next_delivery(), created_at_us=operation.at_us) for d in settled.deliveries]
+        numbered = [d.numbered(sequences.next_delivery(), operation.at_us) for d in settled.deliveries]
         batch.deliveries.extend(map(delivery_row, numbered))
         batch.bodies.extend([(d.id, d.body) for d in numbered])
-        settled = settled._replace(deliveries=numbered)
+        settled = settled.going(numbered)
     return _unrendered(operation, settled, sequences, batch) if settled.unrendered else settled
 
 
@@ -128,7 +128,7 @@ def _unrendered(operation: Processed, settled: Settled, sequences: Sequences, ba
     """The same for deliveries without a payload: rows without a body, and exceptions that say why."""
     at_us, numbered = operation.at_us, list[Unrendered]()
     for u in settled.unrendered:
-        numbered.append(u._replace(delivery=u.delivery._replace(id=sequences.next_delivery(), created_at_us=at_us)))
+        numbered.append(u._replace(delivery=u.delivery.numbered(sequences.next_delivery(), at_us)))
     batch.unrendered.extend([(*delivery_row(u.delivery), str(u)) for u in numbered])
     batch.told.extend([unrendered.exception_of(u, at_us) for u in numbered])
     return settled._replace(unrendered=numbered)
@@ -154,12 +154,9 @@ def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
 
 def delivery_row(d: Delivery) -> tuple[Any, ...]:
     """The row of a new delivery, as DELIVERY names its places."""
-    events = ",".join(map(str, d.events))
-    return (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, d.idempotency_key, d.control_id, d.content_type, events) + (
-        d.created_at_us,
-        d.created_at_us,
-        d.original_id,
-    )
+    message_id, channel, destination, lane, _, key, control_id, content_type, numbers, at_us, _, state, _, original_id, id = d
+    events = ",".join(map(str, numbers))
+    return (id, message_id, channel, destination, lane, state, key, control_id, content_type, events, at_us, at_us, original_id)
 
 
 def _flush(connection: Connection, batch: _Batch) -> None:

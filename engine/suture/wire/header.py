@@ -55,13 +55,7 @@ class Header:
     def type(self) -> str:
         """MSH-9 as message code and trigger: DFT^P03."""
         fields = self.fields
-        if len(fields) < 9:
-            return ""
-        signs = fields[1]
-        kind = fields[8]
-        if signs[1:2] and signs[1:2] in kind:
-            kind = kind.split(signs[1:2], 1)[0]
-        return text_of(b"^".join(kind.split(signs[:1] or b"^", 2)[:2]))
+        return type_of(fields[1], fields[8]) if len(fields) > 8 else ""
 
     @property
     def component(self) -> str:
@@ -84,6 +78,13 @@ class Header:
             return charsets.UTF_8
         codec = charsets.codec_of(name.decode("ascii", "replace"))
         return "ascii" if codec in ("", charsets.UTF_8) else codec
+
+
+def type_of(signs: bytes, kind: bytes) -> str:
+    """MSH-9 (kind), which is written with the separators of MSH-2 (signs), as message code and trigger: DFT^P03."""
+    if signs[1:2] and signs[1:2] in kind:
+        kind = kind.split(signs[1:2], 1)[0]
+    return text_of(b"^".join(kind.split(signs[:1] or b"^", 2)[:2]))
 
 
 def text_of(raw: bytes, limit: int = 199) -> str:
