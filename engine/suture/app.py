@@ -21,9 +21,10 @@ from twisted.internet import defer
 from suture import __version__
 from suture.commands import Commands
 from suture.config.site import ChannelFiles, Site, load_channel, load_site
-from suture.connectors.aside import Aside
+from suture.connectors.aside import Aside, alone
 from suture.connectors.validation_pool import ValidationPool
 from suture.guard import Deadline, Guard
+from suture.mapping.leaving import leave_to
 from suture.model import ending
 from suture.model.errors import SutureError
 from suture.observe import http, logs
@@ -131,6 +132,7 @@ class Engine:
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
         self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random, self.tenure.may_send)
         self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
+        leave_to(alone)
         self.large, self.files = Aside("large messages", soon), Aside("files", soon)
         self.pace = Pace(site.conf, self.journal, self.validation, reactor, lambda: self.channels.values(), self.metrics.late)
         self.commands = Commands(self, self.journal, self.reader, self.clock)

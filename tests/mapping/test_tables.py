@@ -8,12 +8,13 @@ import random
 import time
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.mapping import table_file
+from suture.mapping import leaving, table_file
 from suture.mapping.table_file import LIMIT_COLUMNS, LIMIT_PROBLEMS, load_csv
 from suture.mapping.tables import ROWS_KEPT, Table
 from tests.mapping.examples import TABLES, table
@@ -168,3 +169,29 @@ class TestLarge:
         text = DATED + "A,late,2027-06-01,2028-01-01\nA,both,2026-06-01,2027-07-01\n"
         assert said(text) == [f"t.csv:6: code: 'A' stands in line 3 already, in force at the same time; {_APART}"]
         assert said(DATED + "A,always,,\n") == [f"t.csv:5: code: 'A' stands in line 2 already, in force at the same time; {_APART}"]
+
+
+def test_a_large_table_that_nobody_has_any_more_is_emptied_beside_everybodys_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(leaving, "_beside", [begun.append])
+    table = Table.of_lines("items", ("item", "name"), [f"I{n}\x1fName {n}" for n in range(leaving.LARGE + 1)])
+    find = table.finder()
+    del table
+    gc.collect()
+    assert (find("I7") or {})["name"] == "Name 7"  # who only finds rows has them still
+    rows = [one for one in begun if isinstance(one.args[0], leaving.Rows)]
+    assert not rows and len(begun) == 1
+    del find
+    gc.collect()
+    assert [len(one.args[0]) for one in begun] == [leaving.LARGE + 1] * 2
+    for work in begun:
+        work()
+    assert [len(one.args[0]) for one in begun] == [0, 0]
+
+
+def test_a_small_table_is_let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(leaving, "_beside", [begun.append])
+    Table.of_lines("items", ("item", "name"), ["I1\x1fOne"])
+    gc.collect()
+    assert begun == []

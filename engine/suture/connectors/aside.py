@@ -46,3 +46,11 @@ def _outcome(work: Callable[[], Any], done: Callable[[Any], None], failed: Calla
         if failed is None:
             raise
         return partial(failed, e)
+
+
+def alone(work: Callable[[], None]) -> None:
+    """Do it on a thread of its own, which ends with it; at once where no thread can be begun any more."""
+    try:
+        threading.Thread(target=work, name="alone", daemon=True).start()
+    except RuntimeError:
+        work()

@@ -18,6 +18,7 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
+from suture.mapping.leaving import Lines, Rows
 from suture.mapping.values import decimal
 
 Row = Mapping[str, str]
@@ -71,11 +72,10 @@ class Table:
         return table
 
     def _begin(self, name: str, columns: tuple[str, ...], lines: list[str]) -> None:
-        self.name, self.columns, self._lines = name, columns, lines
+        self.name, self.columns, self._lines = name, columns, Lines(lines)
         self.key_columns = key_columns(name, columns)
         self.result = "to" if "to" in columns else None
-        self._always: dict[str, str] = {}
-        self._retired: set[str] = set()
+        self._always, self._retired = Rows(), Rows()
         self._index(Shape(name, columns))
         self.dated = bool(self._periods)
         self._by_key = _Kept(partial(_row_of_key, columns, self._always))
@@ -90,12 +90,12 @@ class Table:
             cells = line.split(SEPARATOR)
             key = shape.key_of(cells)
             if not shape.in_use(cells):
-                self._retired.add(key)
+                self._retired[key] = True
             elif shape.dated(cells):
                 periods.setdefault(key, []).append((*shape.period_of(cells), line))
             else:
                 self._always[key] = line
-        self._periods: dict[str, tuple[int | str, ...]] = {key: tuple(chain(*sorted(found))) for key, found in periods.items()}
+        self._periods = Rows((key, tuple(chain(*sorted(found)))) for key, found in periods.items())
 
     @property
     def rows(self) -> Iterator[Row]:
