@@ -129,11 +129,11 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
         return fixed(plan, message, now_us, revision, settled)
     _readable(parsed)
     mapped = plan.inbound.run(parsed)
-    keys = tuple(_first_lines(mapped.events))
+    first = _first_lines(mapped.events)
     touches = plan.stock.moves(job.moving(mapped.events)) if plan.stock else ()
-    settle = partial(job.settle, mapped)
+    settle = partial(job.settle, mapped, first)
     ready = None if touches else settle({}, {})
-    return Processed(message, now_us, plan.window_us, keys, ready, settle, touches, _search(mapped), revision, _nothing, _raise)
+    return Processed(message, now_us, plan.window_us, tuple(first), ready, settle, touches, _search(mapped), revision, _nothing, _raise)
 
 
 def _is_fragment(message: Message) -> bool:
@@ -185,9 +185,9 @@ class _Job:
     now_us: int
     skip: Skip
 
-    def settle(self, mapped: Mapped, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
+    def settle(self, mapped: Mapped, first: Mapping[str, int], claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
         """Sort the mapped events by who holds their business keys, move the stock, render what goes out."""
-        events, duplicates, claimed = _claimed(mapped, claims)
+        events, duplicates, claimed = _claimed(mapped, first, claims)
         positions: Mapping[StockKey, Decimal] = {}
         if self.plan.stock:
             positions, due = self.plan.stock.apply(self.moving(events), stock)
@@ -269,9 +269,10 @@ def _first_lines(events: Sequence[Event]) -> dict[str, int]:
     return first
 
 
-def _claimed(mapped: Mapped, claims: Mapping[str, Claim]) -> tuple[list[Event], list[Event], list[tuple[str, int]]]:
-    """Events that are new, events whose key is taken (or used by an earlier line), and the keys to claim."""
-    first = _first_lines(mapped.events)
+def _claimed(
+    mapped: Mapped, first: Mapping[str, int], claims: Mapping[str, Claim]
+) -> tuple[list[Event], list[Event], list[tuple[str, int]]]:
+    """Events that are new, events whose key is taken (or used by an earlier line), and the keys to claim. first: as of `_first_lines`."""
     if not claims:  # as nearly always
         new = [e for e in mapped.events if e.line == first[e.key]]
         old = [] if len(new) == len(mapped.events) else [e for e in mapped.events if e.line != first[e.key]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table
@@ -17,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 
 LARGE_BYTES = 65_536
 """A body of more is written by a statement of its own."""
-CHUNKS = (96, 72, 64, 56, 48, 40, 32, *range(24, 0, -1))
-"""Rows a statement: the usual groups go in one, and the sizes are few enough for the driver's cache of prepared statements."""
+ANY = 24
+CHUNKS = (96, 72, 64, 56, 48, 40, 32, *range(ANY, 0, -1))
+"""Rows a statement, any number up to ANY: the usual groups go in one, and the sizes are few enough for the cache of prepared statements."""
 
 
 def is_sqlite(bind: Engine | Connection) -> bool:
@@ -36,8 +38,14 @@ def _marks(sqlite: bool, count: int) -> tuple[str, ...]:
     return ("?",) * count if sqlite else tuple(f"${number}" for number in range(1, count + 1))
 
 
-def chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def chunks(rows: Sequence[Any]) -> Iterable[Sequence[Any]]:
     """Cut rows into pieces of the sizes in CHUNKS, largest first."""
+    if len(rows) <= ANY:
+        return (rows,) if rows else ()
+    return _cut(rows)
+
+
+def _cut(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
     start, left = 0, len(rows)
     for size in CHUNKS:
         while left >= size:
@@ -106,7 +114,7 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     """Insert rows; columns name the places of each tuple."""
     for part in chunks(rows):
         sql = _insert_sql(table.name, columns, len(part), is_sqlite(connection))
-        execute(connection, sql, [value for row in part for value in row])
+        execute(connection, sql, list(chain.from_iterable(part)))
 
 
 def insert_bodies(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[int, bytes]]) -> None:
@@ -134,7 +142,7 @@ def update(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     """Update rows by id: columns name the places of each tuple after the first, which is the id."""
     for part in chunks(rows):
         sql = _update_sql(table, columns, len(part), is_sqlite(connection))
-        execute(connection, sql, [value for row in part for value in row])
+        execute(connection, sql, list(chain.from_iterable(part)))
 
 
 @lru_cache(maxsize=256)
