@@ -144,6 +144,7 @@ class Destination:
         self._url = URL(str(config.url))
         self._address = self._url.host or "", self._url.port or 0
         self._head = request_head(config)
+        self._kept_bytes = config.keep_response_bytes
         self._meaning = {int(status): word for status, word in config.meaning.items()}
         self._pointer = config.document.strip("/").split("/") if config.document else None
         self._tls: ssl.SSLContext | None = None
@@ -286,8 +287,8 @@ class Destination:
 
     def _judge(self, answer: Answer) -> Outcome:
         word = self._meaning.get(answer.status) or http_status.usual(answer.status)
-        kept = answer.body[: self.config.keep_response_bytes]
-        document = http_status.document_of(answer.body, self._pointer) if word == "accept" and self._pointer is not None else None
+        kept = answer.body[: self._kept_bytes]
+        document = http_status.document_of(answer.body, self._pointer) if self._pointer is not None and word == "accept" else None
         wait_s = None
         if answer.retry_after:
             wait_s = http_status.wait_s_of(answer.retry_after, self.time_of_day(), self.config.retry_after_max_s)
