@@ -378,7 +378,34 @@ async def test_more_than_one_answer_leaves_it_open_whose_is_which(reactor: Any, 
         assert isinstance(await s.send(4).outcome(), Rejected)
         assert [seen.connection for seen in peer.seen] == [1, 2, 2, 3]
         assert s.destination.counts() == {"quarantined": {"LATE_ACK": 2}}
-        assert [code for code, _ in s.notes] == ["LATE_ACK"]
+        assert [code for code, _ in s.notes] == ["LATE_ACK"] * 2
+        assert ["was delivery" in text for _, text in s.notes] == [False, True]
+
+
+async def test_an_answer_too_many_names_the_delivery_that_may_have_had_another_ones(reactor: Any) -> None:
+    """It cannot be told apart from the next request's own; when the own one comes, nothing waits for it."""
+    more = asyncio.Event()
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0]))
+            writer.write(OK)
+        await more.wait()
+        writer.write(NO)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(met, "127.0.0.1", 0)
+    async with server, sender(KIT, reactor, server.sockets[0].getsockname()[1], connections=1) as s:
+        assert isinstance(await s.send(1).outcome(), Accepted)
+        assert isinstance(await s.send(2).outcome(), Accepted)
+        more.set()
+        while not s.notes:
+            await asyncio.sleep(0.001)
+        ((code, text),) = s.notes
+        assert code == "LATE_ACK"
+        assert "the last of its 2 messages was delivery 2" in text
 
 
 @asynccontextmanager

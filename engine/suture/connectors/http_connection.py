@@ -72,12 +72,15 @@ class Owner(Protocol):
     def lost(self, connection: Connection) -> None:
         """It takes no more requests; called before what it waited for is told."""
 
-    def strayed(self) -> None:
-        """More came than was asked for; the connection is closed."""
+    def strayed(self, connection: Connection) -> None:
+        """More came on it than was asked for; it is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """at_s: when its request was sent, or when it began to rest; kept for its owner. rest_s: how long the peer lets it rest."""
+    """at_s: when its request was sent, or when it began to rest; last: whose that was; both are kept for its owner.
+
+    rest_s: how long the peer lets it rest.
+    """
 
     transport: Any = None
     handle: socket.socket
@@ -90,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._requests = self._read_bytes = self._taken_bytes = 0
         self._keep_alive = b""
         self._surplus = False
-        self.at_s, self.rest_s = 0.0, math.inf
+        self.at_s, self.rest_s, self.last = 0.0, math.inf, 0
         self._begin()
 
     def _begin(self) -> None:
@@ -98,6 +101,11 @@ class Connection(asyncio.Protocol):
         self._body = bytearray()
         self._retry_after = self._location = ""
         self._measured = self._early = self._complete = False
+
+    @property
+    def requests(self) -> int:
+        """How many requests were written."""
+        return self._requests
 
     @property
     def busy(self) -> bool:
@@ -131,7 +139,7 @@ class Connection(asyncio.Protocol):
         if not (ended or strayed):
             return True
         if strayed:
-            self._owner.strayed()
+            self._owner.strayed(self)
         self.close()
         return False
 
@@ -152,7 +160,7 @@ class Connection(asyncio.Protocol):
         self._read_bytes += len(data)
         if self._done is None:
             if self._usable:
-                self._owner.strayed()
+                self._owner.strayed(self)
                 self.close()
             return
         fault = self._feed(data)
@@ -225,7 +233,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         if self._surplus:
-            self._owner.strayed()
+            self._owner.strayed(self)
         if self._surplus and self._requests > 1:
             self.fail(TWO_ANSWERS)
             return

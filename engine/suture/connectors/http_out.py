@@ -180,7 +180,7 @@ class Destination:
             _value(delivery.idempotency_key),
             len(delivery.body),
         )
-        connection.at_s = waiting.since_s
+        connection.at_s, connection.last = waiting.since_s, delivery.id
         connection.send(head, delivery.body, partial(self._answered, waiting.done))
 
     def _answered(self, done: Done, answer: Answer | Fault) -> None:
@@ -262,12 +262,17 @@ class Destination:
         for connection in self._connections:
             yield connection.handle, partial(connection.fail, LOST)
 
-    def strayed(self) -> None:
-        """More came on a connection than was asked for; it is closed, or it would be taken for the next answer."""
+    def strayed(self, connection: Connection) -> None:
+        """More came on a connection than was asked for; it is closed, or it would be taken for the next answer.
+
+        Where it was not the first request's, an answer too many may have come long ago, and completed what came next.
+        """
         self.quarantined += 1
-        if self._seldom.due("LATE_ACK"):
+        doubtful = connection.requests > 1
+        if self._seldom.due("LATE_ACK") or doubtful:
             count = f" ({self.quarantined} so far)" if self.quarantined > 1 else ""
-            self.note("LATE_ACK", f"an answer came that nothing waits for; its connection is closed{count}")
+            which = f"; the last of its {connection.requests} messages was delivery {connection.last}: see whether the peer has it"
+            self.note("LATE_ACK", f"an answer came that nothing waits for; its connection is closed{count}{which if doubtful else ''}")
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started: answers that completed nothing."""
