@@ -327,6 +327,9 @@ def test_exceptions_are_listed_shown_and_resolved(site: Site) -> None:
     assert site("exception", "resolve", 1, "--reason", "test", "--yes").out == "1 resolved\n"
     assert site("exception", "list").out == "no exceptions\n"
     assert [row["resolution"] for row in site("exception", "list", "--resolved", "--json").json] == ["test"]
+    for which in ("--resolved", "--all"):
+        head, row = site("exception", "list", which).out.splitlines()
+        assert head.split()[-1] == "resolved" and row.endswith(" test")
     assert site("exception", "resolve", 1, "--reason", "test", "--yes").out == "0 resolved, 1 were before\n"
 
 

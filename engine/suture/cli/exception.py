@@ -43,7 +43,12 @@ def list_(session: Session, which: str, **given: Any) -> int:
         output.print_json(found)
         return exits.OK
     headers = ["id", "opened", "message", "delivery", "channel", "stage", "code", "line", "place", "value", "reason"]
-    output.print_table(headers, [_row(session, each) for each in found], empty="no exceptions")
+    rows = [_row(session, each) for each in found]
+    if which != "open":
+        headers.append("resolved")
+        for row, each in zip(rows, found, strict=True):
+            row.append(f"{session.time(each['resolved_at_us'])} {each['resolution']}" if each["resolved_at_us"] else "")
+    output.print_table(headers, rows, empty="no exceptions")
     if len(found) == wanted.limit:
         click.echo(f"perhaps there are more: --before {found[-1]['id']}")
     return exits.OK
