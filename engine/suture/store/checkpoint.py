@@ -50,10 +50,11 @@ class _Transaction:
         self._checkpoints.begin()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self._checkpoints.end(self._operations, self._driver.total_changes != self._before)
-        else:
-            self._checkpoints.end(0, False)
+        done, grown = kind is None, False
+        try:
+            grown = done and self._driver.total_changes != self._before
+        finally:
+            self._checkpoints.end(self._operations if done else 0, grown)
 
 
 class Checkpoints(threading.Thread):
