@@ -16,6 +16,7 @@ from typing import Any
 from bench import figures, options, report, runs
 from bench.child import BenchError
 from bench.databases import NAMES, Databases
+from bench.engine import SUTURE
 from bench.options import Options
 from bench.proc import PROC
 from bench.runs import Case
@@ -89,12 +90,24 @@ Measurement = Callable[[Case, Databases], dict[str, Any]]
 
 
 def _measurement(chosen: Options) -> Measurement:
-    growing, down = chosen.growth, chosen.sink_down
+    growing, down, other = chosen.growth, chosen.sink_down, _other(chosen)
     if growing is not None:
         return lambda case, databases: runs.growth(case, databases, growing, say) | {"kind": "growth"}
     if down is not None:
         return lambda case, databases: runs.sink_down(case, databases, down, say) | {"kind": "sink down"}
+    if other is not None:
+        return lambda case, databases: runs.against(case, other, databases, chosen.count, say) | {"kind": "against"}
     return lambda case, databases: runs.load(case, databases, chosen.count) | {"kind": "load"}
+
+
+def _other(chosen: Options) -> str | None:
+    """The command of another checkout's engine."""
+    if chosen.against is None:
+        return None
+    source = chosen.against.resolve() / "engine"
+    if not (source / "suture").is_dir():
+        raise BenchError(f"{chosen.against} is no checkout of Suture: it has no engine/suture")
+    return shlex.join(["/usr/bin/env", f"PYTHONPATH={source}", *shlex.split(SUTURE)])
 
 
 def _run(case: Case, name: str, measure: Measurement, databases: Databases, document: dict[str, Any]) -> dict[str, Any]:
@@ -108,8 +121,8 @@ def _floor(chosen: Options) -> str | None:
     """The command of the floor, when it is asked for and can run."""
     if chosen.floor is None:
         return None
-    if chosen.growth is not None or chosen.sink_down is not None:
-        raise BenchError("--floor compares the plain load only: leave out --growth and --sink-down")
+    if chosen.growth is not None or chosen.sink_down is not None or chosen.against is not None:
+        raise BenchError("--floor compares the plain load only: leave out --growth, --sink-down and --against")
     script = chosen.floor / "floor.py"
     if not script.exists():
         raise BenchError(f"{script} does not exist; without --floor the engine is measured alone")
@@ -136,4 +149,5 @@ def text(document: dict[str, Any]) -> str:
         parts.append(report.ratio_table(document["comparisons"]))
     parts += [report.growth_table(result) for result in document["runs"] if result["kind"] == "growth"]
     parts += [report.sink_down_text(result) for result in document["runs"] if result["kind"] == "sink down"]
+    parts += [report.against_text(result) for result in document["runs"] if result["kind"] == "against"]
     return "\n\n".join(parts)

@@ -20,6 +20,7 @@ examples:
   python -m bench --workload w1 --database sqlite --connections 8 --count 50000
   python -m bench --growth 500000               does the cost of a message grow with the store
   python -m bench --sink-down 100000            a destination that is down: memory, drain, order
+  python -m bench --against ../before --workload w1 --database sqlite      this checkout and another, in turn
 
 exit codes: 0 all well; 1 something was lost, doubled or out of order; 2 it could not be measured
 """
@@ -36,6 +37,7 @@ class Options:
     warm: int
     growth: int | None
     sink_down: int | None
+    against: Path | None
     floor: Path | None
     floor_python: str
     engine: str
@@ -53,7 +55,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         "workload": ["w1"] if long_run else list(WORKLOADS),
         "database": ["sqlite"] if long_run else list(NAMES),
         "connections": [8] if long_run or small else [8, 64],
-        "count": 2_000 if small else 20_000,
+        "count": 2_000 if small or given["against"] else 20_000,
         "warm": 500 if small else 2_000,
     }
     for name, value in chosen.items():
@@ -84,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     long_runs.add_argument(
         "--sink-down", nargs="?", type=_positive, const=100_000, metavar="N", help="N messages (100000) while the destination is down"
+    )
+    long_runs.add_argument(
+        "--against", type=Path, metavar="DIR", help="this checkout's engine and the one of the checkout DIR, at once, in turn: ratios"
     )
     add("--floor", type=Path, metavar="DIR", help="also run DIR/floor.py, the least that w1 can cost, and print ratios to it")
     add("--floor-python", default=sys.executable, metavar="PYTHON", help="the Python for floor.py (it needs httptools)")

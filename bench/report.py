@@ -103,6 +103,16 @@ def _turns(title: str, ratios: Mapping[str, float | None], pairs: int) -> str:
     return f"{title}, one more block over the first of a new engine on an empty store, {turns}: {middle} ({low} to {high})"
 
 
+def against_text(result: Result) -> str:
+    """What this checkout costs of what the other does."""
+    launches = f"{result['launches']} launches of both, {result['turns']} turns each"
+    ratios = []
+    for name, title in GROWING.items():
+        low, middle, high = (number(result["this_over_other"][name][which], 3) for which in ("min", "median", "max"))
+        ratios.append(f"{title}, this checkout over the other, {launches}: {middle} ({low} to {high})")
+    return "\n".join([_title(result), *ratios, _balance(result)])
+
+
 def sink_down_text(result: Result) -> str:
     """What a sink that was down did to the engine."""
     memory = result["rss_mb"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ WARM_FIRST = 900_000_000
 BLOCK = 10_000
 PAIRS = 9
 """How often a new engine's first block and one more of the old engine are measured in turn: as fast as the machine is then."""
+LAUNCHES, TURNS = 8, 6
+"""How often two checkouts are started beside one another, and how often each is measured then."""
 SETTLE_S = 0.3
 """How long a duplicate is waited for when everything is there."""
 
@@ -207,6 +210,38 @@ def _block(bench: Bench, first: int, count: int) -> dict[str, Any]:
     arrived = bench.drained(len(sent.acked))
     result = {"first": first, "count": count} | _result(sent, arrived, bench.cpu_s().since(cpu, count))
     return result | {"rss_mb": round(bench.engine.usage().rss_mb, 1)}
+
+
+def against(case: Case, other: str, databases: Databases, block: int, say: Say) -> dict[str, Any]:
+    """Two engines at once, of two checkouts, on two sites and two databases: so many messages each, in turn.
+
+    Each is started LAUNCHES times: two processes of one program differ by a few per cent as long as they live. other: the
+    command of the second.
+    """
+    launches: list[list[dict[str, dict[str, Any]]]] = []
+    for launch in range(LAUNCHES):
+        with contextlib.ExitStack() as stack:
+            beside = case.workload.beside(Path(stack.enter_context(scratch()), case.workload.name))
+            commands = (case.command, other) if launch % 2 else (other, case.command)
+            first = stack.enter_context(started(replace(case, command=commands[0]), databases))
+            second = stack.enter_context(started(replace(case, command=commands[1], workload=beside), databases))
+            this, that = (first, second) if launch % 2 else (second, first)
+            launches.append([_both(this, that, turn, block) for turn in range(TURNS)])
+        cpu, rate = (_median_ratio(launches[-1], name) for name in GROWING)
+        say(f"  launch {launch + 1} of {LAUNCHES}: {cpu:.2f} of the other's CPU a message, {rate:.2f} of its delivered/s")
+    pairs = [pair for launch in launches for pair in launch]
+    ratios = {name: figures.in_turn([(_median_ratio(launch, name), 1.0) for launch in launches]) for name in GROWING}
+    faults = {name: sum(part[name] for pair in pairs for part in pair.values()) for name in ("lost", "duplicated", "disordered")}
+    return case.facts() | {"count": block, "launches": LAUNCHES, "turns": TURNS, "this_over_other": ratios, "pairs": pairs} | faults
+
+
+def _both(this: Bench, that: Bench, turn: int, count: int) -> dict[str, dict[str, Any]]:
+    order = {"this": this, "other": that} if turn % 2 else {"other": that, "this": this}
+    return {name: _block(bench, turn * count, count) for name, bench in order.items()}
+
+
+def _median_ratio(pairs: list[dict[str, dict[str, Any]]], name: str) -> float:
+    return statistics.median(pair["this"][name] / pair["other"][name] for pair in pairs)
 
 
 def sink_down(case: Case, databases: Databases, count: int, say: Say) -> dict[str, Any]:

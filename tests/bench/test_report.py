@@ -57,11 +57,13 @@ def test_everything_that_was_measured_is_printed():
     down["rss_mb"] = {"before": 80.0, "down": 86.0, "down_peak": 87.25, "after": 88.0}
     ratios = {"delivered_per_s": 0.61, "ack_p50_ms": 1.5, "ack_p99_ms": 2.5, "cpu_ms_per_message": None}
     comparison = {"workload": "w1", "database": "sqlite", "connections": 8, "ratios": ratios}
-    text = main.text({"runs": [LOAD, growth, down], "comparisons": [comparison]})
+    beside = {**LOAD, "kind": "against", "launches": 8, "turns": 6, "this_over_other": dict.fromkeys(report.GROWING, TURNS)}
+    text = main.text({"runs": [LOAD, growth, down, beside], "comparisons": [comparison]})
     assert "0.61" in text
     assert "CPU a message, last block over first: 1.04 (median of the last fifth over the first fifth: -)" in text
     assert "CPU a message, one more block over the first of a new engine on an empty store, 1 pair in turn: 1.02 (0.98 to 1.07)" in text
     assert "growth 7.2 MB" in text
+    assert "delivered/s, this checkout over the other, 8 launches of both, 6 turns each: 1.020 (0.980 to 1.070)" in text
 
 
 class TestAResult:
@@ -88,6 +90,13 @@ class TestOptions:
     def test_give_a_long_run_one_case_unless_more_are_named(self):
         assert len(main.cases(options.parse(["--growth"]))) == 1
         assert len(main.cases(options.parse(["--sink-down", "500", "--workload", "w1", "w2"]))) == 2
+
+    def test_another_checkout_is_measured_in_small_blocks_and_has_to_be_one(self, tmp_path):
+        assert options.parse(["--against", str(tmp_path)]).count == 2_000
+        with pytest.raises(BenchError, match="is no checkout of Suture"):
+            main._other(options.parse(["--against", str(tmp_path)]))
+        (tmp_path / "engine/suture").mkdir(parents=True)
+        assert f"PYTHONPATH={tmp_path}/engine" in (main._other(options.parse(["--against", str(tmp_path)])) or "")
 
     def test_give_way_to_what_is_named_when_quick(self):
         chosen = options.parse(["--quick", "--count", "77"])
