@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -15,8 +14,10 @@ def write_now(transport: Any, data: bytes) -> None:
     calls and a turn of the loop for each answer. Only for bare TCP: below TLS lies a socket too, and it takes plain text.
     """
     if isinstance(transport, Connection) and not transport.dataBuffer and not transport._tempDataBuffer and not transport.disconnecting:
-        with suppress(OSError):  # the socket is full, or lost: the transport meets that itself
+        try:
             data = data[transport.socket.send(data) :]
+        except OSError:  # the socket is full, or lost: the transport meets that itself
+            pass
     if data:
         transport.write(data)
 

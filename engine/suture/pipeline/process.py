@@ -125,8 +125,8 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
     lane = plan.order_by(parsed, None) if plan.order_by else ""
     job = _Job(plan, message, _clean(lane), now_us, skip)
     if plan.inbound is None:
-        settled = job.going(Settled(states.PROCESSED, "", (), (), (), ()), job.passed(parsed))
-        return fixed(plan, message, now_us, revision, settled)
+        going, held = _sorted(job.passed(parsed))
+        return fixed(plan, message, now_us, revision, _with(held, Settled(states.PROCESSED, "", (), (), going, ())))
     _readable(parsed)
     mapped = plan.inbound.run(parsed)
     first = _first_lines(mapped.events)
@@ -193,21 +193,13 @@ class _Job:
             positions, due = self.plan.stock.apply(self.moving(events), stock)
             events = [*events, *(_replenishment(one, i) for i, one in enumerate(due))]
         state, reason = _verdict(mapped, events, duplicates, claims)
-        return self.going(Settled(state, reason, events, duplicates, (), mapped.gaps, claimed, positions), self.deliveries(events))
+        going, held = _sorted(self.deliveries(events))
+        return _with(held, Settled(state, reason, events, duplicates, going, mapped.gaps, claimed, positions))
 
     def moving(self, events: Sequence[Event]) -> Sequence[Event]:
         """The events that have not moved the stock yet."""
         moved = self.skip.get(STOCK)
         return [e for e in events if e.number not in moved] if moved else events
-
-    def going(self, settled: Settled, made: Sequence[Delivery | Unrendered]) -> Settled:
-        """What the message came to, with these deliveries."""
-        going = [one for one in made if isinstance(one, Delivery)]
-        if len(going) == len(made):
-            return settled.going(going)
-        held = [one for one in made if isinstance(one, Unrendered)]
-        reason = f"held for {', '.join(dict.fromkeys(one.delivery.destination for one in held))}"
-        return settled._replace(deliveries=going, unrendered=held, reason=f"{settled.reason}; {reason}" if settled.reason else reason)
 
     def deliveries(self, events: Sequence[Event]) -> list[Delivery | Unrendered]:
         found: list[Delivery | Unrendered] = []
@@ -258,6 +250,19 @@ class _Job:
             payload.content_type,
             numbers,
         )
+
+
+def _sorted(made: Sequence[Delivery | Unrendered]) -> tuple[list[Delivery], list[Unrendered]]:
+    going = [one for one in made if isinstance(one, Delivery)]
+    return going, [one for one in made if isinstance(one, Unrendered)] if len(going) < len(made) else []
+
+
+def _with(held: list[Unrendered], settled: Settled) -> Settled:
+    """What the message came to, with the deliveries that have no payload."""
+    if not held:
+        return settled
+    reason = f"held for {', '.join(dict.fromkeys(one.delivery.destination for one in held))}"
+    return settled._replace(unrendered=held, reason=f"{settled.reason}; {reason}" if settled.reason else reason)
 
 
 def _first_lines(events: Sequence[Event]) -> dict[str, int]:
