@@ -256,9 +256,14 @@ def _early(history: History, seen: _Seen) -> Iterator[str]:
 
 
 def _green(history: History, seen: _Seen) -> Iterator[str]:
+    """An engine that stood still meanwhile could notice nothing: its time begins when it goes on."""
     for dark in history.blackouts:
-        since_s = dark.begin_s + NOTICE_S + 2 * SLACK_S
-        green = [at_s for at_s, status in history.ready if status == 200 and since_s < at_s < dark.end_s]
+        ends_s = [dark.begin_s, *(span.end_s for span in history.frozen if dark.begin_s < span.end_s)]
+        green = [
+            at_s
+            for at_s, status in history.ready
+            if status == 200 and dark.begin_s < at_s < dark.end_s and at_s - max(s for s in ends_s if s <= at_s) > NOTICE_S + 2 * SLACK_S
+        ]
         if green:
             yield f"ready {green[-1] - dark.begin_s:.1f} s after {dark.what} began"
 

@@ -393,6 +393,16 @@ def test_an_engine_may_end_without_order_while_its_store_takes_nothing() -> None
     assert judge(history) == []
 
 
+def test_an_engine_that_stood_still_while_its_store_went_has_time_to_notice() -> None:
+    history = good()
+    _green(history)
+    history.frozen.append(Span(BASE_S + 99, BASE_S + 103, "frozen"))
+    assert judge(history) == []
+    history.blackouts[0] = replace(history.blackouts[0], end_s=BASE_S + 120)
+    history.ready.append((BASE_S + 111, 200))
+    assert verdicts(history) == {"green"}
+
+
 def test_the_examples_of_a_finding_are_few_and_its_count_is_whole() -> None:
     history = good(20)
     history.deliveries = [replace(d, state="queued") for d in history.deliveries]
