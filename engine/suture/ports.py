@@ -221,11 +221,6 @@ class Attempted(NamedTuple):
     failed: Callable[[Exception], None]
     salvaged: str = ""
 
-    @property
-    def size_bytes(self) -> int:
-        """What it keeps in memory that counts: nothing."""
-        return 0
-
 
 class Sending(NamedTuple):
     """Record that a delivery is about to be sent, before it is: for peers that cannot tell a repetition; a value."""
@@ -235,11 +230,6 @@ class Sending(NamedTuple):
     done: Callable[[], None]
     failed: Callable[[Exception], None]
 
-    @property
-    def size_bytes(self) -> int:
-        """What it keeps in memory that counts: nothing."""
-        return 0
-
 
 class Work(NamedTuple):
     """Any other durable write; a value: run(connection) inside a transaction, then done(its result). name shows in logs."""
@@ -248,11 +238,6 @@ class Work(NamedTuple):
     run: Callable[[Any], Any]
     done: Callable[[Any], None]
     failed: Callable[[Exception], None]
-
-    @property
-    def size_bytes(self) -> int:
-        """What it keeps in memory that counts: nothing."""
-        return 0
 
 
 Operation = Received | Processed | Attempted | Sending | Work

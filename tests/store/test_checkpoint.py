@@ -239,3 +239,23 @@ def _overwrite(file: Path, start: int) -> None:
     with file.open("r+b") as opened:
         opened.seek(start)
         opened.write(os.urandom(size - start))
+
+
+def test_a_transaction_lets_the_checkpoints_go_on_though_its_driver_says_nothing_any_more(tmp_path: Path) -> None:
+    class Driver:
+        """Tells once how much was changed, and is closed then."""
+
+        told = False
+
+        @property
+        def total_changes(self) -> int:
+            if self.told:
+                raise ValueError("closed")
+            self.told = True
+            return 0
+
+    checkpoints = checkpoint.Checkpoints(open_engine(f"sqlite:///{tmp_path / 'a.db'}", site=None), lambda error: None)
+    with pytest.raises(ValueError, match="closed"), checkpoint._Transaction(checkpoints, Driver(), 1):
+        pass
+    with checkpoint._Transaction(checkpoints, type("Open", (), {"total_changes": 0})(), 1):  # it does not wait for ever
+        pass

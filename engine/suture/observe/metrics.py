@@ -120,9 +120,7 @@ class Metrics:
         self._messages[channel, state] += 1
 
     def stage(self, channel: str, stage: str, seconds: float) -> None:
-        found = self._stages[channel, stage]
-        found._counts[bisect_left(found._bounds, seconds)] += 1  # `Histogram.add`, without the call: five times a message
-        found._sum += seconds
+        self._stages[channel, stage].add(seconds)
 
     def attempt(self, channel: str, destination: str, outcome: str) -> None:
         self._attempts[channel, destination, outcome] += 1

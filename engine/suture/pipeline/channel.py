@@ -40,7 +40,10 @@ class Around:
 
 @dataclass(slots=True)
 class _Task:
-    """A message to be mapped, where that has to wait. skip, revision: where it is processed again. then(): the end of it."""
+    """A message to be mapped. skip, revision: where it is processed again. then(): the end of it.
+
+    (Not frozen: one is made for every message.)
+    """
 
     message: Message
     skip: Skip | None
@@ -166,14 +169,12 @@ class Channel:
 
     def process(self, message: Message, skip: Skip | None = None, revision: int = 0, then: Then | None = None) -> None:
         """Validate and map a stored message and write what it comes to; then() is called when that is durable, or cannot be."""
+        task = _Task(message, skip, revision, then)
         if self._validator is not None and self.plan.asks_the_standard(message):
             self._enter(message)
-            self._validator.check(message.raw, partial(self._validated, _Task(message, skip, revision, then)))
-        elif self._tasks or len(message.raw) > LARGE_BYTES:
-            self._map(_Task(message, skip, revision, then))
+            self._validator.check(message.raw, partial(self._validated, task))
         else:
-            begin_s = self._clock.seconds()
-            self._mapped(process(self.plan, message, int(begin_s * 1e6), skip, revision), begin_s, then)
+            self._map(task)
 
     def _validated(self, task: _Task, findings: Sequence[Finding]) -> None:
         if self._stopped:
@@ -192,7 +193,7 @@ class Channel:
                 self._begin_aside()
         else:
             begin_s = self._clock.seconds()
-            self._mapped(self._come_to(task, begin_s), begin_s, task.then)
+            self._mapped(task, begin_s, self._come_to(task, begin_s))
 
     def _come_to(self, task: _Task, begin_s: float) -> Processed:
         return process(self.plan, task.message, int(begin_s * 1e6), task.skip, task.revision, task.findings)
@@ -211,7 +212,7 @@ class Channel:
         task = self._tasks.popleft()
         self._leave(task.message)
         try:
-            self._mapped(work, begin_s, task.then)
+            self._mapped(task, begin_s, work)
         finally:
             self._go_on()
 
@@ -226,14 +227,14 @@ class Channel:
                 count, size_bytes = count + 1, size_bytes + len(task.message.raw)
                 self._leave(task.message)
                 begin_s = self._clock.seconds()
-                self._mapped(self._come_to(task, begin_s), begin_s, task.then)
+                self._mapped(task, begin_s, self._come_to(task, begin_s))
         finally:
             if self._tasks:
                 self._soon(self._go_on if len(self._tasks[0].message.raw) <= LARGE_BYTES else self._begin_aside)
 
-    def _mapped(self, work: Processed, begin_s: float, then: Then | None) -> None:
+    def _mapped(self, task: _Task, begin_s: float, work: Processed) -> None:
         self._observer.stage(self.name, "process", self._clock.seconds() - begin_s)
-        self._write(work, begin_s, then)
+        self._write(work, begin_s, task.then)
 
     def _write(self, work: Processed, begin_s: float, then: Then | None) -> None:
         self.in_work += 1

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
@@ -37,6 +37,17 @@ HEADS = 10
 
 SMALL_BYTES = 4096
 """A payload that is not worth a copy of its delivery without it."""
+
+
+class _Attempt(NamedTuple):
+    """One attempt that is over. began_s, ended_s: UNIX times."""
+
+    delivery: Delivery
+    number: int
+    began_s: float
+    ended_s: float
+    outcome: Outcome
+    decision: Decision
 
 
 def _without_body(delivery: Delivery) -> Delivery:
@@ -212,7 +223,7 @@ class Lanes:
         outcome = Ambiguous("INTERRUPTED", "the engine stopped while it was being sent")
         number = delivery.attempts + 1
         decision = decide(self.policy, Tried(number, 0), outcome, self._random)
-        self._write(_without_body(delivery), number, (now_s, now_s), outcome, decision)
+        self._write(_Attempt(_without_body(delivery), number, now_s, now_s, outcome, decision))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES["Ambiguous"])
         self._leave(delivery, decision.state)
 
@@ -222,7 +233,7 @@ class Lanes:
         changed = self.breaker.record(outcome, now_s, delivery.id, number > 1)
         tried = Tried(number, now_s - delivery.created_at_us / 1e6, self.breaker.alone(delivery.id))
         decision = decide(self.policy, tried, outcome, self._random)
-        self._write(_without_body(delivery), number, (started_s, now_s), outcome, decision)
+        self._write(_Attempt(_without_body(delivery), number, started_s, now_s, outcome, decision))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES[type(outcome).__name__])
         self._observer.stage(self.channel, "deliver", now_s - started_s)
         if decision.state == states.RETRYING:
@@ -236,34 +247,24 @@ class Lanes:
         if self._behind:
             self._spill()
 
-    def _write(
-        self, delivery: Delivery, number: int, times_s: tuple[float, float], outcome: Outcome, decision: Decision, salvaged: str = ""
-    ) -> None:
-        """Write an attempt down. times_s: when it began and ended (UNIX times). salvaged: why it could not be written as it was."""
-        state, wait_s, reason = decision
-        began_us, ended_us = int(times_s[0] * 1e6), int(times_s[1] * 1e6)
+    def _write(self, tried: _Attempt, salvaged: str = "") -> None:
+        """Write an attempt down. salvaged: why it could not be written as it was."""
+        delivery, number, began_s, ended_s, outcome, (state, wait_s, reason) = tried
+        began_us, ended_us = int(began_s * 1e6), int(ended_s * 1e6)
         retrying = state == states.RETRYING
         next_us = ended_us + int(wait_s * 1e6) if retrying else 0
         done = None if self.ended is None or retrying else partial(self.ended, delivery, state)
-        failed = partial(self._unwritten, delivery, number, times_s, outcome, decision, bool(salvaged))
+        failed = partial(self._unwritten, tried, bool(salvaged))
         self._journal.write(
             Attempted(delivery, number, began_us, ended_us, outcome, state, next_us, salvaged or reason, done, failed, salvaged)
         )
 
-    def _unwritten(
-        self,
-        delivery: Delivery,
-        number: int,
-        times_s: tuple[float, float],
-        outcome: Outcome,
-        decision: Decision,
-        again: bool,
-        error: Exception,
-    ) -> None:
+    def _unwritten(self, tried: _Attempt, again: bool, error: Exception) -> None:
         """The store takes writes, but not this outcome as it is: what it came to is kept all the same, and an exception tells of it."""
-        why = f"the answer to attempt {number} could not be stored as it was ({type(error).__name__}); the delivery is {decision.state}"
-        plain = Accepted(UNSTORABLE) if isinstance(outcome, Accepted) else type(outcome)(UNSTORABLE, why)
-        self._clock.callLater(self.policy.max_s if again else 0, self._write, delivery, number, times_s, plain, decision, why)
+        state = tried.decision.state
+        why = f"the answer to attempt {tried.number} could not be stored as it was ({type(error).__name__}); the delivery is {state}"
+        plain = Accepted(UNSTORABLE) if isinstance(tried.outcome, Accepted) else type(tried.outcome)(UNSTORABLE, why)
+        self._clock.callLater(self.policy.max_s if again else 0, self._write, tried._replace(outcome=plain), why)
 
     def _again(self, delivery: Delivery, wait_s: float) -> None:
         """The head of a lane waits: for the breaker when that is open, else for its own time."""

@@ -105,7 +105,7 @@ class Journal(threading.Thread):
         """
         self._pending += 1
         kind = type(operation)
-        added_bytes = operation.size_bytes
+        added_bytes = operation.size_bytes if isinstance(operation, (Received, Processed)) else 0
         self.held.bytes += added_bytes
         mine = self._gathered.get(kind)
         if mine is None:
