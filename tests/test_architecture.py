@@ -46,6 +46,7 @@ HOMES = {
     "fhir": {"wire"},
     "hl7apy": {"wire"},
     "httptools": {"connectors"},
+    "msgspec": {"model"},
     "prometheus_client": {"observe"},
     "psycopg": {"store"},
     "service_identity": {"connectors"},

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 from suture.model.events import Event
 from suture.model.message import Gap, Message
 from suture.model.outcome import Outcome
+from suture.model.value import Value
 from suture.wire.finding import Finding
 
 
@@ -27,7 +28,7 @@ class Clock(Protocol):
         """Run callable after delay seconds; returns an object with cancel() and active()."""
 
 
-class Delivery(NamedTuple):
+class Delivery(Value, frozen=True, gc=False):
     """One payload for one destination; a value, which nobody changes. id: given by the journal. lane: the order key; FIFO within it.
 
     control_id: MSH-10 of an HL7 payload, else "". events: numbers of the message's events inside. attempts: those that
@@ -53,12 +54,8 @@ class Delivery(NamedTuple):
     def __repr__(self) -> str:
         return f"Delivery(id={self.id}, message_id={self.message_id}, {self.channel}/{self.destination}, {self.state})"
 
-    def numbered(self, id: int, at_us: int) -> Delivery:
-        """As it is stored: under a number, and made at this time. (Like `_replace`, in a third of the time.)"""
-        return Delivery(*self[:9], at_us, *self[10:14], id)
 
-
-class Unrendered(NamedTuple):
+class Unrendered(Value, frozen=True):
     """A delivery whose payload cannot be made: it is held without one, until what is wrong is mended and it is released.
 
     code, place, reason, table, value: as of a MessageError; they hold no content.
@@ -103,7 +100,7 @@ delivery of it has been taken. It never comes before the message is durable."""
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
-class Settled(NamedTuple):
+class Settled(Value, frozen=True):
     """What one message came to: the rows that are written in one transaction; a value.
 
     findings: of validation, for the answer and the metrics. stage, place: where a message is parked (map, validate), and
@@ -122,11 +119,6 @@ class Settled(NamedTuple):
     stage: str = "map"
     place: str = ""
     unrendered: Sequence[Unrendered] = ()
-
-    def going(self, deliveries: Sequence[Delivery]) -> Settled:
-        """The same with these deliveries. (Like `_replace`, in a third of the time.)"""
-        state, reason, events, duplicates, _, gaps, claims, stock, findings, stage, place, unrendered = self
-        return Settled(state, reason, events, duplicates, deliveries, gaps, claims, stock, findings, stage, place, unrendered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ class Past:
     deliveries: Sequence[tuple[int, str, str]] = ()
 
 
-class Received(NamedTuple):
+class Received(Value, frozen=True):
     """Store a message; a value. done(state, message): state is `received`, or `duplicate` when the same bytes came before.
 
     The message that is told of has its id.
@@ -166,7 +158,7 @@ class Received(NamedTuple):
         return len(self.message.raw)
 
 
-class Processed(NamedTuple):
+class Processed(Value, frozen=True):
     """Store what a message came to; a value.
 
     keys: business keys to claim. ready: what to write when no key is taken. settle(claims, stock): asked, on the
@@ -197,12 +189,8 @@ class Processed(NamedTuple):
                     size_bytes += len(delivery.body)
         return size_bytes
 
-    def told(self, done: Callable[[Settled], None], failed: Callable[[Exception], None]) -> Processed:
-        """The same, for whoever is to be called. (Like `_replace`, in a third of the time.)"""
-        return Processed(*self[:-2], done, failed)
 
-
-class Attempted(NamedTuple):
+class Attempted(Value, frozen=True):
     """Record one attempt and the state it left the delivery in; a value.
 
     number: of the attempt, from 1. salvaged: "" or why the outcome could not be written as it was; the attempt then takes
@@ -222,7 +210,7 @@ class Attempted(NamedTuple):
     salvaged: str = ""
 
 
-class Sending(NamedTuple):
+class Sending(Value, frozen=True):
     """Record that a delivery is about to be sent, before it is: for peers that cannot tell a repetition; a value."""
 
     delivery: Delivery
@@ -231,7 +219,7 @@ class Sending(NamedTuple):
     failed: Callable[[Exception], None]
 
 
-class Work(NamedTuple):
+class Work(Value, frozen=True):
     """Any other durable write; a value: run(connection) inside a transaction, then done(its result). name shows in logs."""
 
     name: str

@@ -15,6 +15,7 @@ from suture.connectors import http_out
 from suture.connectors.mllp_out import Destination as MllpDestination
 from suture.connectors.registry import DESTINATIONS
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater, Unavailable
+from suture.model.value import changed
 from tests.conformance.kits import CONNECTIONS, KITS, LIMIT_BYTES, TIMEOUT_S, Kit, sender
 from tests.faults.kernel import ESTABLISHED, connections, needs_linux, wait_until
 from tests.faults.peer import Ack, Bye, Close, Elsewhere, FaultyPeer, Late, Oversized, Pieces, Raw, Reset, Silence, Twice, WrongId
@@ -232,7 +233,7 @@ async def test_no_payload_makes_it_raise(kit: Kit, reactor: Any) -> None:
     for n, (body, content_type, control_id) in enumerate(
         [(b"", "", ""), (bytes(range(256)), "x/y", "M"), (b"x" * 3_000_000, "x/y", "€")], 1
     ):
-        one = kit.delivery(n)._replace(body=body, content_type=content_type, control_id=control_id)
+        one = changed(kit.delivery(n), body=body, content_type=content_type, control_id=control_id)
         odd.append(one)
     async with kit.peer(usual=Silence()) as peer, sender(kit, reactor, peer.port) as s:
         for one in odd:

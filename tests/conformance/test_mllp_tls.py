@@ -17,6 +17,7 @@ from twisted.internet.error import CannotListenError
 from suture.connectors import mllp_in
 from suture.connectors.mllp_out import Destination
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
+from suture.model.value import changed
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, sender
 from tests.conformance.test_sources import FRAME_TIMEOUT_S, LIMIT_BYTES, Sender, Stand, stand
@@ -306,7 +307,7 @@ async def test_messages_go_out_over_tls(reactor: Any, ca: Authority) -> None:
         sender(KIT, reactor, peer.port, tls={"ca": ca.path}) as s,
     ):
         big = KIT.delivery(1)
-        big = big._replace(body=big.body + b"x" * 3_000_000)
+        big = changed(big, body=big.body + b"x" * 3_000_000)
         assert isinstance(await s.send(big).outcome(), Accepted)
         assert peer.seen[0].body == big.body
         assert not isinstance(await s.send(2).outcome(), Accepted | Ambiguous | Unavailable)

@@ -19,6 +19,7 @@ import pytest
 
 from suture.connectors.mllp_out import Destination
 from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater
+from suture.model.value import changed
 from suture.reactor import Watchdog
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, Kit, sender
@@ -279,7 +280,7 @@ async def test_an_answer_before_a_large_message_is_read_is_heard_though_writing_
         sender(kit, reactor, peer.port, **{**settings, **patient}) as s,
     ):
         for n in range(20):
-            delivery = kit.delivery(n + 1)._replace(body=kit.delivery(n + 1).body + b"x" * 3_000_000)
+            delivery = changed(kit.delivery(n + 1), body=kit.delivery(n + 1).body + b"x" * 3_000_000)
             outcome = await s.send(delivery).outcome(10)
             assert isinstance(outcome, TryLater | Rejected)
 

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from suture.model.errors import MessageError
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
+from suture.model.value import changed
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.channel import Around, Channel
 from suture.pipeline.process import Output
@@ -69,8 +70,8 @@ class Works:
     def refuse(self, operation: Any) -> None:
         """Break the rule of a table in what a message came to."""
         if type(operation) is Processed and operation.ready is not None and operation.ready.deliveries:
-            nowhere = operation.ready.deliveries[0]._replace(destination=None)  # type: ignore[arg-type]
-            operation = operation._replace(ready=operation.ready._replace(deliveries=[nowhere]))
+            nowhere = changed(operation.ready.deliveries[0], destination=None)
+            operation = changed(operation, ready=changed(operation.ready, deliveries=[nowhere]))
         self.write(operation)
 
 

@@ -108,8 +108,8 @@ def test_what_was_handed_to_the_journal_cannot_be_changed(engine_db: Engine) -> 
 
 @pytest.mark.parametrize("kind", [*get_args(Operation), Message, Delivery, Settled])
 def test_what_the_journal_is_given_is_a_value(kind: Any) -> None:
-    value = kind(*[None] * len(kind._fields))
-    for name in kind._fields:
+    value = kind(*[None] * len(kind.__struct_fields__))
+    for name in kind.__struct_fields__:
         with pytest.raises(AttributeError):
             setattr(value, name, 7)
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from suture.model.events import Event, event_id
 from suture.model.message import Message
 from suture.model.outcome import Accepted
+from suture.model.value import changed
 from suture.ports import Attempted, Delivery, Processed, Received, Settled, Work
 from suture.store import schema, tables
 from suture.store.engine import open_engine
@@ -110,7 +111,7 @@ def test_a_received_message_is_stored_once_and_goes_on_to_be_processed(desk: Des
 def test_what_a_message_came_to_is_written_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     message = Message("c", b"MSH|1", 1, "M1", "DFT^P03", "A|B")
     ((_, number),) = desk.write(received, message)
-    message = message._replace(id=number)
+    message = changed(message, id=number)
     event = Event("charge.raised", 0, 1, "K1", {"item": "X"}, id=event_id("charge.raised", "K1"))
     delivery = Delivery(message.id, "c", "erp", "a", b"body", "key", events=(0,))
     lose_the_next_answer(desk.engine, monkeypatch)

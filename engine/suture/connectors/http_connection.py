@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import httptools
 
 from suture.connectors import tcp_info
+from suture.model.value import Value
 
 HEAD_LIMIT_BYTES = 65_536
 """Largest head of an answer."""
@@ -22,8 +23,7 @@ LARGE_BYTES = 65_536
 """A body of this size is not copied to join it with its head."""
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Value, frozen=True, gc=False):
     """What a peer answered. body: its beginning, when it is longer than the limit. early: before it had the whole request.
 
     retry_after, location: these headers as written, "" when absent.

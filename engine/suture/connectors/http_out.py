@@ -10,7 +10,6 @@ import ssl
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from suture.connectors.access import Seldom
 from suture.connectors.http_connection import LOST, Answer, Connection, Fault
 from suture.connectors.http_status import Word
 from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
+from suture.model.value import Value
 from suture.ports import Delivery
 
 Note = Callable[[str, str], None]
@@ -123,8 +123,7 @@ class Config(BaseModel):
         return self
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(Value, frozen=True):
     """A delivery that was handed over at since_s."""
 
     delivery: Delivery

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_peer import Backoff, Letter, Peer, connect
 from suture.connectors.tls import ClientTls, Contexts
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
+from suture.model.value import changed
 from suture.ports import Clock, Delivery
 from suture.wire import ack, mllp
 
@@ -280,4 +280,4 @@ class Destination:
 def _renamed(name: str, done: Done, outcome: Outcome) -> None:
     """Say under which control id it went, for whoever looks for it at the peer."""
     where = f"sent under the control id {name}"
-    done(replace(outcome, reason=f"{outcome.reason}; {where}" if outcome.reason else where))
+    done(changed(outcome, reason=f"{outcome.reason}; {where}" if outcome.reason else where))

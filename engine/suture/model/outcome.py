@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from suture.model.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Value, frozen=True, gc=False):
     """The peer said yes.
 
     document: the business system's own number, when the answer carried one (posted). reason: what an operator should know
@@ -19,8 +18,7 @@ class Accepted:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TryLater:
+class TryLater(Value, frozen=True, gc=False):
     """Transient: the peer is unwell or asks us to wait; the retry policy decides when.
 
     wait_s: seconds the peer asked us to wait (Retry-After), else None.
@@ -32,8 +30,7 @@ class TryLater:
     response: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Value, frozen=True, gc=False):
     """Permanent: the peer will never take this payload. It becomes a dead letter at once."""
 
     code: str
@@ -41,8 +38,7 @@ class Rejected:
     response: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Value, frozen=True, gc=False):
     """The answer table of the destination says that a person has to look (for example MSA-1 = CE)."""
 
     code: str
@@ -50,8 +46,7 @@ class Held:
     response: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
+class Ambiguous(Value, frozen=True, gc=False):
     """Sent, and no answer that can be placed: the peer may or may not have taken it. wait_s: as for TryLater."""
 
     code: str
@@ -60,8 +55,7 @@ class Ambiguous:
     wait_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(Value, frozen=True, gc=False):
     """Not this payload's fault (connection refused, bad credential): nothing is held against it."""
 
     code: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from suture.model.message import Message
+from suture.model.value import changed
 from suture.pipeline import verdict
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Delivery, Processed, Settled
@@ -26,8 +27,8 @@ def acknowledging(rules: AnswerRules, work: Processed) -> Processed:
         return work
     settle, ready = work.settle, work.ready
     with_answer = partial(_with_answer, rules, header, work.message, work.at_us)
-    return work._replace(
-        settle=lambda claims, stock: with_answer(settle(claims, stock)), ready=None if ready is None else with_answer(ready)
+    return changed(
+        work, settle=lambda claims, stock: with_answer(settle(claims, stock)), ready=None if ready is None else with_answer(ready)
     )
 
 
@@ -43,4 +44,4 @@ def _with_answer(rules: AnswerRules, header: Header, message: Message, at_us: in
     body = filled(header, rules.template, reply) if rules.template else written(header, reply)
     key = f"acknowledgement/{message.channel}/{message.id}"
     answer = Delivery(message.id, message.channel, rules.apart, "", body, key, own_id, "application/hl7-v2")
-    return settled.going([*settled.deliveries, answer])
+    return changed(settled, deliveries=[*settled.deliveries, answer])

@@ -10,6 +10,7 @@ from functools import partial
 from suture.model import states
 from suture.model.errors import SutureError
 from suture.model.message import Message
+from suture.model.value import Value, changed
 from suture.pipeline.answers import Answers
 from suture.pipeline.deliver import Lanes
 from suture.pipeline.fragments import Fragments
@@ -38,12 +39,8 @@ class Around:
     held: Held = field(default_factory=Held)
 
 
-@dataclass(slots=True)
-class _Task:
-    """A message to be mapped. skip, revision: where it is processed again. then(): the end of it.
-
-    (Not frozen: one is made for every message.)
-    """
+class _Task(Value, frozen=True):
+    """A message to be mapped. skip, revision: where it is processed again. then(): the end of it."""
 
     message: Message
     skip: Skip | None
@@ -181,8 +178,7 @@ class Channel:
             self._dropped(task)
             return
         self._leave(task.message)
-        task.findings = findings
-        self._map(task)
+        self._map(changed(task, findings=findings))
 
     def _map(self, task: _Task) -> None:
         """Map a message; behind one that is mapped beside the reactor, when that is done."""
@@ -240,7 +236,7 @@ class Channel:
         self.in_work += 1
         message = work.message
         done = partial(self._processed, message, begin_s, then)
-        self._journal.write(work.told(done, partial(self._failed, message, work.revision, begin_s, then)))
+        self._journal.write(changed(work, done=done, failed=partial(self._failed, message, work.revision, begin_s, then)))
 
     def _processed(self, message: Message, begin_s: float, then: Then | None, settled: Settled) -> None:
         self.in_work -= 1
@@ -272,7 +268,7 @@ class Channel:
         settled = Settled(states.PARKED, f"STORE: what the message came to cannot be stored ({code})", (), (), (), ())
         parked = fixed(self.plan, message, int(begin_s * 1e6), revision, settled)
         self.in_work += 1
-        self._journal.write(parked.told(partial(self._processed, message, begin_s, then), partial(self._left, then)))
+        self._journal.write(changed(parked, done=partial(self._processed, message, begin_s, then), failed=partial(self._left, then)))
 
     def _left(self, then: Then | None, error: Exception) -> None:
         """Not even that can be stored: the message stays `received`, for the next start; nobody waits for it any longer."""

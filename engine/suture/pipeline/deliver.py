@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
+from suture.model.value import Value, changed
 from suture.pipeline.breaker import Breaker
 from suture.pipeline.retry import Decision, Policy, Tried, decide
 from suture.ports import Attempted, Backlog, Clock, Delivery, Destination, Journal, Observer, Sending
@@ -39,7 +40,7 @@ SMALL_BYTES = 4096
 """A payload that is not worth a copy of its delivery without it."""
 
 
-class _Attempt(NamedTuple):
+class _Attempt(Value, frozen=True):
     """One attempt that is over. began_s, ended_s: UNIX times."""
 
     delivery: Delivery
@@ -52,7 +53,7 @@ class _Attempt(NamedTuple):
 
 def _without_body(delivery: Delivery) -> Delivery:
     """What is written of an attempt needs no payload; a large one would be kept until then, when it has left its lane."""
-    return delivery if len(delivery.body) <= SMALL_BYTES else delivery._replace(body=b"")
+    return delivery if len(delivery.body) <= SMALL_BYTES else changed(delivery, body=b"")
 
 
 class Lanes:
@@ -230,18 +231,18 @@ class Lanes:
     def _done(self, delivery: Delivery, started_s: float, outcome: Outcome) -> None:
         self._in_flight -= 1
         now_s, number = self._clock.seconds(), delivery.attempts + 1
-        changed = self.breaker.record(outcome, now_s, delivery.id, number > 1)
+        turned = self.breaker.record(outcome, now_s, delivery.id, number > 1)
         tried = Tried(number, now_s - delivery.created_at_us / 1e6, self.breaker.alone(delivery.id))
         decision = decide(self.policy, tried, outcome, self._random)
         self._write(_Attempt(_without_body(delivery), number, started_s, now_s, outcome, decision))
         self._observer.attempt(self.channel, self.name, OUTCOME_NAMES[type(outcome).__name__])
         self._observer.stage(self.channel, "deliver", now_s - started_s)
         if decision.state == states.RETRYING:
-            self._again(delivery._replace(attempts=number, state=states.RETRYING), decision.wait_s)
+            self._again(changed(delivery, attempts=number, state=states.RETRYING), decision.wait_s)
         else:
             self._observer.stage(self.channel, "end_to_end", now_s - delivery.created_at_us / 1e6)
             self._leave(delivery, decision.state)
-        if changed or self.breaker.open:
+        if turned or self.breaker.open:
             self._changed(self)
         self._pump()
         if self._behind:
@@ -249,14 +250,15 @@ class Lanes:
 
     def _write(self, tried: _Attempt, salvaged: str = "") -> None:
         """Write an attempt down. salvaged: why it could not be written as it was."""
-        delivery, number, began_s, ended_s, outcome, (state, wait_s, reason) = tried
-        began_us, ended_us = int(began_s * 1e6), int(ended_s * 1e6)
+        delivery, decision = tried.delivery, tried.decision
+        began_us, ended_us = int(tried.began_s * 1e6), int(tried.ended_s * 1e6)
+        state, reason = decision.state, salvaged or decision.reason
         retrying = state == states.RETRYING
-        next_us = ended_us + int(wait_s * 1e6) if retrying else 0
+        next_us = ended_us + int(decision.wait_s * 1e6) if retrying else 0
         done = None if self.ended is None or retrying else partial(self.ended, delivery, state)
         failed = partial(self._unwritten, tried, bool(salvaged))
         self._journal.write(
-            Attempted(delivery, number, began_us, ended_us, outcome, state, next_us, salvaged or reason, done, failed, salvaged)
+            Attempted(delivery, tried.number, began_us, ended_us, tried.outcome, state, next_us, reason, done, failed, salvaged)
         )
 
     def _unwritten(self, tried: _Attempt, again: bool, error: Exception) -> None:
@@ -264,7 +266,7 @@ class Lanes:
         state = tried.decision.state
         why = f"the answer to attempt {tried.number} could not be stored as it was ({type(error).__name__}); the delivery is {state}"
         plain = Accepted(UNSTORABLE) if isinstance(tried.outcome, Accepted) else type(tried.outcome)(UNSTORABLE, why)
-        self._clock.callLater(self.policy.max_s if again else 0, self._write, tried._replace(outcome=plain), why)
+        self._clock.callLater(self.policy.max_s if again else 0, self._write, changed(tried, outcome=plain), why)
 
     def _again(self, delivery: Delivery, wait_s: float) -> None:
         """The head of a lane waits: for the breaker when that is open, else for its own time."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from suture.model.errors import MessageError
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, Unavailable
+from suture.model.value import changed
 from suture.pipeline.verdict import hl7_time
 from suture.ports import Clock, Delivery, Destination, Journal, Memory, Work
 from suture.wire import ack, sequence
@@ -96,7 +97,7 @@ class Numbered:
         at_s = self._clock.seconds()
         control_id = f"SEQ{int(at_s * 1e6)}"
         body = sequence.link(delivery.body, number, control_id, hl7_time(int(at_s)))
-        asked = delivery._replace(body=body, control_id=control_id)
+        asked = changed(delivery, body=body, control_id=control_id)
         self._peer.send(asked, partial(self._told, delivery, number))
 
     def _told(self, delivery: Delivery, asked: int, outcome: Outcome) -> None:
@@ -135,7 +136,7 @@ class Numbered:
         count = self._count
         number = count.give(delivery.id)
         try:
-            sent = delivery._replace(body=sequence.numbered(delivery.body, number))
+            sent = changed(delivery, body=sequence.numbered(delivery.body, number))
         except MessageError:
             count.unsent()
             raise

@@ -15,6 +15,7 @@ from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Message
+from suture.model.value import changed
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
 from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
@@ -262,7 +263,7 @@ def _with(held: list[Unrendered], settled: Settled) -> Settled:
     if not held:
         return settled
     reason = f"held for {', '.join(dict.fromkeys(one.delivery.destination for one in held))}"
-    return settled._replace(unrendered=held, reason=f"{settled.reason}; {reason}" if settled.reason else reason)
+    return changed(settled, unrendered=held, reason=f"{settled.reason}; {reason}" if settled.reason else reason)
 
 
 def _first_lines(events: Sequence[Event]) -> dict[str, int]:

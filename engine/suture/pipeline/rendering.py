@@ -12,6 +12,7 @@ from suture.mapping.payload import Payload, RenderContext, Renderer
 from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event
+from suture.model.value import changed
 from suture.ports import Delivery, Unrendered
 from suture.wire import ack, due, er7
 
@@ -54,7 +55,7 @@ def _fitting(payload: Payload, limit_bytes: int) -> Payload:
 def unrendered(delivery: Delivery, error: Exception) -> Unrendered:
     """A delivery without a payload, and why it has none."""
     told = error if isinstance(error, MessageError) else unexpected("render", error)
-    return Unrendered(delivery._replace(state=states.HELD), told.code, told.place, told.reason, told.table, told.value)
+    return Unrendered(changed(delivery, state=states.HELD), told.code, told.place, told.reason, told.table, told.value)
 
 
 def unexpected(stage: str, error: Exception) -> MessageError:

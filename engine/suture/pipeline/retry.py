@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from suture.model.value import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Policy:
     memory_bytes: int = 16_777_216
 
 
-class Tried(NamedTuple):
+class Tried(Value, frozen=True, gc=False):
     """What there is to know of a delivery that was just tried.
 
     number: of the attempt, from 1. age_s: since it was made or let go. alone: attempts, with this one, that failed while
@@ -46,7 +46,7 @@ class Tried(NamedTuple):
     alone: int = 0
 
 
-class Decision(NamedTuple):
+class Decision(Value, frozen=True, gc=False):
     """state: what the delivery becomes. wait_s: when retrying, the pause before the next try."""
 
     state: str

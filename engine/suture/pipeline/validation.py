@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suture.model import states
+from suture.model.value import changed
 from suture.ports import Processed, Settled
 from suture.wire import er7
 from suture.wire.finding import ERROR, Finding
@@ -61,10 +62,10 @@ def reported(work: Processed, findings: Sequence[Finding]) -> Processed:
 
     def noted(settled: Settled) -> Settled:
         says = settled.state == states.PROCESSED and not settled.reason
-        return settled._replace(findings=findings, reason=f"validation: {in_words(findings)}" if says else settled.reason)
+        return changed(settled, findings=findings, reason=f"validation: {in_words(findings)}" if says else settled.reason)
 
     ready = None if work.ready is None else noted(work.ready)
-    return work._replace(settle=lambda claims, stock: noted(settle(claims, stock)), ready=ready)
+    return changed(work, settle=lambda claims, stock: noted(settle(claims, stock)), ready=ready)
 
 
 def in_words(findings: Sequence[Finding]) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, literal, select
 
 from suture.model import states
 from suture.model.message import Message
+from suture.model.value import changed
 from suture.ports import Delivery
 from suture.store import rows, unrendered
 from suture.store.backlog import READ_BYTES, deliveries_by_id, stored_message
@@ -86,7 +87,7 @@ def resend(
         elif (same := going.setdefault(_payload(old), old.id)) != old.id:
             again.skipped.append((old.id, f"it holds the same as delivery {same}, which is sent again"))
         else:
-            again.deliveries.append(old._replace(attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0))
+            again.deliveries.append(changed(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0))
     again.deliveries = _insert(connection, numbers, again.deliveries, now_us)
     _resolve(connection, [d.original_id for d in again.deliveries], "resent", now_us)
     _close(connection, [d.original_id for d in again.deliveries], now_us)
@@ -110,7 +111,7 @@ def _taken(connection: Connection, old: Delivery) -> bool:
 
 
 def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
-    numbered = [d.numbered(numbers.next_delivery(), now_us) for d in deliveries]
+    numbered = [changed(d, id=numbers.next_delivery(), created_at_us=now_us) for d in deliveries]
     rows.insert(connection, delivery, DELIVERY, [delivery_row(d) for d in numbered])
     for d in numbered:  # the body goes from row to row, without a way through this process
         body = select(literal(d.id), delivery_body.c.body).where(delivery_body.c.delivery_id == d.original_id)
@@ -139,7 +140,7 @@ def release(connection: Connection, ids: Sequence[int], now_us: int, render: unr
             if isinstance(made, str):
                 again.skipped.append((old.id, made))
             else:
-                again.deliveries.append(made._replace(state=states.QUEUED, created_at_us=now_us))
+                again.deliveries.append(changed(made, state=states.QUEUED, created_at_us=now_us))
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
     _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
     return again

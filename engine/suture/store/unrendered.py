@@ -17,6 +17,7 @@ from suture.mapping.payload import Payload
 from suture.model import states
 from suture.model.events import Event, idempotency_key
 from suture.model.message import Message
+from suture.model.value import changed
 from suture.ports import Delivery, Settled, Unrendered
 from suture.store import rows
 from suture.store.backlog import delivery_of, stored_message
@@ -95,7 +96,7 @@ def filled(connection: Connection, old: Delivery, render: Render, now_us: int) -
     connection.execute(insert(delivery_body).values(delivery_id=old.id, body=made.body))
     values = {"control_id": made.control_id, "content_type": made.content_type, "reason": ""}
     connection.execute(update(delivery).where(delivery.c.id == old.id).values(values))
-    return old._replace(body=made.body, control_id=made.control_id, content_type=made.content_type)
+    return changed(old, body=made.body, control_id=made.control_id, content_type=made.content_type)
 
 
 def _message(connection: Connection, number: int) -> Message | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from suture.model import states
 from suture.model.message import Message
+from suture.model.value import changed
 from suture.ports import Received
 from suture.store import rows, tables
 from suture.store.sequences import Sequences
@@ -48,10 +49,10 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
     bodies: list[tuple[int, bytes]] = []
     faults: list[tuple[Any, ...]] = []
     for operation in operations:
-        m = operation.message.numbered(sequences.next_message())
+        m = changed(operation.message, id=sequences.next_message())
         original = _original(connection, m, operation.window_us, earlier, batch)
         if original:
-            m = m._replace(duplicate_of=original)
+            m = changed(m, duplicate_of=original)
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
         reason = f"the same message as {original}" if original else m.fault and _reason(m)
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))

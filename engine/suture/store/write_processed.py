@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from suture.mapping.payload import data_json
 from suture.model import states
+from suture.model.value import changed
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
 from suture.store import rows, tables, unrendered
 from suture.store.search import RUN_BITS, search_hash
@@ -117,10 +118,10 @@ def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch)
 def _numbered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
     """The settled message with its deliveries as they are stored: under their numbers."""
     if settled.deliveries:
-        numbered = [d.numbered(sequences.next_delivery(), operation.at_us) for d in settled.deliveries]
+        numbered = [changed(d, id=sequences.next_delivery(), created_at_us=operation.at_us) for d in settled.deliveries]
         batch.deliveries.extend(map(delivery_row, numbered))
         batch.bodies.extend([(d.id, d.body) for d in numbered])
-        settled = settled.going(numbered)
+        settled = changed(settled, deliveries=numbered)
     return _unrendered(operation, settled, sequences, batch) if settled.unrendered else settled
 
 
@@ -128,10 +129,10 @@ def _unrendered(operation: Processed, settled: Settled, sequences: Sequences, ba
     """The same for deliveries without a payload: rows without a body, and exceptions that say why."""
     at_us, numbered = operation.at_us, list[Unrendered]()
     for u in settled.unrendered:
-        numbered.append(u._replace(delivery=u.delivery.numbered(sequences.next_delivery(), at_us)))
+        numbered.append(changed(u, delivery=changed(u.delivery, id=sequences.next_delivery(), created_at_us=at_us)))
     batch.unrendered.extend([(*delivery_row(u.delivery), str(u)) for u in numbered])
     batch.told.extend([unrendered.exception_of(u, at_us) for u in numbered])
-    return settled._replace(unrendered=numbered)
+    return changed(settled, unrendered=numbered)
 
 
 def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
@@ -154,9 +155,9 @@ def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
 
 def delivery_row(d: Delivery) -> tuple[Any, ...]:
     """The row of a new delivery, as DELIVERY names its places."""
-    message_id, channel, destination, lane, _, key, control_id, content_type, numbers, at_us, _, state, _, original_id, id = d
-    events = ",".join(map(str, numbers))
-    return (id, message_id, channel, destination, lane, state, key, control_id, content_type, events, at_us, at_us, original_id)
+    events, at_us = ",".join(map(str, d.events)), d.created_at_us
+    key, payload = d.idempotency_key, (d.control_id, d.content_type, events)
+    return (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, key, *payload, at_us, at_us, d.original_id)
 
 
 def _flush(connection: Connection, batch: _Batch) -> None:

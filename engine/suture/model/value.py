@@ -1,0 +1,17 @@
+"""What is handed from one part to another, and from one thread to another, and changes for nobody."""
+
+from __future__ import annotations
+
+from msgspec import Struct, structs
+
+
+class Value(Struct, frozen=True):
+    """A value: its fields are set once, when it is made, and to set one later raises AttributeError.
+
+    Like a frozen dataclass, which costs ten times as much to make, and a NamedTuple, which costs twice as much, and three
+    times as much to read from; an engine makes some twenty for each message.
+    """
+
+
+changed = structs.replace
+"""changed(value, field=...): another value, which differs in these fields and is otherwise alike."""
