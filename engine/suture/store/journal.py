@@ -35,7 +35,7 @@ A_TURN = 128
 """Results that are told in one turn of the reactor: each may answer a sender or begin a delivery."""
 _PATIENCE_S: dict[type, float] = {Processed: 0.006, Attempted: 0.02}
 """Seconds that an operation may wait for others of its kind."""
-TURNS = 16
+TURNS = 4
 """Turns of the reactor in which the others are gathered: each is some microseconds when nothing else comes, and a commit is
 a thousand; senders that were answered together have sent their next messages by then, and those are committed together."""
 TURNS_S = 0.005
