@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from suture.store import dialect, ownership, state
 from suture.store.tenure import Tenure
+from tests.faults.kernel import wait_until
 
 
 class AtWork:
@@ -35,8 +36,17 @@ class AtWork:
         self.die()
 
     def die(self) -> None:
-        """End without a word."""
+        """End without a word; the store knows of it when this returns."""
+        session = None if self._file >= 0 else self._connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr]
         self._connection.invalidate()
         self._connection.close()
-        if self._file >= 0:
+        if session is None:
             os.close(self._file)
+        else:
+            wait_until(lambda: not self._has(session))
+
+    def _has(self, session: int) -> bool:
+        """Whether the server still has this session, which may keep its locks for a while after its client has gone."""
+        with self.engine.connect() as connection:
+            found = connection.execute(text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid"), {"pid": session})
+            return bool(found.scalar_one())
