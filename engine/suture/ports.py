@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from suture.model.events import Event
-from suture.model.message import Gap, Message
+from suture.model.message import Gap, Message, Note
 from suture.model.outcome import Outcome
 from suture.model.value import Value
 from suture.wire.finding import Finding
@@ -104,7 +104,8 @@ class Settled(Value, frozen=True):
     """What one message came to: the rows that are written in one transaction; a value.
 
     findings: of validation, for the answer and the metrics. stage, place: where a message is parked (map, validate), and
-    the path that its exception shows. unrendered: deliveries that are held because they have no payload.
+    the path that its exception shows. unrendered: deliveries that are held because they have no payload. notes: remarks
+    that are kept with the message.
     """
 
     state: str
@@ -119,6 +120,7 @@ class Settled(Value, frozen=True):
     stage: str = "map"
     place: str = ""
     unrendered: Sequence[Unrendered] = ()
+    notes: Sequence[Note] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,5 +321,7 @@ class Observer(Protocol):
     def gap(self, channel: str, table: str) -> None: ...
 
     def finding(self, channel: str, code: int, severity: str) -> None: ...
+
+    def note(self, channel: str, code: str) -> None: ...
 
     def batch(self, size: int, seconds: float) -> None: ...

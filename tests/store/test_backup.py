@@ -214,7 +214,9 @@ def test_a_member_that_is_missing_or_too_many_is_told(store: Store, tmp_path: Pa
     assert Backup(tmp_path / "c.zip").check(silent) == ["store/claim is missing", "site/evil.py is not in the manifest"]
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [('"format": 1', '"format": 2', "newer Suture"), ('"0001"', '"9999"', "does not know")])
+@pytest.mark.parametrize(
+    ("old", "new", "said"), [('"format": 1', '"format": 2', "newer Suture"), (f'"{schema.HEAD}"', '"9999"', "does not know")]
+)
 def test_a_backup_of_a_newer_suture_is_refused(store: Store, tmp_path: Path, old: str, new: str, said: str) -> None:
     made(store, tmp_path / "b.zip")
     with zipfile.ZipFile(tmp_path / "b.zip") as given, zipfile.ZipFile(tmp_path / "c.zip", "w") as changed:

@@ -38,6 +38,7 @@ class Gap:
 
     line: number of the repeated segment (0 for the whole message). path: where the value came from (FT1-7.1).
     table and value are empty when the value itself was missing or malformed. A value of a table is a code, not PHI.
+    kind: the code of its exception as in docs/errors.md, "" where that follows from table.
     """
 
     line: int
@@ -46,3 +47,22 @@ class Gap:
     reason: str
     table: str = ""
     value: str = ""
+    kind: str = ""
+
+    @property
+    def code(self) -> str:
+        """The code of its exception."""
+        return self.kind or ("UNKNOWN_CODE" if self.table else "BAD_VALUE")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark about a message or one of its lines (0: the whole message), for which nothing waits.
+
+    code: as in docs/errors.md. place: a path, or an event's type. reason: says what was done and why; it holds no content.
+    """
+
+    line: int
+    code: str
+    place: str
+    reason: str

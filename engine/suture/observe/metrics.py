@@ -36,6 +36,7 @@ _ATTEMPTS = "Attempts to deliver, by what they came to"
 _DUPLICATES = "What came again and took no effect: kind message (the same bytes) or event (the same business key)"
 _GAPS = "Lines that wait for a person, by the table that does not know a code (empty: a value is missing or malformed)"
 _FINDINGS = "What validation found, by code (HL7 table 0357) and severity (E, W or I)"
+_NOTES = "Remarks about messages and their lines, by code: what was skipped, and what was read otherwise than written"
 _BATCH = "Operations that one journal transaction held"
 _COMMIT = "Seconds that one journal transaction took, statements and commit"
 
@@ -111,6 +112,7 @@ class Metrics:
         self._duplicates: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._gaps: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._findings: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._notes: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._batch = Histogram(OPERATIONS)
         self._commit = Histogram(SECONDS)
         self._late = Histogram(SECONDS)
@@ -133,6 +135,9 @@ class Metrics:
 
     def finding(self, channel: str, code: int, severity: str) -> None:
         self._findings[channel, str(code), severity] += 1
+
+    def note(self, channel: str, code: str) -> None:
+        self._notes[channel, code] += 1
 
     def batch(self, size: int, seconds: float) -> None:
         self._batch.add(size)
@@ -175,6 +180,7 @@ class Metrics:
         yield _counter("suture_duplicates", _DUPLICATES, ["channel", "kind"], self._duplicates)
         yield _counter("suture_gaps", _GAPS, ["channel", "table"], self._gaps)
         yield _counter("suture_findings", _FINDINGS, ["channel", "code", "severity"], self._findings)
+        yield _counter("suture_notes", _NOTES, ["channel", "code"], self._notes)
 
     def _histograms(self) -> Iterator[Family]:
         stages = HistogramMetricFamily("suture_stage_seconds", _STAGE, labels=["channel", "stage"])

@@ -249,6 +249,8 @@ class Channel:
             observer.gap(self.name, gap.table)
         for finding in settled.findings:
             observer.finding(self.name, finding.code, finding.severity)
+        for note in settled.notes:
+            observer.note(self.name, note.code)
         if self._waits:
             self.answers.processed(message.id, settled)
         for one in settled.unrendered:

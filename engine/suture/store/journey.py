@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, select
 from suture.model import states
 from suture.store import queries
 from suture.store.queries import Row
-from suture.store.tables import attempt, claim, exception, message
+from suture.store.tables import attempt, claim, exception, message, note
 
 _HIDDEN = ("body", "response", "lane")
 """Columns that hold, or may hold, what identifies a patient."""
@@ -30,8 +31,9 @@ class Step:
 class Journey:
     """A message with everything that came of it; steps: all of it in the order of time.
 
-    original: the message these bytes came as before. duplicates: later messages with the same bytes. Rows are those of
-    the tables without content; an event row has `held_by` (the message that raised it first) when it is a duplicate.
+    notes: remarks about the message and its lines. original: the message these bytes came as before. duplicates: later
+    messages with the same bytes. Rows are those of the tables without content; an event row has `held_by` (the message
+    that raised it first) when it is a duplicate.
     """
 
     message: Row
@@ -41,6 +43,7 @@ class Journey:
     deliveries: list[Row]
     attempts: list[Row]
     exceptions: list[Row]
+    notes: list[Row]
     steps: list[Step]
 
 
@@ -59,6 +62,7 @@ def journey(connection: Connection, message_id: int) -> Journey | None:
         deliveries=deliveries,
         attempts=_attempts(connection, [d["id"] for d in deliveries]),
         exceptions=_exceptions(connection, message_id),
+        notes=_notes(connection, message_id, row["revision"]),
         steps=[],
     )
     found.steps = sorted(_steps(found), key=lambda step: step.at_us)
@@ -89,6 +93,12 @@ def _attempts(connection: Connection, delivery_ids: list[int]) -> list[Row]:
 def _exceptions(connection: Connection, message_id: int) -> list[Row]:
     statement = select(exception).where(exception.c.message_id == message_id).order_by(exception.c.id)
     return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def _notes(connection: Connection, message_id: int, revision: int) -> list[Row]:
+    """What was remarked when the message was processed last."""
+    kept = connection.execute(select(note.c.notes).where(note.c.message_id == message_id, note.c.revision == revision)).scalar()
+    return [dict(zip(("line", "code", "place", "reason"), one, strict=True)) for one in json.loads(kept or "[]")]
 
 
 def _without_content(row: Row) -> Row:
@@ -128,6 +138,10 @@ def _processing(found: Journey) -> Iterator[Step]:
     for each in found.events:
         if each["revision"] == row["revision"]:
             yield Step(row["processed_at_us"], "event", _event(each))
+    for one in found.notes:
+        line = f"line {one['line']}: " if one["line"] else ""
+        place = f" at {one['place']}" if one["place"] else ""
+        yield Step(row["processed_at_us"], "note", f"{line}{one['code']}{place}: {one['reason']}")
 
 
 def _event(row: Row) -> str:

@@ -62,6 +62,15 @@ event = Table(
     sqlite_with_rowid=False,
 )
 
+note = Table(
+    "note",
+    metadata,
+    _id("message_id", primary_key=True, autoincrement=False),
+    Column("revision", SmallInteger, primary_key=True, autoincrement=False, comment="as of the message's events"),
+    Column("notes", Text, nullable=False, comment="a list of [line, code, place, reason], as JSON; no content"),
+    sqlite_with_rowid=False,
+)
+
 claim = Table(
     "claim",
     metadata,
@@ -69,6 +78,7 @@ claim = Table(
     Column("message_id", BigInteger, nullable=False, comment="the message that holds it"),
     Column("claimed_at_us", BigInteger, nullable=False),
     Column("generation", Integer, nullable=False, server_default="0"),
+    Column("digest", BigInteger, comment="of patient, account, item, quantity and day; NULL where none was kept"),
     sqlite_with_rowid=False,
 )
 

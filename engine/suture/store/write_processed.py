@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 
 from suture.mapping.payload import data_json
 from suture.model import states
+from suture.model.message import Note
 from suture.model.value import changed
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
 from suture.store import rows, tables, unrendered
@@ -37,6 +39,9 @@ DELIVERY = (
 BODY = ("delivery_id", "body")
 EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", "table_name", "value", "reason", "opened_at_us")
 SEARCH = ("run", "kind", "hash", "message_id")
+NOTE = ("message_id", "revision", "notes")
+NOTES_MAX = 1000
+"""Notes of one message that are kept."""
 MESSAGE = ("state", "processed_at_us", "reason", "revision")
 _TAKEN = "SELECT key, message_id, claimed_at_us, generation FROM claim WHERE key IN ({in})"
 _TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {} WHERE key = {}"
@@ -62,6 +67,7 @@ class _Batch:
     told: list[tuple[Any, ...]] = field(default_factory=list)
     search: set[tuple[Any, ...]] = field(default_factory=set)
     messages: list[tuple[Any, ...]] = field(default_factory=list)
+    notes: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 def write(connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
@@ -141,16 +147,21 @@ def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
         for e in events:
             batch.events.append((m.id, operation.revision, e.number, e.id, e.type, e.line, state, e.key, data_json(e)))
     for g in settled.gaps:
-        code = "UNKNOWN_CODE" if g.table else "BAD_VALUE"
-        batch.exceptions.append((m.id, m.channel, "map", code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us))
+        batch.exceptions.append((m.id, m.channel, "map", g.code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us))
     if settled.state == states.PARKED and not settled.gaps:
         code, _, reason = settled.reason.partition(": ")
         where = (settled.stage, code[:40], 0, "", settled.place)
         batch.exceptions.append((m.id, m.channel, *where, "", "", reason or settled.reason, at_us))
+    if settled.notes:
+        batch.notes.append((m.id, operation.revision, _json(settled.notes)))
     run = m.id >> RUN_BITS
     for kind, value in operation.search:
         batch.search.add((run, kind, search_hash(kind, value), m.id))
     batch.messages.append((m.id, settled.state, at_us, settled.reason, operation.revision))
+
+
+def _json(notes: Sequence[Note]) -> str:
+    return json.dumps([(n.line, n.code, n.place, n.reason) for n in notes[:NOTES_MAX]], ensure_ascii=False, separators=(",", ":"))
 
 
 def delivery_row(d: Delivery) -> tuple[Any, ...]:
@@ -171,6 +182,7 @@ def _flush(connection: Connection, batch: _Batch) -> None:
     rows.insert(connection, tables.exception, EXCEPTION, batch.exceptions)
     rows.insert(connection, tables.exception, unrendered.EXCEPTION, batch.told)
     rows.insert(connection, tables.search_key, SEARCH, sorted(batch.search))
+    rows.insert(connection, tables.note, NOTE, batch.notes)
     rows.update(connection, tables.message, MESSAGE, batch.messages)
 
 
