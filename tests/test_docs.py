@@ -44,7 +44,16 @@ def test_every_exit_code_is_explained():
     assert not [code for code, _ in reference().exit_codes() if f"| {code} |" not in page]
 
 
-SPEAKERS = ("wire/**/*.py", "mapping/**/*.py", "pipeline/**/*.py", "connectors/**/*.py", "store/**/*.py", "reactor.py")
+SPEAKERS = (
+    "wire/**/*.py",
+    "mapping/**/*.py",
+    "pipeline/**/*.py",
+    "connectors/**/*.py",
+    "store/**/*.py",
+    "model/**/*.py",
+    "ports.py",
+    "reactor.py",
+)
 """The parts that give codes to messages, deliveries and log lines."""
 
 

@@ -82,15 +82,22 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who holds a business key: the message that used it first within the duplicate window."""
+    """Who holds a business key: the message that used it first within the duplicate window.
+
+    digest: of what the key stood for there (model.events.digest), None where that is not known.
+    """
 
     message_id: int
     generation: int
     expired: bool
+    digest: int | None = None
 
 
 StockKey = tuple[str, str]
 """(location, item)"""
+
+STOCK_UNIT = "STOCK_UNIT"
+"""The code of a use in a unit that the stock does not know: the use goes on, and the stock is not moved (docs/errors.md)."""
 
 AckTime = Literal["after_store", "after_process", "after_delivery"]
 """When the application acknowledgement of a message is given: when it is durable, when it is processed, when every
@@ -103,9 +110,9 @@ NOTHING: Mapping[Any, Any] = MappingProxyType({})
 class Settled(Value, frozen=True):
     """What one message came to: the rows that are written in one transaction; a value.
 
-    findings: of validation, for the answer and the metrics. stage, place: where a message is parked (map, validate), and
-    the path that its exception shows. unrendered: deliveries that are held because they have no payload. notes: remarks
-    that are kept with the message.
+    claims: (business key, generation, digest). findings: of validation, for the answer and the metrics. stage, place:
+    where a message is parked (parse, map, validate), and the path that its exception shows. unrendered: deliveries that
+    are held because they have no payload. notes: remarks that are kept with the message.
     """
 
     state: str
@@ -114,7 +121,7 @@ class Settled(Value, frozen=True):
     duplicates: Sequence[Event]
     deliveries: Sequence[Delivery]
     gaps: Sequence[Gap]
-    claims: Sequence[tuple[str, int]] = ()
+    claims: Sequence[tuple[str, int, int]] = ()
     stock: Mapping[StockKey, Decimal] = NOTHING
     findings: Sequence[Finding] = ()
     stage: str = "map"

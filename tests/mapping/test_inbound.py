@@ -16,6 +16,19 @@ from suture.model.message import Gap
 from suture.wire import er7
 from tests.mapping.examples import MAPPING, ft1, inbound, mapped, message, types
 
+CHARGES_ONLY = """
+mapping: m
+from: hl7v2
+each: FT1
+skip: {item.chargeable: [N], FT1-6.1: [PY]}
+emit:
+  - event: charge.raised
+    when: {FT1-6.1: [CG], item.chargeable: "Y"}
+    set:
+      item:        {from: FT1-7.1, table: items}
+      charge_code: {from: item.charge_code, required: true}
+      quantity:    {from: FT1-10, as: decimal, default: "1"}
+"""
 CDT = timezone(timedelta(hours=-5))
 
 
@@ -154,20 +167,47 @@ class TestCredits:
 _EXAMPLE = inbound()
 
 
-class TestLinesThatAreFiltered:
+class TestLinesThatComeToNothing:
     def test_a_skipped_line_says_which_value_skipped_it(self) -> None:
         found = mapped(ft1(type="PY"), ft1())
-        assert found.filtered == [(1, "FT1-6.1 is PY: skipped by the mapping")]
+        assert found.filtered == [(1, "FT1-6.1", "FT1-6.1 is PY: skipped by the mapping")]
         assert types(found) == [(2, "supply.used"), (2, "charge.raised")]
 
-    def test_a_line_that_no_when_matches_says_what_would_match_and_not_what_it_holds(self) -> None:
-        found = mapped(ft1(type="DUCK^DONALD"))
-        assert found.filtered == [(1, "FT1-6.1 is not CD or CG")]
-        assert found.gaps == []
+    def test_a_line_that_no_emit_takes_is_a_gap_with_its_line_place_and_value(self) -> None:
+        found = mapped(ft1(), ft1(type="cd", id="T2"))
+        assert types(found) == [(1, "supply.used"), (1, "charge.raised")]
+        (gap,) = found.gaps
+        assert (gap.line, gap.path, gap.value, gap.code) == (2, "FT1-6.1", "cd", "NO_EVENT")
+        assert gap.reason == "no event: FT1-6.1 is not CD or CG; let an `emit` take such lines, or name them in `skip`"
+        assert found.filtered == [] and found.keys[2] == "or|POU|T2|cd"
 
-    def test_a_message_without_the_segment_is_filtered(self) -> None:
+    def test_its_reason_holds_no_content(self) -> None:
+        (gap,) = mapped(ft1(type="DUCK^DONALD")).gaps
+        assert "DUCK" not in gap.reason and gap.value == "DUCK"
+
+    def test_what_stands_there_is_shown_as_far_as_a_code_is_long(self) -> None:
+        (gap,) = mapped(ft1(type="X" * 100)).gaps
+        assert gap.value == "X" * 40
+
+    def test_a_message_without_the_segment_is_a_gap_of_the_message(self) -> None:
         found = mapped()
-        assert (found.lines, found.filtered) == (0, [(0, "the message has no FT1 segment")])
+        assert (found.lines, found.filtered) == (0, [])
+        (gap,) = found.gaps
+        assert (gap.line, gap.path, gap.code) == (0, "FT1", "NO_LINES")
+
+    def test_a_line_is_skipped_by_a_column_where_the_mapping_says_so(self) -> None:
+        found = mapped(ft1("GLV-1", unit="BX"), ft1(id="T2"), ft1(type="cd", id="T3"), text=CHARGES_ONLY)
+        assert found.filtered == [(1, "item.chargeable", "item.chargeable is N: skipped by the mapping")]
+        assert types(found) == [(2, "charge.raised")]
+        assert [(gap.line, gap.code) for gap in found.gaps] == [(3, "NO_EVENT")]
+
+    def test_an_unknown_code_is_not_skipped_by_a_column(self) -> None:
+        found = mapped(ft1("ZZ-999"), text=CHARGES_ONLY)
+        assert (found.filtered, [(gap.field, gap.value) for gap in found.gaps]) == ([], [("item", "ZZ-999")])
+
+    def test_a_charge_that_its_column_keeps_back_and_no_skip_names_is_a_gap(self) -> None:
+        (gap,) = mapped(ft1("GLV-1", unit="BX"), text=CHARGES_ONLY.replace("item.chargeable: [N], ", "")).gaps
+        assert (gap.path, gap.value, gap.code) == ("item.chargeable", "N", "NO_EVENT")
 
     def test_an_event_kept_back_by_an_item_column_does_not_filter_the_line(self) -> None:
         found = mapped(ft1("GLV-1", unit="BX"))
@@ -242,9 +282,10 @@ class TestGaps:
             for i, item in enumerate(items)
         ]
         found = _EXAMPLE.run(message(*lines))
-        ended = {e.line for e in found.events} | {gap.line for gap in found.gaps} | {line for line, _ in found.filtered if line}
-        assert ended == set(range(1, len(items) + 1))
-        assert not {line for line, _ in found.filtered} & (set(found.keys) - {0})
+        filtered = {line for line, _, _ in found.filtered}
+        ended = {e.line for e in found.events} | {gap.line for gap in found.gaps} | filtered
+        assert ended == set(range(1, len(items) + 1)) if items else ended == {0}
+        assert not filtered & set(found.keys)
 
     @given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
     def test_no_content_makes_it_raise(self, item: str, quantity: str, time: str) -> None:

@@ -17,9 +17,9 @@ from suture.model import states
 from suture.model.errors import MessageError, Problem
 from suture.model.events import Event
 from suture.model.message import Gap, Message
-from suture.pipeline.process import Plan, process
+from suture.pipeline.process import SKIPPED, Plan, process
 from suture.ports import Claim, Settled, StockKey
-from suture.wire import ack, er7
+from suture.wire import ack
 from suture.wire.finding import Finding
 from suture.wire.validate import validate
 
@@ -85,7 +85,7 @@ def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:
         except MessageError as error:
             came.errors.append(f"{error.code}: {error}")
             continue
-        _gather(came, plan, message, settled)
+        _gather(came, settled)
     return came
 
 
@@ -105,12 +105,12 @@ def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[
     settled = work.ready
     if settled is None or taken or work.touches:
         settled = work.settle(taken, {key: stock[key] for key in work.touches if key in stock})
-    claims.update({key: Claim(message.id, generation, False) for key, generation in settled.claims})
+    claims.update({key: Claim(message.id, generation, False, digest) for key, generation, digest in settled.claims})
     stock.update(settled.stock)
     return settled
 
 
-def _gather(came: _Came, plan: Plan, message: Message, settled: Settled) -> None:
+def _gather(came: _Came, settled: Settled) -> None:
     came.events += settled.events
     came.gaps += settled.gaps
     came.findings += settled.findings
@@ -118,10 +118,8 @@ def _gather(came: _Came, plan: Plan, message: Message, settled: Settled) -> None
     came.held += [f"{one.code}: {one.delivery.destination}: {one.place}: {one.reason}" for one in settled.unrendered]
     if settled.state == states.PARKED and not settled.gaps:
         came.errors.append(settled.reason)
-    elif plan.accept and message.type not in plan.accept:
-        came.filtered += 1
-    elif plan.inbound is not None:
-        came.filtered += len(plan.inbound.run(er7.Message.parse(message.raw, plan.encoding, plan.override)).filtered)
+    skipped = sum(note.code == SKIPPED for note in settled.notes)
+    came.filtered += skipped or (settled.state == states.FILTERED)
 
 
 def _differences(test: ChannelTest, came: _Came) -> Iterator[str]:
@@ -194,7 +192,7 @@ def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[s
             left.remove(found)
     for gap in left:
         about = f" (table {gap.table}, value {gap.value})" if gap.table else ""
-        yield f"unexpected gap in line {gap.line}: {gap.field}: {gap.reason}{about}"
+        yield f"unexpected gap in line {gap.line}: {gap.field or gap.code}: {gap.reason}{about}"
 
 
 def _finding_differences(expected: list[ExpectedFinding], findings: list[Finding]) -> Iterator[str]:

@@ -30,6 +30,7 @@ class ExpectedGap(_Section):
     """A gap; only what is written is compared."""
 
     line: int | None = Field(default=None, ge=0, description="Line of the message, from 1")
+    code: str | None = Field(default=None, description="Code of the gap: UNKNOWN_CODE, BAD_VALUE, NO_EVENT and others (docs/errors.md)")
     field: str | None = Field(default=None, description="Canonical field that could not be filled")
     table: str | None = Field(default=None, description="Table that does not know the value")
     value: str | None = Field(default=None, description="The value")

@@ -66,6 +66,8 @@ class _Lines:
             code.stop_if(" and ".join(_reason(emit) for emit in plan.emits))
         self._key(plan.key)
         self.steps.write(plan.shared.steps)
+        for skip in plan.skip_bound:
+            code.stop_if(self.texts.holds((skip,)))
         for emit in plan.emits:
             self._emit(emit)
         self._results()

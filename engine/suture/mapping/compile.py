@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,15 @@ def compile_inbound(spec: InboundSpec, tables: Tables, zone: ZoneInfo, business_
     return _Compiler(spec, tables, zone, business_key, channel).compile()
 
 
+@dataclass(frozen=True, slots=True)
+class _Skips:
+    """The conditions of `skip`. needs: the slots that those on columns need."""
+
+    on_paths: list[Condition]
+    on_columns: list[Condition]
+    needs: frozenset[int]
+
+
 class _Compiler:
     def __init__(self, spec: InboundSpec, tables: Tables, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> None:
         self.spec, self.tables, self.business_key, self.channel = spec, tables, business_key, channel
@@ -46,14 +56,31 @@ class _Compiler:
         spec = self.spec
         if spec.each is not None and not _SEGMENT.fullmatch(spec.each):
             self.problems.add(("each",), f"'{spec.each}' is not a segment; write its three letters, e.g. FT1")
-        skip = self._conditions(("skip",), spec.skip)
+        skip = self._conditions(("skip",), {place: values for place, values in spec.skip.items() if split_column(place) is None})
         key = self._key()
         search = self._search()
         self._texts()
         self._alone()
-        emitted = [EmitCompiler(self.program, self.tables, emit, ("emit", i)).compile() for i, emit in enumerate(spec.emit)]
+        compilers = [EmitCompiler(self.program, self.tables, emit, ("emit", i)) for i, emit in enumerate(spec.emit)]
+        emitted = [compiler.compile() for compiler in compilers]
+        skip_bound, skips = self._skip_bound(compilers)
         self.problems.raise_if_any()
-        return Inbound(self._plan(skip, key, search, emitted))
+        return Inbound(self._plan(_Skips(skip, skip_bound, skips), key, search, emitted))
+
+    def _skip_bound(self, compilers: Sequence[EmitCompiler]) -> tuple[list[Condition], frozenset[int]]:
+        """Conditions of `skip` on columns, which have to be the same for every event, and the slots that they need."""
+        conditions, needs = [], set[int]()
+        for place, values in self.spec.skip.items():
+            if split_column(place) is None:
+                continue
+            given = [compiler.condition(("skip", place), place, values) for compiler in compilers]
+            found = [(condition, source) for condition, source in given if condition is not None and source is not None]
+            if len({source.id for _, source in found}) > 1:
+                self.problems.add(("skip", place), "the entries of `emit` set this field in different ways; skip by a path instead")
+            if found:
+                conditions.append(found[0][0])
+                needs |= found[0][1].needs
+        return conditions, self.program.closure(needs)
 
     def _conditions(self, loc: Loc, conditions: Conditions) -> list[Condition]:
         found = []
@@ -69,7 +96,9 @@ class _Compiler:
         own = [one for _, _, one in sound]
         tested = set(self.spec.skip).union(*({*emit.when, *emit.credit} for emit in self.spec.emit))
         name = telling([path for _, path, _ in sound], own, tested)
-        return BusinessKey(self.channel, tuple(slot for slot, _, _ in sound), name, self.spec.each is not None and True not in own)
+        places = [path.text for _, path, _ in sound]
+        place = ", ".join(places) if name is None else places[name]
+        return BusinessKey(self.channel, tuple(slot for slot, _, _ in sound), name, self.spec.each is not None and True not in own, place)
 
     def _search(self) -> Search:
         search = Search([], [])
@@ -98,18 +127,20 @@ class _Compiler:
                 remedy = "give both a `when` on the same path with different values, so that a line raises one of them"
                 self.problems.add(("emit", i, "event"), f"'{emit.event}' is raised by entry {twin + 1} of emit too; {remedy}")
 
-    def _plan(self, skip: list[Condition], key: BusinessKey, search: Search, emitted: list[Emitted]) -> Plan:
+    def _plan(self, skip: _Skips, key: BusinessKey, search: Search, emitted: list[Emitted]) -> Plan:
         program = self.program
         uses = [program.closure(emit.uses) for emit in emitted]
         texts = {step.slot for step in program.steps if step.slot in program.texts}
-        shared = {s for i, own in enumerate(uses) for s in own if any(s in other for other in uses[i + 1 :])}
+        shared = {s for i, own in enumerate(uses) for s in own if any(s in other for other in uses[i + 1 :])} | skip.needs
         return Plan(
             each=self.spec.each,
             slots=program.size,
             whole=_steps(program, lambda step: not step.own),
             texts=_steps(program, lambda step: step.own and step.slot in texts),
             shared=_steps(program, lambda step: step.own and step.slot in shared - texts),
-            skip=skip,
+            skip=skip.on_paths,
+            skip_bound=skip.on_columns,
+            skips=skip.needs,
             emits=[self._emit(i, emit, uses[i], shared | texts) for i, emit in enumerate(emitted)],
             key=key,
             search=search,

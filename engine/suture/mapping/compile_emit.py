@@ -235,14 +235,14 @@ class EmitCompiler:
 
     def _conditions(self) -> None:
         for place, values in self.emit.when.items():
-            condition, source = self._condition((*self.loc, "when", place), place, values)
+            condition, source = self.condition((*self.loc, "when", place), place, values)
             if condition is not None and source is not None:
                 self.result.when_bound.append(condition)
                 self.result.decides |= source.needs
             elif condition is not None:
                 self.result.when.append(condition)
 
-    def _condition(self, loc: Loc, place: str, values: list[str]) -> tuple[Condition | None, Source | None]:
+    def condition(self, loc: Loc, place: str, values: list[str]) -> tuple[Condition | None, Source | None]:
         """The condition, and its source when it is a column."""
         split = split_column(place)
         if split:
@@ -271,7 +271,7 @@ class EmitCompiler:
         """Conditions with the slots that they need."""
         found, needs = [], set[int]()
         for place, values in conditions.items():
-            condition, source = self._condition((*loc, place), place, values)
+            condition, source = self.condition((*loc, place), place, values)
             if condition is None:
                 continue
             found.append(condition)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from suture.mapping.codegen_lines import quick_way
 from suture.mapping.keys import Found
 from suture.mapping.plan import EmitPlan, Mapped, Plan
-from suture.mapping.sources import FIELDS, MESSAGE, SEGMENT, Held, Slots
+from suture.mapping.sources import FIELDS, MESSAGE, SEGMENT, Held, Slots, keepable
+from suture.mapping.steps import Condition
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap
@@ -16,6 +17,10 @@ from suture.wire import er7
 
 NUMBER_MAX = 19_999
 """Largest number of an event in its message: the store's small integer, with room for events that others add."""
+NO_LINES, NO_EVENT = "NO_LINES", "NO_EVENT"
+"""Codes of what comes to nothing and was not said to (docs/errors.md): a message without a line, a line that no `emit` takes."""
+VALUE_CHARACTERS_MAX = 40
+"""What stands where a condition was asked is shown so far: as a rule it is a code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,12 @@ class Inbound:
         self._plan = plan
         self._blank: Slots = [None] * plan.slots
         self._lines_max = NUMBER_MAX // len(plan.emits)
-        self._skip = [(skip.source.read, skip.values, skip.place) for skip in plan.skip]
         self._quick = quick_way(plan)
+
+    @property
+    def key_place(self) -> str:
+        """Where the business key stands in a message."""
+        return self._plan.key.place
 
     def run(self, message: er7.Message) -> Mapped:
         """Map one message.
@@ -68,7 +77,7 @@ class Inbound:
         each = self._plan.each
         segments: Sequence[er7.Segment | None] = (None,) if each is None else message.named(each)
         if not segments:
-            mapped.filtered.append((0, f"the message has no {each} segment"))
+            mapped.gaps.append(Gap(0, "", each or "", f"the message has no {each} segment, and comes to nothing", kind=NO_LINES))
         elif len(segments) > self._lines_max:
             raise MessageError("map", "TOO_MANY_LINES", each or "", f"more than {self._lines_max} lines in one message")
         mapped.lines = len(segments)
@@ -97,12 +106,9 @@ class Inbound:
         plan = self._plan
         for run in plan.texts.runs:
             run(slots)
-        for read, values, place in self._skip:
-            value = read(slots)
-            if value in values:
-                mapped.filtered.append((line, f"{place} is {value or 'empty'}: skipped by the mapping"))
-                return
-        if failed:
+        if skipped(plan.skip, slots, line, mapped):
+            return
+        if failed or plan.skip_bound:
             Careful(plan, slots, line, failed, mapped).run()
             return
         try:
@@ -131,18 +137,30 @@ class Inbound:
             for run in emit.after.runs:
                 run(slots)
             events.append(emit.event(slots, line, len(plan.emits), key))
-        settle(mapped, line, key, events, refused)
-
-
-def settle(mapped: Mapped, line: int, key: str, events: list[Event], refused: list[tuple[int, str, str]]) -> None:
-    """Note what a line without held events came to."""
-    if events:
+        mapped.keys[line] = key or plan.key.text(slots, line)
         mapped.events += events
-        mapped.keys[line] = key
-    else:
-        mapped.filtered.append((line, "; ".join(dict.fromkeys(reason for _, _, reason in refused))))
-    if refused:
         mapped.suppressed += refused
+        if not events:
+            mapped.gaps.append(nothing(plan, slots, line))
+
+
+def skipped(conditions: Sequence[Condition], slots: Slots, line: int, mapped: Mapped) -> bool:
+    """Is the line one that `skip` names? Then that is noted."""
+    for condition in conditions:
+        value = condition.source.read(slots)
+        if value in condition.values:
+            mapped.filtered.append((line, condition.place, f"{condition.place} is {value or 'empty'}: skipped by the mapping"))
+            return True
+    return False
+
+
+def nothing(plan: Plan, slots: Slots, line: int) -> Gap:
+    """The gap of a line that no `emit` takes: with the first place that kept one back, and what stands there."""
+    refusing = [next(c for c in (*emit.when, *emit.bound) if c.source.read(slots) not in c.values) for emit in plan.emits]
+    reasons = "; ".join(dict.fromkeys(condition.reason for condition in refusing))
+    value = keepable(refusing[0].source.read(slots))[:VALUE_CHARACTERS_MAX]
+    why = f"no event: {reasons}; let an `emit` take such lines, or name them in `skip`"
+    return Gap(line, "", refusing[0].place, why, value=value, kind=NO_EVENT)
 
 
 class Careful:
@@ -160,17 +178,19 @@ class Careful:
     def run(self) -> None:
         """Note what the line came to."""
         wanted = [emit for emit in self.plan.emits if not self._refused(emit, emit.refuse)]
-        if wanted:
-            self.plan.shared.run_all(self.slots, self.failed)
+        plan, mapped = self.plan, self.mapped
+        if wanted or plan.skip_bound:
+            plan.shared.run_all(self.slots, self.failed)
+        if plan.skips.isdisjoint(self.failed) and skipped(plan.skip_bound, self.slots, self.line, mapped):
+            return
         for emit in wanted:
             self._emit(emit)
-        if self.gaps:
-            self.mapped.gaps.extend(self.gaps)
-            self.mapped.keys[self.line] = self.key
-            self.mapped.events += self.events
-            self.mapped.suppressed += self.refused
-        else:
-            settle(self.mapped, self.line, self.key, self.events, self.refused)
+        mapped.keys[self.line] = self.key
+        mapped.events += self.events
+        mapped.suppressed += self.refused
+        mapped.gaps.extend(self.gaps)
+        if not self.events and not self.gaps:
+            mapped.gaps.append(nothing(plan, self.slots, self.line))
 
     def _refused(self, emit: EmitPlan, refuse: Callable[[Slots], str] | None) -> bool:
         reason = refuse(self.slots) if refuse else ""

@@ -24,12 +24,14 @@ class BusinessKey:
     prefix: the channel. slots: of its texts. telling: which of them is the sender's own name for the thing; where it
     is empty, or there is none (None), MSH-10 and the line are added: a key that is the same for many would make every
     later charge a duplicate. numbered: every key ends in the line, because nothing else tells one line from another.
+    place: the path of the sender's name, or of all that the key is made of.
     """
 
     prefix: str
     slots: tuple[int, ...]
     telling: int | None
     numbered: bool
+    place: str = ""
 
     def text(self, slots: Slots, line: int) -> str:
         """The key of a line."""
@@ -114,5 +116,7 @@ class Search:
     def pairs(self, found: Found, events: Iterable[Event]) -> list[tuple[str, str]]:
         """(kind, value) of all, each one once."""
         for event in events:
-            found["item", event.data["item"][:SEARCH_CHARACTERS_MAX]] = None
+            item = event.data.get("item")
+            if item:
+                found["item", item[:SEARCH_CHARACTERS_MAX]] = None
         return list(found)

@@ -16,9 +16,9 @@ from suture.model.message import Gap
 
 @dataclass(slots=True)
 class Mapped:
-    """What a mapping makes of one message. Every line has events, a gap, or a reason why it is filtered.
+    """What a mapping makes of one message. Every line has events, a gap, or a condition of `skip` that filters it.
 
-    lines: how many there are, numbered from 1. filtered: (line, reason); line 0 when there is no line at all.
+    lines: how many there are, numbered from 1. filtered: (line, place, reason) of lines that `skip` names.
     suppressed: (line, event type, reason) of events that `when` keeps back. held: (line, event type) of events that a
     gap keeps back; other events of the line go on. keys: line -> business key, of lines with an event or a gap.
     search: (kind, value) pairs. Reasons hold places and texts of the mapping, never content.
@@ -26,7 +26,7 @@ class Mapped:
 
     events: list[Event] = field(default_factory=list)
     lines: int = 0
-    filtered: list[tuple[int, str]] = field(default_factory=list)
+    filtered: list[tuple[int, str, str]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     keys: dict[int, str] = field(default_factory=dict, repr=False)
     search: list[tuple[str, str]] = field(default_factory=list, repr=False)
@@ -103,7 +103,7 @@ class EmitPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled mapping. whole: steps of the whole message; texts: of the line's conditions and key; shared: of the
-    line, for more than one event."""
+    line, for more than one event or for skip_bound: the conditions of `skip` on columns, which need those slots (skips)."""
 
     each: str | None
     slots: int
@@ -111,6 +111,8 @@ class Plan:
     texts: Steps
     shared: Steps
     skip: Sequence[Condition]
+    skip_bound: Sequence[Condition]
+    skips: frozenset[int]
     emits: Sequence[EmitPlan]
     key: BusinessKey
     search: Search

@@ -7,11 +7,13 @@ already typed values (str, Decimal, datetime), which `Event` wraps with its iden
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha1
 from typing import Any
+from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -103,6 +105,18 @@ def event_id(event_type: str, key: str, generation: int = 0) -> str:
     """The deterministic id (UUIDv5 of type and business key): the same input gives the same id for ever."""
     name = f"{event_type}\x1f{key}" if not generation else f"{event_type}\x1f{key}\x1f{generation}"
     return _uuid5(name)
+
+
+def digest(data: Mapping[str, Any]) -> int:
+    """What a business key stands for, as a number: CRC-32 of patient, account, item, quantity as it was sent, and day.
+
+    Two lines with one business key and other digests are not the same thing in the world.
+    """
+    get = data.get
+    quantity, used_at = get("entered_quantity") or get("quantity"), get("used_at")
+    day = used_at and used_at.toordinal()
+    number = hash(quantity or 0)  # of numbers, it is the same in every process, and for 1 and 1.0
+    return crc32(f"{get('patient')}\x1f{get('account')}\x1f{get('item')}\x1f{number}\x1f{day}".encode("utf-8", "surrogatepass"))
 
 
 def idempotency_key(destination: str, parts: list[str]) -> str:

@@ -14,13 +14,16 @@ from suture.master.stock import ReplenishmentData, StockLevels
 from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
-from suture.model.message import Message
+from suture.model.message import Gap, Message, Note
 from suture.model.value import changed
+from suture.pipeline.accepting import TAKEN, look
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
+from suture.pipeline.claims import Firsts, Sorted, firsts, sort
+from suture.pipeline.remarks import remarked
 from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
 from suture.pipeline.validation import Validation, refusal, reported
-from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
+from suture.ports import STOCK_UNIT, Claim, Delivery, Processed, Settled, StockKey, Unrendered
 from suture.wire import ack, er7
 from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
@@ -31,6 +34,10 @@ STOCK_EVENTS_FROM = 20_000
 Skip = Mapping[str, frozenset[int]]
 """Destination to numbers of events (0 for a passed message) that it has taken already; STOCK for those it has counted."""
 NO_RULES = AnswerRules()
+SKIPPED, NOT_RAISED = "SKIPPED", "NOT_RAISED"
+"""Codes of notes: a line that `skip` names, an event that its `when` keeps back."""
+STOCK_TABLE = "stock"
+"""The table of stock positions, in exceptions."""
 STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
 
@@ -84,7 +91,11 @@ class Plan:
         """Must `process` be given the findings of standard validation for this message?"""
         if self.validation is None or self.validation.standard is None or message.fault:
             return False
-        return not self.accept or message.type in self.accept
+        return self.takes(message) or look(self.accept, message).settled is None
+
+    def takes(self, message: Message) -> bool:
+        """Is the message's type, as it is written, one that the channel accepts?"""
+        return not self.accept or message.type in self.accept or bool(message.fault)
 
 
 def process(
@@ -95,15 +106,17 @@ def process(
     findings: of standard validation, where the plan asks for it; the plan's profile is applied here. skip: what
     destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
     """
-    if plan.accept and message.type not in plan.accept and not message.fault:
-        reason = f"{message.type or 'no message type'} is not accepted by the channel"
-        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
+    looked = TAKEN if plan.takes(message) else look(plan.accept, message)
+    if looked.settled:
+        return fixed(plan, message, now_us, revision, looked.settled)
     if plan.answer.restricts and (refused := _refused(plan, message)):
         return fixed(plan, message, now_us, revision, Settled(states.FILTERED, refused, (), (), (), ()))
     if plan.continuation and _is_fragment(message):
         reason = "CONTINUATION_UNKNOWN: DSC: a fragment alone cannot be processed; have the message sent again"
         return fixed(plan, message, now_us, revision, Settled(states.PARKED, reason, (), (), (), ()))
     work = _tried(plan, message, now_us, skip or {}, revision, findings)
+    if looked.note:
+        work = remarked(work, [looked.note])
     return acknowledging(plan.answer, work) if plan.answer.apart and not revision else work
 
 
@@ -130,7 +143,7 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
         return fixed(plan, message, now_us, revision, _with(held, Settled(states.PROCESSED, "", (), (), going, ())))
     _readable(parsed)
     mapped = plan.inbound.run(parsed)
-    first = _first_lines(mapped.events)
+    first = firsts(mapped.events)
     touches = plan.stock.moves(job.moving(mapped.events)) if plan.stock else ()
     settle = partial(job.settle, mapped, first)
     ready = None if touches else settle({}, {})
@@ -186,16 +199,22 @@ class _Job:
     now_us: int
     skip: Skip
 
-    def settle(self, mapped: Mapped, first: Mapping[str, int], claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
+    def settle(self, mapped: Mapped, first: Firsts, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
         """Sort the mapped events by who holds their business keys, move the stock, render what goes out."""
-        events, duplicates, claimed = _claimed(mapped, first, claims)
+        assert self.plan.inbound is not None
+        found = sort(mapped.events, first, claims, self.plan.inbound.key_place)
+        events, gaps = found.events, [*mapped.gaps, *found.conflicts]
         positions: Mapping[StockKey, Decimal] = {}
         if self.plan.stock:
-            positions, due = self.plan.stock.apply(self.moving(events), stock)
+            moving = self.moving(events)
+            positions, due = self.plan.stock.apply(moving, stock)
+            gaps += _unmoved(self.plan.stock, moving)
             events = [*events, *(_replenishment(one, i) for i, one in enumerate(due))]
-        state, reason = _verdict(mapped, events, duplicates, claims)
+        state, reason = _verdict(found, gaps, mapped, claims)
         going, held = _sorted(self.deliveries(events))
-        return _with(held, Settled(state, reason, events, duplicates, going, mapped.gaps, claimed, positions))
+        notes = _notes(mapped) if mapped.filtered or mapped.suppressed else ()
+        settled = Settled(state, reason, events, found.duplicates, going, gaps, found.claims, positions, notes=notes)
+        return _with(held, settled)
 
     def moving(self, events: Sequence[Event]) -> Sequence[Event]:
         """The events that have not moved the stock yet."""
@@ -266,47 +285,29 @@ def _with(held: list[Unrendered], settled: Settled) -> Settled:
     return changed(settled, unrendered=held, reason=f"{settled.reason}; {reason}" if settled.reason else reason)
 
 
-def _first_lines(events: Sequence[Event]) -> dict[str, int]:
-    """Business keys that the events use, with the line that uses each first."""
-    first: dict[str, int] = {}
-    for event in events:
-        if event.key not in first:
-            first[event.key] = event.line
-    return first
-
-
-def _claimed(
-    mapped: Mapped, first: Mapping[str, int], claims: Mapping[str, Claim]
-) -> tuple[list[Event], list[Event], list[tuple[str, int]]]:
-    """Events that are new, events whose key is taken (or used by an earlier line), and the keys to claim. first: as of `_first_lines`."""
-    if not claims:  # as nearly always
-        new = [e for e in mapped.events if e.line == first[e.key]]
-        old = [] if len(new) == len(mapped.events) else [e for e in mapped.events if e.line != first[e.key]]
-        return new, old, [(key, 0) for key in first]
-    claimed = [(key, claims[key].generation + 1 if key in claims else 0) for key in first if key not in claims or claims[key].expired]
-    events: list[Event] = []
-    duplicates: list[Event] = []
-    for event in mapped.events:
-        claim = claims.get(event.key)
-        if event.line != first[event.key] or (claim is not None and not claim.expired):
-            duplicates.append(event)
-            continue
-        if claim is not None:
-            event.generation = claim.generation + 1
-            event.id = event_id(event.type, event.key, event.generation)
-        events.append(event)
-    return events, duplicates, claimed
-
-
-def _verdict(mapped: Mapped, events: Sequence[Event], duplicates: Sequence[Event], claims: Mapping[str, Claim]) -> tuple[str, str]:
-    if events:
+def _verdict(found: Sorted, gaps: Sequence[Gap], mapped: Mapped, claims: Mapping[str, Claim]) -> tuple[str, str]:
+    duplicates = found.duplicates
+    if found.events:
         return states.PROCESSED, f"{len(duplicates)} events came before" if duplicates else ""
-    if mapped.gaps:
-        return states.PARKED, f"{mapped.gaps[0].reason}" + (f" (and {len(mapped.gaps) - 1} more)" if len(mapped.gaps) > 1 else "")
+    if gaps:
+        return states.PARKED, f"{gaps[0].reason}" + (f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else "")
     if duplicates:
         owners = sorted({claims[e.key].message_id for e in duplicates if e.key in claims})
         return states.DUPLICATE, f"the same charges as message {', '.join(map(str, owners))}"
-    return states.FILTERED, mapped.filtered[0][1] if mapped.filtered else "the mapping emits nothing for this message"
+    return states.FILTERED, mapped.filtered[0][2]
+
+
+def _notes(mapped: Mapped) -> Sequence[Note]:
+    """Why lines and events came to nothing."""
+    skipped = [Note(line, SKIPPED, place, reason) for line, place, reason in mapped.filtered]
+    return [*skipped, *(Note(line, NOT_RAISED, kind, reason) for line, kind, reason in mapped.suppressed)]
+
+
+def _unmoved(stock: StockLevels, moving: Sequence[Event]) -> Sequence[Gap]:
+    return [
+        Gap(event.line, "unit", "", f"the stock was not moved: {why}", STOCK_TABLE, findable(event.data.get("unit") or ""), STOCK_UNIT)
+        for event, why in stock.unmoved(moving)
+    ]
 
 
 def _replenishment(due: ReplenishmentData, index: int) -> Event:

@@ -13,11 +13,13 @@ from suture.wire.due import Fate
 from suture.wire.finding import (
     APPLICATION_ERROR,
     DATA_TYPE,
+    DUPLICATE_KEY,
     ERROR,
     OTHER,
     REQUIRED_FIELD_MISSING,
     SEGMENT_SEQUENCE,
     TABLE_VALUE,
+    UNSUPPORTED_EVENT,
     WARNING,
     Finding,
     Location,
@@ -36,6 +38,10 @@ _CODES = {
     "MISSING_VALUE": REQUIRED_FIELD_MISSING,
     "UNKNOWN_CODE": TABLE_VALUE,
     "BAD_VALUE": REQUIRED_FIELD_MISSING,
+    "NO_LINES": SEGMENT_SEQUENCE,
+    "NO_EVENT": TABLE_VALUE,
+    "KEY_CONFLICT": DUPLICATE_KEY,
+    "UNREADABLE_TYPE": UNSUPPORTED_EVENT,
     VALIDATION: OTHER,
 }
 """Our codes (docs/errors.md) to those of HL7 table 0357; any other is an application error."""
@@ -46,6 +52,10 @@ _SAYS = {
     "UNKNOWN_CODE": "a code that is not known here",
     "BAD_VALUE": "a required value is missing or malformed",
     "TOO_MANY_LINES": "more lines than one message can have here",
+    "NO_LINES": "the message has no line that comes to anything here",
+    "NO_EVENT": "a line that nothing here takes",
+    "KEY_CONFLICT": "a number that stands for something else already",
+    "UNREADABLE_TYPE": "the trigger event cannot be read",
 }
 ONCE = ("MSH", "EVN", "PID", "PD1", "PV1", "PV2", "MFI")
 """Segments that stand once in a message (or whose first is meant): their places have no line."""
@@ -79,7 +89,7 @@ def of_settled(settled: Settled) -> Verdict:
     """
     if settled.findings:
         return _told(settled.state, settled.findings)
-    faults = [Fault("UNKNOWN_CODE" if gap.table else "BAD_VALUE", gap.path, gap.line) for gap in settled.gaps]
+    faults = [Fault(gap.code, gap.path, gap.line) for gap in settled.gaps]
     if settled.state == states.PARKED and not faults:
         faults = [fault_of(settled.reason)]
     return _judged(settled.state, faults)

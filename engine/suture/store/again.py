@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, literal, select
 from suture.model import states
 from suture.model.message import Message
 from suture.model.value import changed
-from suture.ports import Delivery
+from suture.ports import STOCK_UNIT, Delivery
 from suture.store import rows, unrendered
 from suture.store.backlog import READ_BYTES, deliveries_by_id, stored_message
 from suture.store.preview import NO_PAYLOAD, left_alone
@@ -189,9 +189,15 @@ def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Sto
 
 
 def _taken_by_all(connection: Connection, number: int, insist: bool) -> dict[str, frozenset[int]]:
-    raised = select(event.c.number).where(event.c.message_id == number, event.c.state == "raised")
+    uncounted = select(exception.c.line).where(*_open_of(number), exception.c.code == STOCK_UNIT)
+    raised = select(event.c.number).where(event.c.message_id == number, event.c.state == "raised", event.c.line.not_in(uncounted))
     taken = {} if insist else _taken_events(connection, number)
     return {**taken, "": frozenset(connection.execute(raised).scalars())}
+
+
+def _open_of(number: int) -> tuple[Any, ...]:
+    """Open exceptions of a message's lines."""
+    return exception.c.message_id == number, exception.c.delivery_id.is_(None), exception.c.resolved_at_us.is_(None)
 
 
 def _taken_events(connection: Connection, number: int) -> dict[str, frozenset[int]]:

@@ -19,7 +19,7 @@ from suture.store import rows, tables, unrendered
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
-CLAIM = ("key", "message_id", "claimed_at_us", "generation")
+CLAIM = ("key", "message_id", "claimed_at_us", "generation", "digest")
 EVENT = ("message_id", "revision", "number", "event_id", "type", "line", "state", "key", "body")
 DELIVERY = (
     "id",
@@ -43,8 +43,8 @@ NOTE = ("message_id", "revision", "notes")
 NOTES_MAX = 1000
 """Notes of one message that are kept."""
 MESSAGE = ("state", "processed_at_us", "reason", "revision")
-_TAKEN = "SELECT key, message_id, claimed_at_us, generation FROM claim WHERE key IN ({in})"
-_TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {} WHERE key = {}"
+_TAKEN = "SELECT key, message_id, claimed_at_us, generation, digest FROM claim WHERE key IN ({in})"
+_TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {}, digest = {} WHERE key = {}"
 _RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
 WHERE message_id = {} AND delivery_id IS NULL AND resolved_at_us IS NULL"""
 _FORGET = "DELETE FROM search_key WHERE run = {} AND message_id = {}"
@@ -52,7 +52,7 @@ _ON_HAND = "SELECT on_hand FROM stock WHERE location = {} AND item = {}"
 _PUT_STOCK = """INSERT INTO stock (location, item, on_hand) VALUES ({}, {}, {})
 ON CONFLICT (location, item) DO UPDATE SET on_hand = excluded.on_hand"""
 
-Taken = dict[str, tuple[int, int, int]]
+Taken = dict[str, tuple[int, int, int, int | None]]
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class _Batch:
 
 def write(connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
     """Settle each message against the business keys that are taken, and write its rows."""
-    taken: Taken = {key: (owner, at_us, g) for key, owner, at_us, g in rows.select_in(connection, _TAKEN, _keys(operations))}
+    taken: Taken = {key: rest for key, *rest in rows.select_in(connection, _TAKEN, _keys(operations))}  # type: ignore[misc]
     batch = _Batch()
     for operation in operations:
         settled = _settle(connection, operation, taken)
@@ -100,9 +100,9 @@ def _settle(connection: Connection, operation: Processed, taken: Taken) -> Settl
     since_us = operation.at_us - operation.window_us
     for key in operation.keys:
         if key in taken:
-            owner, at_us, generation = taken[key]
+            owner, at_us, generation, digest = taken[key]
             if owner != operation.message.id:
-                claims[key] = Claim(owner, generation, at_us < since_us)
+                claims[key] = Claim(owner, generation, at_us < since_us, digest)
             elif generation:
                 claims[key] = Claim(owner, generation - 1, True)
     if operation.ready is not None and not claims:
@@ -112,12 +112,15 @@ def _settle(connection: Connection, operation: Processed, taken: Taken) -> Settl
 
 def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch) -> None:
     number = operation.message.id
-    for key, generation in settled.claims:
+    for key, generation, digest in settled.claims:
         old = taken.get(key)
+        at_us = operation.at_us
         if old is not None and old[0] == number:
-            continue
-        taken[key] = (number, operation.at_us, generation)
-        row = (key, number, operation.at_us, generation)
+            if old[3] == digest:
+                continue
+            at_us, generation = old[1], old[2]  # it stands for something else now that the message is processed again
+        taken[key] = (number, at_us, generation, digest)
+        row = (key, number, at_us, generation, digest)
         (batch.claims if old is None else batch.taken_over).append(row)
 
 

@@ -49,3 +49,11 @@ STRUCTURE_OF = {
     f"{name[:3]}_{event}": name for name, _, events in (line.partition(" ") for line in _EVENTS_OF.splitlines()) for event in events.split()
 }
 """Message code and event, as ADT_A08, to the structure that they share, as ADT_A01."""
+
+_SHARED = frozenset(STRUCTURE_OF.values())
+
+
+def sole_event(structure: str) -> str:
+    """The event of a structure that no other event has (P03 of DFT_P03); "" for one that is shared, as ADT_A01 is, or is none."""
+    code, _, event = structure.partition("_")
+    return event if len(code) == 3 and len(event) == 3 and structure not in _SHARED else ""

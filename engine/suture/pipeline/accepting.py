@@ -1,0 +1,75 @@
+"""Whether a channel takes a message of this type. Pure.
+
+A type that `accept` does not name is filtered. A message whose code it does name, with an event that cannot be read, is
+never passed over: old and careless senders leave MSH-9.2 empty (HL7 2.1 and 2.2 had the event in EVN-1 alone), or write
+the structure there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from suture.model import states
+from suture.model.errors import MessageError
+from suture.model.message import Message, Note
+from suture.ports import Settled
+from suture.wire import er7
+from suture.wire.events import sole_event
+
+TYPE_READ, UNREADABLE_TYPE = "TYPE_READ", "UNREADABLE_TYPE"
+_TYPE = re.compile(r"[A-Z][A-Z0-9]{2}\^[A-Z][A-Z0-9]{2}")
+MSH_9 = "MSH-9"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A closer look at a type that `accept` does not name as it is written.
+
+    settled: what the message comes to when it is not taken; None when it is, and note then says how its type was read.
+    """
+
+    settled: Settled | None
+    note: Note | None = None
+
+
+TAKEN = Looked(None)
+
+
+def look(accept: Collection[str], message: Message) -> Looked:
+    """Say what is done with a message whose type is none of `accept` as it is written."""
+    try:
+        parsed = er7.Message.parse(message.raw)
+    except MessageError:
+        return TAKEN  # it is parked when it is parsed for good
+    code, event, structure = (parsed.get(f"MSH-9.{n}").strip().upper() for n in (1, 2, 3))
+    kind, how = _read(parsed, code, event, structure)
+    if kind in accept:
+        return Looked(None, Note(0, TYPE_READ, MSH_9, f"the message is taken as {kind.replace('^', ' ')}: {how}"))
+    readable = _TYPE.fullmatch(kind) is not None
+    if readable or (code and not any(code.startswith(known.partition("^")[0]) for known in accept)):
+        return Looked(_filtered(message))
+    return Looked(_unreadable(message))
+
+
+def _read(parsed: er7.Message, code: str, event: str, structure: str) -> tuple[str, str]:
+    """The type that is meant, as far as it can be read, and how it was."""
+    if event:
+        return f"{code}^{event}", "MSH-9 has blanks or lower case"
+    own = parsed.get("EVN-1").strip().upper()
+    code, _, rest = code.partition("_")
+    if own:
+        return f"{code}^{own}", "MSH-9 names no event, and EVN-1 does"
+    named = f"{code}_{rest}" if rest else structure
+    return f"{code}^{sole_event(named)}", "MSH-9 names a structure that one event alone has"
+
+
+def _filtered(message: Message) -> Settled:
+    return Settled(states.FILTERED, f"{message.type} is not accepted by the channel", (), (), (), ())
+
+
+def _unreadable(message: Message) -> Settled:
+    kind = message.type or "nothing"
+    reason = f"{UNREADABLE_TYPE}: {MSH_9}: it says {kind}, whose event cannot be read, so nobody knows whether the channel accepts it"
+    return Settled(states.PARKED, reason, (), (), (), (), stage="parse", place=MSH_9)
