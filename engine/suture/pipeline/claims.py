@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from suture.mapping.keys import findable
 from suture.model.events import Event, digest, event_id
@@ -34,15 +34,17 @@ class Sorted:
     digest. conflicts: a gap for each line whose key stands for something else.
     """
 
-    events: list[Event] = field(default_factory=list)
-    duplicates: list[Event] = field(default_factory=list)
-    claims: list[tuple[str, int, int]] = field(default_factory=list)
-    conflicts: list[Gap] = field(default_factory=list)
+    events: list[Event]
+    duplicates: list[Event]
+    claims: list[tuple[str, int, int]]
+    conflicts: list[Gap]
 
 
-def sort(events: Sequence[Event], first: Firsts, claims: Mapping[str, Claim], place: str) -> Sorted:
+def sort(events: list[Event], first: Firsts, claims: Mapping[str, Claim], place: str) -> Sorted:
     """Sort a message's events. claims: of keys that are taken, as of `Processed.settle`. place: where the key stands."""
-    found = Sorted()
+    if not claims and len(first) == len({event.line for event in events}):  # as nearly always
+        return Sorted(events, [], [(key, 0, content) for key, (_, content) in first.items()], [])
+    found = Sorted([], [], [], [])
     for key, (_, content) in first.items():
         claim = claims.get(key)
         if claim is None:
