@@ -167,6 +167,11 @@ class TestTheTypeOfAMessage:
         assert [one[1:3] for one in house.exceptions(number)] == [("UNREADABLE_TYPE", "MSH-9")]
         assert house.heard.codes == ["AE"]
 
+    def test_that_is_refused_unless_it_is_named_is_read_all_the_same(self, hospital: Any) -> None:
+        house = hospital(accept=("DFT^P03",), answer=AnswerRules(types=frozenset({"DFT^P03"})))
+        for type_, evn, state in (("DFT", "EVN|P03", "processed"), ("dft^p11", "EVN|", "filtered"), ("DFT", "EVN|", "parked")):
+            assert house.state(house.takes(ft1(id=state), type=type_, evn=evn, control_id=state)) == state
+
     def test_a_structure_that_several_events_share_does_not_tell_which(self, hospital: Any) -> None:
         house = hospital(accept=("ADT^A08",))
         number = house.takes(ft1(), type="ADT_A01")

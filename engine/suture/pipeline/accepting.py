@@ -37,6 +37,11 @@ class Looked:
 TAKEN = Looked(None)
 
 
+def is_type(kind: str) -> bool:
+    """Is it a message code and an event, as DFT^P03?"""
+    return _TYPE.fullmatch(kind) is not None
+
+
 def look(accept: Collection[str], message: Message) -> Looked:
     """Say what is done with a message whose type is none of `accept` as it is written."""
     try:
@@ -47,8 +52,7 @@ def look(accept: Collection[str], message: Message) -> Looked:
     kind, how = _read(parsed, code, event, structure)
     if kind in accept:
         return Looked(None, Note(0, TYPE_READ, MSH_9, f"the message is taken as {kind.replace('^', ' ')}: {how}"))
-    readable = _TYPE.fullmatch(kind) is not None
-    if readable or (code and not any(code.startswith(known.partition("^")[0]) for known in accept)):
+    if is_type(kind) or (code and not any(code.startswith(known.partition("^")[0]) for known in accept)):
         return Looked(_filtered(message))
     return Looked(_unreadable(message))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from suture.pipeline.accepting import is_type
 from suture.ports import AckTime
 from suture.wire.finding import (
     ERROR,
@@ -58,13 +59,17 @@ class AnswerRules:
         return bool(self.types or self.versions or self.processing_ids)
 
     def refusal(self, header: Header) -> Finding | None:
-        """Why a message is refused for its MSH-9, 12 or 11, in this order; None when it is taken (HL7 2.9.1 section 2.8.2)."""
-        kind = header.type
+        """Why a message is refused for its MSH-9, 12 or 11, in this order; None when it is taken (HL7 2.9.1 section 2.8.2).
+
+        One whose code is taken here and whose event MSH-9 does not tell is not refused: `accepting.look` reads on.
+        """
+        kind = "^".join(part.strip() for part in header.type.upper().split("^"))
         if self.types and kind not in self.types:
             code = kind.split("^")[0]
-            if any(known.split("^")[0] == code for known in self.types):
+            if not any(code.startswith(known.split("^")[0]) for known in self.types) and code:
+                return Finding(UNSUPPORTED_MESSAGE_TYPE, ERROR, Location("MSH", 1, 9, 1, 1), "this message type is not taken here")
+            if is_type(kind):
                 return Finding(UNSUPPORTED_EVENT, ERROR, Location("MSH", 1, 9, 1, 2), "this trigger event is not taken here")
-            return Finding(UNSUPPORTED_MESSAGE_TYPE, ERROR, Location("MSH", 1, 9, 1, 1), "this message type is not taken here")
         if self.versions and self._first(header, 12) not in self.versions:
             return Finding(UNSUPPORTED_VERSION, ERROR, Location("MSH", 1, 12), "this version is not taken here")
         if self.processing_ids and self._first(header, 11) not in self.processing_ids:
