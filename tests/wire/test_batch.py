@@ -87,10 +87,16 @@ def test_any_line_ends(end):
     assert not faults(events)
 
 
-def test_a_text_that_goes_over_lines_stays_in_its_message():
-    text = b"NTE|1||first\nsecond line\nMSHA and more\n"
+def test_a_text_that_goes_over_lines_stays_in_its_message_line_by_line():
+    text = b"NTE|1||first\nsecond line\nMSHA and more\nMSH, whatever\n"
     (raw,) = raws(cut(one(1).replace(b"\r", b"\n") + text))
-    assert raw == one(1) + b"NTE|1||first\nsecond line\nMSHA and more\r"
+    assert raw == one(1) + text.replace(b"\n", b"\r")
+
+
+def test_a_line_feed_that_is_data_stays_data():
+    text = b"NTE|1||first\nsecond line|x\r"
+    (raw,) = raws(cut(one(1) + text))
+    assert raw == one(1) + text
 
 
 def test_framed_or_not():

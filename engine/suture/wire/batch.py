@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from suture.wire import widths
+from suture.wire import lines, widths
 from suture.wire.header import Header
 from suture.wire.widths import NARROW, Buffer, Width
 
@@ -20,11 +20,10 @@ LIMIT_BYTES = 16_777_216
 COMMENT_CHARACTERS = 80
 """Length of BTS-2 (HL7 2.5.1 section 2.15.3)."""
 
-_STARTS = rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b%b]{0,32}(MSH|FHS|BHS|BTS|FTS)(?=[^A-Za-z0-9 ])"
-_START = re.compile(_STARTS % b"" + rb"|\x1c\r\x0b(%b)" % widths.BEGINS)
-_START_WIDE = re.compile(_STARTS % widths.MARK)
+_STARTS = rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b%b]{0,32}(?=%b)"
+_START = re.compile(_STARTS % (b"", lines.BEGINS) + rb"|\x1c\r\x0b(?=%b)" % widths.BEGINS)
+_START_WIDE = re.compile(_STARTS % (widths.MARK, lines.BEGINS))
 """In a view of a wide stream: a message may stand behind a mark, as in files that are put together from files."""
-_LINE_END = re.compile(rb"(?<![\r\n])[\r\n]+(?=[A-Z][A-Z0-9]{2}[^A-Za-z0-9 \r\n])")
 _NOTHING = b" \t\r\n\x0b\x1c"
 _OVERLAP = 64
 """Bytes at the end of what has arrived that may be the begin of a segment; more blanks than this before one are not skipped."""
@@ -133,9 +132,9 @@ class Cutter:
         begin = 0
         while True:
             match = self._start.search(view, max(begin + 1, self._searched))
-            if match is None or (match.end() == len(view) and not last):
+            if match is None:
                 break
-            opens = match.start(match.lastindex or 1)
+            opens = match.end()
             yield from self._piece(begin, opens)
             begin = self._searched = opens
         if last:
@@ -168,7 +167,7 @@ class Cutter:
         if text[:3] == b"MSH":
             if end == len(self._buffer.view):
                 raw += self._buffer.odd()  # a part of a character, which whoever reads the message will refuse
-            yield self._envelope.message(_with_line_ends(raw, text, self._width))
+            yield self._envelope.message(self._width.mark + widths.with_line_ends(raw, self._width, self._blank))
         elif self._width is NARROW and widths.width_of(text) is not NARROW:
             end = view.rfind(b"\x1c")
             yield self._envelope.message(view[len(view) - len(view.lstrip(_NOTHING)) : end if end > 0 else len(view)])
@@ -190,7 +189,9 @@ class _Envelope:
         line, *more = re.split(rb"[\r\n]+", raw, maxsplit=1)
         if name in _KINDS:
             yield from getattr(self, _KINDS[name])(line, offset)
-        if name not in _KINDS or more:
+        if more and more[0][:3] == b"MSH":  # no header, and nobody's: whoever reads it will refuse it, and nothing is dropped
+            yield self.message(more[0] + b"\r")
+        elif name not in _KINDS or more:
             yield Fault("STRAY_SEGMENT", offset, "segments that belong to no message; they are dropped")
 
     def too_large(self, name: bytes, offset: int, limit_bytes: int) -> Iterator[Event]:
@@ -264,18 +265,6 @@ def _counted(kind: Literal["BTS", "FTS"], line: bytes, found: int, offset: int) 
     elif declared is not None and declared != found:
         yield Fault("BATCH_COUNT", offset, f"{kind}-1 says {declared} {what}, and {found} were found")
     yield Closed(kind, declared, found)
-
-
-def _with_line_ends(raw: bytes, view: bytes, width: Width) -> bytes:
-    """The message with its segments ended by CR. A line that does not begin as a segment does belongs to the one before."""
-    lines = b"\n" in view or b"\r\r" in view
-    if width is NARROW:
-        return (_LINE_END.sub(b"\r", raw) if lines else raw) + b"\r"
-    parts, at, cr = [width.mark], 0, width.ascii(b"\r")
-    for match in _LINE_END.finditer(view) if lines else ():
-        parts += (raw[at * width.size : match.start() * width.size], cr)
-        at = match.end()
-    return b"".join((*parts, raw[at * width.size :], cr))
 
 
 def cut(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> list[Event]:

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from suture.wire import widths
+from suture.wire import lines, widths
 from suture.wire.widths import NARROW, Buffer, Width
 
 BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
 """The segments around messages in a batch file (HL7 2.5.1 section 2.10.3)."""
 
-_BEGINS = rb"(?:(?<=[\r\n\x1c])\x0b?|(?<=[^\r\n\x1c])\x0b)(?:%b)?(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\r\n])"
+_BEGINS = rb"(?:(?<=[\r\n\x1c])[ \t]{0,32}\x0b?|(?<=[^\r\n\x1c])\x0b)(?:%b)?(?=%b)"
 _FRAMED_WIDE = rb"|(?<=\x1c\r)\x0b(?=%b)" % widths.BEGINS
-_BEGIN = re.compile(_BEGINS % rb"\xef\xbb\xbf" + _FRAMED_WIDE)
-_BEGIN_WIDE = re.compile(_BEGINS % widths.MARK)
-_LOOK_BYTES = 8
-"""The longest text at which a beginning is known: VT, BOM, the name and a separator."""
+_BEGIN = re.compile(_BEGINS % (rb"\xef\xbb\xbf", lines.BEGINS) + _FRAMED_WIDE)
+_BEGIN_WIDE = re.compile(_BEGINS % (widths.MARK, lines.BEGINS))
+_LOOK_BYTES = 64
+"""More than the longest text at which a beginning is known: blanks, VT, BOM, and what `lines.BEGINS` looks at."""
 _BLANK = b" \t\r\n\x0b\x1c"
 
 
@@ -77,23 +77,14 @@ def message_of(unit: bytes) -> bytes:
     if unit[:1] == b"\x0b":
         return _framed(unit[1:])
     width = widths.width_of(unit)
-    if width is not NARROW:
-        return _wide(unit, width)
-    lines = [line for line in re.split(rb"[\r\n]+", unit.removeprefix(b"\xef\xbb\xbf").strip(b"\x0b\x1c")) if line.strip(_BLANK)]
-    if not lines or lines[0].startswith(BATCH):
+    if width is NARROW:
+        unit, nothing = unit.removeprefix(b"\xef\xbb\xbf").strip(b"\x0b\x1c"), _BLANK
+    else:
+        unit, nothing = unit.removeprefix(width.mark), _BLANK + widths.MARK
+    text = widths.with_line_ends(unit, width, nothing)
+    if not text or width.view(text[:_LOOK_BYTES]).startswith(BATCH):
         return b""
-    return b"\r".join(lines) + b"\r"
-
-
-def _wide(unit: bytes, width: Width) -> bytes:
-    """The message in a unit of UTF-16 or UTF-32, with the mark where the unit has one."""
-    view, size = width.view(unit), width.size
-    lines = [match.span() for match in re.finditer(rb"[^\r\n]+", view) if match[0].strip(_BLANK + widths.MARK)]
-    if not lines or view[slice(*lines[0])].lstrip(_BLANK + widths.MARK).startswith(BATCH):
-        return b""
-    end = width.ascii(b"\r")
-    text = b"".join(unit[begin * size : stop * size] + end for begin, stop in lines)
-    return width.mark + text.removeprefix(width.mark) + unit[len(view) * size :]
+    return width.mark + text
 
 
 def _framed(rest: bytes) -> bytes:

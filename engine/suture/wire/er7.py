@@ -9,6 +9,7 @@ reading.py (a path as a function), edit.py (changes). This module puts them toge
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from suture.wire import charsets, edit, lines, reading
 from suture.wire.charsets import CHARSETS
 from suture.wire.delimiters import HEADERS, STANDARD, STANDARD_27, USUAL, Delimiters, delimiters_of
 from suture.wire.escapes import escape, unescape
+from suture.wire.lines import Odd
 from suture.wire.path import Condition, Path, path, path_to_many, segment_path
 from suture.wire.reading import ABSENT, EMPTY, NULL, VALUE, Getter, getter
 from suture.wire.segment import LARGE, CodedSegment, LargeSegment, Segment
@@ -54,12 +56,15 @@ def _getter(place: str) -> Getter:
 
 
 class Message:
-    """A parsed message. `raw` is what came in; `encoding` is how it was read; undecodable: some bytes were not of it."""
+    """A parsed message. `raw` is what came in; `encoding` is how it was read; undecodable: some bytes were not of it.
 
-    __slots__ = ("_by_name", "_lines", "_segments", "delimiters", "encoding", "raw", "seen", "undecodable")
+    odd: what is odd about its lines.
+    """
 
-    def __init__(self, raw: bytes, segments: list[Segment], encoding: str, undecodable: bool = False) -> None:
-        self.raw = raw
+    __slots__ = ("_by_name", "_lines", "_segments", "delimiters", "encoding", "odd", "raw", "seen", "undecodable")
+
+    def __init__(self, raw: bytes, segments: list[Segment], encoding: str, undecodable: bool = False, odd: Odd = lines.NOTHING) -> None:
+        self.raw, self.odd = raw, odd
         self.undecodable = undecodable
         self.encoding = encoding
         self.delimiters = segments[0].delimiters
@@ -73,11 +78,12 @@ class Message:
         return f"<Message of {len(self.raw)} bytes>"
 
     @classmethod
-    def parse(cls, raw: bytes, encoding: str = "utf-8", override: str = "") -> Message:
+    def parse(cls, raw: bytes, encoding: str = "utf-8", override: str = "", join: bool = False) -> Message:
         """Read ER7 bytes. encoding: the codec when MSH-18 is empty; override: the codec whatever MSH-18 says.
 
         Bytes that do not decode are kept (surrogateescape), and `undecodable` is set. Lines are normalised as lines.py
-        says. Raises MessageError (stage parse) when the bytes are not an HL7 v2 message, and LookupError for no codec.
+        says. join: a line that is no segment is joined to the field before it, where that can be done for every such line.
+        Raises MessageError (stage parse) when the bytes are not an HL7 v2 message, and LookupError for no codec.
         """
         codec = charsets.codec_for(raw, encoding, override)
         if codec == "utf-8" and len(raw) < LARGE and raw[:3] == b"MSH":
@@ -86,15 +92,14 @@ class Message:
                 text = raw.decode()
             except UnicodeError:
                 text, bad = raw.decode("utf-8", "surrogateescape"), True
-            return cls._of_text(raw, text, bad)
-        if charsets.is_wide(codec):
-            segments, bad = _wide(raw, codec)
+            message = cls._of_text(raw, text, bad)
+        elif charsets.is_wide(codec):
+            message = cls(raw, *_wide(raw, codec))
         elif codec.startswith(charsets.SWITCHING):
-            codec = codec.removeprefix(charsets.SWITCHING)
-            segments, bad = _switching(raw, codec)
+            message = cls(raw, *_switching(raw, codec))
         else:
-            segments, bad = _by_line(raw, codec)
-        return cls(raw, segments, codec, bad)
+            message = cls(raw, *_by_line(raw, codec))
+        return _joined(message) if join and message.odd.broken else message
 
     @classmethod
     def _of_text(cls, raw: bytes, text: str, undecodable: bool) -> Message:
@@ -102,8 +107,16 @@ class Message:
         message = cls.__new__(cls)
         message.raw, message.encoding, message.undecodable = raw, charsets.UTF_8, undecodable
         message.delimiters = delimiters_of(text)
-        message._lines, message._by_name, message._segments, message.seen = lines.lines_of(text), {}, None, {}
+        message._lines, message.odd = lines.segments_of(text)
+        message._by_name, message._segments, message.seen = {}, None, {}
         return message
+
+    @property
+    def only_names_undecodable(self) -> bool:
+        """Are the bytes that are not of the character set all in names of segments (`odd.stray`), so that each value is as it came?"""
+        if not self.odd.stray or not charsets.is_transparent(self.encoding):
+            return False
+        return not any(_UNDECODABLE.search(segment.text, 3) for segment in self.segments)
 
     @property
     def segments(self) -> list[Segment]:
@@ -120,7 +133,7 @@ class Message:
 
     def copy(self) -> Message:
         """A message of its own, to be changed."""
-        return Message(self.raw, [segment.copy() for segment in self.segments], self.encoding, self.undecodable)
+        return Message(self.raw, [segment.copy() for segment in self.segments], self.encoding, self.undecodable, self.odd)
 
     def named(self, name: str) -> list[Segment]:
         """The segments of that name, in order."""
@@ -245,14 +258,19 @@ class Message:
         return b"".join(parts)
 
 
-def _wide(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
+_Read = tuple[list[Segment], str, bool, Odd]
+"""The segments, their codec, whether some bytes were not of it, and what is odd about the lines."""
+
+
+def _wide(raw: bytes, codec: str) -> _Read:
     text, bad = charsets.decode_all(raw, codec)
     text = text.lstrip(lines.LEAD)
     d = delimiters_of(text)
-    return [CodedSegment(line, d, codec) for line in lines.lines_of(text)], bad
+    found, odd = lines.segments_of(text)
+    return [CodedSegment(line, d, codec) for line in found], codec, bad, odd
 
 
-def _by_line(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
+def _by_line(raw: bytes, codec: str) -> _Read:
     """Segments decoded one by one: no copy of a large message as a whole, and no character that runs over a line end."""
     start = lines.lead_of(raw)
     spans = lines.spans_of(raw, start)
@@ -260,30 +278,55 @@ def _by_line(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
     d = delimiters_of(charsets.decode_line(raw[begin:end], codec)[0])
     if charsets.is_transparent(codec):
         return _transparent(memoryview(raw), spans, codec, d)
+    return _kept(raw, spans, [charsets.decode_line(raw[begin:end], codec) for begin, end in spans], codec, d)
+
+
+def _switching(raw: bytes, codec: str) -> _Read:
+    codec = codec.removeprefix(charsets.SWITCHING)
+    spans = lines.spans_of(raw, lines.lead_of(raw))
+    found = [charsets.decode_switching(raw[begin:end], codec) for begin, end in spans]
+    return _kept(raw, spans, [(text, codec, bad) for text, bad in found], codec, delimiters_of(found[0][0]))
+
+
+def _kept(raw: bytes, spans: list[tuple[int, int]], read: list[tuple[str, str, bool]], codec: str, d: Delimiters) -> _Read:
+    """Segments that keep their bytes. read: to each span its text, codec, and whether some bytes were not of it."""
+    view = memoryview(raw)
+    texts, odd = lines.trimmed([text for text, _, _ in read], d.field)
     segments: list[Segment] = []
-    undecodable, view = False, memoryview(raw)
-    for begin, end in spans:
-        text, actual, bad = charsets.decode_line(raw[begin:end], codec)
-        segments.append(CodedSegment(text, d, actual, view[begin:end]))
-        undecodable = undecodable or bad
-    return segments, undecodable
+    for (begin, end), (whole, actual, _), text in zip(spans, read, texts, strict=True):
+        segments.append(CodedSegment(text, d, actual, view[begin + len(whole) - len(text) : end]))
+    return segments, codec, any(bad for _, _, bad in read), odd
 
 
-def _switching(raw: bytes, codec: str) -> tuple[list[Segment], bool]:
-    view, spans = memoryview(raw), lines.spans_of(raw, lines.lead_of(raw))
-    found = [(view[begin:end], *charsets.decode_switching(raw[begin:end], codec)) for begin, end in spans]
-    d = delimiters_of(found[0][1])
-    return [CodedSegment(text, d, codec, line) for line, text, _ in found], any(bad for _, _, bad in found)
+def _transparent(raw: memoryview, spans: list[tuple[int, int]], codec: str, d: Delimiters) -> _Read:
+    read = [charsets.decode_all(raw[begin:end], codec) for begin, end in spans]
+    texts, odd = lines.trimmed([text for text, _ in read], d.field)
+    bad = any(wrong for _, wrong in read)
+    if codec == Segment.encoding:
+        return [LargeSegment(text, d) for text in texts], codec, bad, odd
+    return [CodedSegment(text, d, codec) for text in texts], codec, bad, odd
 
 
-def _transparent(raw: memoryview, spans: list[tuple[int, int]], codec: str, d: Delimiters) -> tuple[list[Segment], bool]:
-    segments: list[Segment] = []
-    undecodable = False
-    for begin, end in spans:
-        text, bad = charsets.decode_all(raw[begin:end], codec)
-        segments.append(LargeSegment(text, d) if codec == Segment.encoding else CodedSegment(text, d, codec))
-        undecodable = undecodable or bad
-    return segments, undecodable
+_UNDECODABLE = re.compile("[\udc80-\udcff]")
+
+
+def _joined(message: Message) -> Message:
+    """The message with lines that are no segments joined to the fields before them; as it is where one of them cannot be.
+
+    It cannot where no escape character is there to keep the line end with, and where the character set is switched: what was
+    switched to ends with the line.
+    """
+    codec, d = message.encoding, message.delimiters
+    wide = charsets.is_wide(codec)
+    if not d.escape or not d.field.isascii() or not (wide or charsets.is_transparent(codec)):
+        return message
+    raw, own = message.raw, codec if wide else "latin-1"
+    text = charsets.decode_all(raw, codec)[0].lstrip(lines.LEAD) if wide else raw[lines.lead_of(raw) :].decode(own)
+    found = Message.parse(charsets.encode(lines.joined(text, d.escape), own, ""), codec, codec)
+    if found.odd.broken:
+        return message
+    found.raw, found.odd = raw, Odd(trimmed=message.odd.trimmed, joined=message.odd.broken)
+    return found
 
 
 def changed(raw: bytes, changes: Mapping[Path, str], encoding: str = "utf-8") -> bytes:

@@ -1,19 +1,38 @@
-r"""Where segments end: the one place that normalises what real senders write.
+r"""Where messages and segments begin and end: the one place that decides on what real senders write.
 
 - CR ends a segment, and so does CR LF. Nothing else does where a message has any CR, but for one thing that senders do:
   an LF before the beginning of a segment (a name and the field separator) or at the very end. Any other LF is data.
 - A message without a CR has its segments ended by LF.
-- Empty lines hold nothing, and are left out. What is not empty is a segment, whatever it holds.
+- Empty lines hold nothing, and are left out. What is not empty is a line, and is kept whatever it holds.
+- Blanks before the name of a segment are left out, and `Odd` says so.
+- A line that is neither a name (three characters: a capital letter, then capitals and digits) before the field separator or the
+  line's end, nor made of blanks and control characters alone, is no segment: `Odd` says which.
 - A UTF-8 byte order mark, blanks, tabs, line ends and VT before MSH are left out.
+- A header (MSH, and FHS or BHS of a batch) at the beginning of a line begins a message: see `BEGINS`.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 
 LEAD = "\ufeff \t\r\n\x0b"
 _LEAD_BYTES = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b])*")
+_BLANKS = " \t"
+_HOLLOW = re.compile(r"[\x00-\x20\x7f]*")
+"""A line that holds nothing that anybody could want."""
+_NAME = "[A-Z][A-Z0-9]{2}"
+_STRAY = re.compile("[A-Z\udc80-\udcff][A-Z0-9\udc80-\udcff]{2}")
+
+_HEADER = rb"(?:\||(?P<sign>[^\w\s\x1b\x1c])[^\w\s]{1,5}(?P=sign))"
+"""What follows MSH, FHS or BHS of a header: the usual separator, or any other one with the characters of MSH-2 and itself again."""
+BEGINS = rb"(?:(?:MSH|FHS|BHS)%b|(?:BTS|FTS)[^\w ])" % _HEADER
+"""How the first segment of a message and the segments around messages begin, as a pattern. (`MSH see above` is a text.)"""
+BEGINS_BYTES = 10
+"""The longest text at which that is known."""
+_MESSAGE = re.compile(rb"[\r\n](?P<lead>(?:\xef\xbb\xbf)?[ \t\x0b]{0,32})MSH%b" % _HEADER)
 
 
 def lead_of(raw: bytes) -> int:
@@ -21,8 +40,48 @@ def lead_of(raw: bytes) -> int:
     return _LEAD_BYTES.match(raw).end()  # type: ignore[union-attr]  # it always matches
 
 
+def messages_in(view: bytes, limit: int) -> list[int]:
+    """Where each message begins in bytes that begin with MSH (behind what `lead_of` counts): 0, and every further header.
+
+    At most limit + 1 of them are looked for.
+    """
+    found, at = [0], lead_of(view) + 3
+    while len(found) <= limit and (match := _MESSAGE.search(view, at)):
+        found.append(match.start("lead"))
+        at = match.end()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class OddLine:
+    """A line that is not as it should be. number: empty lines do not count, and MSH is line 1.
+
+    place: of the segment that it is or belongs to, which is the one before it where it is none: FT1(2). It holds no content.
+    """
+
+    number: int
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """What is odd about the lines of a message.
+
+    broken: no segments. stray: of these, what would be one but for bytes in its name that are not of the character set.
+    trimmed: had blanks before their names. joined: no segments, which were joined to the field before them.
+    """
+
+    broken: tuple[OddLine, ...] = ()
+    stray: tuple[OddLine, ...] = ()
+    trimmed: tuple[OddLine, ...] = ()
+    joined: tuple[OddLine, ...] = ()
+
+
+NOTHING = Odd()
+
+
 def lines_of(text: str) -> list[str]:
-    """The segments of a text that begins with MSH."""
+    """The lines of a text that begins with MSH, as they are."""
     if "\n" not in text:
         lines = text.split("\r")
     elif "\r" not in text:
@@ -38,20 +97,73 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if line] if "" in lines else lines
 
 
+def segments_of(text: str) -> tuple[list[str], Odd]:
+    """The segments of a text that begins with MSH, and what is odd about them."""
+    lines = lines_of(text)
+    if "\n" not in text and _odd(text[3:4]).search(text) is None:
+        return lines, NOTHING
+    return trimmed(lines, text[3:4])
+
+
+def trimmed(lines: list[str], separator: str) -> tuple[list[str], Odd]:
+    """The same lines without blanks before names, and what is odd about them."""
+    is_segment = _segment(separator).match
+    if all(map(is_segment, lines)):
+        return lines, NOTHING
+    found: list[str] = []
+    counts, place = Counter[str](), ""
+    broken, stray, blanks = list[OddLine](), list[OddLine](), list[OddLine]()
+    for number, line in enumerate(lines, 1):
+        bare = line.lstrip(_BLANKS)
+        if is_segment(bare):
+            place = _counted(counts, bare[:3])
+            if bare != line:
+                blanks.append(OddLine(number, place))
+            line = bare
+        elif number > 1 and not _HOLLOW.fullmatch(bare):
+            broken.append(OddLine(number, place))
+            stray += [broken[-1]] if _is_stray(line, separator) else []
+        found.append(line)
+    return found, Odd(tuple(broken), tuple(stray), tuple(blanks)) if broken or blanks else NOTHING
+
+
+def _counted(counts: Counter[str], name: str) -> str:
+    """The path of the next segment of that name."""
+    counts[name] += 1
+    return name if counts[name] == 1 else f"{name}({counts[name]})"
+
+
+def _is_stray(line: str, separator: str) -> bool:
+    """Would it be a segment but for bytes that are not of the character set, as they are kept in a text?"""
+    return line[3:4] == separator and bool(_STRAY.fullmatch(line[:3]))
+
+
+@lru_cache(32)
+def _odd(separator: str) -> re.Pattern[str]:
+    """A CR before anything but a segment, another CR and the end."""
+    s = re.escape(separator)
+    return re.compile(f"\r(?!{_NAME}(?:[{s}\r]|\\Z)|\r|\\Z)")
+
+
+@lru_cache(32)
+def _segment(separator: str) -> re.Pattern[str]:
+    return re.compile(f"{_NAME}(?:{re.escape(separator)}|\\Z)")
+
+
 @lru_cache(32)
 def _mixed(separator: str) -> re.Pattern[str]:
     s = re.escape(separator)
-    return re.compile(f"\r\n*|\n(?=[A-Z][A-Z0-9]{{2}}(?:[\r\n{s}]|\\Z))")
+    return re.compile(f"\r\n*|\n(?={_NAME}(?:[\r\n{s}]|\\Z)|[{_BLANKS}]+{_NAME}{s})")
 
 
 @lru_cache(32)
 def _mixed_bytes(separator: bytes) -> re.Pattern[bytes]:
-    s = re.escape(separator)
-    return re.compile(b"\r\n*|\n(?=[A-Z][A-Z0-9]{2}(?:[\r\n" + s + b"]|\\Z))")
+    s, name, blanks = re.escape(separator), _NAME.encode(), _BLANKS.encode()
+    return re.compile(b"\r\n*|\n(?=%b(?:[\r\n%b]|\\Z)|[%b]+%b%b)" % (name, s, blanks, name, s))
 
 
 def spans_of(raw: bytes, start: int) -> list[tuple[int, int]]:
-    """Beginning and end of each segment of bytes that have MSH at `start`: the cuts of `lines_of`, without a copy of the whole.
+    """Beginning and end of each line of bytes that have MSH at `start`: the cuts of `lines_of`, without a copy of the whole.
 
     For codecs in which a CR or LF byte never is a part of another character.
     """
@@ -70,3 +182,29 @@ def spans_of(raw: bytes, start: int) -> list[tuple[int, int]]:
     if begin < end:
         spans.append((begin, end))
     return spans
+
+
+def joined(text: str, escape: str) -> str:
+    """The text with each line that is no segment joined to the field before it, the line ends between them as an escape sequence.
+
+    So the value is what the sender had, and is written as a sender who escapes would have written it. What may be meant for a
+    segment, two to four letters and digits before the field separator, stays a line of its own.
+    """
+    separator = text[3:4]
+    ends = re.compile(f"(?:{_mixed(separator).pattern})+" if "\r" in text else "\n+")
+    own = _own_line(separator)
+
+    def joint(match: re.Match[str]) -> str:
+        if own.match(text, match.end()):
+            return match[0]
+        return f"{escape}X{match[0].encode().hex().upper()}{escape}"
+
+    return ends.sub(joint, text)
+
+
+@lru_cache(32)
+def _own_line(separator: str) -> re.Pattern[str]:
+    """The beginning of a line that is not joined to the one before it."""
+    s = re.escape(separator)
+    segment = f"[{_BLANKS}]*(?:{_NAME}(?:[\r\n{s}]|\\Z)|[\\w\udc80-\udcff]{{2,4}}{s})"
+    return re.compile(f"{segment}|[\x00-\x20\x7f]*(?:[\r\n]|\\Z)")

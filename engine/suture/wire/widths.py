@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from suture.wire import charsets
+from suture.wire import charsets, lines
 
 MARK = b"\xfe"
 """What stands for a byte order mark in a view. (Every other character that is not ASCII is 0xFF there.)"""
@@ -101,6 +101,22 @@ class Buffer:
     def odd(self) -> bytes:
         """The bytes behind the last whole unit."""
         return bytes(self.raw[len(self.view) * self.width.size :])
+
+
+def with_line_ends(raw: bytes, width: Width, nothing: bytes) -> bytes:
+    """A message with its lines ended by CR, also those that end with LF CR; b"" where there is nothing in it.
+
+    What is no whole unit stays at the end.
+
+    nothing: bytes of a view that alone make no line, and that are left out before the first one.
+    """
+    view, size, end = width.view(raw), width.size, width.ascii(b"\r")
+    if size == 1 and view[:1] not in nothing and view[-1:] not in nothing and b"\n" not in view and b"\r\r" not in view:
+        return raw + end
+    start = len(view) - len(view.lstrip(nothing))
+    kept = [(at, view[at:stop].rstrip(b"\n")) for at, stop in lines.spans_of(view, start) if view[at:stop].strip(nothing)]
+    found = b"".join([raw[at * size : (at + len(line)) * size] + end for at, line in kept])
+    return found + raw[len(view) * size :] if found else b""
 
 
 def width_of(raw: bytes | bytearray) -> Width:
