@@ -44,10 +44,10 @@ class Heard:
         assert not [1 for how, _ in self.told if how == "answer"], "answered twice"
         self.told.append(("answer", payload))
 
-    def say(self, payload: bytes | None) -> None:
+    def say(self, payload: bytes | None, stored: bool = True) -> None:
         if payload is None:
             assert not self.told, "stored, after the answer"
-            self.stored.append(True)
+            self.stored.append(stored)
         else:
             self.told.append(("said", payload))
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from suture.pipeline.answer_rules import AnswerRules
 from suture.store import schema, tables
 from suture.store.engine import open_engine
-from suture.wire import ack, mllp
+from suture.wire import ack, lines, mllp
 from suture.wire.header import Header
 from tests.pipeline.house import House
 
@@ -39,8 +39,10 @@ def test_every_frame_is_kept_and_answered(tmp_path: Path, when: str) -> None:
         assert [how for how, _ in one.told].count("answer") == 1, name
         answers = [answer for _, answer in one.told if answer]
         silent += not answers
+        parts = messages_of(payload)
+        assert len(answers) <= 2 * len(parts), name
         for answer in answers:
-            assert readable(payload, answer), name
+            assert any(readable(part, answer) for part in parts), name
     house.journal.stop()
     house.journal.join(10)
     assert not house.bugs
@@ -51,7 +53,13 @@ def test_every_frame_is_kept_and_answered(tmp_path: Path, when: str) -> None:
     for file in FILES:
         data = file.read_bytes()
         if not {0x0B, 0x1C} & set(data) and data[:3] not in (b"FHS", b"BHS"):
-            assert kept[data] >= 1, file.name
+            assert all(kept[message] >= 1 for message in messages_of(data)), file.name
+
+
+def messages_of(payload: bytes) -> list[bytes]:
+    """The messages of a frame: each MSH at the beginning of a line begins one, and no byte is anywhere else."""
+    begins = [0, *lines.messages_in(payload, 1000)[1:]] if payload.lstrip().startswith(b"MSH") else [0]
+    return [payload[begin:end] for begin, end in zip(begins, [*begins[1:], len(payload)], strict=True)]
 
 
 def readable(payload: bytes, answer: bytes) -> bool:

@@ -172,6 +172,11 @@ class Channel(_Section):
     encoding_override: Annotated[str, AfterValidator(_encoding)] | None = Field(
         default=None, description="Character set of all messages, for a sender whose MSH-18 is wrong. Absent: MSH-18 counts"
     )
+    broken_lines: Literal["park", "join"] = Field(
+        default="park",
+        description="A line that does not begin with a segment's name and the field separator: park the message (BAD_SEGMENT), or join "
+        "the line to the field before it, the line end kept as an escape sequence",
+    )
     answer: Answer = Field(default_factory=Answer, description="How senders are answered, beyond the source's `ack`")
     continuation: Continuation | None = Field(
         default=None, description="Join messages that come in fragments. Absent: DSC and MSH-14 have no meaning"

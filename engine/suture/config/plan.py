@@ -11,6 +11,7 @@ from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.validation import Validation
 from suture.wire import er7
+from suture.wire.context import CONTEXT
 from suture.wire.continuation import Limits
 from suture.wire.validate import Rules
 
@@ -34,7 +35,15 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         on_error=config.on_error,
         sequence=config.sequence,
         continuation=_continuation(config.continuation),
+        context=_context(config.order_by),
+        join_lines=config.broken_lines == "join",
     )
+
+
+def _context(order_by: str | None) -> str:
+    """The segment of the message's context that a channel's order is taken from, "" for none."""
+    place = er7.path(order_by) if order_by else None
+    return place.segment if place is not None and place.own and place.segment in CONTEXT else ""
 
 
 def _validation(channel: ChannelFiles) -> Validation | None:
@@ -43,7 +52,7 @@ def _validation(channel: ChannelFiles) -> Validation | None:
     rules = None
     if config.standard != "off":
         severities = {kind: SEVERITY_LETTERS[severity] for kind, severity in config.severity.items()}
-        rules = Rules(config.version or "", severities, config.limit)
+        rules = Rules(config.version or "", severities, config.limit, channel.config.broken_lines == "join")
     if rules is None and channel.profile is None:
         return None
     return Validation(rules, config.standard == "enforce", channel.profile, config.profile_mode == "enforce", config.limit)

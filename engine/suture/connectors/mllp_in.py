@@ -20,12 +20,13 @@ from suture.connectors.tls import ServerTls
 from suture.ports import AckTime, Clock
 from suture.wire import mllp
 
-Receive = Callable[[bytes, str, Callable[..., None], Callable[[bytes | None], None]], None]
+Receive = Callable[[bytes, str, Callable[..., None], Callable[..., None]], None]
 """receive(raw, peer, answer, say): answer(payload, stored=True) is called once, after the message is durable or when it could
 not be stored; payload None means: say nothing. In release 2, `stored` says which commit acknowledgement goes before it.
 
 say sends one more message to the same peer, later: an application acknowledgement after a commit acknowledgement. Before the
-answer, say(None) tells that the message is durable and its answer comes later.
+answer, say(None) tells that the message is durable and its answer comes later. say(payload, stored) before the answer is for
+several messages in one frame, each of which is answered: there is one commit acknowledgement for them all.
 """
 Refuse = Callable[[mllp.TooLarge, int, str, Callable[..., None]], None]
 """refuse(large, limit_bytes, peer, answer): a message over the limit; answer as of Receive, and with None where nobody waits."""

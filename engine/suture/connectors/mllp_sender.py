@@ -175,7 +175,7 @@ class Connection(protocol.Protocol):
             if (self.deaf or self.over) and self.connected and not self.closing:
                 self.end()
 
-    def say(self, payload: bytes | None) -> None:
+    def say(self, payload: bytes | None, stored: bool = True) -> None:
         """One more message for this peer, if it is still there."""
         if payload is not None:
             self.write(self.source.framing.frame(payload))
@@ -276,9 +276,9 @@ class Turn:
         framing = self._connection.source.framing
         self._connection.answered(self._commit(stored) + (b"" if payload is None else framing.frame(payload)))
 
-    def say(self, payload: bytes | None) -> None:
-        """The message is durable; with a payload: one more message for the peer."""
-        self._connection.write(self._commit(True))
+    def say(self, payload: bytes | None, stored: bool = True) -> None:
+        """The message is durable, or is not; with a payload: one more message for the peer."""
+        self._connection.write(self._commit(stored))
         self._connection.say(payload)
 
     def _commit(self, stored: bool) -> bytes:

@@ -26,10 +26,11 @@ from suture.wire.reply import Form, Reply, filled, form, written
 
 Answer = Callable[..., None]
 """answer(payload, stored=True): the answer of one message, called exactly once; None: say nothing. stored: it is durable."""
-Say = Callable[[bytes | None], None]
-"""A further message to the same sender: the application acknowledgement after a commit acknowledgement.
+Say = Callable[..., None]
+"""say(payload, stored=True): a further message to the same sender: the application acknowledgement after a commit acknowledgement.
 
-Before the answer, say(None) tells that the message is durable and its answer comes later (for the release 2 of MLLP).
+Before the answer, say(None) tells that the message is durable and its answer comes later (for the release 2 of MLLP). stored:
+as of Answer, where this comes before it.
 """
 
 

@@ -20,13 +20,16 @@ from suture.pipeline.accepting import TAKEN, look
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
 from suture.pipeline.claims import Firsts, Sorted, firsts, sort
+from suture.pipeline.odd_lines import noted, notes_of
 from suture.pipeline.remarks import remarked
 from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
 from suture.pipeline.validation import Validation, refusal, reported
 from suture.ports import STOCK_UNIT, Claim, Delivery, Processed, Settled, StockKey, Unrendered
 from suture.wire import ack, er7
+from suture.wire.context import require_one
 from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
+from suture.wire.lines import NOTHING
 
 STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""
@@ -68,7 +71,8 @@ class Plan:
 
     encoding: of messages that declare none; override: of all, whatever they declare. answer: how senders are answered.
     continuation: limits of messages in fragments, None where DSC means nothing.
-    on_error: park or stop. sequence: the sequence number protocol is followed.
+    on_error: park or stop. sequence: the sequence number protocol is followed. context: the segment that order_by reads, ""
+    for one of which it says which. join_lines: lines that are no segments are joined to the fields before them.
     """
 
     channel: str
@@ -86,6 +90,17 @@ class Plan:
     on_error: str = "park"
     sequence: bool = False
     validation: Validation | None = None
+    context: str = ""
+    join_lines: bool = False
+
+    def read(self, raw: bytes) -> er7.Message:
+        """The bytes as the channel reads them. Raises MessageError."""
+        return er7.Message.parse(raw, self.encoding, self.override, self.join_lines)
+
+    @property
+    def only_reports(self) -> bool:
+        """Are findings of the standard told, and no reason to hold a message back?"""
+        return self.validation is not None and self.validation.standard is not None and not self.validation.enforce_standard
 
     def asks_the_standard(self, message: Message) -> bool:
         """Must `process` be given the findings of standard validation for this message?"""
@@ -122,13 +137,14 @@ def process(
 
 def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int, findings: Sequence[Finding]) -> Processed:
     try:
-        parsed = er7.Message.parse(message.raw, plan.encoding, plan.override)
+        parsed = plan.read(message.raw)
+        notes = () if parsed.odd is NOTHING else notes_of(parsed, plan.only_reports)
         if plan.validation is None:
-            return _mapped(plan, message, parsed, now_us, skip, revision)
+            return noted(_mapped(plan, message, parsed, now_us, skip, revision), notes)
         verdict = plan.validation.judge(parsed, findings)
         if verdict.refused:
-            return fixed(plan, message, now_us, revision, refusal(verdict))
-        return reported(_mapped(plan, message, parsed, now_us, skip, revision), verdict.findings)
+            return noted(fixed(plan, message, now_us, revision, refusal(verdict)), notes)
+        return noted(reported(_mapped(plan, message, parsed, now_us, skip, revision), verdict.findings), notes)
     except MessageError as e:
         return fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
@@ -139,9 +155,11 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
     lane = plan.order_by(parsed, None) if plan.order_by else ""
     job = _Job(plan, message, _clean(lane), now_us, skip)
     if plan.inbound is None:
+        if plan.context and len(parsed.named(plan.context)) > 1:
+            require_one(parsed, (plan.context,))
         going, held = _sorted(job.passed(parsed))
         return fixed(plan, message, now_us, revision, _with(held, Settled(states.PROCESSED, "", (), (), going, ())))
-    _readable(parsed)
+    _readable(parsed, plan.only_reports)
     mapped = plan.inbound.run(parsed)
     first = firsts(mapped.events)
     touches = plan.stock.moves(job.moving(mapped.events)) if plan.stock else ()
@@ -178,9 +196,9 @@ def fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Set
     return Processed(message, now_us, plan.window_us, (), settled, lambda c, s: settled, (), (), revision, _nothing, _raise)
 
 
-def _readable(parsed: er7.Message) -> None:
-    """Raise for bytes that the character set does not have: a value must never change in silence."""
-    if parsed.undecodable:
+def _readable(parsed: er7.Message, strays: bool) -> None:
+    """Raise for bytes that the character set does not have: a value must never change in silence. strays: as of `notes_of`."""
+    if parsed.undecodable and not (strays and parsed.only_names_undecodable):
         raise MessageError("parse", "CHARSET", "MSH-18", f"bytes that are not {parsed.encoding}; set MSH-18 or the channel's `encoding`")
 
 

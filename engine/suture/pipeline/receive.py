@@ -12,10 +12,12 @@ from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import Batches, width_of
 from suture.pipeline.fragments import Fragments
 from suture.pipeline.sequences import Counted, Sequences
+from suture.pipeline.together import Together, may_be_several
 from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.ports import Clock, Journal, Observer, Received
 from suture.wire.header import Header, text_of, type_of
 from suture.wire.oversize import TooLarge
+from suture.wire.widths import Width
 
 FRAME_TOO_LARGE = "FRAME_TOO_LARGE"
 KEPT_NAMES_BYTES = 512
@@ -53,7 +55,7 @@ class Receiver:
         self._answers, self._fragments, self._sequences, self._turns = ways.answers, ways.fragments, ways.sequences, ways.turns
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
-        """Take one message, or a batch of them.
+        """Take one message, a batch of them, or several without one.
 
         answer is called once, with the acknowledgement (None: none is wanted), never before what came is durable.
         say: sends one more message to the same sender: an application acknowledgement that follows a commit
@@ -64,14 +66,19 @@ class Receiver:
             turns.wait(peer, len(raw), partial(self.receive, raw, peer, answer, say))
             return
         width = width_of(raw) if raw[:3] != b"MSH" else None
-        if width is None:
+        if width is None and not may_be_several(raw):
             self._one(peer, raw, answer, say)
-            return
-        batches = Batches(self._answers, partial(self._one, peer), width)
-        if turns is not None and len(raw) > LARGE_BYTES:
-            turns.begin(peer, len(raw), partial(batches.cut, raw), partial(batches.hand_on, raw[:LARGE_BYTES], answer, say))
         else:
-            batches.receive(raw, answer, say)
+            self._cut(peer, raw, width, answer, say)
+
+    def _cut(self, peer: str, raw: bytes, width: Width | None, answer: Answer, say: Say | None) -> None:
+        """Take what may be several messages, a large one in turns. width: of a batch."""
+        turns, receive, head = self._turns, partial(self._one, peer), raw[:LARGE_BYTES]
+        way: Batches | Together = Together(self._answers, receive) if width is None else Batches(self._answers, receive, width)
+        if turns is None or len(raw) <= LARGE_BYTES:
+            way.receive(raw, answer, say)
+        else:
+            turns.begin(peer, len(raw), partial(way.cut, raw), partial(way.hand_on, head, answer, say))
 
     def too_large(self, large: TooLarge, limit_bytes: int, peer: str, answer: Answer) -> None:
         """Refuse a message over the limit: its header is kept and waits for a person, and the sender is told.

@@ -10,7 +10,6 @@ from suture.model.message import Message
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.rendering import passed, rendered, unrendered
 from suture.ports import Delivery, Unrendered
-from suture.wire import er7
 
 OTHER = "the channel sends something else there today; reprocess the message"
 
@@ -32,5 +31,4 @@ def _made(plan: Plan, output: Output, delivery: Delivery, message: Message, even
     if output.renderer is not None:
         context = RenderContext(message, output.destination, delivery.idempotency_key, now_us, plan.source)
         return rendered(output.renderer, events, context, output.limit_bytes)
-    parsed = er7.Message.parse(message.raw, plan.encoding, plan.override)
-    return passed(output.changes, output.answered, parsed, message.raw, output.limit_bytes)
+    return passed(output.changes, output.answered, plan.read(message.raw), message.raw, output.limit_bytes)

@@ -33,6 +33,8 @@ _CODES = {
     "NOT_HL7": SEGMENT_SEQUENCE,
     "BAD_DELIMITER": SEGMENT_SEQUENCE,
     "TOO_MANY_LINES": SEGMENT_SEQUENCE,
+    "BAD_SEGMENT": SEGMENT_SEQUENCE,
+    "AMBIGUOUS_CONTEXT": SEGMENT_SEQUENCE,
     "CHARSET": DATA_TYPE,
     "MALFORMED_VALUE": DATA_TYPE,
     "MISSING_VALUE": REQUIRED_FIELD_MISSING,
@@ -48,6 +50,8 @@ _CODES = {
 _SAYS = {
     "NOT_HL7": "the message is not HL7 v2",
     "BAD_DELIMITER": "MSH-1 or MSH-2 cannot be separators",
+    "BAD_SEGMENT": "a line that is no segment",
+    "AMBIGUOUS_CONTEXT": "more than one segment where one is meant",
     "CHARSET": "bytes that are not of the character set",
     "UNKNOWN_CODE": "a code that is not known here",
     "BAD_VALUE": "a required value is missing or malformed",

@@ -7,13 +7,12 @@ in the ADD that the next fragment begins with.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from suture.wire import widths
+from suture.wire import lines, widths
 from suture.wire.header import Header
-from suture.wire.widths import NARROW, Width
+from suture.wire.widths import Width
 
 Item = TypeVar("Item")
 
@@ -50,7 +49,7 @@ def links(header: Header, raw: bytes) -> Links:
     """The links of a message. A DSC whose style is I (an interactive query goes on) makes no fragment (HL7 table 0398)."""
     follows = header.get(14).strip()
     tail = (_wide_tail(raw) if header.wide else raw[-_TAIL_UNITS:]).replace(b"\n", b"\r").rstrip(b"\r")
-    line = tail[tail.rfind(b"\r") + 1 :]
+    line = tail[tail.rfind(b"\r") + 1 :].lstrip(b" \t")
     s = header.separator
     if not line.startswith(b"DSC" + s):
         return Links(follows, b"")
@@ -159,34 +158,32 @@ class Assembler(Generic[Item]):
 def join(fragments: list[bytes], separator: bytes) -> bytes:
     """The message that was cut into these fragments: one MSH, no DSC, split segments whole; in UTF-16 with the mark of the first."""
     width = widths.width_of(fragments[0])
-    dsc, add, end = (width.ascii(text) for text in (b"DSC" + separator, b"ADD" + separator, b"\r"))
-    lines: list[list[bytes]] = []  # each in the parts it was cut into
+    end = width.ascii(b"\r")
+    found: list[list[bytes]] = []  # each in the parts it was cut into
     for number, raw in enumerate(fragments):
         own = _segments(raw)
-        if own and own[-1].startswith(dsc):
+        if own and _behind(b"DSC" + separator, own[-1], width) is not None:
             own.pop()
-            if own and width.view(own[-1]).rstrip(separator) == b"ADD":
+            if own and width.view(own[-1]).strip(b" \t").rstrip(separator) == b"ADD":
                 own.pop()
         for line in own[1 if number else 0 :]:
-            if line.startswith(add) and lines:
-                lines[-1].append(line[len(add) :])
+            if found and (rest := _behind(b"ADD" + separator, line, width)) is not None:
+                found[-1].append(rest)
             else:
-                lines.append([line])
-    return width.mark + b"".join([part for line in lines for part in (*line, end)])
+                found.append([line])
+    return width.mark + b"".join([part for line in found for part in (*line, end)])
+
+
+def _behind(name: bytes, line: bytes, width: Width) -> bytes | None:
+    """What follows the name of a segment and the separator in its line; None where it is another segment."""
+    view = width.view(line)
+    bare = view.lstrip(b" \t")
+    return line[(len(view) - len(bare) + len(name)) * width.size :] if bare.startswith(name) else None
 
 
 def _segments(raw: bytes) -> list[bytes]:
+    """The lines of a fragment, as its reader will have them."""
     width = widths.width_of(raw)
-    if width is not NARROW:
-        return _wide_segments(raw.removeprefix(width.mark), width)
-    raw = raw.replace(b"\r\n", b"\r") if b"\r" in raw else raw.replace(b"\n", b"\r")
-    return [line for line in raw.split(b"\r") if line]
-
-
-def _wide_segments(raw: bytes, width: Width) -> list[bytes]:
-    view, size, begin = width.view(raw), width.size, 0
-    found: list[bytes] = []
-    for end in re.finditer(rb"\r\n?" if b"\r" in view else rb"\n", view):
-        found.append(raw[begin * size : end.start() * size])
-        begin = end.end()
-    return [line for line in (*found, raw[begin * size :]) if line]
+    raw = raw.removeprefix(width.mark)
+    view, size = width.view(raw), width.size
+    return [raw[begin * size : end * size] for begin, end in lines.spans_of(view, lines.lead_of(view))]

@@ -26,6 +26,11 @@ _HOLLOW = re.compile(r"[\x00-\x20\x7f]*")
 _NAME = "[A-Z][A-Z0-9]{2}"
 _STRAY = re.compile("[A-Z\udc80-\udcff][A-Z0-9\udc80-\udcff]{2}")
 
+BROKEN = "a line that does not begin with a segment's name and the field separator"
+"""What a line is that is no segment, in words."""
+is_name = re.compile(_NAME).fullmatch
+"""Can this be the name of a segment?"""
+
 _HEADER = rb"(?:\||(?P<sign>[^\w\s\x1b\x1c])[^\w\s]{1,5}(?P=sign))"
 """What follows MSH, FHS or BHS of a header: the usual separator, or any other one with the characters of MSH-2 and itself again."""
 BEGINS = rb"(?:(?:MSH|FHS|BHS)%b|(?:BTS|FTS)[^\w ])" % _HEADER

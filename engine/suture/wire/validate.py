@@ -17,6 +17,7 @@ from suture.model.errors import MessageError
 from suture.wire import dictionary, er7, finding
 from suture.wire.dictionary import FieldSpec
 from suture.wire.finding import Finding, Location
+from suture.wire.lines import BROKEN, Odd, OddLine, is_name
 from suture.wire.primitives import CHECKS
 from suture.wire.structure import MISSING, REPEATS, UNEXPECTED, Misplaced, misplaced, prepared
 
@@ -28,6 +29,8 @@ SEVERITIES: Mapping[str, str] = {
     "message_type": "E",
     "structure_name": "W",
     "version": "W",
+    "segment_broken": "E",
+    "segment_indented": "W",
     "segment_missing": "E",
     "segment_unexpected": "E",
     "segment_repeats": "E",
@@ -50,6 +53,8 @@ _CODES = {
     "message_type": finding.UNSUPPORTED_MESSAGE_TYPE,
     "structure_name": finding.OTHER,
     "version": finding.UNSUPPORTED_VERSION,
+    "segment_broken": finding.SEGMENT_SEQUENCE,
+    "segment_indented": finding.OTHER,
     "segment_missing": finding.SEGMENT_SEQUENCE,
     "segment_unexpected": finding.SEGMENT_SEQUENCE,
     "segment_repeats": finding.CARDINALITY,
@@ -75,11 +80,15 @@ _LONG_TEXTS = ("FT", "TX")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a message is judged. version: "" for the declared one. severities: kinds that differ from SEVERITIES."""
+    """How a message is judged. version: "" for the declared one. severities: kinds that differ from SEVERITIES.
+
+    join: of lines that are no segments, as of Message.parse.
+    """
 
     version: str = ""
     severities: Mapping[str, str] = field(default_factory=dict)
     limit: int = LIMIT
+    join: bool = False
 
 
 STANDARD = Rules()
@@ -92,7 +101,7 @@ def validate(raw: bytes, rules: Rules = STANDARD, encoding: str = "utf-8", overr
     Never raises; bytes that are no HL7 message give one finding.
     """
     try:
-        message = er7.Message.parse(raw, encoding, override)
+        message = er7.Message.parse(raw, encoding, override, rules.join)
     except (MessageError, LookupError, ValueError) as error:
         reason = error.reason if isinstance(error, MessageError) else "the character set is unknown"
         return [Finding(finding.OTHER, "E", Location("MSH"), reason)]
@@ -107,6 +116,17 @@ def validate_message(message: er7.Message, rules: Rules = STANDARD) -> list[Find
     except _Enough:
         pass
     return check.found()
+
+
+def _named(message: er7.Message) -> list[er7.Segment]:
+    """The segments, without lines that are none."""
+    broken = {line.number - 1 for line in message.odd.broken}
+    return [one for i, one in enumerate(message.segments) if i not in broken and is_name(one.name)]
+
+
+def _place(line: OddLine) -> Location:
+    name, _, sequence = line.place.rstrip(")").partition("(")
+    return Location(name, int(sequence or 1))
 
 
 class _Enough(Exception):
@@ -129,7 +149,8 @@ class _Check:
         self.others: list[tuple[int, Finding]] = []
         counts: Counter[str] = Counter()
         self.sequence: list[int] = []
-        for segment in message.segments:
+        self.segments = _named(message)
+        for segment in self.segments:
             counts[segment.name] += 1
             self.sequence.append(counts[segment.name])
 
@@ -152,10 +173,17 @@ class _Check:
     def run(self) -> None:
         if self.message.undecodable:
             self.note("charset", Location("MSH", 1, 18), f"bytes that are not of the character set {self.message.encoding}")
+        self._lines(self.message.odd)
         self._header()
         self._order()
-        for segment, sequence in zip(self.message.segments, self.sequence, strict=True):
+        for segment, sequence in zip(self.segments, self.sequence, strict=True):
             _check_segment(self, segment, sequence)
+
+    def _lines(self, odd: Odd) -> None:
+        for line in odd.broken:
+            self.note("segment_broken", _place(line), f"{BROKEN}: line {line.number}, behind this segment")
+        for line in odd.trimmed:
+            self.note("segment_indented", _place(line), "blanks before the segment's name; they are left out")
 
     def _header(self) -> None:
         if self.declared and not self.overridden and self.declared not in dictionary.VERSIONS:
@@ -169,7 +197,7 @@ class _Check:
     def _order(self) -> None:
         header = self.message.segments[0]
         code, event, named = (header.get(9, n) for n in (1, 2, 3))
-        names = [segment.name for segment in self.message.segments]
+        names = [segment.name for segment in self.segments]
         wanted = prepared(self.version, dictionary.structure_name(self.version, f"{code}^{event}^{named}"))
         if wanted is None:
             self._no_structure(code, event)
@@ -192,7 +220,7 @@ class _Check:
     def _misplaced(self, found: Sequence[Misplaced]) -> None:
         for one in found:
             if one.kind == MISSING:
-                before = sum(s.name == one.name for s in self.message.segments[: one.index])
+                before = sum(s.name == one.name for s in self.segments[: one.index])
                 within = f" in each {one.group}" if one.group != self.structure else ""
                 self.note(MISSING, Location(one.name, before + 1), f"the segment is required{within}")
                 continue

@@ -1,0 +1,43 @@
+"""What becomes of a message whose lines are not all segments as they should be: it waits for a person, or goes on with a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from suture.model.errors import MessageError
+from suture.model.message import Note
+from suture.model.value import changed
+from suture.ports import Processed, Settled
+from suture.wire import er7
+from suture.wire.lines import BROKEN
+
+
+def notes_of(parsed: er7.Message, strays: bool) -> list[Note]:
+    """What is remarked about the lines of a message. strays: a stray byte in a segment's name is only remarked, too.
+
+    Raises MessageError (BAD_SEGMENT) where a line is no segment: its bytes are nobody's, and are not passed over.
+    """
+    odd = parsed.odd
+    for line in odd.broken:
+        if not (strays and line in odd.stray):
+            more = f" (and {len(odd.broken) - 1} more)" if len(odd.broken) > 1 else ""
+            raise MessageError("parse", "BAD_SEGMENT", line.place, f"{BROKEN}: line {line.number}, behind this segment{more}")
+    remarks = (
+        (odd.broken, "STRAY_NAME", "is passed over: its name has bytes of no character"),
+        (odd.trimmed, "BLANKS_TRIMMED", "has blanks before the segment's name; they are left out"),
+        (odd.joined, "LINE_JOINED", "is no segment; it is joined to the field before it"),
+    )
+    return [Note(0, code, line.place, f"line {line.number} {what}") for lines, code, what in remarks for line in lines]
+
+
+def noted(work: Processed, notes: Sequence[Note]) -> Processed:
+    """The same work, whose outcome carries the notes."""
+    if not notes:
+        return work
+    settle = work.settle
+
+    def with_notes(settled: Settled) -> Settled:
+        return changed(settled, notes=[*settled.notes, *notes])
+
+    ready = None if work.ready is None else with_notes(work.ready)
+    return changed(work, settle=lambda claims, stock: with_notes(settle(claims, stock)), ready=ready)

@@ -1,0 +1,114 @@
+"""Messages that come as one without a batch around them: cut before each MSH, and each stored, processed and answered for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from suture.pipeline.answers import Answer, Answers, Say
+from suture.pipeline.batches import ReceiveOne, positive
+from suture.wire import lines, widths
+from suture.wire.finding import CARDINALITY, ERROR, Finding
+from suture.wire.header import Header
+
+
+def may_be_several(raw: bytes) -> bool:
+    """Is there more than one MSH, wherever it stands? It takes one look at each byte, and mostly says no."""
+    return raw.find(b"MSH", 3) >= 0 if raw[:3] == b"MSH" else Header.read(raw) is not None
+
+
+class Together:
+    """Receives what may be several messages for one channel. receive(raw, answer, say): takes one message."""
+
+    def __init__(self, answers: Answers, receive: ReceiveOne) -> None:
+        self._answers, self._receive = answers, receive
+
+    def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
+        """Take them in their order. Too many of them are refused whole, and nothing is stored."""
+        for _ in self.hand_on(raw, answer, say, self.cut(raw)):
+            pass
+
+    def cut(self, raw: bytes) -> list[bytes] | None:
+        """The messages, which are the bytes that came when they are put one behind another; None where they are too many. Pure."""
+        width, limit = widths.width_of(raw), self._answers.rules.batch_messages
+        view, mark = (raw, b"") if width is widths.NARROW else (width.view(raw.removeprefix(width.mark)), width.mark)
+        begins = lines.messages_in(view, limit)
+        if len(begins) > limit:
+            return None
+        if len(begins) == 1:
+            return [raw]
+        rest, size = raw[len(mark) :], width.size
+        ends = [*(begin * size for begin in begins[1:]), len(rest)]
+        return [mark + rest[begin * size : end] for begin, end in zip(begins, ends, strict=True)]
+
+    def hand_on(self, head: bytes, answer: Answer, say: Say | None, messages: list[bytes] | None) -> Iterator[None]:
+        """Take the messages, one at each step. head: the beginning of what came."""
+        if messages is None:
+            text = f"too many messages at once; at most {self._answers.rules.batch_messages} are taken"
+            header = Header.read(head) or Header(b"|", [b"MSH", b"^~\\&"])
+            self._answers.refused(header, answer, Finding(CARDINALITY, ERROR, None, text))
+            return
+        if len(messages) == 1:
+            self._receive(messages[0], answer, say)
+            return
+        told = _Told(len(messages), answer, say)
+        messages.reverse()
+        for number in range(len(messages)):
+            said = None if say is None else partial(told.said, number)
+            self._receive(messages.pop(), partial(told.answered, number), said)
+            yield
+
+
+class _Told:
+    """What is told of messages that came as one: an answer for each, in the order in which they get them.
+
+    Nothing is told before all are known to be durable, or not: where the transport has a commit acknowledgement, it stands for
+    them all and goes first. The last answer ends the turn of the sender. Who can be told one thing only (say is None) is told
+    of the first that is refused, or else of the first.
+    """
+
+    def __init__(self, count: int, answer: Answer, say: Say | None) -> None:
+        self._answer, self._say = answer, say
+        self._unknown = set(range(count))
+        self._left = count
+        self._kept: list[bytes | None] = []
+        self._stored = True
+        self._begun = self._ended = False
+
+    def said(self, number: int, payload: bytes | None) -> None:
+        """One message is durable and its answer comes later; or there is one more thing to say of it."""
+        self._unknown.discard(number)
+        if payload is not None:
+            self._kept.append(payload)
+        self._tell()
+
+    def answered(self, number: int, payload: bytes | None, stored: bool = True) -> None:
+        """One message has its answer."""
+        self._unknown.discard(number)
+        self._left -= 1
+        self._stored = self._stored and stored
+        self._kept.append(payload)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._unknown:
+            return
+        if self._say is None:
+            if not self._left:
+                self._answer(_one_of(self._kept), self._stored)
+            return
+        kept, self._kept = self._kept, []
+        ending = not self._left and not self._ended
+        last = kept.pop() if ending else None
+        for payload in kept if self._begun or kept or ending else [None]:
+            self._say(payload, self._stored)
+        self._begun = True
+        if ending:
+            self._ended = True
+            self._answer(last, self._stored)
+
+
+def _one_of(answers: list[bytes | None]) -> bytes | None:
+    """The first answer that says no, else the first."""
+    told = [one for one in answers if one is not None]
+    return next((one for one in told if not positive(one)), told[0] if told else None)
