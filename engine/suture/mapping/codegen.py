@@ -103,6 +103,7 @@ class Texts:
         self.code = code
         self.width = 0
         self.sure: set[int] = set()
+        self._named: dict[str, str] = {}
         self._segments: dict[tuple[str, int], str] = {}
         self._of_message: dict[str, str] = {}
 
@@ -162,10 +163,17 @@ class Texts:
     def _fields(self, path: er7.Path) -> str:
         where = (path.segment, path.occurrence)
         if where not in self._segments:
-            name = self._segments[where] = f"g{len(self._segments)}"
-            self.code.head(f"{name} = message.named({self.code.const(path.segment)})")
-            self.code.head(f"{name} = {name}[{path.occurrence - 1}].fields if len({name}) >= {path.occurrence} else ()")
+            name, found = f"g{len(self._segments)}", self.segments(path.segment)
+            self._segments[where] = name
+            self.code.head(f"{name} = {found}[{path.occurrence - 1}].fields if len({found}) >= {path.occurrence} else ()")
         return self._segments[where]
+
+    def segments(self, name: str) -> str:
+        """The segments of that name, found once."""
+        if name not in self._named:
+            self._named[name] = f"n{len(self._named)}"
+            self.code.head(f"{self._named[name]} = message.named({self.code.const(name)})")
+        return self._named[name]
 
 
 def _plain(path: er7.Path) -> bool:

@@ -14,8 +14,9 @@ from suture.model.events import Event, event_id
 
 Quick = Callable[..., bool]
 """quick(message, segments, mapped, found, slow): map a message with standard separators into mapped and found (what it
-is found by). False: nothing is done, because a value of the whole message is wrong. A line in which anything is out of
-the ordinary is left to slow(message, segment, line, mapped, found, whole), which returns its `whole` for the next one."""
+is found by). False: nothing is done, because a value of the whole message is wrong, or two segments stand where one is
+meant. A line in which anything is out of the ordinary is left to slow(message, segment, line, mapped, found, whole), which
+returns its `whole` for the next one."""
 
 
 def quick_way(plan: Plan) -> Quick:
@@ -32,6 +33,8 @@ class _Lines:
 
     def function(self) -> Quick:
         plan, code = self.plan, self.code
+        for name in sorted(plan.soles | plan.once):
+            code.head(f"if len({self.texts.segments(name)}) > 1: return False")
         self.steps.write(plan.whole.steps)
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")

@@ -91,7 +91,9 @@ class _Compiler:
         return found
 
     def _key(self) -> BusinessKey:
-        parts = [(self.program.text(("business_key", i), path), path) for i, path in enumerate(self.business_key or DEFAULT_KEY)]
+        first = self.spec.each is None  # the message's own number, whatever else is in it
+        paths = self.business_key or DEFAULT_KEY
+        parts = [(self.program.text(("business_key", i), path, first), path) for i, path in enumerate(paths)]
         sound = [(slot, er7.path(path), self.program.is_own(path)) for slot, path in parts if slot is not None]
         own = [one for _, _, one in sound]
         tested = set(self.spec.skip).union(*({*emit.when, *emit.credit} for emit in self.spec.emit))
@@ -103,7 +105,7 @@ class _Compiler:
     def _search(self) -> Search:
         search = Search([], [])
         for kind, paths in self.spec.search.items():
-            slots = [self.program.text(("search", kind, i), path) for i, path in enumerate(paths)]
+            slots = [self.program.text(("search", kind, i), path, first=True) for i, path in enumerate(paths)]
             if not slots:
                 self.problems.add(("search", kind), "no path; write one, e.g. PID-3.1, or leave the key out")
             own = any(self.program.is_own(path) for path, slot in zip(paths, slots, strict=True) if slot is not None)
@@ -144,6 +146,7 @@ class _Compiler:
             emits=[self._emit(i, emit, uses[i], shared | texts) for i, emit in enumerate(emitted)],
             key=key,
             search=search,
+            soles=frozenset(program.soles),
         )
 
     def _emit(self, index: int, emit: Emitted, uses: frozenset[int], elsewhere: set[int]) -> EmitPlan:

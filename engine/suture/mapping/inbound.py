@@ -14,6 +14,7 @@ from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap
 from suture.wire import er7
+from suture.wire.context import require_one
 
 NUMBER_MAX = 19_999
 """Largest number of an event in its message: the store's small integer, with room for events that others add."""
@@ -42,6 +43,7 @@ class Inbound:
         self._plan = plan
         self._blank: Slots = [None] * plan.slots
         self._lines_max = NUMBER_MAX // len(plan.emits)
+        self._once = tuple(sorted(plan.once))
         self._quick = quick_way(plan)
 
     @property
@@ -65,6 +67,7 @@ class Inbound:
 
     def run_carefully(self, message: er7.Message) -> Mapped:
         """The same, step by step."""
+        require_one(message, self._once)
         mapped, found = Mapped(), Found()
         whole = self._whole(message)
         self._plan.search.of_message(whole.slots, found)
@@ -106,7 +109,8 @@ class Inbound:
         plan = self._plan
         for run in plan.texts.runs:
             run(slots)
-        if skipped(plan.skip, slots, line, mapped):
+        sure = [one for one in plan.skip if one.source.needs.isdisjoint(failed)] if failed else plan.skip
+        if skipped(sure, slots, line, mapped):
             return
         if failed or plan.skip_bound:
             Careful(plan, slots, line, failed, mapped).run()
@@ -177,8 +181,8 @@ class Careful:
 
     def run(self) -> None:
         """Note what the line came to."""
-        wanted = [emit for emit in self.plan.emits if not self._refused(emit, emit.refuse)]
         plan, mapped = self.plan, self.mapped
+        wanted = [emit for emit in plan.emits if self._wanted(emit)]
         if wanted or plan.skip_bound:
             plan.shared.run_all(self.slots, self.failed)
         if plan.skips.isdisjoint(self.failed) and skipped(plan.skip_bound, self.slots, self.line, mapped):
@@ -191,6 +195,18 @@ class Careful:
         mapped.gaps.extend(self.gaps)
         if not self.events and not self.gaps:
             mapped.gaps.append(nothing(plan, self.slots, self.line))
+
+    def _wanted(self, emit: EmitPlan) -> bool:
+        """Is the event to be made of this line, as far as `skip`, its `when` and the line's key say?"""
+        asks = frozenset[int]().union(*(condition.source.needs for condition in (*self.plan.skip, *emit.when)))
+        key = frozenset(self.plan.key.slots)
+        if not asks.isdisjoint(self.failed):
+            self._hold(emit, asks)
+        elif not self._refused(emit, emit.refuse):
+            if key.isdisjoint(self.failed):
+                return True
+            self._hold(emit, key)
+        return False
 
     def _refused(self, emit: EmitPlan, refuse: Callable[[Slots], str] | None) -> bool:
         reason = refuse(self.slots) if refuse else ""

@@ -12,6 +12,7 @@ from suture.mapping.sources import Held, Slots
 from suture.mapping.steps import Condition, Steps, matching
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
+from suture.wire.context import CONTEXT
 
 
 @dataclass(slots=True)
@@ -103,7 +104,9 @@ class EmitPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled mapping. whole: steps of the whole message; texts: of the line's conditions and key; shared: of the
-    line, for more than one event or for skip_bound: the conditions of `skip` on columns, which need those slots (skips)."""
+    line, for more than one event or for skip_bound: the conditions of `skip` on columns, which need those slots (skips).
+    soles: as of Program.
+    """
 
     each: str | None
     slots: int
@@ -116,3 +119,9 @@ class Plan:
     emits: Sequence[EmitPlan]
     key: BusinessKey
     search: Search
+    soles: frozenset[str]
+
+    @property
+    def once(self) -> frozenset[str]:
+        """The segments of which a message may have one only, whatever the mapping reads, unless its structure has more."""
+        return frozenset(CONTEXT) - {self.each or ""}

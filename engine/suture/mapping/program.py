@@ -6,19 +6,23 @@ from collections.abc import Hashable, Iterable
 from zoneinfo import ZoneInfo
 
 from suture.mapping.hints import Loc, Problems
-from suture.mapping.sources import FIRST_FREE, Source, is_own, path_source
+from suture.mapping.sources import FIRST_FREE, Source, is_own, is_sole, path_source
 from suture.mapping.steps import Condition, Maker, Step, Text
 from suture.wire import er7
 
 
 class Program:
-    """Collects steps. size: how many slots they need. texts: slots of plain texts (conditions, key, search)."""
+    """Collects steps. size: how many slots they need. texts: slots of plain texts (conditions, key, search).
+
+    soles: names of segments of which a message may have one only, for all that is made of its lines (`is_sole`).
+    """
 
     def __init__(self, each: str | None, zone: ZoneInfo, problems: Problems) -> None:
         self.each, self.zone, self.problems = each, zone, problems
         self.steps: list[Step] = []
         self.size = FIRST_FREE
         self.texts: set[int] = set()
+        self.soles: set[str] = set()
         self._known: dict[Hashable, int] = {}
         self._by_slot: dict[int, Step] = {}
 
@@ -61,12 +65,16 @@ class Program:
                 waiting.extend(step.needs)
         return frozenset(found)
 
-    def text(self, loc: Loc, text: str) -> int | None:
-        """The slot of the plain text at a path, which always is a text; None when it is no path."""
+    def text(self, loc: Loc, text: str, first: bool = False) -> int | None:
+        """The slot of the plain text at a path, which always is a text; None when it is no path. first: as of Text."""
         path = self.path(loc, text)
         if path is None:
             return None
-        slot = self.add(("text", text), (), is_own(path, self.each), Text(path, self.each))
+        if first := first and is_sole(path, self.each):
+            slot = self.add(("first", text), (), False, Text(path, self.each, first))
+        else:
+            slot = self.add(("text", text), (), is_own(path, self.each), Text(path, self.each))
+            self._note_sole(path)
         self.texts.add(slot)
         return slot
 
@@ -78,4 +86,9 @@ class Program:
 
     def source(self, path: er7.Path) -> Source:
         """The value at a path, taken from the plain text's slot where there is one."""
+        self._note_sole(path)
         return path_source(path, self.each, self._known.get(("text", path.text)))
+
+    def _note_sole(self, path: er7.Path) -> None:
+        if is_sole(path, self.each):
+            self.soles.add(path.segment)

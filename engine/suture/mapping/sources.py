@@ -26,16 +26,19 @@ NULL = '""'
 """HL7's word for "delete this value"; for an event it is an empty value."""
 
 
+AMBIGUOUS = "AMBIGUOUS_CONTEXT"
+
+
 class Held(Exception):
     """No event can be made of this value. Holds places and codes of tables, never other content (PHI)."""
 
-    def __init__(self, field: str, path: str, reason: str, table: str = "", value: str = "") -> None:
+    def __init__(self, field: str, path: str, reason: str, table: str = "", value: str = "", kind: str = "") -> None:
         super().__init__(f"{field}: {reason}")
-        self.field, self.path, self.reason, self.table, self.value = field, path, reason, table, value
+        self.field, self.path, self.reason, self.table, self.value, self.kind = field, path, reason, table, value, kind
 
     def gap(self, line: int) -> Gap:
         """The gap in that line."""
-        return Gap(line, self.field, self.path, self.reason, self.table, self.value)
+        return Gap(line, self.field, self.path, self.reason, self.table, self.value, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Source:
 
 def path_source(path: er7.Path, each: str | None, text_slot: int | None = None) -> Source:
     """The value at a path. text_slot: of the plain text there, when a step reads it anyway."""
-    read = plain_text(path, each) if text_slot is None else itemgetter(text_slot)
+    read = sole_text(path, each) if text_slot is None else itemgetter(text_slot)
     needs = frozenset() if text_slot is None else frozenset({text_slot})
     return Source(("path", path.text), path.text, read, needs, is_own(path, each), path=path, slot=text_slot)
 
@@ -104,6 +107,29 @@ def plain_text(path: er7.Path, each: str | None) -> Read:
         return text.strip() if first else ""
 
     return read_quickly if quick else read
+
+
+def sole_text(path: er7.Path, each: str | None) -> Read:
+    """The same for a value that a line is made of: where `is_sole`, it raises Held in a message with more than one such segment."""
+    read, name = plain_text(path, each), path.segment
+    if not is_sole(path, each):
+        return read
+
+    def read_sole(slots: Slots) -> str:
+        if len(slots[MESSAGE].named(name)) > 1:
+            which = path.text.replace(name, f"{name}(1)", 1)
+            raise Held("", path.text, f"the message has more than one {name}; say which one is meant, e.g. {which}", kind=AMBIGUOUS)
+        return read(slots)
+
+    return read_sole
+
+
+def is_sole(path: er7.Path, each: str | None) -> bool:
+    """Is it read from another segment than the repeated one, without saying from which of several?
+
+    A line's value comes from its own segments and from those of the whole message, never from a neighbour's.
+    """
+    return path.own and path.segment not in (each, "MSH")
 
 
 def is_own(path: er7.Path, each: str | None) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from suture.mapping.functions import EXACT, negate
-from suture.mapping.sources import MESSAGE, Held, Read, Run, Slots, Source, code_of, keepable, plain_text
+from suture.mapping.sources import MESSAGE, Held, Read, Run, Slots, Source, code_of, keepable, plain_text, sole_text
 from suture.mapping.tables import Table
 from suture.mapping.values import Parser, day_in, text_parser, time_parser
 from suture.wire import er7
@@ -66,21 +66,24 @@ def _carefully(step: Step, slots: Slots, failed: dict[int, Held | None]) -> None
     try:
         step.run(slots)
     except Held as held:
+        held.field = held.field or getattr(step.made, "field", "")
         failed[step.slot] = held
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The plain text at a path; always a text."""
+    """The plain text at a path; always a text. first: of several segments the first will do."""
 
     path: er7.Path
     each: str | None
+    first: bool = False
 
     def step(self, slot: int) -> Run:
         """The function that fills slot."""
-        read = plain_text(self.path, self.each)
+        read = (plain_text if self.first else sole_text)(self.path, self.each)
 
         def run(slots: Slots) -> None:
+            slots[slot] = ""
             slots[slot] = read(slots)
 
         return run
