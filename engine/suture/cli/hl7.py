@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from suture.cli import exits, files, hl7_make, hl7_validate, output
-from suture.cli.hl7_common import echo_json_list, encoding_option, json_option, parsed, styled, version_option
+from suture.cli.hl7_common import echo_json_list, encoding_option, json_option, parsed, styled, tell, version_option
 from suture.model.errors import MessageError
 from suture.wire import cut, diff, er7, quick, render, xml
+from suture.wire.lines import Odd
 
 
 @click.group()
@@ -41,7 +42,7 @@ def show(file: Path, view: str | None, version: str | None, encoding: str) -> in
 
     Escapes are resolved, and what cannot be seen is made visible: control characters as pictures (␊), others by number
     (<U+00A0>), outer blanks as ␠, bytes that are not of the character set as <xE9>. Null, which asks the receiver to delete, is
-    marked; empty values are left out. Exit 1 when something in the file is no HL7 message.
+    marked; empty values are left out. Exit 1 when something in the file is no HL7 message, or a line of one is no segment.
 
     \b
     Examples:
@@ -63,6 +64,7 @@ def _tree(file: Path, version: str, encoding: str) -> int:
             click.echo("\n".join(render.visible(line) for line in raw.decode("utf-8", "surrogateescape").splitlines()))
         else:
             _print_tree(list(render.tree(message, version)))
+            code = exits.FAILED if message.odd.broken else code
     return code
 
 
@@ -94,8 +96,9 @@ def _json(file: Path, version: str, encoding: str) -> int:
 
     def items() -> Iterator[Any]:
         for raw, message, reason in parsed(file, encoding):
-            if message is None:
+            if message is None or message.odd.broken:
                 bad.append(reason)
+            if message is None:
                 yield {"error": reason, "raw_base64": base64.b64encode(raw).decode()}
             else:
                 yield render.nested(message, version)
@@ -113,8 +116,9 @@ def _xml(file: Path, version: str, encoding: str) -> int:
     if second:
         click.echo("<MESSAGES>")
     for raw, message, _reason in itertools.chain([first], [second] if second else [], found):
-        if message is None:
+        if message is None or message.odd.broken:
             code = exits.FAILED
+        if message is None:
             text = xml.text_of(raw.decode("utf-8", "surrogateescape"), er7.Delimiters(escape=""))
             click.echo(f'<{xml.UNKNOWN} xmlns="{xml.NAMESPACE}">{text}</{xml.UNKNOWN}>')
         else:
@@ -200,7 +204,8 @@ def get(file: Path, paths: tuple[str, ...], raw: bool, encoding: str, as_json: b
     """Print the values at one or more paths, a line each; control characters in them are shown as pictures.
 
     A path is a segment, a field, and as the case may be a repetition, a component and a subcomponent. With several
-    paths, an absent one is an empty line. Exit 1 when one is in none of the messages.
+    paths, an absent one is an empty line. What is odd about the lines of a message is said on the standard error. Exit 1
+    when a path is in none of the messages, or a line is no segment (BAD_SEGMENT): what it holds is in no path.
 
     \b
     Examples:
@@ -208,11 +213,19 @@ def get(file: Path, paths: tuple[str, ...], raw: bool, encoding: str, as_json: b
       suture hl7 get implant.hl7 MSH-10 'PID-3[MR].1' 'FT1(1)-7.1'
       suture hl7 get day.hl7 PID-3.1 --json
     """
-    read = _reader(paths, raw, encoding)
+    number, broken = 0, False
+
+    def told(odd: Odd) -> None:
+        nonlocal broken
+        tell(odd, number)
+        broken = broken or bool(odd.broken)
+
+    read = _reader(paths, raw, encoding, told)
     found: set[str] = set()
 
     def rows() -> Iterator[dict[str, list[str]]]:
-        for each_raw in files.messages(file):
+        nonlocal number
+        for number, each_raw in enumerate(files.messages(file), 1):  # noqa: B007  # told by `told`
             try:
                 row = read(each_raw)
             except MessageError as error:
@@ -226,7 +239,7 @@ def get(file: Path, paths: tuple[str, ...], raw: bool, encoding: str, as_json: b
     else:
         for row in rows():
             _print_row(row)
-    return exits.OK if found == set(paths) else exits.FAILED
+    return exits.OK if found == set(paths) and not broken else exits.FAILED
 
 
 def _print_row(row: dict[str, list[str]]) -> None:
@@ -235,16 +248,22 @@ def _print_row(row: dict[str, list[str]]) -> None:
             output.say(render.visible(value))
 
 
-def _reader(paths: tuple[str, ...], raw: bool, encoding: str) -> Callable[[bytes], dict[str, list[str]]]:
+def _reader(paths: tuple[str, ...], raw: bool, encoding: str, told: Callable[[Odd], None]) -> Callable[[bytes], dict[str, list[str]]]:
     """A function from a message to the values at each path that are not empty."""
     try:
         places = [er7.path_to_many(text) for text in paths]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="PATH") from None
     if raw or any(place.many for place in places):
-        return lambda data: {text: values(er7.Message.parse(data, encoding), text, raw) for text in paths}
-    read = quick.reader(places, encoding)
+        return lambda data: _all_values(data, paths, raw, encoding, told)
+    read = quick.reader(places, encoding, told)
     return lambda data: {text: [value] if value else [] for text, value in zip(paths, read(data), strict=True)}
+
+
+def _all_values(data: bytes, paths: tuple[str, ...], raw: bool, encoding: str, told: Callable[[Odd], None]) -> dict[str, list[str]]:
+    message = er7.Message.parse(data, encoding)
+    told(message.odd)
+    return {text: values(message, text, raw) for text in paths}
 
 
 def values(message: er7.Message, text: str, raw: bool = False) -> list[str]:

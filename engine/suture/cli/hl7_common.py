@@ -14,6 +14,7 @@ import click
 from suture.cli import files, output
 from suture.model.errors import MessageError
 from suture.wire import charsets, dictionary, er7
+from suture.wire.lines import BROKEN, Odd
 
 
 def _codec(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -59,6 +60,15 @@ def echo_json_list(items: Iterator[Any]) -> None:
 def styled(text: str, **style: Any) -> str:
     """The text in colour on a terminal, plain elsewhere and where NO_COLOR is set."""
     return click.style(text, **style) if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def tell(odd: Odd, number: int, what: str = "") -> None:
+    """Say what is odd about the lines of the message of that number, without content. what: is done about lines that are no segments."""
+    where = f"message {number}: " if number > 1 else ""
+    for line in odd.broken:
+        click.echo(f"suture: {where}{line.place}: BAD_SEGMENT: {BROKEN}: line {line.number}, behind this segment{what}", err=True)
+    for line in odd.trimmed:
+        click.echo(f"suture: {where}{line.place}: blanks before the segment's name, in line {line.number}", err=True)
 
 
 def parsed(file: Path, encoding: str) -> Iterator[tuple[bytes, er7.Message | None, str]]:

@@ -15,9 +15,12 @@ from typing import Any
 import click
 
 from suture.cli import exits, files, output, sending, tree
+from suture.cli.hl7_common import tell
 from suture.cli.options import Number
+from suture.model.errors import MessageError
 from suture.model.hosts import is_host
-from suture.wire import cut, render
+from suture.wire import cut, er7, render
+from suture.wire.lines import NOTHING
 
 FAULTS_SHOWN = 20
 """In a large run so many refusals are printed a line each; the summary counts them all."""
@@ -114,7 +117,7 @@ class _Sending:
     """One run of the command: what is sent, and what is printed."""
 
     def __init__(self, file: Path, peer: sending.Peer, options: Options) -> None:
-        self._options, self._shown = options, 0
+        self._options, self._shown, self._odd = options, 0, 0
         self._total = options.count
         self._run = sending.Run(self._messages(file), peer, options.connections, options.rate, self._heard)
         self._last: sending.Reply | None = None
@@ -131,7 +134,18 @@ class _Sending:
             found = itertools.islice(found, options.count)
         prefix = secrets.token_hex(4).upper()
         for number, raw in enumerate(found, 1):
+            self._look(number, raw)
             yield sending.with_control_id(raw, f"{prefix}{number:09d}") if options.new_ids else raw
+
+    def _look(self, number: int, raw: bytes) -> None:
+        """Say what the receiver may find odd about the lines of a message; it is sent as it is."""
+        try:
+            odd = er7.Message.parse(raw).odd
+        except MessageError:
+            return
+        if odd is not NOTHING and self._odd < FAULTS_SHOWN:
+            self._odd += 1
+            tell(odd, number, "; it is sent as it is")
 
     def run(self) -> int:
         """Send all; returns the exit code."""

@@ -11,6 +11,7 @@ from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
 from suture.mapping.plan import Call, EmitPlan, Plan
 from suture.mapping.steps import Condition
 from suture.model.events import Event, event_id
+from suture.wire.context import is_shared
 
 Quick = Callable[..., bool]
 """quick(message, segments, mapped, found, slow): map a message with standard separators into mapped and found (what it
@@ -35,6 +36,8 @@ class _Lines:
         plan, code = self.plan, self.code
         for name in sorted(plan.soles | plan.once):
             code.head(f"if len({self.texts.segments(name)}) > 1: return False")
+        for name in sorted(plan.soles - plan.once) if plan.each else ():
+            code.head(f"if not {code.const(is_shared)}(message, {code.const(name)}, {code.const(plan.each)}): return False")
         self.steps.write(plan.whole.steps)
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")

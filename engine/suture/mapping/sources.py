@@ -13,6 +13,7 @@ from typing import Any
 from suture.mapping.tables import Table
 from suture.model.message import Gap
 from suture.wire import er7
+from suture.wire.context import CONTEXT, is_shared
 
 Slots = list[Any]
 Read = Callable[[Slots], str]
@@ -110,15 +111,18 @@ def plain_text(path: er7.Path, each: str | None) -> Read:
 
 
 def sole_text(path: er7.Path, each: str | None) -> Read:
-    """The same for a value that a line is made of: where `is_sole`, it raises Held in a message with more than one such segment."""
+    """The same for a value that a line is made of: where `is_sole`, it raises Held when the segment may be another line's."""
     read, name = plain_text(path, each), path.segment
+    first = path.text.replace(name, f"{name}(1)", 1)
     if not is_sole(path, each):
         return read
 
     def read_sole(slots: Slots) -> str:
         if len(slots[MESSAGE].named(name)) > 1:
-            which = path.text.replace(name, f"{name}(1)", 1)
-            raise Held("", path.text, f"the message has more than one {name}; say which one is meant, e.g. {which}", kind=AMBIGUOUS)
+            raise Held("", path.text, f"the message has more than one {name}; say which one is meant, e.g. {first}", kind=AMBIGUOUS)
+        if each and name not in CONTEXT and not is_shared(slots[MESSAGE], name, each):
+            which = f"it stands behind one of several {each}, whose alone it may be; where it is meant for all, say so: {first}"
+            raise Held("", path.text, which, kind=AMBIGUOUS)
         return read(slots)
 
     return read_sole

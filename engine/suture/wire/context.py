@@ -9,6 +9,7 @@ from suture.model.errors import MessageError
 from suture.wire import dictionary
 from suture.wire.dictionary import Group, SegmentRef
 from suture.wire.er7 import Message
+from suture.wire.grouping import names as segments_in
 
 CONTEXT = ("MSH", "PID", "PV1")
 
@@ -25,9 +26,37 @@ def require_one(message: Message, names: Sequence[str] = CONTEXT) -> None:
 
 
 def _may_repeat(message: Message, name: str) -> bool:
-    version = dictionary.nearest(message.get("MSH-12.1"))
-    kind = "^".join(message.get(place) for place in ("MSH-9.1", "MSH-9.2", "MSH-9.3"))
-    return name != "MSH" and may_repeat(version, dictionary.structure_name(version, kind), name)
+    return name != "MSH" and may_repeat(*_kind(message), name)
+
+
+def is_shared(message: Message, name: str, each: str) -> bool:
+    """Does the one segment of that name belong to all lines (segments `each`), and not to the one of them that it stands behind?
+
+    It does before the first of them; and behind the last, where the structure has it outside of what repeats with a line
+    (IN1 of DFT^P03). What no structure knows, as Z-segments, is taken to belong to the line before it.
+    """
+    if len(message.named(each)) < 2 or not message.named(name):
+        return True
+    names = message.names
+    at = names.index(name)
+    if at < names.index(each):
+        return True
+    return each not in names[at:] and stands_outside(*_kind(message), name, each)
+
+
+def _kind(message: Message) -> tuple[str, str]:
+    """The version whose dictionary has the structure of a message, and that structure; "" for none."""
+    kind = "^".join([message.get("MSH-9.1"), message.get("MSH-9.2"), message.get("MSH-9.3")])
+    return _structure(message.get("MSH-12.1"), kind)
+
+
+@lru_cache(1024)
+def _structure(declared: str, kind: str) -> tuple[str, str]:
+    """Of the declared version, else of the usual one: versions that are old had messages that no table of theirs has."""
+    for version in (dictionary.nearest(declared), dictionary.DEFAULT_VERSION):
+        if name := dictionary.structure_name(version, kind):
+            return version, name
+    return dictionary.DEFAULT_VERSION, ""
 
 
 @lru_cache(1024)
@@ -45,3 +74,16 @@ def _room(place: Group | SegmentRef, name: str) -> int:
         rooms = [_room(child, name) for child in place.children]
         inside = max(rooms, default=0) if place.choice else sum(rooms)
     return min(2, inside * (place.max or 2))
+
+
+@lru_cache(1024)
+def stands_outside(version: str, structure: str, name: str, each: str) -> bool:
+    """Does a structure have the segment, and nowhere in a group that repeats with segments `each` in it?"""
+    found = dictionary.structure(version, structure) if structure else None
+    return found is not None and name in segments_in(found) and not _together(found, name, each)
+
+
+def _together(place: Group | SegmentRef, name: str, each: str) -> bool:
+    if isinstance(place, SegmentRef):
+        return False
+    return (place.max != 1 and {name, each} <= segments_in(place)) or any(_together(child, name, each) for child in place.children)

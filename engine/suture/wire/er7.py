@@ -131,6 +131,13 @@ class Message:
     def segments(self, segments: list[Segment]) -> None:
         self._segments, self.seen = segments, {}
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all segments, in order."""
+        if self._segments is None:
+            return [line[:3] for line in self._lines]
+        return [segment.name for segment in self._segments]
+
     def copy(self) -> Message:
         """A message of its own, to be changed."""
         return Message(self.raw, [segment.copy() for segment in self.segments], self.encoding, self.undecodable, self.odd)

@@ -105,9 +105,12 @@ def lines_of(text: str) -> list[str]:
 def segments_of(text: str) -> tuple[list[str], Odd]:
     """The segments of a text that begins with MSH, and what is odd about them."""
     lines = lines_of(text)
-    if "\n" not in text and _odd(text[3:4]).search(text) is None:
-        return lines, NOTHING
-    return trimmed(lines, text[3:4])
+    return (lines, NOTHING) if is_usual(text) else trimmed(lines, text[3:4])
+
+
+def is_usual(text: str) -> bool:
+    """Does CR alone end its lines, and is each of them a segment or empty? (Else it takes a closer look.)"""
+    return "\n" not in text and _odd(text[3:4]).search(text) is None
 
 
 def trimmed(lines: list[str], separator: str) -> tuple[list[str], Odd]:

@@ -29,8 +29,14 @@ class Line:
 def tree(message: Message, version: str = "") -> Iterator[Line]:
     """The segments and their filled values, in order."""
     version = parts.version_of(message, version)
-    for place, segment in parts.places(message):
-        yield Line(visible(place), dictionary.segment_name(version, segment.name))
+    broken, trimmed = ({line.number for line in odd} for odd in (message.odd.broken, message.odd.trimmed))
+    for number, (place, segment) in enumerate(parts.places(message), 1):
+        if number in broken:
+            yield Line(f"line {number}", "BAD_SEGMENT: it does not begin with a segment's name and the field separator")
+            yield Line("", "", visible(segment.text))
+            continue
+        remark = "  (blanks before it are left out)" if number in trimmed else ""
+        yield Line(visible(place), dictionary.segment_name(version, segment.name) + remark)
         for leaf in parts.leaves(segment):
             composite = bool(dictionary.components(version, parts.datatype_of(version, segment, leaf.field)))
             text, name = parts.value(segment, leaf), parts.name_of(version, segment, leaf)
@@ -76,11 +82,13 @@ def nested(message: Message, version: str = "") -> dict[str, Any]:
     """The message as JSON has it; what is empty is left out, and HL7's null is null.
 
     {version, type, control_id, encoding, segments: [{segment, place, name, fields: [{field, name, datatype, raw,
-    repetitions: [...]}]}]}; a repetition is {value} or {components: [{component, name, datatype, value or
-    subcomponents: [{subcomponent, name, datatype, value}]}]}.
+    repetitions: [...]}]}]}; with broken: [line numbers] where lines are no segments. A repetition is {value} or
+    {components: [{component, name, datatype, value or subcomponents: [{subcomponent, name, datatype, value}]}]}.
     """
     version = parts.version_of(message, version)
+    broken = [line.number for line in message.odd.broken]
     return {
+        **({"broken": broken} if broken else {}),
         "version": version,
         "type": message.get("MSH-9"),
         "control_id": message.get("MSH-10"),

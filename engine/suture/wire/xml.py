@@ -57,7 +57,7 @@ class _Writer:
                 yield f"{pad}</{name}>"
 
     def segment(self, segment: Segment, depth: int) -> Iterator[str]:
-        pad, good = "  " * depth, bool(_SEGMENT.fullmatch(segment.name))
+        pad, good = "  " * depth, bool(_SEGMENT.fullmatch(segment.name)) and segment.text[3:4] in ("", segment.delimiters.field)
         name = segment.name if good else UNKNOWN
         if not good:
             yield f"{pad}<{UNKNOWN}>{text_of(segment.text, Delimiters(escape=''))}</{UNKNOWN}>"
