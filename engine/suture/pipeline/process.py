@@ -182,7 +182,7 @@ def _refused(plan: Plan, message: Message) -> str:
 
 def _parked(error: MessageError) -> Settled:
     reason = f"{error.place}: {error.reason}" if error.place else error.reason
-    return Settled(states.PARKED, f"{error.code}: {reason}", (), (), (), ())
+    return Settled(states.PARKED, f"{error.code}: {reason}", (), (), (), (), stage=error.stage, place=error.place)
 
 
 def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:

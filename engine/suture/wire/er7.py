@@ -99,7 +99,7 @@ class Message:
             message = cls(raw, *_switching(raw, codec))
         else:
             message = cls(raw, *_by_line(raw, codec))
-        return _joined(message) if join and message.odd.broken else message
+        return _joined(message, codec) if join and message.odd.broken else message
 
     @classmethod
     def _of_text(cls, raw: bytes, text: str, undecodable: bool) -> Message:
@@ -317,15 +317,14 @@ def _transparent(raw: memoryview, spans: list[tuple[int, int]], codec: str, d: D
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 
 
-def _joined(message: Message) -> Message:
+def _joined(message: Message, codec: str) -> Message:
     """The message with lines that are no segments joined to the fields before them; as it is where one of them cannot be.
 
     It cannot where no escape character is there to keep the line end with, and where the character set is switched: what was
     switched to ends with the line.
     """
-    codec, d = message.encoding, message.delimiters
-    wide = charsets.is_wide(codec)
-    if not d.escape or not d.field.isascii() or not (wide or charsets.is_transparent(codec)):
+    d, wide = message.delimiters, charsets.is_wide(codec)
+    if not d.escape or not d.field.isascii() or codec == charsets.JAPANESE or codec.startswith(charsets.SWITCHING):
         return message
     raw, own = message.raw, codec if wide else "latin-1"
     text = charsets.decode_all(raw, codec)[0].lstrip(lines.LEAD) if wide else raw[lines.lead_of(raw) :].decode(own)
