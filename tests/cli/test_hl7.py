@@ -244,3 +244,50 @@ def test_validate_counts_the_messages_of_batches(suture: Suture, tmp_path: Path)
     assert [fault["code"] for fault in envelope] == ["BATCH_COUNT"]
     path.write_bytes(b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + ONE + TWO + b"BTS|2\rFTS|1\r")
     assert "BATCH" not in suture("hl7", "validate", path).out
+
+
+ODD = ONE.replace(b"FT1|1|", b" FT1|1|").replace(b"A\\T\\B^x\r", b"A^HIP\rSZ 5|||3\r")
+"""Blanks before a segment's name, and a text with a carriage return in it."""
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    path = tmp_path / "odd.hl7"
+    path.write_bytes(TWO + ODD)
+    return path
+
+
+@pytest.mark.parametrize("paths", [["FT1-7.1"], ["FT1(*)-7.1"], ["FT1-7.1", "FT1-10"]])
+def test_get_says_which_lines_are_no_segments(suture: Suture, odd: Path, paths: list[str]) -> None:
+    ran = suture("hl7", "get", odd, *paths)
+    assert ran.code == exits.FAILED
+    assert "A" in ran.lines
+    assert ran.err.splitlines() == [
+        "suture: message 2: FT1: BAD_SEGMENT: a line that does not begin with a segment's name and the field separator: "
+        "line 5, behind this segment",
+        "suture: message 2: FT1: blanks before the segment's name, in line 4",
+    ]
+
+
+@pytest.mark.parametrize("view", ["--json", "--xml", None])
+def test_show_has_lines_that_are_no_segments_and_is_code_1(suture: Suture, odd: Path, view: str | None) -> None:
+    ran = suture("hl7", "show", odd, *([view] if view else []))
+    assert ran.code == exits.FAILED
+    assert "SZ 5" in ran.out
+    if view == "--json":
+        assert ran.json[1]["segments"][-1] == {"segment": "", "place": "line 5", "name": "BAD_SEGMENT", "fields": [], "text": "SZ 5|||3"}
+    elif view == "--xml":
+        assert "<UNKNOWN>SZ 5|||3</UNKNOWN>" in ran.out
+    else:
+        assert "line 5  BAD_SEGMENT" in ran.out and "(blanks before it are left out)" in ran.out
+
+
+def test_validate_finds_lines_that_are_no_segments(suture: Suture, odd: Path) -> None:
+    ran = suture("hl7", "validate", odd)
+    assert ran.code == exits.FAILED
+    assert (
+        "message 2: FT1: 100 a line that does not begin with a segment's name and the field separator: line 5, behind this segment"
+        in ran.lines
+    )
+    assert "message 2: FT1: 199 blanks before the segment's name; they are left out  (warning)" in ran.lines
+    assert "SZ" not in ran.out

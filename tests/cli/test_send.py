@@ -109,6 +109,27 @@ def test_several_messages_go_over_one_connection_in_order(suture: Suture, file: 
     assert [(reply["control_id"], reply["code"]) for reply in ran.json] == [("ID1", "AA"), ("ID2", "AA")] * 2
 
 
+def test_what_a_receiver_may_find_odd_is_said_and_sent_as_it_is(suture: Suture, tmp_path: Path, peer_of: Callable[..., Peer]) -> None:
+    odd = TWO + b"NTE|1||first\nsecond|x\r PV1|1\rno segment\r"
+    (tmp_path / "odd.hl7").write_bytes(ONE + odd)
+    peer = peer_of(ack)
+    ran = suture("send", tmp_path / "odd.hl7", "--to", peer.address)
+    assert (ran.code, peer.received) == (exits.OK, [ONE, odd])
+    assert ran.err.splitlines() == [
+        "suture: message 2: PV1: BAD_SEGMENT: a line that does not begin with a segment's name and the field separator: "
+        "line 5, behind this segment; it is sent as it is",
+        "suture: message 2: PV1: blanks before the segment's name, in line 4",
+    ]
+
+
+def test_a_second_header_begins_another_message(suture: Suture, tmp_path: Path, peer_of: Callable[..., Peer]) -> None:
+    text = TWO + b"NTE|1||a\rMSH and more\r"
+    (tmp_path / "two.hl7").write_bytes(mllp.frame(ONE)[:-2] + b"  " + text)
+    peer = peer_of(ack)
+    ran = suture("send", tmp_path / "two.hl7", "--to", peer.address)
+    assert (ran.code, [raw.strip() for raw in peer.received]) == (exits.OK, [ONE.strip(), text.strip()])
+
+
 @pytest.mark.parametrize("code", ["AE", "AR", "CE", "CR"])
 def test_a_negative_ack_is_code_1(suture: Suture, file: Path, peer_of: Callable[..., Peer], code: str) -> None:
     peer = peer_of(lambda raw: ack(raw, code))

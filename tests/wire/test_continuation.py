@@ -43,6 +43,21 @@ def cut_up(body: str, cuts: list[int]) -> list[bytes]:
 SEGMENTS = st.lists(st.tuples(st.sampled_from(["PID", "OBX", "NTE"]), st.text("ab|^&~ ", max_size=20)), min_size=1, max_size=6)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_segment_behind_an_msh_that_ends_with_a_line_feed_is_not_lost(end):
+    """Some senders end MSH so; the line end of the others is CR."""
+    first, second = (one.decode().replace("\r", end, 1).encode() for one in cut_up("PID|1\rNTE|1||a\nb\r", [6]))
+    joined = join([first, second], b"|")
+    assert joined.count(b"\r") == 3
+    assert joined.endswith(b"\rPID|1\rNTE|1||a\nb\r")
+
+
+def test_blanks_before_dsc_and_add_do_not_hide_them():
+    first, second = fragment(1, "NTE|1||a\r ADD|\r DSC|p1|F\r"), fragment(2, " ADD|b\r", "p1")
+    assert links(Header.read(first), first).points_to == b"p1"
+    assert join([first, second], b"|").endswith(b"\rNTE|1||ab\r")
+
+
 @given(SEGMENTS, st.lists(st.integers(0, 200), max_size=6))
 def test_a_message_cut_anywhere_comes_back_as_it_was(segments, cuts):
     body = "".join(f"{name}|{text}x\r" for name, text in segments)

@@ -82,19 +82,25 @@ def nested(message: Message, version: str = "") -> dict[str, Any]:
     """The message as JSON has it; what is empty is left out, and HL7's null is null.
 
     {version, type, control_id, encoding, segments: [{segment, place, name, fields: [{field, name, datatype, raw,
-    repetitions: [...]}]}]}; with broken: [line numbers] where lines are no segments. A repetition is {value} or
+    repetitions: [...]}]}]}; one that is no segment has its text and no fields. A repetition is {value} or
     {components: [{component, name, datatype, value or subcomponents: [{subcomponent, name, datatype, value}]}]}.
     """
     version = parts.version_of(message, version)
-    broken = [line.number for line in message.odd.broken]
+    broken = {line.number for line in message.odd.broken}
     return {
-        **({"broken": broken} if broken else {}),
         "version": version,
         "type": message.get("MSH-9"),
         "control_id": message.get("MSH-10"),
         "encoding": message.encoding,
-        "segments": [_segment(version, place, segment) for place, segment in parts.places(message)],
+        "segments": [
+            _no_segment(number, segment) if number in broken else _segment(version, place, segment)
+            for number, (place, segment) in enumerate(parts.places(message), 1)
+        ],
     }
+
+
+def _no_segment(number: int, line: Segment) -> dict[str, Any]:
+    return {"segment": "", "place": f"line {number}", "name": "BAD_SEGMENT", "fields": [], "text": line.text}
 
 
 def _segment(version: str, place: str, segment: Segment) -> dict[str, Any]:
