@@ -27,6 +27,7 @@ from suture.guard import Deadline, Guard
 from suture.mapping.leaving import leave_to
 from suture.model import ending
 from suture.model.errors import SutureError
+from suture.model.outcome import told
 from suture.observe import http, logs
 from suture.observe.facts import Facts
 from suture.observe.metrics import Metrics
@@ -442,7 +443,8 @@ class Engine:
             if breaker.failures == 1:
                 log.warning(f"{lanes.name} fails: {breaker.reason}")
             since_us, next_us = int(breaker.since_s * 1e6), int(breaker.try_at_s * 1e6) if breaker.open else 0
-            values = {"state": "failing", "since_us": since_us, "next_try_us": next_us, "reason": breaker.reason, "updated_at_us": now_us}
+            reason = told(breaker.reason, breaker.words)
+            values = {"state": "failing", "since_us": since_us, "next_try_us": next_us, "reason": reason, "updated_at_us": now_us}
         channel, destination = lanes.channel, lanes.name
         self._write("destination", lambda c: state.put_destination(c, channel, destination, values))
 

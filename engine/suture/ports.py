@@ -29,8 +29,9 @@ class Clock(Protocol):
 
 
 class Delivery(Value, frozen=True, gc=False):
-    """One payload for one destination; a value, which nobody changes. id: given by the journal. lane: the order key; FIFO within it.
+    """One payload for one destination; a value, which nobody changes. lane: the order key; FIFO within it.
 
+    id: given by the journal, 0 where it is not in the store (a request of the engine's own to the peer).
     control_id: MSH-10 of an HL7 payload, else "". events: numbers of the message's events inside. attempts: those that
     were over when it was read or made.
     """
@@ -288,6 +289,7 @@ class Destination(Protocol):
     """One peer. No retry, no storage, no metrics inside: the pipeline owns those.
 
     What only a connector can see (odd framing, answers for nobody) it may tell as `counts()`: a Counter by code for each kind.
+    One whose peers may refuse what they have accepted calls its attribute `refused(delivery, outcome)` then.
     """
 
     def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:

@@ -94,6 +94,8 @@ class RunningChannel:
         self.lanes = {
             d.name: Lanes(files.name, d.name, ways[d.name], d.endpoint.policy(), world, told.failing) for d in files.destinations.values()
         }
+        for name, peer in self.peers.items():
+            peer.refused = self.lanes[name].refused
         plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}")
         self.core = Channel(
             plan,

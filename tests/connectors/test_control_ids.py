@@ -42,7 +42,7 @@ def test_no_control_id_is_used_twice_on_a_connection_and_each_delivery_keeps_its
         name, body = letter
         assert named(body) == name
         assert body == text(number, name)
-        used.add(name, identity(one))
+        used.add(name, identity(one), number)
         out[at].append(name)
         went.setdefault(number, set()).add(name)
     for names in out:
@@ -56,8 +56,8 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(RENAMED + REMEMBERED):
         letter = ids.letter(delivery(number, ""), used)
         assert letter is not None
-        used.add(letter[0], identity(delivery(number, "")))
-    assert len(used._identities) == REMEMBERED
+        used.add(letter[0], identity(delivery(number, "")), number)
+    assert len(used._sent) == REMEMBERED
     assert len(ids._ours) == RENAMED
     assert letter[0] in used
 
@@ -65,7 +65,7 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_an_older_control_id_may_be_used_again() -> None:
     ids, used = ControlIds(), Used()
     for number in range(REMEMBERED + 1):
-        used.add(f"M{number}", identity(delivery(number, f"M{number}")))
+        used.add(f"M{number}", identity(delivery(number, f"M{number}")), number)
     assert ids.letter(delivery(5000, "M0"), used) == ("M0", delivery(5000, "M0").body)
     assert ids.letter(delivery(5001, "M1"), used) != ("M1", delivery(5001, "M1").body)
 
@@ -78,7 +78,7 @@ def test_a_request_for_a_sequence_number_is_not_its_delivery() -> None:
         one = delivery(1, control_id)
         letter = ids.letter(one, used)
         if letter is not None:
-            used.add(letter[0], identity(one))
+            used.add(letter[0], identity(one), one.id)
         names.append(letter and letter[0])
     assert names[0] not in (None, "", "SEQ1")
     assert names[1:] == ["SEQ1", None, None]

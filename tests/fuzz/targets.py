@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from suture.connectors import words
+from suture.connectors.mllp_answers import with_words
 from suture.model.errors import MessageError
 from suture.wire import ack, batch, continuation, er7, mllp, profile, quick, render, reply, sequence, validate, xml
 from suture.wire.finding import Finding, Location
 from suture.wire.header import Header
 
 LIMIT_BYTES = 4096
-CONTROL_ID = "M1"
 
 
 def framing(data: bytes) -> None:
@@ -98,13 +99,15 @@ def answering(data: bytes) -> None:
         back = Header.read(answer)
         assert back is not None
         if header is not None and header.text(10).isalnum():
-            assert ack.judge(answer, header.text(10)) is not None
+            assert ack.read(answer).control_id == header.text(10)
 
 
 def judging(data: bytes) -> None:
-    """A peer's answer is judged, or belongs to another message."""
-    outcome = ack.judge(data, CONTROL_ID)
-    assert outcome is None or outcome.code
+    """A peer's answer is judged, and what it says in words is a line of text."""
+    outcome = with_words(ack.outcome(ack.read(data)), data)
+    assert outcome.code
+    assert len(outcome.words) <= words.LIMIT
+    assert not outcome.words or outcome.words.isprintable()
 
 
 def escapes(data: bytes) -> None:

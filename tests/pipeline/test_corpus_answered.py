@@ -67,4 +67,4 @@ def readable(payload: bytes, answer: bytes) -> bool:
     header = Header.read(payload)
     if answer[:3] in (b"FHS", b"BHS"):
         return payload[:3] in (b"FHS", b"BHS")
-    return Header.read(answer) is not None and (header is None or ack.judge(answer, header.text(10)) is not None)
+    return Header.read(answer) is not None and (header is None or ack.read(answer).control_id == header.text(10))

@@ -73,9 +73,9 @@ class Receiver:
         if fault == "unanswered":
             return LOST
         reply = written(header, Reply(code, "A", "20261125", expected=came.reply if self.keeps_time else None))
-        outcome = ack.judge(reply, control_id)
-        assert outcome is not None
-        return outcome
+        said = ack.read(reply)
+        assert said.control_id == control_id
+        return ack.outcome(said)
 
 
 class Run:

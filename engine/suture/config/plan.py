@@ -85,7 +85,7 @@ def _output(destination: DestinationFiles) -> Output:
     limit_bytes, numbered = destination.endpoint.payload_bytes, getattr(settings, "sequence", False)
     if destination.renderer is None:
         changes = {er7.path(place): text for place, text in (route.message or {}).items()}
-        answered = getattr(settings, "ack", "") == "hl7"
+        answered = getattr(settings, "answered", False)
         return Output(destination.name, changes=changes, answered=answered, numbered=numbered, limit_bytes=limit_bytes)
     types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
     per_event = route.per == "event"

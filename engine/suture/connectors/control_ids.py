@@ -22,23 +22,33 @@ _PLACE = er7.path("MSH-10")
 
 
 class Used:
-    """The control ids that went out on one connection, each with the identity of what went out under it."""
+    """The control ids that went out on one connection, each with the identity and the number of what went out under it."""
 
     def __init__(self) -> None:
-        self._identities: dict[str, str] = {}
+        self._sent: dict[str, tuple[str, int]] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._identities
+        return name in self._sent
 
     def by(self, name: str) -> str | None:
         """What went out under it, None when nothing did."""
-        return self._identities.get(name)
+        sent = self._sent.get(name)
+        return None if sent is None else sent[0]
 
-    def add(self, name: str, identity: str) -> None:
-        """It goes out now."""
-        self._identities[name] = identity
-        if len(self._identities) > REMEMBERED:
-            del self._identities[next(iter(self._identities))]
+    def delivery(self, name: str) -> int | None:
+        """The number of the delivery that went out under it, None when none did."""
+        sent = self._sent.get(name)
+        return None if sent is None else sent[1]
+
+    def like(self, name: str) -> bool:
+        """Whether this is alike to one of them."""
+        return any(likeness(name, sent) for sent in self._sent)
+
+    def add(self, name: str, identity: str, number: int) -> None:
+        """It goes out now. number: of the delivery."""
+        self._sent[name] = (identity, number)
+        if len(self._sent) > REMEMBERED:
+            del self._sent[next(iter(self._sent))]
 
 
 def identity(delivery: Delivery) -> str:
@@ -47,6 +57,31 @@ def identity(delivery: Delivery) -> str:
     Its idempotency key alone is not: a request for a sequence number is sent with that of the delivery it is made for.
     """
     return f"{delivery.idempotency_key} {delivery.control_id}"
+
+
+def likeness(said: str, sent: str) -> str:
+    """How an MSA-2 that is not the control id that was sent is like it, in words that go on from "MSA-2 is"; "" when it is not.
+
+    Peers keep the field in columns of so many characters, fill it up, turn it into capitals or take it for a number.
+    """
+    a, b = said.strip(), sent.strip()
+    if not a:
+        return "empty"
+    if not b:
+        return ""
+    cased = "" if a in b or b in a else " and in another case"
+    a, b = a.lower(), b.lower()
+    if a == b:
+        if cased:
+            return "the control id in another case"
+        return "the control id with blanks around it" if len(said) > len(sent) else "the control id without its blanks"
+    if b.startswith(a):
+        return f"the control id cut to {len(a)} of {len(b)} characters{cased}"
+    if a.startswith(b):
+        return f"the control id with {len(a) - len(b)} more characters behind it{cased}"
+    if a.lstrip("0") == b.lstrip("0"):
+        return f"the control id with other leading zeros{cased}"
+    return ""
 
 
 class ControlIds:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from yarl import URL
 
+from suture.connectors import words
 from suture.connectors.http_connection import Answer
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 
@@ -43,16 +44,16 @@ def outcome_of(answer: Answer, word: Word, kept: bytes, document: str | None, wa
         return Ambiguous("EARLY_ANSWER", f"the peer answered HTTP {code} before the whole request was written", kept)
     if word == "accept":
         return Accepted(code, kept, document)
-    reason = f"the peer answered HTTP {code}"
+    reason, said = f"the peer answered HTTP {code}", words.of_http(answer.body)
     if word == "reject":
-        return Rejected(code, reason, kept)
+        return Rejected(code, reason, kept, said)
     if word == "hold":
-        return Held(code, reason, kept)
+        return Held(code, reason, kept, said)
     if word == "retry":
-        return TryLater(code, reason, wait_s, kept)
+        return TryLater(code, reason, wait_s, kept, said)
     if word == "ambiguous":
-        return Ambiguous(code, reason, kept, wait_s)
-    return Unavailable(code, _what_to_check(answer), wait_s, kept)
+        return Ambiguous(code, reason, kept, wait_s, said)
+    return Unavailable(code, _what_to_check(answer), wait_s, kept, said)
 
 
 def _what_to_check(answer: Answer) -> str:

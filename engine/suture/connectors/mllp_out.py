@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suture.connectors import leave, sockets
 from suture.connectors.access import Host, Seldom
 from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
-from suture.connectors.mllp_peer import Backoff, Letter, Peer, connect
+from suture.connectors.mllp_answers import Letter, Rules
+from suture.connectors.mllp_peer import Backoff, Peer, connect
 from suture.connectors.tls import ClientTls, Contexts
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
@@ -22,11 +23,26 @@ from suture.wire import ack, mllp
 
 Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
+Refused = Callable[[Delivery, Outcome], None]
 
 COMPLAINTS_S = 60.0
 """Seconds in which answers that complete nothing are noted once; each is counted."""
 CUT_SHORT = 2
 """Connections in a row that a peer ended after its first answer, with another message on its way, until each gets one message."""
+
+
+def _code(text: str) -> str:
+    """A key of `meaning` as answers are compared with it."""
+    code = text.strip().upper()
+    if code in ack.BY_THE_STANDARD:
+        return code
+    if code.lower() in (ack.NO_MSA, ack.EMPTY, ack.OTHER):
+        return code.lower()
+    known = ", ".join(sorted(ack.BY_THE_STANDARD))
+    raise ValueError(f"{text!r} is no code of an acknowledgement; write one of {known}, or no_msa, empty or other")
+
+
+Code = Annotated[str, AfterValidator(_code)]
 
 
 class Config(BaseModel):
@@ -38,11 +54,23 @@ class Config(BaseModel):
     connections: int = Field(1, ge=1, le=256, description="Connections at a time (default 1)")
     pipeline: int = Field(1, ge=1, le=64, description="Messages in flight on one connection, of different lanes (default 1)")
     release: Release = Field("1", description="Release of MLLP; 2 = the peer sends a commit acknowledgement for each message")
-    ack: Literal["hl7", "commit"] = Field("hl7", description="What accepts a message: hl7 = its ACK; commit = release 2's alone")
+    ack: Literal["as_asked", "application", "commit"] = Field(
+        "as_asked",
+        description="What accepts a message: as_asked = AA, or CA where its MSH-16 does not ask for the application's answer; "
+        "application = AA alone; commit = CA, or in release 2 the commit acknowledgement (default as_asked)",
+    )
+    match: Literal["control_id", "order"] = Field(
+        "control_id",
+        description="Whose answer an answer is: control_id = that of the MSH-10 in its MSA-2; order = that of the message in flight, "
+        "for a peer that does not give MSA-2 back as it came (default control_id)",
+    )
     tls: ClientTls | None = Field(None, description="TLS; absent: plain TCP")
     source_host: Host = Field("", description="Own address to connect from; absent: as the system routes")
     connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection, and for TLS on it (default 10)")
     ack_timeout_s: float = Field(30, gt=0, description="Seconds to wait for the acknowledgement (default 30)")
+    application_timeout_s: float = Field(
+        60, gt=0, description="Seconds to wait for the application's answer after the commit acknowledgement (default 60)"
+    )
     messages_per_connection: int = Field(
         0,
         ge=0,
@@ -57,22 +85,55 @@ class Config(BaseModel):
     limit_bytes: int = Field(1_048_576, ge=256, description="Largest acknowledgement, in bytes (default 1 MiB)")
     start_byte: StartByte = Field("0b", description="The byte before a message, in hex (default 0b)")
     end_bytes: EndBytes = Field("1c0d", description="The bytes after a message, in hex, one to four (default 1c0d)")
-    meaning: dict[str, Literal["accept", "reject", "retry", "hold"]] = Field(
-        default_factory=dict, description="What MSA-1 codes mean here, over the standard's: AE, AR, ... to accept, reject, retry or hold"
+    meaning: dict[Code, Literal["accept", "reject", "retry", "hold"]] = Field(
+        default_factory=dict,
+        description="What MSA-1 codes mean here, over the standard's: AE, AR, ... to accept, reject, retry or hold. Also no_msa: an answer "
+        "without an MSA; empty: an empty frame; other: a code that HL7 does not have",
     )
+
+    @field_validator("meaning", mode="before")
+    @classmethod
+    def _once(cls, meaning: Any) -> Any:
+        for code, count in Counter(str(code).strip().upper() for code in meaning if isinstance(meaning, dict)).items():
+            if count > 1:
+                raise ValueError(f"{code} is written twice, for blanks and capitals make no difference; keep one")
+        return meaning
 
     @model_validator(mode="after")
     def _fitting(self) -> Config:
         self.framing()
-        if self.release == "1" and self.ack == "commit":
-            raise ValueError("ack: commit needs release: 2; in release 1 there are no commit acknowledgements")
         if self.release == "2" and self.pipeline > 1:
             raise ValueError("pipeline: 1 is needed in release 2; a commit acknowledgement does not say whose it is")
         if self.sequence and (self.connections > 1 or self.pipeline > 1):
             raise ValueError("sequence: true needs connections: 1 and pipeline: 1; numbered messages go one after another")
-        if self.sequence and self.ack == "commit":
-            raise ValueError("sequence: true needs ack: hl7; a commit acknowledgement of release 2 says no number")
+        if self.sequence and not self.answered:
+            raise ValueError("sequence: true needs another ack than commit; a commit acknowledgement of release 2 says no number")
+        if self.pipeline > 1 and (self.match == "order" or {ack.EMPTY, ack.NO_MSA} & self.meaning.keys()):
+            what = "match: order" if self.match == "order" else "meaning of no_msa and empty"
+            raise ValueError(f"{what} needs pipeline: 1; with several messages in flight such an answer does not say whose it is")
+        return self._effective()
+
+    def _effective(self) -> Config:
+        """Raises ValueError for what is written and has no effect."""
+        if self.ack == "commit" and "application_timeout_s" in self.model_fields_set:
+            raise ValueError("application_timeout_s has no effect with ack: commit, which waits for no application; leave it out")
+        if self.match == "order" and not self.answered:
+            raise ValueError(
+                "match: order has no effect with ack: commit in release 2, whose acknowledgements name no message; leave it out"
+            )
         return self
+
+    @property
+    def answered(self) -> bool:
+        """Whether an HL7 acknowledgement is needed for a delivery to end."""
+        return self.release == "1" or self.ack != "commit"
+
+    def rules(self) -> Rules:
+        """How answers are judged."""
+        usual = {**ack.BY_THE_STANDARD, **self.meaning}
+        after_commit = {**usual, "AR": self.meaning.get("AR", "reject")}
+        start, frames = self.framing().start, not self.answered
+        return Rules(self.ack, self.match == "order", usual, after_commit, self.application_timeout_s, start, frames)
 
     def framing(self) -> mllp.Framing:
         """The bytes around a message."""
@@ -80,7 +141,10 @@ class Config(BaseModel):
 
 
 class Destination:
-    """A peer that speaks MLLP, over up to `connections` connections. may_send: asked right before a message is written."""
+    """A peer that speaks MLLP, over up to `connections` connections. may_send: asked right before a message is written.
+
+    refused(delivery, outcome): called when an application refuses what a commit acknowledgement has accepted.
+    """
 
     SWEEP_S = 0.5
 
@@ -88,7 +152,7 @@ class Destination:
         self.config, self.reactor, self.note = config, reactor, note
         self.clock: Clock = reactor
         self.framing = config.framing()
-        self.meaning = {**ack.BY_THE_STANDARD, **config.meaning}
+        self.rules = config.rules()
         self.contexts = Contexts(config.tls, reactor, note) if config.tls is not None else None
         self.backoff = Backoff(config.reconnect_max_s)
         self.quarantined = 0
@@ -97,7 +161,7 @@ class Destination:
         self.messages_per_connection = config.messages_per_connection
         self._cut_short = 0
         self._ids = ControlIds()
-        self._renamed = False
+        self._renamed = self._unasked = False
         self._seldom = Seldom(reactor, COMPLAINTS_S)
         self.server_name = (config.tls.server_name if config.tls else "") or config.host
         self.shaking: set[Peer] = set()
@@ -109,6 +173,7 @@ class Destination:
         self._sweep: Any = None
         self._again: Any = None
         self.may_send: Callable[[], bool] = leave.always
+        self.refused: Refused = leave.nobody
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """Send over a connection with room, or open one, or wait for one."""
@@ -146,7 +211,7 @@ class Destination:
         if name != delivery.control_id:
             done = partial(_renamed, name, done)
             self._say_renamed()
-        peer.send(Letter(name, body, identity(delivery), done))
+        peer.send(Letter(name, body, identity(delivery), done, delivery))
         return True
 
     def _say_renamed(self) -> None:
@@ -228,6 +293,23 @@ class Destination:
         if self._seldom.due(code):
             count = self.quarantine_codes[code]
             self.note(code, f"{text} ({count} so far)" if count > 1 else text)
+
+    def commit_unasked(self) -> None:
+        """The peer commits to what does not ask for it: its application's answer may follow."""
+        if not self._unasked:
+            self._unasked = True
+            text = "the peer answers CA to messages that do not ask for it (MSH-15, MSH-16): they count as accepted, and what its"
+            self.note("COMMIT_UNASKED", f"{self.config.host}:{self.config.port}: {text} application says of them comes later; see `ack`")
+
+    def refuse(self, delivery: Delivery, outcome: Outcome) -> None:
+        """An application refuses what was accepted: it is counted and said each time, and its delivery becomes `refused`."""
+        self.quarantine_codes["REFUSED_LATER"] += 1
+        self.note("REFUSED_LATER", f"delivery {delivery.id} was accepted by a commit acknowledgement, and is refused now ({outcome.code})")
+        self.refused(delivery, outcome)
+
+    def elsewhere(self, control_id: str) -> int | None:
+        """The delivery that went out under this control id on one of the connections; None: none did."""
+        return next((number for peer in self._peers if (number := peer.used.delivery(control_id)) is not None), None)
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started, by kind (framing, quarantined) and code."""

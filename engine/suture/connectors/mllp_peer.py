@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error, protocol
@@ -15,45 +14,23 @@ from zope.interface import implementer
 
 from suture.connectors import sockets, tcp_info, tls
 from suture.connectors.control_ids import Used
+from suture.connectors.mllp_answers import Answers, Doubts, Ends, InFlight, Letter, Refuses, Strays, Waits
 from suture.connectors.writing import unsent_bytes, write_now
 from suture.model.outcome import Accepted, Ambiguous, Outcome, TryLater, Unavailable
-from suture.wire import ack, mllp
+from suture.wire import mllp
 
 if TYPE_CHECKING:
     from suture.connectors.mllp_out import Destination
 
-Done = Callable[[Outcome], None]
-
 END_WAIT_S = 1.0
 """Seconds after which an end byte counts though nothing follows it."""
-
+ODD_BYTES = 1024
+"""As much as is kept of what came and is no whole frame."""
 
 EARLY = Ambiguous("EARLY_ANSWER", "the peer accepted it before the whole message was written")
+EARLY_CODES = frozenset({"CA", "COMMIT_ACK"})
+"""Codes of an acceptance after which the application may have something to say."""
 UNSEEN = TryLater("NOT_SENT", "the connection ended before the whole message was written, so that the peer cannot have taken it")
-
-
-@dataclass(slots=True, eq=False)
-class Letter:
-    """What goes out. control_id: MSH-10 of the body. identity: as of control_ids.identity."""
-
-    control_id: str
-    body: bytes
-    identity: str
-    done: Done
-
-
-@dataclass(slots=True, eq=False)
-class InFlight:
-    """A message whose answer is due at deadline_s. committed: the peer has said that it is stored (release 2).
-
-    whole_at: of all bytes that were written on the connection, so many have to leave before the peer can have it whole.
-    """
-
-    control_id: str
-    done: Done
-    deadline_s: float
-    whole_at: int
-    committed: bool = False
 
 
 class Backoff:
@@ -96,6 +73,7 @@ class Peer(protocol.Protocol):
         self.unframer = mllp.Unframer(self.config.limit_bytes, destination.framing)
         self.waiting: list[InFlight] = []
         self.used = Used()
+        self._judge = Answers(destination.rules, self.used, destination.elsewhere)
         self.answers = 0
         self.ready = self.usable = self.heard = False
         self.ending = self.cut_short = False
@@ -106,6 +84,7 @@ class Peer(protocol.Protocol):
         self._quirks = 0
         self._worked = False
         self._lone_end_s: float | None = None
+        self._odd = b""
 
     def connectionMade(self) -> None:  # noqa: N802
         self._socket = sockets.bare(self.transport)
@@ -152,9 +131,9 @@ class Peer(protocol.Protocol):
         frame = framing.frame(letter.body)
         self._written_bytes += len(frame)
         self.used_s = self.destination.clock.seconds()
-        self.used.add(letter.control_id, letter.identity)
+        self.used.add(letter.control_id, letter.identity, letter.delivery.id)
         whole_at = self._written_bytes - len(framing.end) + 1
-        self.waiting.append(InFlight(letter.control_id, letter.done, self.used_s + self.config.ack_timeout_s, whole_at))
+        self.waiting.append(InFlight(letter, self.used_s + self.config.ack_timeout_s, whole_at))
         self._sent += 1
         write_now(self.transport, frame)
 
@@ -171,6 +150,7 @@ class Peer(protocol.Protocol):
             return
         for answer in answers:
             self._answered(answer)
+        self._odd = b"" if answers else self._odd + data[: ODD_BYTES - len(self._odd)]
         if self.unframer.quirks:
             self._complain()
 
@@ -185,32 +165,34 @@ class Peer(protocol.Protocol):
         if self._commits and answer in (mllp.COMMIT_ACK, mllp.COMMIT_NAK):
             self._committed(answer)
             return
-        if not self.waiting:
-            self.destination.quarantine("LATE_ACK", "an answer came that nothing waits for")
-            return
-        if self.config.ack == "commit":
-            self.destination.quarantine("UNASKED_ACK", "an HL7 answer came where only commit acknowledgements are waited for")
-            return
-        for one in self.waiting:
-            outcome = ack.judge(answer, one.control_id, self.destination.meaning)
-            if outcome is not None:
-                self._place(one, outcome)
-                return
-        if ack.answered(answer) in self.used:
-            self.destination.quarantine("LATE_ACK", "an answer came for a message that has its answer, or is no longer waited for")
-        else:
-            self.destination.quarantine("FOREIGN_ACK", "an answer came for another message than those that were sent")
+        match self._judge.step(answer, self.waiting):
+            case Ends(one, outcome, unasked):
+                self._place(one, outcome, unasked)
+            case Waits(one, said):
+                one.stored, one.deadline_s = said, self.destination.clock.seconds() + self.config.application_timeout_s
+            case Strays(code, text, ends):
+                self._strayed(code, text, ends)
+            case Refuses(delivery, outcome):
+                self.destination.refuse(delivery, outcome)
+            case Doubts(outcome):
+                self.abort(outcome)
 
-    def _place(self, one: InFlight, outcome: Outcome) -> None:
-        if isinstance(outcome, Ambiguous) and outcome.code == "ACK_UNREADABLE":
-            self.abort(outcome)  # whose answer it is cannot be known, nor what else will come
-            return
+    def _strayed(self, code: str, text: str, ends: bool) -> None:
+        self.destination.quarantine(code, text)
+        if ends:
+            self.usable = False
+            if not self.waiting:
+                self.end()
+
+    def _place(self, one: InFlight, outcome: Outcome, unasked: bool) -> None:
         if self._commits and not one.committed:
             self.usable = False  # a commit acknowledgement that still comes would be taken for the next message's
+        if unasked:
+            self.destination.commit_unasked()
         self._finish(one, outcome)
 
     def _committed(self, answer: bytes) -> None:
-        """A commit acknowledgement, which names no message: it is for the one that waits for it, or for none."""
+        """A commit acknowledgement of release 2, which names no message: it is for the one that waits for it, or for none."""
         one = self.waiting[0] if self.waiting else None
         if one is None or one.committed:
             self.destination.quarantine("LATE_ACK", "a commit acknowledgement came that nothing waits for")
@@ -222,7 +204,7 @@ class Peer(protocol.Protocol):
         elif self.config.ack == "commit":
             self._finish(one, Accepted("COMMIT_ACK", answer))
         else:
-            one.committed, one.deadline_s = True, self.destination.clock.seconds() + self.config.ack_timeout_s
+            one.committed, one.deadline_s = True, self.destination.clock.seconds() + self.config.application_timeout_s
 
     def _finish(self, one: InFlight, outcome: Outcome) -> None:
         self.waiting.remove(one)
@@ -230,6 +212,8 @@ class Peer(protocol.Protocol):
         if self._unseen(one):
             self.usable = False
             outcome = EARLY if isinstance(outcome, Accepted) else outcome
+        elif isinstance(outcome, Accepted) and outcome.code in EARLY_CODES and one.letter.delivery.id:
+            self._judge.accepted_early(one.letter)
         if not self._worked:
             self._worked = True
             self.destination.backoff.worked()
@@ -237,7 +221,7 @@ class Peer(protocol.Protocol):
             self.destination.free(self)
         elif not self.waiting:
             self.end()
-        one.done(outcome)
+        one.letter.done(outcome)
 
     def abort(self, outcome: Outcome) -> None:
         """Answers on this connection cannot be placed any more: it is never used again, and all on it have this outcome."""
@@ -245,12 +229,16 @@ class Peer(protocol.Protocol):
         unseen = [one for one in waiting if self._unseen(one)]
         self.transport.abortConnection()
         for one in waiting:
-            one.done(UNSEEN if one in unseen else outcome)
+            one.letter.done(UNSEEN if one in unseen else outcome)
 
     def look(self, now_s: float) -> None:
         """What time has brought: answers that did not come, one without its last byte, a rest that was too long."""
         self._settle(now_s)
         late = [one for one in self.waiting if one.deadline_s <= now_s]
+        for one in late:
+            if (outcome := self._judge.silence(one)) is not None:
+                self._finish(one, outcome)
+        late = [one for one in late if one in self.waiting]
         if late:
             self._give_up(late)
         elif self.usable and not self.waiting and now_s - self.used_s > self.config.idle_s:
@@ -264,8 +252,7 @@ class Peer(protocol.Protocol):
         if not self.waiting:
             self.transport.abortConnection()
         for one in late:
-            what = "no acknowledgement of the application" if one.committed else "no acknowledgement"
-            one.done(UNSEEN if one in unseen else Ambiguous("ACK_TIMEOUT", f"{what} in {self.config.ack_timeout_s:g} s"))
+            one.letter.done(UNSEEN if one in unseen else self._judge.timed_out(one, self.config.ack_timeout_s, self._odd))
 
     def _settle(self, now_s: float) -> None:
         if not self.unframer.may_have_ended:
@@ -298,11 +285,9 @@ class Peer(protocol.Protocol):
         waiting, self.waiting = self.waiting, []
         self.cut_short = self.answers == 1 and bool(waiting)
         self.destination.lost(self)
-        outcome: Outcome = Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came")
-        if not self.heard and tls.refused_us(reason):
-            outcome = Unavailable("TLS", tls.plain(reason, handle))
+        refused = Unavailable("TLS", tls.plain(reason, handle)) if not self.heard and tls.refused_us(reason) else None
         for one in waiting:
-            one.done(UNSEEN if self._unseen(one) else outcome)
+            one.letter.done(UNSEEN if self._unseen(one) else refused or self._judge.cut_off(one, self._odd))
 
 
 class _Factory(protocol.ClientFactory):

@@ -1,8 +1,26 @@
-"""What an attempt to deliver came to: a destination returns its fate, exceptions are for bugs."""
+"""What an attempt to deliver came to: a destination returns its fate, exceptions are for bugs.
+
+reason is ours, and holds no content; words are the partner's own, cleaned and bounded by the connector, "" when it said none.
+They may name a patient: the store keeps them behind the reason (`told`), and logs, metrics and pages never have them.
+"""
 
 from __future__ import annotations
 
 from suture.model.value import Value
+
+SAYS = "; it says: "
+"""Between a reason of ours and the partner's words."""
+
+
+def told(reason: str, words: str) -> str:
+    """A reason with the partner's words behind it, as operators read it."""
+    return f"{reason}{SAYS}{words}" if words else reason
+
+
+def apart(text: str) -> tuple[str, str]:
+    """The reason and the words that `told` has put together."""
+    reason, _, words = text.partition(SAYS)
+    return reason, words
 
 
 class Accepted(Value, frozen=True, gc=False):
@@ -16,6 +34,7 @@ class Accepted(Value, frozen=True, gc=False):
     response: bytes = b""
     document: str | None = None
     reason: str = ""
+    words: str = ""
 
 
 class TryLater(Value, frozen=True, gc=False):
@@ -28,6 +47,7 @@ class TryLater(Value, frozen=True, gc=False):
     reason: str
     wait_s: float | None = None
     response: bytes = b""
+    words: str = ""
 
 
 class Rejected(Value, frozen=True, gc=False):
@@ -36,6 +56,7 @@ class Rejected(Value, frozen=True, gc=False):
     code: str
     reason: str
     response: bytes = b""
+    words: str = ""
 
 
 class Held(Value, frozen=True, gc=False):
@@ -44,6 +65,7 @@ class Held(Value, frozen=True, gc=False):
     code: str
     reason: str
     response: bytes = b""
+    words: str = ""
 
 
 class Ambiguous(Value, frozen=True, gc=False):
@@ -53,6 +75,7 @@ class Ambiguous(Value, frozen=True, gc=False):
     reason: str
     response: bytes = b""
     wait_s: float | None = None
+    words: str = ""
 
 
 class Unavailable(Value, frozen=True, gc=False):
@@ -62,6 +85,7 @@ class Unavailable(Value, frozen=True, gc=False):
     reason: str
     wait_s: float | None = None
     response: bytes = b""
+    words: str = ""
 
 
 Outcome = Accepted | TryLater | Rejected | Held | Ambiguous | Unavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from suture.model.outcome import Accepted, Held, Outcome, Rejected, Unavailable
+from suture.model.outcome import Accepted, Held, Outcome, Rejected, Unavailable, apart
 from suture.pipeline.retry import Policy, asked_s, pause_s
 
 MANY = 1 << 40
@@ -27,7 +27,8 @@ class Breaker:
 
     It opens when so many deliveries as the policy says have failed since one was taken, or when the destination cannot be
     had at all: a delivery that fails while others are taken says nothing of the destination.
-    since_s: when the peer began to fail, None while it is well. reason: the last error in plain words. failures: in a row.
+    since_s: when the peer began to fail, None while it is well. reason: the last error in plain words; words: what the partner
+    said with it, which only the store may have. failures: in a row.
     openings: how often it opened in a row, by which the pauses grow; what was on its way when it opened is not counted.
     """
 
@@ -38,15 +39,19 @@ class Breaker:
         self.since_s: float | None = None
         self.try_at_s = 0.0
         self._pause_s = 0.0
-        self.reason = ""
+        self.reason = self.words = ""
         self._taken = 0
         self._failed: set[int] = set()  # since one was taken last
         self._doubted = False  # whether one of these is not known to fail alone
         self._troubles: dict[int, Trouble] = {}
 
     def resume(self, since_s: float, reason: str) -> None:
-        """The peer was failing when an earlier run or an earlier configuration of it ended, and has taken nothing since."""
-        self.since_s, self.reason = since_s, reason
+        """The peer was failing when an earlier run or an earlier configuration of it ended, and has taken nothing since.
+
+        reason: as the store has it, with the partner's words.
+        """
+        self.since_s = since_s
+        self.reason, self.words = apart(reason)
 
     def allows(self, now_s: float, in_flight: int) -> bool:
         """Whether one more may be sent now."""
@@ -68,7 +73,7 @@ class Breaker:
         changed = self.since_s is None
         self.failures += 1
         self.since_s = now_s if self.since_s is None else min(self.since_s, now_s)  # the clock may have been set back
-        self.reason = outcome.reason
+        self.reason, self.words = outcome.reason, outcome.words
         if isinstance(outcome, Unavailable) or len(self._failed) >= self._policy.breaker_after:
             self._open(asked_s(self._policy, outcome), now_s)
         return changed
@@ -78,7 +83,8 @@ class Breaker:
         self._taken += 1
         self._failed.clear()
         self._doubted = False
-        self.failures, self.openings, self.open, self.since_s, self.reason = 0, 0, False, None, ""
+        self.failures, self.openings, self.open, self.since_s = 0, 0, False, None
+        self.reason = self.words = ""
         return changed
 
     def _fails_alone(self, delivery_id: int, again: bool) -> bool:

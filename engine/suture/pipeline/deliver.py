@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from suture.model import states
-from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
+from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable, told
 from suture.model.value import Value, changed
 from suture.pipeline.breaker import Breaker
 from suture.pipeline.retry import Decision, Policy, Tried, decide
@@ -267,6 +267,14 @@ class Lanes:
         why = f"the answer to attempt {tried.number} could not be stored as it was ({type(error).__name__}); the delivery is {state}"
         plain = Accepted(UNSTORABLE) if isinstance(tried.outcome, Accepted) else type(tried.outcome)(UNSTORABLE, why)
         self._clock.callLater(self.policy.max_s if again else 0, self._write, changed(tried, outcome=plain), why)
+
+    def refused(self, delivery: Delivery, outcome: Outcome) -> None:
+        """The peer refuses a delivery that it accepted before, which has left its lane: it is an exception, and nobody's next try."""
+        now_s = self._clock.seconds()
+        reason = told(f"accepted at first, then refused: {outcome.reason}", outcome.words)
+        decision = Decision(states.REFUSED, 0, reason)
+        self._write(_Attempt(delivery, delivery.attempts + 2, now_s, now_s, outcome, decision))
+        self._observer.attempt(self.channel, self.name, OUTCOME_NAMES[type(outcome).__name__])
 
     def _again(self, delivery: Delivery, wait_s: float) -> None:
         """The head of a lane waits: for the breaker when that is open, else for its own time."""

@@ -97,13 +97,15 @@ class Numbered:
         at_s = self._clock.seconds()
         control_id = f"SEQ{int(at_s * 1e6)}"
         body = sequence.link(delivery.body, number, control_id, hl7_time(int(at_s)))
-        asked = changed(delivery, body=body, control_id=control_id)
+        asked = changed(delivery, id=0, body=body, control_id=control_id)
         self._peer.send(asked, partial(self._told, delivery, number))
 
     def _told(self, delivery: Delivery, asked: int, outcome: Outcome) -> None:
         if isinstance(outcome, (Ambiguous, Unavailable)):
             wait_s = outcome.wait_s if isinstance(outcome, Unavailable) else None
-            self._end(Unavailable(outcome.code, f"when asked for its sequence number: {outcome.reason}", wait_s, outcome.response))
+            self._end(
+                Unavailable(outcome.code, f"when asked for its sequence number: {outcome.reason}", wait_s, outcome.response, outcome.words)
+            )
             return
         try:
             expected = ack.expected_number(outcome.response)
@@ -128,7 +130,7 @@ class Numbered:
             )
 
     def _refuse(self, outcome: Outcome, why: str) -> None:
-        self._end(Unavailable("SEQUENCE", why, None, outcome.response))
+        self._end(Unavailable("SEQUENCE", why, None, outcome.response, outcome.words))
 
     # -- a message under its number ----------------------------------------------------------------------------------
 
@@ -173,9 +175,8 @@ def _repeated(outcome: Outcome) -> Outcome:
     """The receiver has it already; what it answered the first time was lost."""
     if outcome.code in REFUSALS_BY_NUMBER:
         return Accepted(outcome.code, outcome.response)
-    return Held(
-        outcome.code, f"the peer has had it before and answers {outcome.code} to the repetition; ask there what it did", outcome.response
-    )
+    reason = f"the peer has had it before and answers {outcome.code} to the repetition; ask there what it did"
+    return Held(outcome.code, reason, outcome.response, outcome.words)
 
 
 def _put(memory: Memory, values: tuple[str, str, int, int, int], connection: object) -> None:

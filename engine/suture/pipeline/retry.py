@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from suture.model import states
-from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable, told
 from suture.model.value import Value
 
 
@@ -47,7 +47,7 @@ class Tried(Value, frozen=True, gc=False):
 
 
 class Decision(Value, frozen=True, gc=False):
-    """state: what the delivery becomes. wait_s: when retrying, the pause before the next try."""
+    """state: what the delivery becomes. wait_s: when retrying, the pause before the next try. reason: with the partner's words."""
 
     state: str
     wait_s: float
@@ -68,18 +68,24 @@ def asked_s(policy: Policy, outcome: Outcome) -> float | None:
 
 def decide(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], float]) -> Decision:
     """What becomes of a delivery after this outcome."""
+    state, wait_s, more = _fate(policy, tried, outcome, random)
+    return Decision(state, wait_s, told(f"{outcome.reason}{more}", outcome.words))
+
+
+def _fate(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], float]) -> tuple[str, float, str]:
+    """The state, the pause before the next try, and what is to be said beside the outcome's reason."""
     if isinstance(outcome, Accepted):
-        return Decision(states.POSTED if outcome.document else states.ACCEPTED, 0, outcome.reason)
+        return states.POSTED if outcome.document else states.ACCEPTED, 0, ""
     if isinstance(outcome, Rejected):
-        return Decision(states.DEAD, 0, outcome.reason)
+        return states.DEAD, 0, ""
     if isinstance(outcome, Held):
-        return Decision(states.HELD, 0, outcome.reason)
+        return states.HELD, 0, ""
     if isinstance(outcome, Ambiguous) and policy.on_ambiguous == "hold":
-        return Decision(states.HELD, 0, f"{outcome.reason}; it may have been taken, so it waits for a person")
+        return states.HELD, 0, "; it may have been taken, so it waits for a person"
     if why := _given_up(policy, tried, blamed=not isinstance(outcome, Unavailable)):
-        return Decision(states.DEAD, 0, f"{outcome.reason}; given up after {why}")
+        return states.DEAD, 0, f"; given up after {why}"
     wait_s = asked_s(policy, outcome)
-    return Decision(states.RETRYING, pause_s(policy, tried.number, random) if wait_s is None else wait_s, outcome.reason)
+    return states.RETRYING, pause_s(policy, tried.number, random) if wait_s is None else wait_s, ""
 
 
 def _given_up(policy: Policy, tried: Tried, blamed: bool) -> str:

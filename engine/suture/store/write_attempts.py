@@ -48,7 +48,7 @@ def write(connection: Connection, operations: list[Attempted], sequences: Sequen
         posted = at_us if a.state == states.POSTED else None
         document = o.document if isinstance(o, Accepted) else None
         deliveries[d.id] = (d.id, a.state, number, a.next_at_us, at_us, accepted, posted, document, a.reason)
-        if a.state in (states.DEAD, states.HELD):
+        if a.state in (states.DEAD, states.HELD, states.REFUSED):
             exceptions.append((d.message_id, d.id, d.channel, "deliver", o.code, d.destination, a.reason, at_us))
         if a.salvaged:
             exceptions.append((d.message_id, d.id, d.channel, "deliver", UNSTORABLE, d.destination, a.salvaged, at_us))

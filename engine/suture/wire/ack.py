@@ -6,58 +6,80 @@ import re
 from collections.abc import Mapping
 
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater
+from suture.model.value import Value
 from suture.wire.finding import MEANING, Location
 from suture.wire.header import Header, text_of
 from suture.wire.reply import build
 from suture.wire.sequence import number_of
 
-__all__ = ["BY_THE_STANDARD", "MEANINGS", "Header", "answered", "build", "expected_number", "judge", "text_of"]
+__all__ = ["BY_THE_STANDARD", "EMPTY", "NO_MSA", "OTHER", "Header", "Said", "build", "expected_number", "outcome", "read", "text_of"]
 
 BY_THE_STANDARD: Mapping[str, str] = {"AA": "accept", "CA": "accept", "AE": "reject", "CE": "reject", "AR": "retry", "CR": "reject"}
 """MSA-1 to accept, reject, retry or hold. AE: an error in the content, do not resend; AR: refused for now (2.9.2.2)."""
 
 _PLACE = re.compile(rb"([A-Z][A-Z0-9]{2})\^([1-9]\d{0,4})(?:\^([1-9]\d{0,3}))?")
-MEANINGS = ("accept", "reject", "retry", "hold")
+EMPTY, NO_MSA, OTHER = "empty", "no_msa", "other"
+"""What stands in a table of meanings for an empty frame, for an answer without an MSA segment, and for codes that are not HL7's."""
+FLAW_CODES: Mapping[str, str] = {EMPTY: "EMPTY_ANSWER", NO_MSA: "NO_MSA"}
+"""Codes of outcomes that such answers have where the table knows them."""
+_FLAWS = {EMPTY: "with an empty frame", NO_MSA: "without an MSA segment that holds a code"}
+_BLANKS = b"\x00\t\n\r "
 
 
-def judge(answer: bytes, control_id: str, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome | None:
-    """Turn a peer's answer into an outcome; None when it answers another message than `control_id`.
+class Said(Value, frozen=True, gc=False):
+    """An answer as it was read. code: MSA-1, without blanks and in capitals. control_id: MSA-2, as `Header.text` has MSH-10.
 
-    control_id: MSH-10 of what was sent, as `Header.text` has it; compared whole. meaning: MSA-1 to accept, reject, retry or hold.
-    Never raises; an answer that cannot be read is Ambiguous, because the peer may have taken the message.
+    flaw: EMPTY or NO_MSA, where the answer says neither. lines: its segments, ended by CR.
     """
+
+    raw: bytes
+    code: str = ""
+    control_id: str = ""
+    flaw: str = ""
+    header: Header | None = None
+    lines: bytes = b""
+
+
+def read(answer: bytes) -> Said:
+    """What a peer's answer says. Never raises."""
     header = Header.read(answer)
     if header is None:
-        return Ambiguous("ACK_UNREADABLE", "the answer is not an HL7 message", answer)
+        return Said(answer, flaw=NO_MSA if answer.strip(_BLANKS) else EMPTY)
     lines = _lines(answer, header)
     msa = _segment(lines, b"MSA", header.separator)
-    if msa is None or len(msa) < 3:
-        return Ambiguous("ACK_UNREADABLE", "the answer has no MSA segment with a code and a control id", answer)
-    if text_of(msa[2]) != control_id:
-        return None
-    code = msa[1].decode("ascii", "replace")[:8]
-    verdict = meaning.get(code)
-    if verdict == "accept":
+    if msa is None or not any(field.strip() for field in msa[1:3]):
+        return Said(answer, flaw=NO_MSA, header=header, lines=lines)
+    code = msa[1].decode("ascii", "replace").strip().upper()[:8]
+    return Said(answer, code, text_of(msa[2]) if len(msa) > 2 else "", "", header, lines)
+
+
+def outcome(said: Said, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome:
+    """Turn an answer into the outcome of the message that it is for.
+
+    meaning: MSA-1, or EMPTY, NO_MSA or OTHER, to accept, reject, retry or hold. An answer of which it says nothing is
+    Ambiguous, because the peer may have taken the message.
+    """
+    answer = said.raw
+    if said.flaw:
+        word, code, reason = meaning.get(said.flaw), FLAW_CODES[said.flaw], f"the peer answered {_FLAWS[said.flaw]}"
+    else:
+        code, reason = said.code, f"the peer answered {said.code}{_why(said)}"
+        word = meaning.get(code) or (meaning.get(OTHER) if code not in BY_THE_STANDARD else None)
+    if word == "accept":
         return Accepted(code, answer)
-    reason = f"the peer answered {code}{_why(lines, header)}"
-    if verdict == "reject":
+    if word == "reject":
         return Rejected(code, reason, answer)
-    if verdict == "retry":
+    if word == "retry":
         return TryLater(code, reason, None, answer)
-    if verdict == "hold":
+    if word == "hold":
         return Held(code, reason, answer)
+    if said.flaw:
+        return Ambiguous("ACK_UNREADABLE", f"{reason}; where that says something, say what in `meaning` ({said.flaw})", answer)
     return Ambiguous("ACK_UNKNOWN_CODE", "the answer has an MSA-1 that no table knows", answer)
 
 
-def answered(answer: bytes) -> str:
-    """MSA-2, the control id of the message that it answers; "" when it says none."""
-    header = Header.read(answer)
-    msa = _segment(_lines(answer, header), b"MSA", header.separator) if header else None
-    return text_of(msa[2]) if msa and len(msa) > 2 else ""
-
-
 def expected_number(answer: bytes) -> int | None:
-    """MSA-4 of an answer that `judge` has placed: the sequence number that the peer expects; None when it gives none.
+    """MSA-4 of an answer that was placed: the sequence number that the peer expects; None when it gives none.
 
     Raises ValueError when it is no sequence number.
     """
@@ -72,9 +94,12 @@ def _lines(answer: bytes, header: Header) -> bytes:
     return lines.replace(b"\n", b"\r") if b"\n" in lines else lines  # some peers end segments in their own way
 
 
-def _why(message: bytes, header: Header) -> str:
+def _why(said: Said) -> str:
     """What its first ERR says, as far as it is a code of table 0357 and a place: free texts may hold content."""
-    error = _segment(message, b"ERR", header.separator)
+    header = said.header
+    if header is None:
+        return ""
+    error = _segment(said.lines, b"ERR", header.separator)
     c = header.get(2)[:1]
     if error is None or not c:
         return ""
