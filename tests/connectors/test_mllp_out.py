@@ -99,7 +99,7 @@ async def test_answers_that_come_in_any_order_go_to_their_messages(reactor: Any)
     async with KIT.peer([Silence(), Silence(), Raw(said)]) as peer, sender(KIT, reactor, peer.port, **PIPELINED) as s:
         outcomes = await s.outcomes(1, 2, 3)
         assert [type(o) for o in outcomes] == [Accepted, TryLater, Rejected]
-        assert (peer.connections, s.destination.quarantine_codes) == (1, {"FOREIGN_ACK": 1})
+        assert (peer.connections, s.destination.complaints.codes) == (1, {"FOREIGN_ACK": 1})
         assert isinstance(await s.send(4).outcome(), Accepted)  # the connection is still good
 
 
@@ -274,7 +274,7 @@ async def test_oddly_framed_answers_are_answers(reactor: Any, odd: bytes) -> Non
 async def test_answers_that_complete_nothing_are_counted_and_said_once_in_a_while(reactor: Any) -> None:
     async with KIT.peer([Raw(answer("X") * 50 + answer(M1))]) as peer, sender(KIT, reactor, peer.port) as s:
         assert isinstance(await s.send(1).outcome(), Accepted)
-        assert s.destination.quarantined == 50
+        assert s.destination.complaints.codes.total() == 50
         assert s.destination.counts() == {"framing": {}, "quarantined": {"FOREIGN_ACK": 50}}
         assert [code for code, _ in s.notes] == ["FOREIGN_ACK"]
 
@@ -294,7 +294,7 @@ async def test_a_commit_acknowledgement_is_enough_where_it_is_said_so(reactor: A
 async def test_an_hl7_answer_where_a_commit_is_waited_for_completes_nothing(reactor: Any) -> None:
     async with KIT.peer([Raw(answer(M1)), Raw(frame(COMMIT_ACK))]) as peer, sender(KIT, reactor, peer.port, **COMMIT) as s:
         assert (await s.send(1).outcome()).code == "ACK_TIMEOUT"
-        assert s.destination.quarantine_codes == {"UNASKED_ACK": 1}
+        assert s.destination.complaints.codes == {"UNASKED_ACK": 1}
         assert isinstance(await s.send(2).outcome(), Accepted)
 
 
@@ -318,7 +318,7 @@ async def test_a_commit_that_may_still_come_never_completes_the_next_message(rea
         for n in (1, 2, 3):
             assert isinstance(await s.send(n).outcome(), Accepted)
         assert peer.connections == 3  # an answer without its commit, and a commit too many, end a connection
-        assert s.destination.quarantine_codes == {"LATE_ACK": 1}
+        assert s.destination.complaints.codes == {"LATE_ACK": 1}
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ async def test_a_control_id_that_comes_again_is_used_for_one_message_only(reacto
         outcome = await s.send(message(2, "7")).outcome()  # the peer answers the first one again
         assert isinstance(outcome, Ambiguous)
         assert outcome.reason.endswith(f"; sent under the control id {peer.seen[1].control_id}")
-        assert s.destination.quarantine_codes == {"LATE_ACK": 1}
+        assert s.destination.complaints.codes == {"LATE_ACK": 1}
         assert isinstance(await s.send(message(3, "7")).outcome(), Rejected)  # on a new connection it is the first
         assert [seen.control_id == "7" for seen in peer.seen] == [True, False, True]
 
@@ -458,7 +458,7 @@ async def test_an_answer_to_what_is_answered_is_late_and_to_what_was_never_sent_
     async with KIT.peer(script) as peer, sender(KIT, reactor, peer.port, connections=1) as s:
         assert isinstance(await s.send(1).outcome(), Accepted)
         assert isinstance(await s.send(2).outcome(), Accepted)
-        assert s.destination.quarantine_codes == {"LATE_ACK": 1, "FOREIGN_ACK": 1}
+        assert s.destination.complaints.codes == {"LATE_ACK": 1, "FOREIGN_ACK": 1}
 
 
 async def test_a_peer_that_ends_connections_after_its_answer_is_found_out(reactor: Any) -> None:

@@ -40,6 +40,11 @@ class Used:
         sent = self._sent.get(name)
         return None if sent is None else sent[1]
 
+    @property
+    def last(self) -> str:
+        """The newest of them, "" when there is none."""
+        return next(reversed(self._sent), "")
+
     def like(self, name: str) -> bool:
         """Whether this is alike to one of them."""
         return any(likeness(name, sent) for sent in self._sent)

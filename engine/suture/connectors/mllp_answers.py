@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from suture.connectors import words
 from suture.connectors.control_ids import REMEMBERED, Used, likeness
-from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected
+from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater
 from suture.model.value import Value, changed
 from suture.ports import Delivery
-from suture.wire import ack, due
+from suture.wire import ack, due, mllp
 from suture.wire.ack import Said
 from suture.wire.header import Header
 
@@ -23,13 +23,15 @@ Done = Callable[[Outcome], None]
 
 STORED = "CA"
 """MSA-1 of a commit acknowledgement that says: stored."""
+COMMITTED = "COMMIT_ACK"
+"""Code of an acceptance by a commit acknowledgement of release 2."""
 LATE, FOREIGN, AFTERWARDS = "LATE_ACK", "FOREIGN_ACK", "AFTER_COMMIT"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a destination's settings say of answers. ack, by_order: as its settings `ack` and `match`. start: of a frame.
-    frames: only the commit acknowledgements of release 2 accept.
+    commits: release 2 is spoken. frames: only its commit acknowledgements accept.
 
     meaning: of codes. after_commit: the same for what follows a commit acknowledgement: a peer that has stored a message and
     then refuses it does not ask for it again, so that AR is final unless the settings say otherwise.
@@ -41,6 +43,7 @@ class Rules:
     after_commit: Mapping[str, str]
     application_timeout_s: float
     start: bytes
+    commits: bool
     frames: bool
 
 
@@ -57,7 +60,7 @@ class Letter:
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """A message whose answer is due at deadline_s. committed: the peer has said that it is stored; stored: the CA with which.
+    """A message whose answer is due at deadline_s. committed: its commit acknowledgement of release 2 has come; stored: its CA.
 
     whole_at: of all bytes that were written on the connection, so many have to leave before the peer can have it whole.
     odd, odd_answer: an answer that came meanwhile and may be meant for it, in words and as it came.
@@ -81,10 +84,9 @@ class Ends(Value, frozen=True):
 
 
 class Waits(Value, frozen=True):
-    """The message is stored, and its application has to answer still."""
+    """The message is stored, as is marked in it, and its application has to answer still."""
 
     one: InFlight
-    answer: bytes
 
 
 class Strays(Value, frozen=True):
@@ -123,14 +125,10 @@ class Answers:
         self.rules, self._used, self._elsewhere = rules, used, elsewhere
         self._early: dict[str, Delivery] = {}
 
-    def accepted_early(self, letter: Letter) -> None:
-        """It is accepted, and its application may have something to say later."""
-        self._early[letter.control_id] = changed(letter.delivery, body=b"")
-        if len(self._early) > REMEMBERED:
-            del self._early[next(iter(self._early))]
-
     def step(self, answer: bytes, waiting: list[InFlight]) -> Step:
         """What this answer does."""
+        if self.rules.commits and answer in (mllp.COMMIT_ACK, mllp.COMMIT_NAK):
+            return self._committed(answer, waiting)
         said = ack.read(answer)
         if self.rules.frames:
             return self._unasked(said)
@@ -142,7 +140,7 @@ class Answers:
         return self._mismatched(said, waiting)
 
     def awaited(self, letter: Letter) -> str:
-        """The application's answer that is waited for after a CA (HL7 table 0155); "" where the message asks for none of either kind.
+        """The application's answer that is waited for after a CA (HL7 table 0155); "" where the message asks for neither kind.
 
         What is no delivery (a request for a sequence number) has one answer, of whichever kind.
         """
@@ -153,12 +151,17 @@ class Answers:
         asked = due.wants(Header.read(letter.body))
         return asked.application.decode() if asked.enhanced else ""
 
-    def silence(self, one: InFlight) -> Outcome | None:
-        """What it means that nothing came after a CA, where that means something: ER asks to be told of errors only."""
-        if not one.stored or one.odd or self.awaited(one.letter) != "ER":
+    def doubted(self, one: InFlight) -> None:
+        """It is not accepted after all."""
+        self._early.pop(one.letter.control_id, None)
+
+    def silence(self, one: InFlight) -> Ends | None:
+        """What it means that nothing came after a commit acknowledgement, where that means something: ER asks to be told of errors only."""
+        if not (one.stored or one.committed) or one.odd or self.awaited(one.letter) != "ER":
             return None
-        seconds = f"{self.rules.application_timeout_s:g} s"
-        return Accepted(STORED, one.stored, None, f"stored, and no error came in {seconds}; the message asks for errors only (MSH-16 ER)")
+        code, answer = (STORED, one.stored) if one.stored else (COMMITTED, mllp.COMMIT_ACK)
+        said = f"stored, and no error came in {self.rules.application_timeout_s:g} s; the message asks for errors only (MSH-16 ER)"
+        return self._early_end(one, Accepted(code, answer, None, said))
 
     def timed_out(self, one: InFlight, ack_timeout_s: float, odd: bytes) -> Ambiguous:
         """Its time is over. odd: bytes that came and were no frame."""
@@ -186,6 +189,16 @@ class Answers:
         outcome = ack.outcome(said, rules.after_commit if one.stored else rules.meaning)
         return Ends(one, _noted(with_words(outcome, said.raw), how))
 
+    def _committed(self, answer: bytes, waiting: list[InFlight]) -> Step:
+        """A commit acknowledgement of release 2, which names no message: it is for the one that waits for it, or for none."""
+        one = waiting[0] if waiting else None
+        if one is None or one.committed:
+            return Strays(LATE, "a commit acknowledgement came that nothing waits for", ends=True)
+        one.committed = True
+        if answer == mllp.COMMIT_NAK:
+            return Ends(one, TryLater("COMMIT_NAK", "the peer could not store it (negative commit acknowledgement)"))
+        return self._early_end(one, Accepted(COMMITTED, answer)) if self.rules.frames else Waits(one)
+
     def _unasked(self, said: Said) -> Step:
         """An HL7 answer where only commit acknowledgements of release 2 are waited for."""
         if not said.flaw and said.control_id in self._early:
@@ -197,8 +210,17 @@ class Answers:
             return Strays(LATE, "a second commit acknowledgement came for a message that waits for its application")
         awaited = self.awaited(one.letter)
         if awaited in ("AL", "ER", "SU"):
-            return Waits(one, said.raw)
-        return Ends(one, Accepted(said.code, said.raw, None, how), unasked=not awaited)
+            one.stored = said.raw
+            return Waits(one)
+        return self._early_end(one, Accepted(said.code, said.raw, None, how), unasked=not awaited)
+
+    def _early_end(self, one: InFlight, outcome: Accepted, unasked: bool = False) -> Ends:
+        """It is accepted, and its application may have something to say later."""
+        if one.letter.delivery.id:
+            self._early[one.letter.control_id] = changed(one.letter.delivery, body=b"")
+        if len(self._early) > REMEMBERED:
+            del self._early[next(iter(self._early))]
+        return Ends(one, outcome, unasked)
 
     def _without_msa(self, said: Said, waiting: list[InFlight]) -> Step:
         """It does not say whose it is: it is that of the one in flight, where the settings say what it means."""
@@ -233,7 +255,7 @@ class Answers:
         """The answer of the one that is in flight, unless it is rather that of an earlier one."""
         name = said.control_id
         how = likeness(name, waiting[0].letter.control_id) if waiting else ""
-        early = next((sent for sent in self._early if likeness(name, sent)), None) if name and not how else None
+        early = None if how else self._alike(name, waiting)
         if early is not None:
             return self._after_commit(changed(said, control_id=early))
         if not waiting:
@@ -241,6 +263,13 @@ class Answers:
         if not how and self._used.like(name):
             return Strays(LATE, "an answer came whose MSA-2 is like that of an earlier message")
         return self._of(waiting[0], said, f"matched by its order, for its MSA-2 is {how or 'of no message that was sent here'}")
+
+    def _alike(self, name: str, waiting: list[InFlight]) -> str | None:
+        """The control id of an early acceptance that this one is like; where nothing is in flight, that of the last message."""
+        found = next((sent for sent in self._early if name and likeness(name, sent)), None)
+        if found is None and not waiting and self._used.last in self._early:
+            return self._used.last
+        return found
 
     def _after_commit(self, said: Said) -> Step:
         """The application's answer to a delivery that is accepted already."""

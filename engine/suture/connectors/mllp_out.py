@@ -14,6 +14,7 @@ from suture.connectors.access import Host, Seldom
 from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_answers import Letter, Rules
+from suture.connectors.mllp_complaints import Complaints
 from suture.connectors.mllp_peer import Backoff, Peer, connect
 from suture.connectors.tls import ClientTls, Contexts
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
@@ -27,6 +28,8 @@ Refused = Callable[[Delivery, Outcome], None]
 
 COMPLAINTS_S = 60.0
 """Seconds in which answers that complete nothing are noted once; each is counted."""
+RENAMED = "messages whose control id (MSH-10) is empty or was used before go out under one of ours; their attempts say which"
+ENDS_EARLY = "the peer ends connections after its first answer; from now on each message has its own (messages_per_connection: 1)"
 CUT_SHORT = 2
 """Connections in a row that a peer ended after its first answer, with another message on its way, until each gets one message."""
 
@@ -132,8 +135,8 @@ class Config(BaseModel):
         """How answers are judged."""
         usual = {**ack.BY_THE_STANDARD, **self.meaning}
         after_commit = {**usual, "AR": self.meaning.get("AR", "reject")}
-        start, frames = self.framing().start, not self.answered
-        return Rules(self.ack, self.match == "order", usual, after_commit, self.application_timeout_s, start, frames)
+        by_order, start = self.match == "order", self.framing().start
+        return Rules(self.ack, by_order, usual, after_commit, self.application_timeout_s, start, self.release == "2", not self.answered)
 
     def framing(self) -> mllp.Framing:
         """The bytes around a message."""
@@ -149,20 +152,16 @@ class Destination:
     SWEEP_S = 0.5
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
-        self.config, self.reactor, self.note = config, reactor, note
+        self.config, self.reactor = config, reactor
         self.clock: Clock = reactor
         self.framing = config.framing()
         self.rules = config.rules()
         self.contexts = Contexts(config.tls, reactor, note) if config.tls is not None else None
         self.backoff = Backoff(config.reconnect_max_s)
-        self.quarantined = 0
-        self.quarantine_codes: Counter[str] = Counter()
-        self.quirks: Counter[str] = Counter()
+        self.complaints = Complaints(f"{config.host}:{config.port}", note, Seldom(reactor, COMPLAINTS_S))
         self.messages_per_connection = config.messages_per_connection
         self._cut_short = 0
         self._ids = ControlIds()
-        self._renamed = self._unasked = False
-        self._seldom = Seldom(reactor, COMPLAINTS_S)
         self.server_name = (config.tls.server_name if config.tls else "") or config.host
         self.shaking: set[Peer] = set()
         self._peers: set[Peer] = set()
@@ -210,15 +209,9 @@ class Destination:
         name, body = letter
         if name != delivery.control_id:
             done = partial(_renamed, name, done)
-            self._say_renamed()
+            self.complaints.once("OWN_CONTROL_ID", RENAMED)
         peer.send(Letter(name, body, identity(delivery), done, delivery))
         return True
-
-    def _say_renamed(self) -> None:
-        if not self._renamed:
-            self._renamed = True
-            text = "messages whose control id (MSH-10) is empty or was used before go out under one of ours; their attempts say which"
-            self.note("OWN_CONTROL_ID", f"{self.config.host}:{self.config.port}: {text}")
 
     def _pump(self) -> None:
         """Send what waits where there is room for it, and open connections for the rest."""
@@ -261,7 +254,7 @@ class Destination:
         if not peer.heard and not peer.ending:
             self.backoff.failed(self.clock.seconds())
         self._learn(peer)
-        self.quirks.update(peer.unframer.quirks)
+        self.complaints.quirks.update(peer.unframer.quirks)
         self._pump()
 
     def _learn(self, peer: Peer) -> None:
@@ -269,8 +262,7 @@ class Destination:
         self._cut_short = self._cut_short + 1 if peer.cut_short else 0 if peer.answers > 1 else self._cut_short
         if self._cut_short == CUT_SHORT and not self.messages_per_connection:
             self.messages_per_connection = 1
-            text = "the peer ends connections after its first answer; from now on each message has its own (messages_per_connection: 1)"
-            self.note("CLOSES_EARLY", f"{self.config.host}:{self.config.port}: {text}")
+            self.complaints.once("CLOSES_EARLY", ENDS_EARLY)
 
     def failed(self, code: str, why: str) -> None:
         """No connection to be had: what waits for one is told, unless another connection can take it."""
@@ -286,44 +278,19 @@ class Destination:
         for _, done in queue:
             done(outcome)
 
-    def quarantine(self, code: str, text: str) -> None:
-        """An answer that completes nothing: counted, said once in a while, and never given to a message."""
-        self.quarantined += 1
-        self.quarantine_codes[code] += 1
-        if self._seldom.due(code):
-            count = self.quarantine_codes[code]
-            self.note(code, f"{text} ({count} so far)" if count > 1 else text)
-
-    def commit_unasked(self) -> None:
-        """The peer commits to what does not ask for it: its application's answer may follow."""
-        if not self._unasked:
-            self._unasked = True
-            text = "the peer answers CA to messages that do not ask for it (MSH-15, MSH-16): they count as accepted, and what its"
-            self.note("COMMIT_UNASKED", f"{self.config.host}:{self.config.port}: {text} application says of them comes later; see `ack`")
-
-    def refuse(self, delivery: Delivery, outcome: Outcome) -> None:
-        """An application refuses what was accepted: it is counted and said each time, and its delivery becomes `refused`."""
-        self.quarantine_codes["REFUSED_LATER"] += 1
-        self.note("REFUSED_LATER", f"delivery {delivery.id} was accepted by a commit acknowledgement, and is refused now ({outcome.code})")
-        self.refused(delivery, outcome)
-
     def elsewhere(self, control_id: str) -> int | None:
         """The delivery that went out under this control id on one of the connections; None: none did."""
         return next((number for peer in self._peers if (number := peer.used.delivery(control_id)) is not None), None)
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started, by kind (framing, quarantined) and code."""
-        return {"framing": sum((p.unframer.quirks for p in self._peers), self.quirks), "quarantined": self.quarantine_codes}
+        framing = sum((p.unframer.quirks for p in self._peers), self.complaints.quirks)
+        return {"framing": framing, "quarantined": self.complaints.codes}
 
     def held(self) -> sockets.Held:
         """The sockets of its connections."""
         for peer in self._peers | self.shaking:
             yield sockets.bare(peer.transport), peer.transport.abortConnection
-
-    def odd(self, code: str) -> None:
-        """The framing of the peer's answers is odd."""
-        if self._seldom.due(code):
-            self.note(code, f"{self.config.host}:{self.config.port}: {mllp.QUIRKS[code]}")
 
     def _busy(self) -> bool:
         return bool(self._connecting) or any(peer.waiting for peer in self._peers)

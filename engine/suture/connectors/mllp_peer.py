@@ -28,8 +28,7 @@ ODD_BYTES = 1024
 """As much as is kept of what came and is no whole frame."""
 
 EARLY = Ambiguous("EARLY_ANSWER", "the peer accepted it before the whole message was written")
-EARLY_CODES = frozenset({"CA", "COMMIT_ACK"})
-"""Codes of an acceptance after which the application may have something to say."""
+UNASKED = "the peer answers CA to what does not ask for it: that counts as accepted, and its application speaks later; see `ack`"
 UNSEEN = TryLater("NOT_SENT", "the connection ended before the whole message was written, so that the peer cannot have taken it")
 
 
@@ -79,7 +78,6 @@ class Peer(protocol.Protocol):
         self.ending = self.cut_short = False
         self.why = ""
         self.used_s = destination.clock.seconds()
-        self._commits = self.config.release == "2"
         self._sent = self._written_bytes = 0
         self._quirks = 0
         self._worked = False
@@ -158,62 +156,40 @@ class Peer(protocol.Protocol):
         if len(self.unframer.quirks) != self._quirks:
             self._quirks = len(self.unframer.quirks)
             for code in self.unframer.quirks:
-                self.destination.odd(code)
+                self.destination.complaints.framing(code)
 
     def _answered(self, answer: bytes) -> None:
         """Give the answer to the delivery that it is for; quarantine any other."""
-        if self._commits and answer in (mllp.COMMIT_ACK, mllp.COMMIT_NAK):
-            self._committed(answer)
-            return
         match self._judge.step(answer, self.waiting):
             case Ends(one, outcome, unasked):
-                self._place(one, outcome, unasked)
-            case Waits(one, said):
-                one.stored, one.deadline_s = said, self.destination.clock.seconds() + self.config.application_timeout_s
+                if unasked:
+                    self.destination.complaints.once("COMMIT_UNASKED", UNASKED)
+                self._finish(one, outcome)
+            case Waits(one):
+                one.deadline_s = self.destination.clock.seconds() + self.config.application_timeout_s
             case Strays(code, text, ends):
                 self._strayed(code, text, ends)
             case Refuses(delivery, outcome):
-                self.destination.refuse(delivery, outcome)
+                self.destination.complaints.refusal(delivery.id, outcome.code)
+                self.destination.refused(delivery, outcome)
             case Doubts(outcome):
                 self.abort(outcome)
 
     def _strayed(self, code: str, text: str, ends: bool) -> None:
-        self.destination.quarantine(code, text)
-        if ends:
-            self.usable = False
-            if not self.waiting:
-                self.end()
-
-    def _place(self, one: InFlight, outcome: Outcome, unasked: bool) -> None:
-        if self._commits and not one.committed:
-            self.usable = False  # a commit acknowledgement that still comes would be taken for the next message's
-        if unasked:
-            self.destination.commit_unasked()
-        self._finish(one, outcome)
-
-    def _committed(self, answer: bytes) -> None:
-        """A commit acknowledgement of release 2, which names no message: it is for the one that waits for it, or for none."""
-        one = self.waiting[0] if self.waiting else None
-        if one is None or one.committed:
-            self.destination.quarantine("LATE_ACK", "a commit acknowledgement came that nothing waits for")
-            self.usable = False
-            if one is None:
-                self.end()
-        elif answer == mllp.COMMIT_NAK:
-            self._finish(one, TryLater("COMMIT_NAK", "the peer could not store it (negative commit acknowledgement)"))
-        elif self.config.ack == "commit":
-            self._finish(one, Accepted("COMMIT_ACK", answer))
-        else:
-            one.committed, one.deadline_s = True, self.destination.clock.seconds() + self.config.application_timeout_s
+        self.destination.complaints.stray(code, text)
+        self.usable = self.usable and not ends
+        if ends and not self.waiting:
+            self.end()
 
     def _finish(self, one: InFlight, outcome: Outcome) -> None:
         self.waiting.remove(one)
         self.answers += 1
+        if self.config.release == "2" and not one.committed:
+            self.usable = False  # a commit acknowledgement that still comes would be taken for the next message's
         if self._unseen(one):
             self.usable = False
+            self._judge.doubted(one)
             outcome = EARLY if isinstance(outcome, Accepted) else outcome
-        elif isinstance(outcome, Accepted) and outcome.code in EARLY_CODES and one.letter.delivery.id:
-            self._judge.accepted_early(one.letter)
         if not self._worked:
             self._worked = True
             self.destination.backoff.worked()
@@ -236,8 +212,8 @@ class Peer(protocol.Protocol):
         self._settle(now_s)
         late = [one for one in self.waiting if one.deadline_s <= now_s]
         for one in late:
-            if (outcome := self._judge.silence(one)) is not None:
-                self._finish(one, outcome)
+            if (step := self._judge.silence(one)) is not None:
+                self._finish(one, step.outcome)
         late = [one for one in late if one in self.waiting]
         if late:
             self._give_up(late)
