@@ -126,6 +126,38 @@ endpoints:
     ]
 
 
+def test_what_no_acknowledgement_says_is_a_problem_where_it_stands(tmp_path: Path):
+    text = """\
+site: {zone: UTC}
+endpoints:
+  lab:
+    mllp_out:
+      host: lab
+      port: 2575
+      meaning:
+        ae: hold
+        XX: accept
+        AR: rety
+  rad: {mllp_out: {host: h, port: 1, pipeline: 4, match: order}}
+  erp: {mllp_out: {host: h, port: 1, pipeline: 4, meaning: {empty: accept}}}
+  bil: {mllp_out: {host: h, port: 1, ack: commit, application_timeout_s: 5}}
+  adt: {mllp_out: {host: h, port: 1, meaning: {AE: reject, ae: hold}}}
+"""
+    assert said(write(tmp_path, base=text)) == [
+        "conf/base.yaml:9: endpoints.lab.mllp_out.meaning.XX: 'XX' is no code of an acknowledgement; "
+        "write one of AA, AE, AR, CA, CE, CR, or no_msa, empty or other",
+        "conf/base.yaml:10: endpoints.lab.mllp_out.meaning.AR: 'rety' is none of the choices: accept, reject, retry, hold; "
+        "did you mean 'retry'?",
+        "conf/base.yaml:11: endpoints.rad.mllp_out: match: order needs pipeline: 1; "
+        "with several messages in flight such an answer does not say whose it is",
+        "conf/base.yaml:12: endpoints.erp.mllp_out: meaning of no_msa and empty needs pipeline: 1; "
+        "with several messages in flight such an answer does not say whose it is",
+        "conf/base.yaml:13: endpoints.bil.mllp_out: application_timeout_s has no effect with ack: commit, "
+        "which waits for no application; leave it out",
+        "conf/base.yaml:14: endpoints.adt.mllp_out.meaning: AE is written twice, for blanks and capitals make no difference; keep one",
+    ]
+
+
 # -- references ------------------------------------------------------------------------------------------------------
 
 

@@ -473,3 +473,11 @@ async def test_a_connection_rests_no_longer_than_the_peer_says(reactor: Any, sai
         clock.pump([http_out.SWEEP_S] * 3)
         assert not s.destination._idle
         await peer.until(lambda: peer.open == 0)
+
+
+@pytest.mark.parametrize("word", ["reject", "hold", "retry", "unavailable", "ambiguous", "accept"])
+async def test_what_the_peer_says_of_a_refusal_is_kept_apart_from_our_reason(reactor: Any, word: str) -> None:
+    body = b'{"error": {"message": "account 7 is closed"}}'
+    outcome = await judged(reactor, Status(409, {"Content-Type": "application/json"}, body), meaning={"409": word}, keep_response_bytes=0)
+    assert outcome.words == ("" if word == "accept" else "account 7 is closed")
+    assert "account" not in outcome.reason

@@ -75,7 +75,7 @@ class InFlight:
     odd_answer: bytes = b""
 
 
-class Ends(Value, frozen=True):
+class Ends(Value, frozen=True, gc=False):
     """The message has its outcome. unasked: it is accepted by a commit acknowledgement that it did not ask for."""
 
     one: InFlight
@@ -83,13 +83,13 @@ class Ends(Value, frozen=True):
     unasked: bool = False
 
 
-class Waits(Value, frozen=True):
+class Waits(Value, frozen=True, gc=False):
     """The message is stored, as is marked in it, and its application has to answer still."""
 
     one: InFlight
 
 
-class Strays(Value, frozen=True):
+class Strays(Value, frozen=True, gc=False):
     """An answer that completes nothing. ends: after it whose the next one is cannot be known."""
 
     code: str
@@ -97,14 +97,14 @@ class Strays(Value, frozen=True):
     ends: bool = False
 
 
-class Refuses(Value, frozen=True):
+class Refuses(Value, frozen=True, gc=False):
     """A refusal of a delivery that a commit acknowledgement has accepted."""
 
     delivery: Delivery
     outcome: Outcome
 
 
-class Doubts(Value, frozen=True):
+class Doubts(Value, frozen=True, gc=False):
     """Whose answer it is cannot be known, nor what else will come."""
 
     outcome: Outcome
@@ -187,7 +187,9 @@ class Answers:
         if said.code == STORED and rules.meaning[STORED] == "accept":
             return self._commit(one, said, how)
         outcome = ack.outcome(said, rules.after_commit if one.stored else rules.meaning)
-        return Ends(one, _noted(with_words(outcome, said.raw), how))
+        if how or not isinstance(outcome, Accepted):
+            outcome = _noted(with_words(outcome, said.raw), how)
+        return Ends(one, outcome)
 
     def _committed(self, answer: bytes, waiting: list[InFlight]) -> Step:
         """A commit acknowledgement of release 2, which names no message: it is for the one that waits for it, or for none."""

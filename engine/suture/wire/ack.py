@@ -23,6 +23,7 @@ EMPTY, NO_MSA, OTHER = "empty", "no_msa", "other"
 FLAW_CODES: Mapping[str, str] = {EMPTY: "EMPTY_ANSWER", NO_MSA: "NO_MSA"}
 """Codes of outcomes that such answers have where the table knows them."""
 _FLAWS = {EMPTY: "with an empty frame", NO_MSA: "without an MSA segment that holds a code"}
+_AS_WRITTEN = {code.encode(): code for code in BY_THE_STANDARD}
 _BLANKS = b"\x00\t\n\r "
 
 
@@ -47,10 +48,11 @@ def read(answer: bytes) -> Said:
         return Said(answer, flaw=NO_MSA if answer.strip(_BLANKS) else EMPTY)
     lines = _lines(answer, header)
     msa = _segment(lines, b"MSA", header.separator)
-    if msa is None or not any(field.strip() for field in msa[1:3]):
+    if msa is None:
         return Said(answer, flaw=NO_MSA, header=header, lines=lines)
-    code = msa[1].decode("ascii", "replace").strip().upper()[:8]
-    return Said(answer, code, text_of(msa[2]) if len(msa) > 2 else "", "", header, lines)
+    code = _AS_WRITTEN.get(msa[1]) or msa[1].decode("ascii", "replace").strip().upper()[:8]
+    control_id = text_of(msa[2]) if len(msa) > 2 else ""
+    return Said(answer, code, control_id, "" if code or control_id.strip() else NO_MSA, header, lines)
 
 
 def outcome(said: Said, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome:
@@ -59,14 +61,11 @@ def outcome(said: Said, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome
     meaning: MSA-1, or EMPTY, NO_MSA or OTHER, to accept, reject, retry or hold. An answer of which it says nothing is
     Ambiguous, because the peer may have taken the message.
     """
-    answer = said.raw
-    if said.flaw:
-        word, code, reason = meaning.get(said.flaw), FLAW_CODES[said.flaw], f"the peer answered {_FLAWS[said.flaw]}"
-    else:
-        code, reason = said.code, f"the peer answered {said.code}{_why(said)}"
-        word = meaning.get(code) or (meaning.get(OTHER) if code not in BY_THE_STANDARD else None)
+    answer, code = said.raw, FLAW_CODES[said.flaw] if said.flaw else said.code
+    word = meaning.get(said.flaw or code) or (meaning.get(OTHER) if not said.flaw and code not in BY_THE_STANDARD else None)
     if word == "accept":
         return Accepted(code, answer)
+    reason = f"the peer answered {_FLAWS[said.flaw] if said.flaw else code + _why(said)}"
     if word == "reject":
         return Rejected(code, reason, answer)
     if word == "retry":
@@ -75,7 +74,7 @@ def outcome(said: Said, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome
         return Held(code, reason, answer)
     if said.flaw:
         return Ambiguous("ACK_UNREADABLE", f"{reason}; where that says something, say what in `meaning` ({said.flaw})", answer)
-    return Ambiguous("ACK_UNKNOWN_CODE", "the answer has an MSA-1 that no table knows", answer)
+    return Ambiguous("ACK_UNKNOWN_CODE", "the answer has an MSA-1 that no table knows; say what it means in `meaning` (other)", answer)
 
 
 def expected_number(answer: bytes) -> int | None:
