@@ -239,7 +239,8 @@ class Answers:
             return self._after_commit(said)
         number = self._used.delivery(name)
         if number is not None:
-            return Strays(LATE, f"an answer came for delivery {number}, which has its answer or is no longer waited for")
+            what = f"delivery {number}" if number else "a request for a sequence number"
+            return Strays(LATE, f"an answer came for {what}, which has its answer or is no longer waited for")
         if self.rules.by_order:
             return self._in_turn(said, waiting)
         number = self._elsewhere(name)

@@ -19,7 +19,9 @@ _HIDDEN = ("body", "response", "lane")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened: when (UTC, microseconds), what in one word, and the sentence. No content (PHI)."""
+    """One thing that happened: when (UTC, microseconds), what in one word, and the sentence. No content (PHI), but for a
+    partner's own words in a reason.
+    """
 
     at_us: int
     what: str
