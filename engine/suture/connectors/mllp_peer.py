@@ -75,12 +75,10 @@ class Peer(protocol.Protocol):
         self._judge = Answers(destination.rules, self.used, destination.elsewhere)
         self.answers = 0
         self.ready = self.usable = self.heard = False
-        self.ending = self.cut_short = False
+        self.ending = self.cut_short = self._worked = False
         self.why = ""
         self.used_s = destination.clock.seconds()
-        self._sent = self._written_bytes = 0
-        self._quirks = 0
-        self._worked = False
+        self._sent = self._written_bytes = self._quirks = 0
         self._lone_end_s: float | None = None
         self._odd = b""
 
@@ -168,18 +166,15 @@ class Peer(protocol.Protocol):
             case Waits(one):
                 one.deadline_s = self.destination.clock.seconds() + self.config.application_timeout_s
             case Strays(code, text, ends):
-                self._strayed(code, text, ends)
+                self.destination.complaints.stray(code, text)
+                self.usable = self.usable and not ends
+                if ends and not self.waiting:
+                    self.end()
             case Refuses(delivery, outcome):
                 self.destination.complaints.refusal(delivery.id, outcome.code)
                 self.destination.refused(delivery, outcome)
             case Doubts(outcome):
                 self.abort(outcome)
-
-    def _strayed(self, code: str, text: str, ends: bool) -> None:
-        self.destination.complaints.stray(code, text)
-        self.usable = self.usable and not ends
-        if ends and not self.waiting:
-            self.end()
 
     def _finish(self, one: InFlight, outcome: Outcome) -> None:
         self.waiting.remove(one)
@@ -211,10 +206,10 @@ class Peer(protocol.Protocol):
         """What time has brought: answers that did not come, one without its last byte, a rest that was too long."""
         self._settle(now_s)
         late = [one for one in self.waiting if one.deadline_s <= now_s]
-        for one in late:
+        for one in late[:]:
             if (step := self._judge.silence(one)) is not None:
+                late.remove(one)
                 self._finish(one, step.outcome)
-        late = [one for one in late if one in self.waiting]
         if late:
             self._give_up(late)
         elif self.usable and not self.waiting and now_s - self.used_s > self.config.idle_s:
