@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from suture.model.errors import CommandError
 from suture.sim.processes import Child, ChildError, inherited, python
 
 CHANNEL = "or-supply"
 ENVIRONMENT = "dev"
 READY_S = 60.0
+
+
+VARIABLES = {
+    "mllp": "OR_SUPPLY_PORT",
+    "http": "SUTURE_HTTP_PORT",
+    "erp": "ERP_PORT",
+    "billing": "BILLING_PORT",
+    "analytics": "ANALYTICS_PORT",
+    "control": "CONTROL_PORT",
+}
+"""The variable that gives each port; all but the last are those of the example site's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +43,34 @@ class Ports:
     analytics: int = 9330
     control: int = 9340
 
+    @classmethod
+    def given(cls, environ: Mapping[str, str], others: Ports) -> Ports:
+        """The ports that the environment names; where it names none, those of others. Raises CommandError."""
+        set_here = {field: name for field, name in VARIABLES.items() if environ.get(name)}
+        ports = replace(others, **{field: _port(name, environ[name]) for field, name in set_here.items()})
+        used = Counter(ports.numbers())
+        if twice := [f"{name} is {port}" for name, port in zip(VARIABLES.values(), ports.numbers(), strict=True) if used[port] > 1]:
+            raise CommandError(f"{' and '.join(twice)}: give each a port of its own")
+        return ports
+
+    def numbers(self) -> list[int]:
+        """All of them, in the order of VARIABLES."""
+        return [getattr(self, field) for field in VARIABLES]
+
     def environment(self) -> dict[str, str]:
         """The variables that the example site's files ask for."""
-        named = {"OR_SUPPLY_PORT": self.mllp, "SUTURE_HTTP_PORT": self.http, "ERP_PORT": self.erp}
-        named |= {"BILLING_PORT": self.billing, "ANALYTICS_PORT": self.analytics}
-        return {name: str(port) for name, port in named.items()} | {"SUTURE_ENV": ENVIRONMENT}
+        return {"SUTURE_ENV": ENVIRONMENT, **{name: str(getattr(self, field)) for field, name in VARIABLES.items()}}
 
     def arguments(self) -> list[str]:
         """The simulators' command line."""
         named = {"--erp-port": self.erp, "--billing-port": self.billing, "--analytics-port": self.analytics, "--control-port": self.control}
         return [text for name, port in named.items() for text in (name, str(port))]
+
+
+def _port(name: str, text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65536:
+        return int(text)
+    raise CommandError(f"{name} has to be a port from 1 to 65535")
 
 
 class Stage:
