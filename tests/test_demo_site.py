@@ -8,14 +8,25 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from suture.cli import exits
+from suture.cli.main import main
+from suture.config.channel_tests import NOW_US
 from suture.config.check import check_site
+from suture.config.plan import plan_of
 from suture.config.site import load_site
-from suture.model.errors import ConfigError
+from suture.model.errors import ConfigError, MessageError
+from suture.model.message import Message
+from suture.pipeline.process import Plan, process
+from suture.sim.catalogue import Catalogue
+from suture.sim.day import plan as surgical_day
 from suture.sim.stage import ENVIRONMENT, Ports
 from suture.wire import er7
+from suture.wire.header import Header
+from suture.wire.validate import Rules, validate
 
 SITE = Path(__file__).parents[1]
 TABLES = SITE / "mappings" / "tables"
@@ -79,6 +90,37 @@ def test_the_ports_of_the_demo_reach_every_part_of_the_site() -> None:
     assert channel.destinations["billing"].settings.port == 20004  # type: ignore[attr-defined]
     urls = [str(channel.destinations[name].settings.url) for name in ("erp", "requisitions", "analytics")]  # type: ignore[attr-defined]
     assert [url.split(":")[2].split("/")[0] for url in urls] == ["20003", "20003", "20005"]
+
+
+def charges(plan: Plan, raw: bytes) -> list[bytes]:
+    """What goes to billing of a message that comes alone."""
+    header = Header.read(raw)
+    message = Message("or-supply", raw, 1, control_id=header.text(10), type=header.type, id=1) if header else Message("or-supply", raw, 1)
+    try:
+        work = process(plan, message, NOW_US)
+    except MessageError:
+        return []
+    settled = work.ready or work.settle({}, {})
+    return [delivery.body for delivery in settled.deliveries if delivery.destination == "billing"]
+
+
+def test_what_the_samples_send_to_billing_passes_hl7_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = plan_of(load_site(SITE, None, {}).channels["or-supply"])
+    samples = {path.name: charges(plan, path.read_bytes()) for path in (SITE / "channels/or-supply/samples").glob("*.hl7")}
+    sent = {name: bodies for name, bodies in samples.items() if bodies}
+    assert set(sent) >= {"implant.hl7", "credit.hl7", "box_conversion.hl7", "cement_two_prices.hl7", "no_quantity.hl7"}
+    for name, (body,) in sent.items():
+        (tmp_path / name).write_bytes(body)
+        assert main(["hl7", "validate", str(tmp_path / name)]) == exits.OK, f"{name}: {capsys.readouterr().out}"
+
+
+def test_what_a_day_sends_to_billing_breaks_no_rule_but_the_length_of_the_senders_own_numbers() -> None:
+    plan = plan_of(load_site(SITE, None, {}).channels["or-supply"])
+    day = surgical_day(Catalogue.read(TABLES), Random(1), date(2026, 3, 10), 100)
+    sent = [body for phase in day.phases for sending in phase.sendings for body in charges(plan, sending.raw)]
+    assert len(sent) > 40
+    found = {str(finding) for body in sent for finding in validate(body, Rules())}
+    assert {text.partition(": ")[2] for text in found} == {"Transaction ID is longer than 12 characters"}
 
 
 def test_every_sample_is_used_by_a_test_and_ends_its_segments_with_cr() -> None:
