@@ -69,6 +69,17 @@ def test_production_does_not_start_without_its_secrets_and_names_each() -> None:
         assert name in text
 
 
+@pytest.mark.parametrize(
+    ("sent", "taken"), [("P", True), ("", True), ("P^R", True), ("T", False), ("D", False), ("N", False), ("T^A", False), ('""', False)]
+)
+def test_what_is_not_for_production_is_refused_there_and_comes_to_nothing(sent: str, taken: bool) -> None:
+    raw = (SITE / "channels/or-supply/samples/implant.hl7").read_bytes().replace(b"|P|2.7", f"|{sent}|2.7".encode())
+    for environment, environ, goes in (("prod", PRODUCTION, taken), ("test", {}, True)):
+        plan = plan_of(load_site(SITE, environment, environ).channels["or-supply"])
+        assert (plan.answer.refusal(Header.read(raw)) is None) == goes  # type: ignore[arg-type]
+        assert len(charges(plan, raw)) == goes
+
+
 def test_a_chargeable_item_without_a_price_is_used_and_its_charge_waits_for_a_person(tmp_path: Path) -> None:
     for part in ("channels", "mappings", "conf"):
         shutil.copytree(SITE / part, tmp_path / part)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from suture.config.channel_tests import run_channel_tests
 from suture.config.plan import plan_of
-from suture.config.site import load_site
+from suture.config.site import load_channel, load_site
 from suture.model.errors import ConfigError
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.wire.continuation import Limits
@@ -41,6 +42,41 @@ def test_what_is_written_becomes_rules(site: SiteFiles):
     assert found.answer.settings == {"MSH-3": Setting("SUTURE"), "MSH-4": Setting(msh=6)}
     assert found.continuation == Limits(timeout_s=9)
     assert (found.sequence, found.on_error) == (True, "stop")
+
+
+def site_takes(site: SiteFiles, ids: str) -> None:
+    base = (site.directory / "conf/base.yaml").read_text(encoding="utf-8")
+    assert "site:" in base
+    site.write("conf/strict.yaml", f"site: {{processing_ids: {ids}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("", {"P", ""}),
+        ("answer: {processing_ids: [P, T]}\n", {"P", "T"}),
+        ("answer: {processing_ids: T}\n", {"T"}),
+        ("answer: {processing_ids: []}\n", set()),
+    ],
+)
+def test_the_processing_ids_of_the_environment_count_where_the_channel_names_none(site: SiteFiles, own: str, expected: set[str]):
+    site_takes(site, '[P, ""]')
+    text = (site.directory / CHANNEL).read_text(encoding="utf-8")
+    site.write(CHANNEL, text + own)
+    assert plan_of(load_site(site.directory, "strict", {}).channels["or-supply"]).answer.processing_ids == expected
+    assert plan_of(load_channel(site.directory, "or-supply", "strict", {})).answer.processing_ids == expected
+    without = plan_of(load_site(site.directory, None, {}).channels["or-supply"]).answer.processing_ids
+    assert without == (expected if own else set())
+
+
+def test_a_channels_own_tests_say_the_same_in_an_environment_that_refuses_training(site: SiteFiles):
+    sample = site.directory / "channels/or-supply/samples/implant.hl7"
+    sample.write_bytes(sample.read_bytes().replace(b"|P|2.", b"|T|2."))
+    assert b"|T|2." in sample.read_bytes()
+    site_takes(site, "[P]")
+    usual, strict = (run_channel_tests(load_site(site.directory, name, {}).channels["or-supply"])[0] for name in (None, "strict"))
+    assert usual
+    assert [(test.name, test.differences) for test in strict] == [(test.name, test.differences) for test in usual]
 
 
 @pytest.mark.parametrize(

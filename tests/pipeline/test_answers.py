@@ -106,6 +106,20 @@ def test_a_repetition_gets_the_answer_of_the_first(database, script, inbound, co
     h.stop()
 
 
+def test_an_answer_at_receipt_is_by_the_processing_id_of_each_message(database):
+    h = house(database, "after_store", processing_ids=frozenset({"P", ""}))
+    ids = [b"P", b"T", b"", b"P", b"D", b"T^A", b"P^R"]
+    heard = [h.receive(message(f"M{n}").replace(b"|P|2.5.1", b"|%s|2.5.1" % one)) for n, one in enumerate(ids)]
+    assert [one.codes for one in heard] == [["AA"], ["AR"], ["AA"], ["AA"], ["AR"], ["AR"], ["AA"]]
+    assert {one.messages[0].get("ERR-3.1") for one in heard if one.codes == ["AR"]} == {"202"}
+    assert len(h.peers["d"].asked) == 1, "one lane: the first is on its way, the refused ones are not"
+    with database.connect() as connection:
+        states_of = connection.exec_driver_sql("SELECT state FROM message ORDER BY id").scalars().all()
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM delivery").scalar() == 4
+    assert list(states_of) == ["processed", "filtered", "processed", "processed", "filtered", "filtered", "processed"]
+    h.stop()
+
+
 def test_a_repetition_of_a_message_that_is_not_done_waits_with_it(database):
     h = house(database, "after_delivery")
     first, again = h.receive(message(), settle=False), h.receive(message(), settle=False)

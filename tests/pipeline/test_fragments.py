@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -18,8 +19,8 @@ from tests.pipeline.house import House, Silent
 USUAL = Limits(timeout_s=60)
 
 
-def house(database: Engine, when: str = "after_process", limits: Limits = USUAL) -> House:
-    h = House(database, AnswerRules(when=when))
+def house(database: Engine, when: str = "after_process", limits: Limits = USUAL, **rules: Any) -> House:
+    h = House(database, AnswerRules(when=when, **rules))
     plan = replace(h.channel.plan, continuation=limits)
     h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
     return h
@@ -48,6 +49,20 @@ def test_in_enhanced_mode_each_fragment_is_accepted_and_the_whole_answered_once(
     assert rows(database) == [("M1", "filtered"), ("M2", "filtered"), ("M1", "processed")]
     ((delivery, _),) = h.peers["d"].asked
     assert delivery.body.split(b"\r")[1:3] == [b"PID|1", b"OBX|1"]
+    h.stop()
+
+
+@pytest.mark.parametrize("when", ["after_store", "after_process", "after_delivery"])
+@pytest.mark.parametrize(("modes", "first", "last"), [("|", ["AA"], ["AR"]), ("AL|AL", ["CA"], ["CA", "AE"])])
+def test_a_whole_that_the_channel_does_not_take_is_refused(database, when, modes, first, last):
+    h = house(database, when, processing_ids=frozenset({"T"}))
+    assert h.receive(fragment(1, "PID|1\r", points_to="p", modes=modes)).codes == first
+    heard = h.receive(fragment(2, "OBX|1", follows="p", modes=modes))
+    h.settle()
+    assert heard.codes == last
+    assert heard.messages[-1].get("ERR-3.1") == "202"
+    assert rows(database) == [("M1", "filtered"), ("M2", "filtered"), ("M1", "filtered")]
+    assert not h.peers["d"].asked
     h.stop()
 
 

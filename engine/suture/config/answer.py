@@ -80,8 +80,10 @@ class Answer(_Section):
     versions: Annotated[list[str], Listed] = Field(
         default_factory=list, description="Values of MSH-12 that are taken; others are refused with code 203. Absent: all"
     )
-    processing_ids: Annotated[list[str], Listed] = Field(
-        default_factory=list, description="Values of MSH-11 that are taken; others are refused with code 202. Absent: all"
+    processing_ids: Annotated[list[str], Listed] | None = Field(
+        default=None,
+        description='Values of MSH-11.1 that are taken ("" = an empty one); others are refused with code 202. []: all. '
+        "Absent: those of the site (`site.processing_ids` of conf)",
     )
     set: dict[Annotated[str, AfterValidator(_settable)], str | FromHeader] = Field(
         default_factory=dict, description="Fields of the answer: {MSH-3: SUTURE, MSA-3: Received, MSH-4: {from: MSH-6}}"

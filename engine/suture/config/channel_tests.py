@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -60,7 +60,8 @@ def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Pro
     """Run tests.yaml of the channel. Problems are those of the file; with any, nothing is run."""
     file = f"channels/{channel.name}/tests.yaml"
     tests = read_tests(channel.tests_path, file, channel.destinations)
-    plan = plan_of(channel)
+    own = frozenset(channel.config.answer.processing_ids or ())
+    plan = plan_of(replace(channel, processing_ids=own))  # a test says the same in every environment
     results = [
         CaseResult(channel.name, test.name, file, line, list(_differences(test, _play(plan, test, channel.directory))))
         for line, test in tests.cases

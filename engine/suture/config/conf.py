@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from suture.config.answer import Listed
 from suture.config.connector import OneConnector, one_connector, with_connectors
 from suture.config.references import Resolver
 from suture.config.shape import did_you_mean, nearest
@@ -34,6 +35,11 @@ class SiteSection(_Section):
     name: str = Field(default="", description="Name of the hospital, shown to operators")
     node: str = Field(default="", description="Name of this machine among those that may run the site's engine; empty = its host name")
     zone: str = Field(description="Time zone of HL7 times without an offset, such as America/Chicago")
+    processing_ids: Annotated[list[str], Listed] = Field(
+        default_factory=list,
+        description='Values of MSH-11.1 that are taken ("" = an empty one), where a channel\'s `answer` says nothing of its own; '
+        "others are refused with code 202. Absent: all",
+    )
 
     @field_validator("zone")
     @classmethod

@@ -68,7 +68,7 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
         waiting=given.waiting,
         types=frozenset(channel.config.accept or ()) if given.unsupported == "refuse" else frozenset(),
         versions=frozenset(given.versions),
-        processing_ids=frozenset(given.processing_ids),
+        processing_ids=channel.processing_ids,
         settings={place: Setting(text=s) if isinstance(s, str) else Setting(msh=s.number) for place, s in given.set.items()},
         apart=given.application or "",
         batch=given.batch,

@@ -60,7 +60,7 @@ class DestinationFiles:
 class ChannelFiles:
     """One channel, resolved and compiled. inbound is None for a pass-through channel, stock where stock is not moved.
 
-    profile is None where no site profile is used.
+    profile is None where no site profile is used. processing_ids: those that are taken in this environment, empty = all.
     """
 
     name: str
@@ -73,6 +73,7 @@ class ChannelFiles:
     source_module: ModuleType = field(repr=False)
     source_settings: BaseModel = field(repr=False)
     destinations: dict[str, DestinationFiles] = field(repr=False)
+    processing_ids: frozenset[str] = frozenset()
 
     @property
     def renderers(self) -> dict[str, Renderer | None]:
@@ -258,6 +259,7 @@ class SiteLoader:
             source_module=SOURCES[connector],
             source_settings=limited(settings, self._conf.limits),
             destinations={to: self._destination(to, route, self._conf, renderers[to]) for to, route in config.destinations.items()},
+            processing_ids=_processing_ids(config, self._conf),
         )
 
     def _inbound(self, name: str, config: Channel | None, document: Document) -> Inbound | None:
@@ -319,6 +321,12 @@ class SiteLoader:
             self.problems.append(Problem("conf/base.yaml", 1, "store.url", f"{DATABASE_URL}, which overrides it: {problem}"))
         url = given or (self._conf.store.url.get_secret_value() if self._conf else "")
         return SecretStr(database_url(self.directory, url))
+
+
+def _processing_ids(config: Channel, conf: Conf) -> frozenset[str]:
+    """The channel's own, else the site's."""
+    own = config.answer.processing_ids
+    return frozenset(conf.site.processing_ids if own is None else own)
 
 
 def _routes_of(document: Document) -> list[dict[str, object]]:

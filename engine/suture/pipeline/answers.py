@@ -81,7 +81,7 @@ class Answers:
         self.rules = rules
         self._journal, self._clock, self._memory = journal, clock, memory
         self._at_once = rules.when == "after_store"
-        self._plain = self._at_once and not (rules.restricts or rules.settings or rules.apart or rules.template)
+        self._plain = self._at_once and not (rules.settings or rules.apart or rules.template)
         self._entries: dict[int, _Entry] = {}
         self._timer: Any = None
         self._now = ("", 0)
@@ -106,7 +106,7 @@ class Answers:
         if self._plain and expected is None and len(header.fields) > 11 and self._by_form(header, message.id, answer, say):
             return
         asker = Asker(header, message.id, answer, say, expected)
-        refusal = self.rules.refusal(header) if self.rules.restricts else None
+        refusal = self._refusal(header)
         if refusal:
             self._refuse(asker, Verdict("rejected", [refusal], refusal.text))
             return
@@ -128,7 +128,7 @@ class Answers:
                 return False
             if len(self._forms) >= FORMS_MAX:
                 self._forms.clear()
-            forms = self._forms[key] = _forms(header)
+            forms = self._forms[key] = [] if self._refusal(header) else _forms(header)
         if not forms:
             return False
         now, own_id, control_id = self.now().encode(), b"SUT%d" % number, f[9]
@@ -162,7 +162,10 @@ class Answers:
             if self.rules.apart:
                 return
             asker.header = first
-        if self._at_once:
+        if refusal := self._refusal(first):
+            fate: due.Fate = "error" if due.wants(first).enhanced else "rejected"  # its fragments were accepted one by one
+            self._answer(asker, Verdict(fate, [refusal], refusal.text))
+        elif self._at_once:
             self._answer(asker, GOOD)
         elif asker.answer is not None or due.wants(first).application != b"NE":
             self._await(asker, state, message)
@@ -195,6 +198,10 @@ class Answers:
         codes = due.replies(header, "accepted")
         code = codes.commit or codes.application
         answer(self._written(Asker(header, 0, answer, None, expected), code, GOOD) if code else None)
+
+    def _refusal(self, header: Header) -> Finding | None:
+        """Why the channel does not take the message, by what the key of a form holds too."""
+        return self.rules.refusal(header) if self.rules.restricts else None
 
     def _refuse(self, asker: Asker, told: Verdict, stored: bool = True) -> None:
         """One answer, of whichever kind is asked for."""
