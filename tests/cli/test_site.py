@@ -43,6 +43,27 @@ def test_check_of_the_example_site_passes(suture: Suture, tmp_path: Path) -> Non
     assert ran.json["ok"] is True and ran.json["tests"]
 
 
+def test_a_failed_test_of_a_channel_is_told_with_file_and_line(suture: Suture, tmp_path: Path) -> None:
+    suture("init", tmp_path / "site")
+    tests = tmp_path / "site" / "channels" / "or-supply" / "tests.yaml"
+    text = tests.read_text(encoding="utf-8")
+    tests.write_text(text.replace('{item: SUT-1003, quantity: "3"}', '{item: SUT-1003, quantity: "4"}'), encoding="utf-8")
+    lines = text.splitlines()
+    place = next(n for n, line in enumerate(lines, 1) if 'item: SUT-1003, quantity: "3"' in line)
+    name = next(n for n, line in enumerate(lines, 1) if "an unknown item waits" in line)
+    ran = suture("check", "--site", tmp_path / "site")
+    assert ran.code == exits.FAILED
+    failed = next(n for n, line in enumerate(ran.lines) if line.startswith("FAILED"))
+    assert ran.lines[failed].endswith(f" (channels/or-supply/tests.yaml:{name})")
+    assert ran.lines[failed + 1] == f"        channels/or-supply/tests.yaml:{place}: supply.used 1: quantity is 3, expected 4"
+    differences = next(
+        test["differences"] for test in suture("check", "--site", tmp_path / "site", "--json").json["tests"] if test["differences"]
+    )
+    assert differences == [
+        {"file": "channels/or-supply/tests.yaml", "line": place, "place": "", "text": "supply.used 1: quantity is 3, expected 4"}
+    ]
+
+
 def test_check_shows_the_database_and_what_is_wrong_with_it(suture: Suture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suture("init", tmp_path / "site")
     monkeypatch.setattr(sqlite, "warning", lambda: sqlite.warning_of((3, 40, 1)))

@@ -18,7 +18,7 @@ def run(site: SiteFiles, text: str) -> tuple[list[CaseResult], list[str]]:
 def differences(site: SiteFiles, text: str) -> list[str]:
     results, problems = run(site, text)
     assert problems == []
-    return results[0].differences
+    return [one.text for one in results[0].differences]
 
 
 IMPLANT = "- name: t\n  message: samples/implant.hl7\n"
@@ -71,6 +71,45 @@ def test_expectations_that_hold(site: SiteFiles, expect: str):
 )
 def test_expectations_that_do_not_hold_are_told_in_plain_words(site: SiteFiles, expect: str, expected: list[str]):
     assert differences(site, IMPLANT + expect) == expected
+
+
+def test_each_difference_is_told_at_its_line(site: SiteFiles):
+    text = """\
+- name: passes
+  message: samples/implant.hl7
+  expect_none: no
+
+- name: fails in every way
+  messages:
+  - samples/implant.hl7
+  - samples/garbage.hl7
+  - samples/unknown.hl7
+  expect:
+  - supply.used: {quantity: 2}
+  - charge.raised:
+      item: IMP-1
+      quantity: 3
+  - charge.raised: {}
+  - charge.raised: {}
+  expect_gaps:
+  - {table: item_master, value: X}
+  expect_deliveries:
+    erp: 2
+    billing: 7
+  expect_filtered: 9
+"""
+    site.replace("channels/or-supply/channel.yaml", {"accept: [DFT^P03]\n": ""})
+    results, problems = run(site, text)
+    assert not problems
+    assert (results[0].line, results[0].differences, results[1].line) == (1, [], 5)
+    told = [str(one).split(" (table ")[0] for one in results[1].differences]
+    file = "channels/or-supply/tests.yaml"
+    assert told[0].startswith(f"{file}:8: the message is parked: NOT_HL7: ")
+    assert told[1:3] == [f"{file}:15: charge.raised: 1 raised, expected 3", f"{file}:14: charge.raised 1: quantity is 2, expected 3"]
+    assert told[3] == f"{file}:18: no gap with table item_master, value X"
+    assert told[4].startswith(f"{file}:17: unexpected gap in line 1: item: ")
+    assert told[5] == f"{file}:22: filtered: 1, expected 9"
+    assert told[6:] == [f"{file}:21: deliveries to billing: 1, expected 7"]
 
 
 def test_a_gap_must_be_expected(site: SiteFiles):

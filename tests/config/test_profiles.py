@@ -32,7 +32,7 @@ def problems(site: SiteFiles) -> list[str]:
 def differences(site: SiteFiles) -> list[str]:
     result = check_site(site.directory, None, {})
     assert result.problems == []
-    return [text for case in result.tests for text in case.differences]
+    return [one.text for case in result.tests for one in case.differences]
 
 
 def test_a_good_profile_has_no_problem(checked: SiteFiles):

@@ -351,7 +351,7 @@ def test_check_tells_everything_and_raises_nothing(site: SiteFiles):
         "channels/bad/channel.yaml:1: 'source' is required",
         "channels/bad/channel.yaml:1: 'destinations' is required",
     ]
-    assert [test.differences for test in result.tests] == [["charge.raised 1: quantity is 2, expected 3"]]
+    assert [[one.text for one in test.differences] for test in result.tests] == [["charge.raised 1: quantity is 2, expected 3"]]
 
 
 def test_check_of_a_directory_without_a_site(tmp_path: Path):

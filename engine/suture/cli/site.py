@@ -105,7 +105,8 @@ def _show_check(result: CheckResult) -> None:
     for warning in result.warnings:
         click.echo(f"{warning} (warning)", err=True)
     for test in result.tests:
-        click.echo(f"{'passed' if test.ok else 'FAILED'}  {test.channel}: {test.name}")
+        place = "" if test.ok else f" ({test.file}:{test.line})"
+        click.echo(f"{'passed' if test.ok else 'FAILED'}  {test.channel}: {test.name}{place}")
         for difference in test.differences:
             click.echo(f"        {difference}")
     if result.store:

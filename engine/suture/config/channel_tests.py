@@ -13,6 +13,7 @@ from typing import Any
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
 from suture.config.tests_file import ChannelTest, ExpectedFinding, ExpectedGap, read_tests, typed
+from suture.config.yaml_file import Loc
 from suture.model import states
 from suture.model.errors import MessageError, Problem
 from suture.model.events import Event
@@ -27,15 +28,20 @@ NOW_US = 1_767_225_600_000_000
 """The time of every test: 2026-01-01T00:00Z."""
 
 
+Difference = tuple[Loc, str]
+"""Where in a test something else is expected, and what came."""
+_PARKED = "the message is parked: "
+
+
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of one test. differences: in plain words, empty when all is as expected."""
+    """What came of one test. differences: in plain words, at the line that expects something else; empty when all is as expected."""
 
     channel: str
     name: str
     file: str
     line: int
-    differences: list[str]
+    differences: list[Problem]
 
     @property
     def ok(self) -> bool:
@@ -52,8 +58,7 @@ class _Came:
     deliveries: Counter[str] = field(default_factory=Counter)
     filtered: int = 0
     findings: list[Finding] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
+    faults: list[Difference] = field(default_factory=list)
 
 
 def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Problem]]:
@@ -62,10 +67,11 @@ def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Pro
     tests = read_tests(channel.tests_path, file, channel.destinations)
     own = frozenset(channel.config.answer.processing_ids or ())
     plan = plan_of(replace(channel, processing_ids=own))  # a test says the same in every environment
-    results = [
-        CaseResult(channel.name, test.name, file, line, list(_differences(test, _play(plan, test, channel.directory))))
-        for line, test in tests.cases
-    ]
+    results = []
+    for case in tests.cases:
+        came = _play(plan, case.test, channel.directory)
+        differences = [Problem(file, case.line(*place), "", text) for place, text in _differences(case.test, came)]
+        results.append(CaseResult(channel.name, case.test.name, file, case.line(), differences))
     return results, tests.problems
 
 
@@ -81,13 +87,22 @@ def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:
             continue
         seen.add(raw)
         message = _message(plan.channel, raw, number)
+        place: Loc = ("message",) if test.message else ("messages", number - 1)
         try:
             settled = _settle(plan, message, claims, stock)
         except MessageError as error:
-            came.errors.append(f"{error.code}: {error}")
+            came.faults.append((place, f"{_PARKED}{error.code}: {error}"))
             continue
         _gather(came, settled)
+        came.faults += [(place, text) for text in _faults(settled)]
     return came
+
+
+def _faults(settled: Settled) -> Iterator[str]:
+    if settled.state == states.PARKED and not settled.gaps:
+        yield f"{_PARKED}{settled.reason}"
+    for one in settled.unrendered:
+        yield f"a delivery is held: {one.code}: {one.delivery.destination}: {one.place}: {one.reason}"
 
 
 def _message(channel: str, raw: bytes, number: int) -> Message:
@@ -116,55 +131,52 @@ def _gather(came: _Came, settled: Settled) -> None:
     came.gaps += settled.gaps
     came.findings += settled.findings
     came.deliveries.update(delivery.destination for delivery in settled.deliveries)
-    came.held += [f"{one.code}: {one.delivery.destination}: {one.place}: {one.reason}" for one in settled.unrendered]
-    if settled.state == states.PARKED and not settled.gaps:
-        came.errors.append(settled.reason)
     skipped = sum(note.code == SKIPPED for note in settled.notes)
     came.filtered += skipped or (settled.state == states.FILTERED)
 
 
-def _differences(test: ChannelTest, came: _Came) -> Iterator[str]:
-    yield from _error_differences(test.expect_error, came)
+def _differences(test: ChannelTest, came: _Came) -> Iterator[Difference]:
+    yield from _error_differences(test.expect_error, came.faults)
     yield from _event_differences(test, came.events)
     yield from _gap_differences(test.expect_gaps or [], came.gaps)
     if test.expect_findings is not None:
         yield from _finding_differences(test.expect_findings, came.findings)
     if test.expect_filtered is not None and came.filtered != test.expect_filtered:
-        yield f"filtered: {came.filtered}, expected {test.expect_filtered}"
+        yield ("expect_filtered",), f"filtered: {came.filtered}, expected {test.expect_filtered}"
     for name, count in (test.expect_deliveries or {}).items():
         if came.deliveries[name] != count:
-            yield f"deliveries to {name}: {came.deliveries[name]}, expected {count}"
+            yield ("expect_deliveries", name), f"deliveries to {name}: {came.deliveries[name]}, expected {count}"
 
 
-def _error_differences(expected: str | None, came: _Came) -> Iterator[str]:
-    told = [*(f"the message is parked: {error}" for error in came.errors), *(f"a delivery is held: {error}" for error in came.held)]
-    other = [text for text in told if not expected or f": {expected}: " not in text]
-    if expected and len(other) == len(told):
-        yield f"expected {expected}" if told else f"the message is not parked, expected {expected}"
+def _error_differences(expected: str | None, faults: list[Difference]) -> Iterator[Difference]:
+    other = [fault for fault in faults if not expected or f": {expected}: " not in fault[1]]
+    if expected and len(other) == len(faults):
+        yield ("expect_error",), f"expected {expected}" if faults else f"the message is not parked, expected {expected}"
     yield from other
 
 
-def _event_differences(test: ChannelTest, events: list[Event]) -> Iterator[str]:
+def _event_differences(test: ChannelTest, events: list[Event]) -> Iterator[Difference]:
     if test.expect_none and events:
         counts = Counter(event.type for event in events)
-        yield "no event expected, but there are: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items())
-    expected: dict[str, list[Mapping[str, str]]] = {}
-    for step in test.expect or ():
+        yield ("expect_none",), "no event expected, but there are: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items())
+    expected: dict[str, list[tuple[Loc, Mapping[str, str]]]] = {}
+    for i, step in enumerate(test.expect or ()):
         for kind, fields in step.items():
-            expected.setdefault(kind, []).append(fields)
+            expected.setdefault(kind, []).append((("expect", i, kind), fields))
     for kind, wanted in expected.items():
         got = [event for event in events if event.type == kind]
         if len(got) != len(wanted):
-            yield f"{kind}: {len(got)} raised, expected {len(wanted)}"
-        for number, (event, values) in enumerate(zip(got, wanted, strict=False), 1):
-            yield from _field_differences(f"{kind} {number}", event, values)
+            place = wanted[min(len(got), len(wanted) - 1)][0]  # the first that was not raised, or the last that was expected
+            yield place, f"{kind}: {len(got)} raised, expected {len(wanted)}"
+        for number, (event, (place, values)) in enumerate(zip(got, wanted, strict=False), 1):
+            yield from _field_differences(place, f"{kind} {number}", event, values)
 
 
-def _field_differences(name: str, event: Event, expected: Mapping[str, str]) -> Iterator[str]:
+def _field_differences(place: Loc, name: str, event: Event, expected: Mapping[str, str]) -> Iterator[Difference]:
     for key, text in expected.items():
         value = event.data.get(key)
         if not _same(event.type, key, text, value):
-            yield f"{name}: {key} is {_shown(value)}, expected {text or 'absent'}"
+            yield (*place, key), f"{name}: {key} is {_shown(value)}, expected {text or 'absent'}"
 
 
 def _same(kind: str, name: str, text: str, value: Any) -> bool:
@@ -182,31 +194,31 @@ def _shown(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[str]:
+def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[Difference]:
     left = list(gaps)
-    for wanted in expected:
+    for i, wanted in enumerate(expected):
         fields = wanted.model_dump(exclude_none=True)
         found = next((gap for gap in left if all(getattr(gap, name) == value for name, value in fields.items())), None)
         if found is None:
-            yield "no gap with " + ", ".join(f"{name} {value}" for name, value in fields.items())
+            yield ("expect_gaps", i), "no gap with " + ", ".join(f"{name} {value}" for name, value in fields.items())
         else:
             left.remove(found)
     for gap in left:
         about = f" (table {gap.table}, value {gap.value})" if gap.table else ""
-        yield f"unexpected gap in line {gap.line}: {gap.field or gap.code}: {gap.reason}{about}"
+        yield ("expect_gaps",), f"unexpected gap in line {gap.line}: {gap.field or gap.code}: {gap.reason}{about}"
 
 
-def _finding_differences(expected: list[ExpectedFinding], findings: list[Finding]) -> Iterator[str]:
+def _finding_differences(expected: list[ExpectedFinding], findings: list[Finding]) -> Iterator[Difference]:
     left = list(findings)
-    for wanted in expected:
+    for i, wanted in enumerate(expected):
         fields = wanted.model_dump(exclude_none=True)
         found = next((one for one in left if all(_of_finding(one, name) == value for name, value in fields.items())), None)
         if found is None:
-            yield "no finding with " + ", ".join(f"{name} {value}" for name, value in fields.items())
+            yield ("expect_findings", i), "no finding with " + ", ".join(f"{name} {value}" for name, value in fields.items())
         else:
             left.remove(found)
     for one in left:
-        yield f"unexpected finding: {one} (code {one.code}, {one.severity})"
+        yield ("expect_findings",), f"unexpected finding: {one} (code {one.code}, {one.severity})"
 
 
 def _of_finding(one: Finding, name: str) -> str | int:

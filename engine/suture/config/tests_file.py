@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -75,13 +75,26 @@ class TestsFile(RootModel[list[ChannelTest]]):
     __test__ = False
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test, and where it stands: it is the number-th of the document, from 0."""
+
+    number: int
+    test: ChannelTest
+    document: Document = field(repr=False)
+
+    def line(self, *place: str | int) -> int:
+        """The line of a place of the test, or of the nearest place above it that was written."""
+        return self.document.mark((self.number, *place)).line
+
+
 @dataclass(slots=True)
 class Tests:
-    """The tests that are right, each with its line, and what is wrong in the file."""
+    """The tests that are right, and what is wrong in the file."""
 
     __test__ = False
 
-    cases: list[tuple[int, ChannelTest]]
+    cases: list[Case]
     problems: list[Problem]
 
 
@@ -101,7 +114,7 @@ def read_tests(path: Path, shown_as: str, destinations: Iterable[str]) -> Tests:
             problems += _case_problems(document, (i,), case, path.parent, list(destinations))
     if tests is None or problems:
         return Tests([], problems)
-    return Tests([(document.mark((i,)).line, test) for i, test in enumerate(tests.root)], [])
+    return Tests([Case(i, test, document) for i, test in enumerate(tests.root)], [])
 
 
 def _case_problems(document: Document, loc: Loc, case: dict[str, Any], directory: Path, destinations: list[str]) -> Iterator[Problem]:
