@@ -5,12 +5,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.suture-set-up
+PEERS := build/peers
 PYTEST_ARGS ?=
 MINUTES ?= 5
 CAMPAIGN_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-slow test-all bench bench-reading fuzz campaign lint types architecture check format docs wheel lock clean
+.PHONY: help setup demo run test test-slow test-all bench bench-reading fuzz campaign test-peers lint types architecture check format docs wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,12 @@ fuzz: $(STAMP) ## look for bytes that Suture cannot stand (minutes: make fuzz MI
 
 campaign: $(STAMP) ## attack an engine on both databases, and hold it to its promises (an hour: make campaign MINUTES=60)
 	@$(BIN)/python -m tests.campaign --minutes $(MINUTES) $(CAMPAIGN_ARGS)
+
+test-peers: $(STAMP) ## other programs that speak MLLP, installed with npm, each with 1,000 messages (a few minutes; not in CI)
+	@command -v npm >/dev/null || { echo "test-peers needs Node 20 or newer with npm (Debian: apt install nodejs npm)" >&2; exit 1; }
+	@mkdir -p $(PEERS) && cp tests/peers/package.json tests/peers/package-lock.json tests/peers/*.mjs $(PEERS)/
+	@cd $(PEERS) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@$(BIN)/python -m pytest tests/peers/check_peers.py $(PYTEST_ARGS)
 
 check: lint types architecture ## format, lint, types, import directions
 
