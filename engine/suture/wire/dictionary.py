@@ -1,7 +1,7 @@
 """The HL7 v2 dictionary: fields, data types, tables and message structures of versions 2.1 to 2.8.2.
 
-The data are hl7apy's tables, and lengths.tsv for the lengths, which those lack; a version is read when it is first asked
-for, and importing this module reads nothing.
+The data are hl7apy's tables, with lengths.tsv for the lengths, which those lack, and corrections.tsv for what they have
+wrong; a version is read when it is first asked for, and importing this module reads nothing.
 Where those tables leave a field out or without a type (FT1-8 and FT1-9 from 2.6 on, withdrawn fields), the field of the
 nearest earlier version stands in, so that positions never shift. Nothing here raises for unknown names.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from suture.wire import lengths
+from suture.wire import corrections, lengths
 from suture.wire.events import STRUCTURE_OF
 from suture.wire.names import SEGMENTS, field_name
 
@@ -85,6 +85,8 @@ TABLE_ADDITIONS: Mapping[tuple[str, str], frozenset[str]] = {("2.4", "0003"): fr
 PRIMITIVES = frozenset(["DT", "DTM", "FT", "ID", "IS", "NM", "SI", "ST", "TM", "TX"])
 VALUE_TYPES = "0125"
 """The table of OBX-2: any data type of the version, of which hl7apy lists some."""
+NO_TABLE = "9999"
+"""What hl7apy writes for a coded field that has no table."""
 OPEN_TABLES = frozenset({"0396", "0399"})
 """Tables of ID fields that others keep: coding systems (HL7's registry, and local ones) and countries (ISO 3166)."""
 
@@ -194,7 +196,8 @@ def _fields(version: str, segment: str) -> tuple[FieldSpec, ...]:
     written = _own_fields(version, segment)
     if not written and segment in _module(version, "segments") and version != VERSIONS[0]:
         return _fields(VERSIONS[VERSIONS.index(version) - 1], segment)
-    return tuple(_field(version, segment, n, written.get(n)) for n in range(1, max(written, default=0) + 1))
+    last = max([*written, *(corrections.left_out(version, segment) if written else ())], default=0)
+    return tuple(_field(version, segment, n, written.get(n)) for n in range(1, last + 1))
 
 
 def _field(version: str, segment: str, number: int, written: FieldSpec | None) -> FieldSpec:
@@ -223,13 +226,15 @@ def _own_fields(version: str, segment: str) -> dict[int, FieldSpec]:
 
 def _spec(number: int, raw: Any, times: tuple[int, int], version: str, segment: str = "", within: str = "") -> FieldSpec:
     """A field of a segment, or a component of the data type within."""
-    datatype, name, table_id = raw[2] or "", raw[-3], raw[-2]
+    datatype, name, table_id = raw[2] or "", raw[-3], (raw[-2] or "").removeprefix("HL7").replace(NO_TABLE, "")
+    right = corrections.corrected(version, segment or within, number)
     least, most = times
     withdrawn = datatype.upper() == "WD" or most == 0
-    datatype = "" if datatype.upper() == "WD" else datatype
+    datatype = "" if datatype.upper() == "WD" else right.get("datatype", datatype)
     length = 0 if withdrawn else _length(datatype, lengths.printed(version, segment or within, number), version)
     least, most = (0, 1) if withdrawn else (least, max(most, 0))
-    return FieldSpec(number, field_name(name, segment), datatype, (table_id or "").removeprefix("HL7"), least, most, length, withdrawn)
+    spec = FieldSpec(number, field_name(name, segment), datatype, table_id, least, most, length, withdrawn)
+    return replace(spec, **right) if right else spec
 
 
 def _length(datatype: str, printed: int, version: str) -> int:
@@ -247,10 +252,22 @@ def _length(datatype: str, printed: int, version: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _components(version: str, datatype: str) -> tuple[FieldSpec, ...]:
-    children = _children(("sequence", _module(version, "datatypes").get(datatype, ())))
+    children = [child for child in _children(("sequence", _module(version, "datatypes").get(datatype, ()))) if len(child[1]) >= 6]
+    for number, name in corrections.left_out(version, datatype).items():
+        children.insert(number - 1, (name, (None, None, "WD", name, None, -1), (0, 0), ""))
     return tuple(
-        _spec(number, raw, times, version, within=datatype) for number, (_, raw, times, _) in enumerate(children, 1) if len(raw) >= 6
+        _with_table(_spec(number, raw, times, version, within=datatype), version, datatype)
+        for number, (_, raw, times, _) in enumerate(children, 1)
     )
+
+
+def _with_table(component: FieldSpec, version: str, datatype: str) -> FieldSpec:
+    """From 2.6 on hl7apy has no tables of components: one that 2.5.1 has at the same place under the same name stands in."""
+    if component.table or _numbers(version) < (2, 6):
+        return component
+    known = _components(DEFAULT_VERSION, datatype)
+    like = known[component.number - 1] if component.number <= len(known) else None
+    return replace(component, table=like.table) if like and like.name == component.name and not component.withdrawn else component
 
 
 @lru_cache(maxsize=len(VERSIONS))
@@ -260,8 +277,17 @@ def _known_segments(version: str) -> frozenset[str]:
 
 @lru_cache(maxsize=512)
 def _structure(version: str, name: str) -> Group | None:
-    raw = _module(version, "messages").get(name)
-    return None if raw is None else _group(version, name, raw, name, (1, 1), 0)
+    at, like = corrections.like(version, name)
+    raw = _module(at, "messages").get(like)
+    found = None if raw is None else replace(_group(at, like, raw, like, (1, 1), 0), name=name)
+    return _opened(found) if found and corrections.open_entries(version, name) else found
+
+
+def _opened(master_file: Group) -> Group:
+    """A master file whose entries go on behind their MFE with any segments."""
+    entry = SegmentRef(ANY_SEGMENT, 0, 0)
+    parts = [replace(part, children=(*part.children, entry)) if isinstance(part, Group) else part for part in master_file.children]
+    return replace(master_file, children=tuple(parts))
 
 
 def _group(version: str, name: str, raw: Any, root: str, times: tuple[int, int], depth: int) -> Group:

@@ -225,9 +225,9 @@ def _address(sample: _Sample, place: str) -> str:
 
 
 def _phone(sample: _Sample, place: str) -> str:
-    """The number in one piece, which 2.7 withdrew, or in its parts."""
+    """The number in one piece, which 2.6 withdrew, or in its parts."""
     number = sample.pick(place, 10_000)
-    return f"^PRN^PH^^^555^555{number:04d}" if sample.version >= "2.7" else f"(555)555-{number:04d}^PRN^PH"
+    return f"^PRN^PH^^^555^555{number:04d}" if sample.version >= "2.6" else f"(555)555-{number:04d}^PRN^PH"
 
 
 COMPOSITES: Mapping[str, Callable[[_Sample, str], str]] = {
