@@ -5,29 +5,41 @@ The list follows the identifiers of 45 CFR 164.514(b)(2) (HIPAA, safe harbor), r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-KEEP, ID, FAMILY, GIVEN, TITLE, STREET, CITY, TEXT, DATA = ("keep", "id", "family", "given", "title", "street", "city", "text", "data")
-"""What is done with a component: left, permuted within its format, drawn from a list, left if a known title, filled, removed."""
+KEEP, ID, ENTITY, DATE, PLACE = "keep", "id", "entity", "date", "place"
+"""What is done with a value: left, permuted within its format (a person's number, a thing's), moved, permuted as a name is."""
+FAMILY, GIVEN, TITLE, STREET, CITY, TEXT, DATA = "family", "given", "title", "street", "city", "text", "data"
+"""Drawn from a list, left if it is a known title, made up, drawn from a list, filled, removed."""
 
 _PERSON = {1: FAMILY, 2: GIVEN, 3: GIVEN, 4: TITLE, 5: TITLE, 6: TITLE, 14: TITLE, 15: GIVEN}
 _NUMBERED_PERSON = {1: ID, 2: FAMILY, 3: GIVEN, 4: GIVEN, 5: TITLE, 6: TITLE, 7: TITLE, 21: TITLE}
-_ADDRESS = {1: STREET, 2: ID, 3: CITY, 4: KEEP, 5: ID, 8: ID, 9: ID, 10: ID}
+_ADDRESS = {1: STREET, 2: PLACE, 3: CITY, 4: KEEP, 5: ID, 8: PLACE, 9: PLACE, 10: PLACE, 19: FAMILY, 20: TEXT}
+
+
+def _each(names: Iterable[str], rules: Mapping[int, str]) -> dict[str, Mapping[int, str]]:
+    return dict.fromkeys(names, rules)
+
 
 COMPONENTS: Mapping[str, Mapping[int, str]] = {
     **{"XPN": _PERSON, "PN": _PERSON},
-    **{"XCN": _NUMBERED_PERSON, "CN": _NUMBERED_PERSON, "CNN": _NUMBERED_PERSON, "PPN": _NUMBERED_PERSON},
+    **_each(("XCN", "CN", "CN_SIMPLE", "CNN", "CNS", "PPN"), _NUMBERED_PERSON),
     **{"XAD": _ADDRESS, "AD": _ADDRESS, "SAD": {1: STREET, 2: STREET, 3: ID}, "FN": {1: FAMILY, 2: KEEP, 3: FAMILY, 4: KEEP, 5: FAMILY}},
-    **{"CX": {1: ID, 2: ID}, "CK": {1: ID, 2: ID}, "EI": {1: ID}, "DLN": {1: ID}},
+    **_each(("CX", "CK", "CK_ACCOUNT_NO", "CM_PAT_ID", "CM_PAT_ID_0192"), {1: ID, 2: ID}),
+    **_each(("DLN", "CM_LICENSE_NO", "PLN", "CM_PLN", "PI", "CM_PI"), {1: ID}),
+    **_each(("EI", "CM_PLACER", "CM_FILLER", "CM_GROUP_ID"), {1: ENTITY}),
     **{"XTN": {1: ID, 4: ID, 5: ID, 6: ID, 7: ID, 8: ID, 9: TEXT, 10: ID, 11: ID, 12: ID}, "TN": {1: ID}, "ED": {5: DATA}, "RP": {1: ID}},
     **{"CWE": {9: TEXT}, "CE": {}, "CNE": {9: TEXT}, "CF": {}, "HD": {}, "PL": {}},
 }
 """Data type to what is done with its components; the others go by their own data type."""
 
-ALWAYS = frozenset({"XPN", "PN", "XCN", "CN", "CNN", "PPN", "XAD", "AD", "SAD", "FN", "CX", "CK", "EI", "DLN", "XTN", "TN", "ED", "RP"})
+ALWAYS = COMPONENTS.keys() - {"CWE", "CE", "CNE", "CF", "HD", "PL"}
 """Data types that tell who somebody is wherever they stand."""
 CODED = frozenset({"ID", "IS", "SI", "CE", "CWE", "CNE", "CF", "HD", "PL", "CP", "MO", "MOC", "TM", "VID", "MSG", "PT", "CQ"})
 """Data types that are left even where everything else is replaced: codes, prices, places."""
+CODES = CODED | {"CM_INTERNAL_LOCATION", "CM_MSG", "CM_CCD", "SCV"}
+"""Data types in which no text is expected, but for the components with text of those that have some."""
+TEXTED = frozenset({"CE", "CWE", "CNE", "CF"})
 NUMBERS = frozenset({"NM", "SN"})
 """Left where they are numbers."""
 DATES = frozenset({"DT", "DTM", "TS"})
@@ -76,13 +88,30 @@ WORDS: Mapping[str, frozenset[int]] = {"PV2": frozenset({3}), "OBR": frozenset({
 WORDED = (2, 5, 9)
 """The components with text in such types (CE, CWE)."""
 
-IDENTITIES: Mapping[str, frozenset[int]] = {"PID": frozenset({2, 3, 4, 18, 19, 20}), "PV1": frozenset({19, 50}), "MRG": frozenset({1, 3})}
-"""Fields whose identifiers are replaced wherever else they stand in the message, also where a code or a number is expected."""
-PERSONAL: Mapping[str, frozenset[int]] = {"PID": frozenset({5, 6, 7, 9})}
-"""Likewise in segments about people."""
+NUMBERED: Mapping[str, frozenset[int]] = {
+    "GT1": frozenset({2}),
+    "IN2": frozenset({6, 8, 10}),
+    "PV1": frozenset({19}),
+    "EVN": frozenset({5}),
+    "RX1": frozenset({23}),
+    "CER": frozenset({12}),
+}
+"""Fields of people that versions before 2.3 have as numbers (NM) or codes (ID), and that are identifiers (CER-12: 2.5 and 2.6)."""
+PLACES: Mapping[str, frozenset[int]] = {
+    "PID": frozenset({12, 23}),
+    "NK1": frozenset({38}),
+    "GT1": frozenset({56}),
+    "IN1": frozenset({52}),
+}
+"""Fields for codes and texts that say where somebody lives or was born: counties, places of birth."""
+NAMES: Mapping[str, frozenset[int]] = {"PID": frozenset({6})}
+"""Fields that are a plain text in early versions, and a name."""
 
-BATCH_COMMENTS: Mapping[str, int] = {"FHS": 10, "BHS": 10, "BTS": 2, "FTS": 2}
-"""The free text of batch segments."""
+BATCH: Mapping[str, Mapping[int, str]] = {
+    **_each(("FHS", "BHS"), {7: DATE, 8: ID, 9: ID, 10: TEXT, 11: ID, 12: ID}),
+    **_each(("FTS", "BTS"), {2: TEXT}),
+}
+"""Batch segments: when they were written, the name of the file, the control numbers, and free text."""
 
 TITLES = frozenset(
     {

@@ -1,0 +1,135 @@
+"""What is written instead of one value of a message: a pseudonym, filler, a moved date, or the value itself.
+
+A value goes through as it is written, with its escape sequences: those that hold data are taken out, formatting ones stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+
+from suture.wire import identifying as known
+from suture.wire.delimiters import Delimiters
+from suture.wire.escapes import unescape
+from suture.wire.pseudonym import CITIES, FAMILY, GIVEN, Pseudonyms, filler
+from suture.wire.repeated import Repeated
+
+_KEPT_ESCAPES = re.compile(r"[FSTREHNP]|\.(?:br|sp|fi|nf|in|ti|sk|ce)[ +-]?\d{0,4}")
+_DATE = re.compile(
+    r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])(?:[0-5]\d){1,2}(?:\.\d{1,4})?)?(?:[+-]\d{4})?"
+)
+"""What is taken for a date where the standard does not say what stands there."""
+_DATE_DIGITS = 8
+
+
+class Instead:
+    """One message's values. person: whose dates they are, which changes with each PID. learning: values are only noted.
+
+    What is written where it belongs is noted (`Repeated`), and found again where it does not.
+    """
+
+    def __init__(self, pseudonyms: Pseudonyms, delimiters: Delimiters) -> None:
+        self._p, self._d = pseudonyms, delimiters
+        self._repeated = Repeated()
+        self.learning, self.person, self.of_people = False, "", False
+        self.kinds: Mapping[str, Callable[[str], str]] = {
+            known.KEEP: self.code,
+            known.ID: self.identifier,
+            known.ENTITY: self.entity,
+            known.FAMILY: lambda text: self._named(text, self._family),
+            known.GIVEN: lambda text: self._named(text, self._given),
+            known.TITLE: lambda text: text if text.strip(". ").upper().replace(".", "") in known.TITLES else self.token(text),
+            known.STREET: lambda text: self._named(text, self._p.street),
+            known.PLACE: lambda text: self._named(text, self.token),
+            known.DATE: self.moved,
+            known.CITY: lambda text: self._named(text, self._city),
+            known.TEXT: self.free,
+            known.DATA: lambda text: base64.b64encode(b"data removed").decode(),
+        }
+
+    def identifier(self, text: str) -> str:
+        """A number of somebody."""
+        return self._numbered(text, in_codes=True)
+
+    def entity(self, text: str) -> str:
+        """A number of an order, a visit, a document or a device."""
+        return self._numbered(text, in_codes=False)
+
+    def stated(self, text: str) -> str:
+        """A plain value that is replaced: a number where it looks like one."""
+        return self.token(text) if " " in text.strip() else self._numbered(text, self.of_people)
+
+    def moved(self, text: str) -> str:
+        """A date or time."""
+        found = self._p.moved(text, self.person)
+        if self.learning and self.of_people and found[:_DATE_DIGITS].isdigit():
+            self._repeated.number(text[:_DATE_DIGITS], found[:_DATE_DIGITS], in_codes=False)
+        return found
+
+    def token(self, text: str) -> str:
+        """Any value of which nothing is known."""
+        return self._p.email(text) if "@" in text else self._pieces(text, self._p.identifier)
+
+    def unknown(self, text: str) -> str:
+        """A value where the standard does not say what stands: somebody's name or number, a date, or anything."""
+        whole = self._repeated.whole(text)
+        if whole is not None:
+            return whole
+        return self._p.moved(text, self.person) if _DATE.fullmatch(text) else self.token(text)
+
+    def free(self, text: str) -> str:
+        """Free text."""
+        return self._pieces(text, lambda piece: filler(len(piece)))
+
+    def code(self, text: str) -> str:
+        """A code, which stays unless it is a number of somebody; in a segment about people, or a name."""
+        return self._repeated.in_code(text, self.of_people)
+
+    def text(self, text: str) -> str:
+        """A text that stays, but for names and numbers in it; all of it goes where an escape hides one."""
+        found = self._repeated.in_text(text)
+        if self._d.escape and self._d.escape in found:
+            plain = unescape(found, self._d)
+            if self._repeated.in_text(plain) != plain:
+                return self.free(text)
+        return found
+
+    def _named(self, text: str, instead: Callable[[str], str]) -> str:
+        if self.learning:
+            self._repeated.name(unescape(text, self._d), instead)
+        return instead(text)
+
+    def _numbered(self, text: str, in_codes: bool) -> str:
+        found = self.token(text)
+        if self.learning and "@" in text:
+            self._repeated.name(unescape(text, self._d), self._p.email)
+        elif self.learning:
+            plain = unescape(text, self._d)
+            self._repeated.number(plain, found if plain == text else self.token(plain), in_codes)
+        return found
+
+    def _family(self, text: str) -> str:
+        return self._p.choice("family", text, FAMILY)
+
+    def _given(self, text: str) -> str:
+        return self._p.choice("given", text, GIVEN)
+
+    def _city(self, text: str) -> str:
+        return self._p.choice("city", text, CITIES)
+
+    def _pieces(self, text: str, replace: Callable[[str], str]) -> str:
+        """What is between escape sequences; those that hold data are taken out."""
+        mark = self._d.escape
+        if not mark or mark not in text:
+            return replace(text)
+        pieces = text.split(mark)
+        out = [replace(pieces[0])]
+        for index in range(1, len(pieces), 2):
+            if index + 1 < len(pieces):
+                code = pieces[index]
+                out.append(f"{mark}{code}{mark}" if _KEPT_ESCAPES.fullmatch(code) else "")
+                out.append(replace(pieces[index + 1]))
+            else:
+                out.append(mark + replace(pieces[index]))
+        return "".join(out)
