@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from suture.model.errors import MessageError
 from suture.model.message import Note
-from suture.model.value import changed
-from suture.ports import Processed, Settled
 from suture.wire import er7
 from suture.wire.lines import BROKEN
 
@@ -28,16 +24,3 @@ def notes_of(parsed: er7.Message, strays: bool) -> list[Note]:
         (odd.joined, "LINE_JOINED", "is no segment; it is joined to the field before it"),
     )
     return [Note(0, code, line.place, f"line {line.number} {what}") for lines, code, what in remarks for line in lines]
-
-
-def noted(work: Processed, notes: Sequence[Note]) -> Processed:
-    """The same work, whose outcome carries the notes."""
-    if not notes:
-        return work
-    settle = work.settle
-
-    def with_notes(settled: Settled) -> Settled:
-        return changed(settled, notes=[*settled.notes, *notes])
-
-    ready = None if work.ready is None else with_notes(work.ready)
-    return changed(work, settle=lambda claims, stock: with_notes(settle(claims, stock)), ready=ready)

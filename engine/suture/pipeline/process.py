@@ -20,7 +20,7 @@ from suture.pipeline.accepting import TAKEN, look
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
 from suture.pipeline.claims import Firsts, Sorted, firsts, sort
-from suture.pipeline.odd_lines import noted, notes_of
+from suture.pipeline.odd_lines import notes_of
 from suture.pipeline.remarks import remarked
 from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
 from suture.pipeline.validation import Validation, refusal, reported
@@ -140,11 +140,11 @@ def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int,
         parsed = plan.read(message.raw)
         notes = () if parsed.odd is NOTHING else notes_of(parsed, plan.only_reports)
         if plan.validation is None:
-            return noted(_mapped(plan, message, parsed, now_us, skip, revision), notes)
+            return remarked(_mapped(plan, message, parsed, now_us, skip, revision), notes)
         verdict = plan.validation.judge(parsed, findings)
         if verdict.refused:
-            return noted(fixed(plan, message, now_us, revision, refusal(verdict)), notes)
-        return noted(reported(_mapped(plan, message, parsed, now_us, skip, revision), verdict.findings), notes)
+            return remarked(fixed(plan, message, now_us, revision, refusal(verdict)), notes)
+        return remarked(reported(_mapped(plan, message, parsed, now_us, skip, revision), verdict.findings), notes)
     except MessageError as e:
         return fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
