@@ -121,3 +121,27 @@ def test_and_are_made_when_a_message_is_processed(site: SiteFiles):
     text = (site.directory / CHANNEL).read_text(encoding="utf-8").replace("{port: 2575}", "{port: 2575, ack: after_delivery}")
     site.write(CHANNEL, text)
     assert "ack: after_process" in said(site, "  acks: {to: billing, acknowledgement: true}\nanswer: {application: acks}\n")
+
+
+@pytest.mark.parametrize(("more", "joined"), [("", False), ("broken_lines: park\n", False), ("broken_lines: join\n", True)])
+def test_lines_that_are_no_segments_are_joined_where_it_says_so(site: SiteFiles, more: str, joined: bool):
+    found = plan(site, more + "validate: {standard: report}\n")
+    assert found.join_lines == joined
+    assert found.validation.standard.join == joined  # or what is joined would be a finding
+    text = b"MSH|^~\\&|A|B|C|D|20260401||DFT^P03|1|P|2.5.1\rNTE|1||first\rthe second\r"
+    assert [line.number for line in found.read(text).odd.broken] == ([] if joined else [3])
+
+
+def test_what_is_done_with_such_lines_is_one_of_two(site: SiteFiles):
+    assert "broken_lines" in said(site, "broken_lines: drop\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "context"),
+    [("PID-18.1", "PID"), ('"PID-3[MR].1"', "PID"), ("PV1-19.1", "PV1"), ("MSH-4", "MSH"), ("ORC-2", ""), ("PID(1)-3", "")],
+)
+def test_the_order_hangs_on_the_patient_or_the_visit(site: SiteFiles, path: str, context: str):
+    text = (site.directory / CHANNEL).read_text(encoding="utf-8")
+    rest = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("order_by"))
+    site.write(CHANNEL, f"{rest}order_by: {path}\n")
+    assert plan_of(load_site(site.directory, None, {}).channels["or-supply"]).context == context
