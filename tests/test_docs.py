@@ -95,8 +95,16 @@ def test_every_metric_is_explained():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path):
-    links = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert not [link for link in links if not (page.parent / link).exists()]
+    links = re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8"))
+    targets = [(page.parent / name if name else page, anchor) for name, anchor in links]
+    assert not [target for target, _ in targets if not target.exists()]
+    assert not [f"{target.name}#{anchor}" for target, anchor in targets if anchor and anchor not in anchors(target)]
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are reached by, as the usual renderers make it of their words."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def shown_commands() -> list[tuple[str, str]]:

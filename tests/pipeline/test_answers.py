@@ -87,7 +87,9 @@ def test_who_waits_too_long_is_told_to_send_later_and_then_no_more(database):
     h.deliver()
     assert len(heard.told) == 1
     assert later.codes == ["AA"]
-    assert not h.clock.getDelayedCalls() or h.clock.advance(100) is None
+    h.clock.advance(100)
+    assert (heard.codes, later.codes) == (["AR"], ["AA"])
+    assert not h.clock.getDelayedCalls(), "nothing is waited for any more"
     h.stop()
 
 
