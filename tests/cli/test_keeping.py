@@ -40,7 +40,7 @@ def test_a_backup_says_what_is_in_it_and_is_audited(site: Site, backup: Path) ->
 
 def test_it_replaces_nothing_unasked(site: Site, backup: Path) -> None:
     ran = site("db", "backup", backup)
-    assert ran.code == exits.NO_ANSWER and "is there already" in ran.err and "--yes" in ran.err
+    assert ran.code == exits.FAILED and "is there already" in ran.err and "--yes" in ran.err
 
 
 def test_in_a_directory_it_is_named_by_the_time(site: Site, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_files_of_another_time_are_told_and_written_elsewhere(site: Site, backup
     assert (tmp_path / "then/channels/or-supply/channel.yaml").read_text() == "channel: or-supply\n"
     assert channel.read_text().endswith("of today\n")
     again = site("db", "restore", backup, "--reason", "x", "--yes", "--files", tmp_path / "then")
-    assert again.code == exits.NO_ANSWER and "File exists" in again.err
+    assert again.code == exits.FAILED and "File exists" in again.err
 
 
 def test_verify_of_a_backup_and_of_the_store(site: Site, backup: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_is_no_backup_is_said_to_be_none(site: Site, tmp_path: Path, conten
     path.write_bytes(content)
     for verb in (("verify", path), ("restore", path, "--reason", "x", "--yes")):
         ran = site("db", *verb)
-        assert ran.code == exits.NO_ANSWER and "is no backup of Suture's" in ran.err
+        assert ran.code == exits.FAILED and "is no backup of Suture's" in ran.err
     assert "No such file" in site("db", "verify", tmp_path / "gone.zip").err
 
 

@@ -3,7 +3,7 @@
 OK = 0
 """Done."""
 FAILED = 1
-"""It was asked for and refused: a negative ACK, a failed channel test, an error answered by the engine."""
+"""It was asked for and refused: a negative ACK, a failed channel test, an error answered by the engine, what is no backup."""
 WRONG = 2
 """Wrong use of the command, or wrong files in the site; nothing was done."""
 NOT_FOUND = 3

@@ -15,7 +15,7 @@ from suture.cli import exits, output
 from suture.cli.acting import confirm
 from suture.cli.options import reason_option, site_options, yes_option
 from suture.cli.session import Session, actor
-from suture.model.errors import StoreError
+from suture.model.errors import StoreError, StoreRefused
 
 if TYPE_CHECKING:
     from suture.store.after_restore import Held
@@ -189,11 +189,11 @@ def _write_files(backup: Backup, target: Path) -> None:
         for name in backup.manifest.files:
             place = target / name
             if not place.resolve().is_relative_to(target.resolve()):
-                raise StoreError(f"the backup {backup.path} names a file outside the site: {name!r}")
+                raise StoreRefused(f"the backup {backup.path} names a file outside the site: {name!r}")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(backup.file(name))
     except OSError as error:
-        raise StoreError(f"the files cannot be written to {target}: {error.strerror}") from None
+        raise StoreRefused(f"the files cannot be written to {target}: {error.strerror}") from None
 
 
 @click.command()

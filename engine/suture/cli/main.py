@@ -12,7 +12,7 @@ import click
 
 from suture import __version__
 from suture.cli import channel, completion, db, delivery, exception, exits, hl7, listen, message, send, site, status
-from suture.model.errors import ConfigError, StoreError, SutureError
+from suture.model.errors import ConfigError, StoreError, StoreRefused, SutureError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -117,7 +117,7 @@ def _tell(error: SutureError) -> int:
     click.echo(f"suture: {error}", err=True)
     if isinstance(error, NotFound):
         return exits.NOT_FOUND
-    return exits.NO_ANSWER if isinstance(error, StoreError) else exits.FAILED
+    return exits.NO_ANSWER if isinstance(error, StoreError) and not isinstance(error, StoreRefused) else exits.FAILED
 
 
 if __name__ == "__main__":

@@ -47,6 +47,10 @@ class StoreError(SutureError):
     """The database refuses (unknown schema, unreachable, full)."""
 
 
+class StoreRefused(StoreError):
+    """What was asked of the store or a backup cannot be done, though both can be reached: asking again changes nothing."""
+
+
 class TakenOver(StoreError):
     """Another engine has taken the store over: this one must not write, answer or send any more."""
 

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import orjson
 
-from suture.model.errors import StoreError
+from suture.model.errors import StoreRefused
 
 UNFINISHED = ".suture-unfinished"
 FORMAT = 1
@@ -107,7 +107,7 @@ class _Member:
 class Writer:
     """Writes a backup beside its place, under another name, for its owner only; `finish` puts it there, whole and durable.
 
-    Raises StoreError when that cannot be done.
+    Raises StoreRefused when that cannot be done.
     """
 
     def __init__(self, path: Path, worked: Worked) -> None:
@@ -178,10 +178,10 @@ def _name(unfinished: Path, path: Path, replace: bool) -> None:
     try:
         os.link(unfinished, path)  # unlike a rename, it takes nothing's place, however late that came
     except FileExistsError:
-        raise StoreError(f"{path} is there already; name another file, or add --yes to replace it") from None
+        raise StoreRefused(f"{path} is there already; name another file, or add --yes to replace it") from None
     except OSError:  # a file system without links
         if path.exists():
-            raise StoreError(f"{path} is there already; name another file, or add --yes to replace it") from None
+            raise StoreRefused(f"{path} is there already; name another file, or add --yes to replace it") from None
         unfinished.rename(path)
         return
     unfinished.unlink()
@@ -201,11 +201,11 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"the backup {path} cannot be written: {error.strerror or type(error).__name__}") from None
+        raise StoreRefused(f"the backup {path} cannot be written: {error.strerror or type(error).__name__}") from None
 
 
 class Backup:
-    """A backup that is there, to be read. Raises StoreError when it is none, is cut off, or is of a newer Suture."""
+    """A backup that is there, to be read. Raises StoreRefused when it is none, is cut off, or is of a newer Suture."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -213,7 +213,7 @@ class Backup:
             self._zip = zipfile.ZipFile(path)
             self.manifest = _manifest(json.loads(self._zip.read(MANIFEST)))
         if self.manifest.format > FORMAT:
-            raise StoreError(f"the backup {path} is of a newer Suture ({self.manifest.suture}); use that one")
+            raise StoreRefused(f"the backup {path} is of a newer Suture ({self.manifest.suture}); use that one")
 
     def check(self, worked: Worked) -> list[str]:
         """Read all of it against its manifest; what is wrong, in words."""
@@ -259,9 +259,9 @@ class Backup:
         try:
             yield
         except OSError as error:
-            raise StoreError(f"the backup {self.path} cannot be read: {error.strerror or type(error).__name__}") from None
+            raise StoreRefused(f"the backup {self.path} cannot be read: {error.strerror or type(error).__name__}") from None
         except BROKEN:
-            raise StoreError(f"{self.path} is no backup of Suture's, or was cut off or damaged") from None
+            raise StoreRefused(f"{self.path} is no backup of Suture's, or was cut off or damaged") from None
 
 
 def _manifest(given: dict[str, Any]) -> Manifest:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from suture.model.errors import StoreError
+from suture.model.errors import StoreError, StoreRefused
 from suture.store import copying, dialect, orders, rows, schema
 from suture.store.archive import Manifest, Worked, Writer
 
@@ -46,12 +46,12 @@ class Pace:
 
 
 def make(engine: Engine, path: Path, origin: Origin, pace: Pace, worked: Worked, replace: bool = False) -> Manifest:
-    """Write a backup to path. Raises StoreError, and leaves nothing there then.
+    """Write a backup to path. Raises StoreError (StoreRefused where a file is there already), and leaves nothing there then.
 
     The rows are those of one instant; the engine goes on meanwhile, and its log grows until the backup has been made.
     """
     if path.exists() and not replace:
-        raise StoreError(f"{path} is there already; name another file, or add --yes to replace it")
+        raise StoreRefused(f"{path} is there already; name another file, or add --yes to replace it")
     revision = _known_schema(engine)
 
     def paced(name: str, count: int, size_bytes: int) -> None:
@@ -80,7 +80,7 @@ def _known_schema(engine: Engine) -> str:
     found = schema.current(engine)
     if found is None or found not in schema.revisions():
         schema.check(engine)
-        raise StoreError(f"the database {dialect.name_of(engine.url)} has no schema of Suture's")
+        raise StoreRefused(f"the database {dialect.name_of(engine.url)} has no schema of Suture's")
     return found
 
 

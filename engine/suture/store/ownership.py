@@ -17,7 +17,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine, text
 
-from suture.model.errors import StoreError
+from suture.model.errors import StoreError, StoreRefused
 from suture.store import dialect, identity, rows
 
 PATIENCE_S = 5.0
@@ -95,7 +95,7 @@ def _wait_for(free: Callable[[], bool], engine: Engine) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not free():
         if time.monotonic() > deadline_s:
-            raise StoreError(f"the database {dialect.name_of(engine.url)}: {TAKEN}; stop that one first")
+            raise StoreRefused(f"the database {dialect.name_of(engine.url)}: {TAKEN}; stop that one first")
         time.sleep(0.05)
 
 

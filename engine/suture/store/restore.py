@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from suture.model.errors import StoreError
+from suture.model.errors import StoreError, StoreRefused
 from suture.store import after_restore, copying, dialect, ownership, rows, schema, switch, tenure
 from suture.store.after_restore import Held, Restoring
 from suture.store.archive import TABLES, Backup, Row, Worked
@@ -25,14 +25,14 @@ _LOCK_S = 10
 
 
 def require_readable(backup: Backup, worked: Worked) -> None:
-    """Raises StoreError unless the backup is as it was written, and of a schema that this Suture knows."""
+    """Raises StoreRefused unless the backup is as it was written, and of a schema that this Suture knows."""
     manifest = backup.manifest
     if manifest.schema not in schema.revisions():
-        raise StoreError(
+        raise StoreRefused(
             f"the backup has schema {manifest.schema}, which this Suture (schema {schema.HEAD}) does not know; use the newer one"
         )
     if wrong := backup.check(worked):
-        raise StoreError(f"the backup {backup.path} is damaged: {'; '.join(wrong[:5])}")
+        raise StoreRefused(f"the backup {backup.path} is damaged: {'; '.join(wrong[:5])}")
 
 
 def restore(engine: Engine, backup: Backup, what: Restoring, worked: Worked) -> tuple[Held, str]:
@@ -69,7 +69,7 @@ def _require_counts(connection: Connection, backup: Backup) -> None:
     found = copying.counts(connection)
     for name, part in backup.manifest.tables.items():
         if found.get(name) != part.rows:
-            raise StoreError(f"of the table {name}, {found.get(name, 0)} rows were restored, and the backup has {part.rows}")
+            raise StoreRefused(f"of the table {name}, {found.get(name, 0)} rows were restored, and the backup has {part.rows}")
 
 
 # -- SQLite: a new file in the place of the old one ---------------------------------------------------------------------
@@ -128,7 +128,7 @@ def _build(new: Path, fill: Callable[[Connection], Held]) -> Held:
             with connection.begin():
                 held = fill(connection)
             if (found := rows.query(connection, "PRAGMA quick_check(1)")) != [("ok",)]:
-                raise StoreError(f"the new database is not sound: {found[0][0]}")
+                raise StoreRefused(f"the new database is not sound: {found[0][0]}")
     finally:
         engine.dispose()
     return held
@@ -146,7 +146,7 @@ def _epoch_of(engine: Engine) -> int:
 def _require_room(directory: Path, backup: Backup) -> None:
     needed, free = int(backup.manifest.bytes * ROOM), shutil.disk_usage(directory).free
     if free < needed:
-        raise StoreError(f"{directory} has {free // 1_000_000} MB free, and the restored database may need {needed // 1_000_000} MB")
+        raise StoreRefused(f"{directory} has {free // 1_000_000} MB free, and the restored database may need {needed // 1_000_000} MB")
 
 
 def _remove(new: Path) -> None:
