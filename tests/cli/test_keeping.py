@@ -66,6 +66,12 @@ def test_a_restore_asks_first_and_says_what_follows(site: Site, backup: Path) ->
     assert "ask erp whether it has it; if not: suture delivery release 1" in shown
 
 
+def test_the_status_after_a_restore_says_that_it_was_restored(site: Site, backup: Path) -> None:
+    site("db", "restore", backup, "--reason", "disk", "--yes")
+    site.store.engine.dispose()
+    assert site("status").lines[0].startswith("engine NOT RUNNING; this database was restored from the backup of 20")
+
+
 def test_what_it_held_is_let_go_at_once(site: Site, backup: Path) -> None:
     site("db", "restore", backup, "--reason", "disk", "--yes")
     site.store.engine.dispose()

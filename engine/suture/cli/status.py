@@ -153,6 +153,8 @@ def _absent(session: Session, found: Status, who: str) -> str:
         return f"NOT RUNNING: it ended without a goodbye ({who}); {last}"
     if last:
         return f"NOT RUNNING: it was stopped; {last}"
+    if restored := found.engine.get("restored"):
+        return f"NOT RUNNING; this database was restored from the backup of {restored}, and has not been run on since"
     return "NOT RUNNING; it has never run on this database"
 
 
