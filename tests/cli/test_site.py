@@ -73,6 +73,20 @@ def test_check_shows_the_database_and_what_is_wrong_with_it(suture: Suture, tmp_
     assert "SQLite 3.40.1 can damage a database" in ran.err and "pip install 'suture[sqlite]'" in ran.err
 
 
+def test_a_driver_of_sqlite_that_is_not_there_is_a_problem_as_it_is_to_run(
+    suture: Suture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suture("init", tmp_path / "site")
+    monkeypatch.setenv("SUTURE_SQLITE", "sqlite9")
+    sqlite.module.cache_clear()
+    for verb in ("check", "run"):
+        ran = suture(verb, "--site", tmp_path / "site")
+        assert ran.code != exits.OK
+        assert "SUTURE_SQLITE asks for 'sqlite9'; there is " in ran.err
+    monkeypatch.delenv("SUTURE_SQLITE")
+    assert suture("check", "--site", tmp_path / "site").code == exits.OK
+
+
 def test_a_server_that_may_lose_what_was_acknowledged_is_a_problem_in_production(
     suture: Suture, tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

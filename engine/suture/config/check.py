@@ -45,11 +45,17 @@ def check_site(directory: Path, environment: str | None, environ: Mapping[str, s
 
 def _check_store(site: Site, result: CheckResult, problems: list[Problem]) -> None:
     """Look at the database's release and settings. One that cannot be reached from here is told, and is no mistake in a file."""
-    from suture.store import fitness
+    from suture.store import fitness, sqlite
 
     def said(text: str) -> Problem:
         return Problem("conf/base.yaml", 1, "store.url", text)
 
+    try:
+        if site.database_url.startswith("sqlite"):
+            sqlite.module()
+    except StoreError as error:
+        problems.append(said(str(error)))
+        return
     try:
         found = fitness.examine_url(site.database_url, site.directory)
     except StoreError as error:
