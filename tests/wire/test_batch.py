@@ -311,3 +311,8 @@ def test_a_file_is_answered_with_a_file():
 @pytest.mark.parametrize("data", [b"\x0b" * 300_000, b"MSH|a\n" + b"\n" * 300_000 + b"x", b" \r" * 150_000, b"BTS\r" * 50_000])
 def test_nothing_makes_the_cutting_slow(data):
     cut(data)  # with a time that grows as the square of the input, it would not end
+
+
+def test_a_batch_without_encoding_characters_is_answered_with_the_standard_s():
+    answer = acknowledged(b"FHS||A|B", [Answered(b"BHS||A|B|||||||9", [])], "ID", "20260101")
+    assert [line[:8] for line in answer.split(b"\r") if line[1:3] == b"HS"] == [b"FHS|^~\\&", b"BHS|^~\\&"]

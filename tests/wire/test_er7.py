@@ -2,6 +2,7 @@
 
 import re
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from suture.model.errors import MessageError
 from suture.wire import er7
 from suture.wire.charsets import codec_for
+from suture.wire.delimiters import DOUBLED, NEEDLESS, UNCLEAR
 from suture.wire.lines import lines_of, spans_of
 
 DFT = (
@@ -136,14 +138,36 @@ def test_other_delimiters_are_read_from_the_message():
         ("^~\\&#", er7.STANDARD_27),
         ("^~\\", er7.Delimiters(subcomponent="")),
         ("^", er7.Delimiters(repetition="", escape="", subcomponent="")),
-        ("^~^&", er7.Delimiters(escape="")),
-        ("~~~~", er7.Delimiters(component="", repetition="~", escape="", subcomponent="")),
+        ("^~^&", er7.Delimiters(escape="", repeats=UNCLEAR)),
+        ("~~~~", er7.Delimiters(component="", repetition="~", escape="", subcomponent="", repeats=UNCLEAR)),
         ("^~y0", er7.Delimiters(escape="", subcomponent="")),
         ("&^~\\", er7.Delimiters(component="&", repetition="^", escape="~", subcomponent="\\")),
     ],
 )
 def test_what_msh_2_leaves_out_or_names_twice_is_no_delimiter(encoding_characters, expected):
     assert parse(f"MSH|{encoding_characters}|A\r").delimiters == expected
+
+
+@pytest.mark.parametrize(
+    ("encoding_characters", "repeats", "cut_as"),
+    [
+        ("^~\\\\&", DOUBLED, er7.STANDARD),
+        ("^~\\\\&#", DOUBLED, er7.STANDARD_27),
+        ("^~\\&&", NEEDLESS, er7.STANDARD),
+        ("^~\\&~", NEEDLESS, er7.STANDARD),
+        ("^~\\\\", UNCLEAR, None),
+        ("^^\\&", UNCLEAR, None),
+        ("^~~&", UNCLEAR, None),
+        ("^~\\\\^", UNCLEAR, None),
+        ("^~\\&#", "", er7.STANDARD_27),
+        ("^~", "", None),
+    ],
+)
+def test_a_character_twice_in_msh_2_is_known(encoding_characters, repeats, cut_as):
+    found = parse(f"MSH|{encoding_characters}|A\r").delimiters
+    assert found.repeats == repeats
+    if cut_as:
+        assert replace(found, repeats="") == cut_as
 
 
 @pytest.mark.parametrize("usual", [er7.STANDARD, er7.STANDARD_27])

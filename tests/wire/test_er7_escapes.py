@@ -36,6 +36,15 @@ def delimiters(draw: st.DrawFn, escape: bool = True) -> er7.Delimiters:
         ("\\XA\\", "\\XA\\"),
         ("\\X\\", "\\X\\"),
         ("\\Zab cd\\x\\F\\", "\\Zab cd\\x|"),
+        ("Citt\\X00E0\\", "Città"),
+        ("\\X004F00E9\\", "Oé"),
+        ("\\X00\\\\XE0\\", "à"),
+        ("a\\X000D\\b", "a\rb"),
+        ("\\XD83DDE0000E9\\", "😀é"),
+        ("a\\X00\\b", "a\\X00\\b"),
+        ("\\X00E00000\\", "\\X00E00000\\"),
+        ("\\X00E000\\", "\\X00E000\\"),
+        ("\\X4100\\", "\\X4100\\"),
         ("\\C2842\\\\M244A\\", "\\C2842\\\\M244A\\"),
         ("\\.xy\\", "\\.xy\\"),
         ("\\.sp9999\\", "\\.sp9999\\"),
@@ -52,6 +61,36 @@ def test_a_sequence_is_resolved_or_kept(text, value):
 def test_bytes_are_text_of_the_character_set_of_the_message():
     raw = "MSH|^~\\&|A|||||||||||||||8859/1\rPID|1||\\XE9\\é\r".encode("iso8859-1")
     assert er7.Message.parse(raw).get("PID-3") == "éé"
+
+
+def test_units_of_utf_16_are_text_in_every_character_set():
+    raw = b"MSH|^~\\&|A|||||||||||||||8859/1\rPID|1||Citt\\X00E0\\ \\XE0\\\r"
+    assert er7.Message.parse(raw).get("PID-3") == "Città à"
+    wide = "MSH|^~\\&|A\rPID|1||\\X00E0\\ \\X0041\\ \\XE000\\\r".encode("utf-16-le")
+    assert er7.Message.parse(wide).get("PID-3") == "à A à"
+
+
+@given(st.sampled_from(["utf-8", "iso8859-1", "iso8859-2", "gb18030", "utf-16-le", "utf-16-be", "utf-32-le"]), st.binary(max_size=8))
+def test_no_escape_makes_a_nul(encoding, raw):
+    assert "\0" not in er7.unescape(f"\\X{raw.hex()}\\", encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NUT \\T\\ BOLT", "NUT & BOLT"),
+        ("NUT \\\\T\\\\ BOLT", "NUT & BOLT"),
+        ("\\\\T\\\\\\\\T\\\\", "&&"),
+        ("\\T\\\\T\\", "&&"),
+        ("\\\\XC3A0\\\\", "à"),
+        ("C:\\\\TEMP", "C:\\TEMP"),
+    ],
+)
+def test_a_program_that_doubles_the_escape_character_may_do_so_everywhere(text, value):
+    message = er7.Message.parse(f"MSH|^~\\\\&|A\rFT1|1|{text}&SUB^L\r".encode())
+    assert (message.get("FT1-2.1"), message.get("FT1-2.1.2"), message.get("FT1-2.2")) == (value, "SUB", "L")
+    message.set("FT1-3", text)
+    assert er7.Message.parse(message.to_bytes()).get("FT1-3") == text
 
 
 def test_a_delimiter_the_message_does_not_have_is_the_usual_one():

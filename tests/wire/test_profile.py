@@ -128,3 +128,10 @@ def test_no_message_makes_a_profile_raise(asked: list[Rule], text: str, encoding
     except MessageError:
         return
     assert len(Profile("site", asked).check(message, 10)) <= 10
+
+
+def test_a_rule_judges_the_value_that_a_mapping_gets():
+    head = MESSAGE.split("\r")[0] + "||||||8859/1\r"
+    parsed = er7.Message.parse(f"{head}FT1|1|\\XE9\\|\\X92\\\r".encode())
+    rules = [rule("FT1-2", values=frozenset({"é"})), rule("FT1-3", length=(0, 1))]
+    assert Profile("site", rules).check(parsed) == []

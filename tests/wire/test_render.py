@@ -76,3 +76,13 @@ def test_json_is_nested_down_to_subcomponents() -> None:
     assert fields[5]["repetitions"][0]["components"][1]["value"] is None
     assert fields[5]["raw"] == 'DOE^""^ '
     assert 4 not in fields
+
+
+def test_bytes_in_hexadecimal_are_shown_in_the_message_s_own_character_set() -> None:
+    message = Message.parse(b"MSH|^~\\&|A|||||||||||||||8859/1\rPID|1||\\XE9\\^\\X92\\^a&\\XE9\\|\\XE9\\\r")
+    shown = {line.place: line.value for line in render.tree(message)}
+    assert (shown["PID-3.1"], shown["PID-3.2"], shown["PID-3.3.2"]) == ("é", "’", "é")
+    fields = render.nested(message)["segments"][1]["fields"]
+    assert [
+        field["repetitions"][0].get("value", field["repetitions"][0].get("components", [{}])[0].get("value")) for field in fields[1:]
+    ] == ["é", "é"]

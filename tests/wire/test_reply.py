@@ -40,6 +40,44 @@ def test_what_has_no_header_is_answered_too():
 
 
 @pytest.mark.parametrize(
+    ("given", "msh_2", "kind"),
+    [
+        (b"", b"^~\\&", b"ACK^P03^ACK"),
+        (b"^", b"^~\\&", b"ACK^P03^ACK"),
+        (b"^~", b"^~\\&", b"ACK^P03^ACK"),
+        (b"^~\\", b"^~\\&", b"ACK^P03^ACK"),
+        (b"*&", b"*&\\$", b"ACK"),
+        (b"^^\\&", b"^~\\&", b"ACK^P03^ACK"),
+        (b"^~\\\\&", b"^~\\&", b"ACK^P03^ACK"),
+        (b"^~\\\\&#", b"^~\\&#", b"ACK^P03^ACK"),
+        (b"^~\\&&", b"^~\\&", b"ACK^P03^ACK"),
+        (b"^~\\&#", b"^~\\&#", b"ACK^P03^ACK"),
+        (b"0000", b"^~\\&", b"ACK^P03^ACK"),
+    ],
+)
+def test_the_answer_has_standard_separators_in_place_of_what_is_none(given, msh_2, kind):
+    head = HEAD.replace(b"|^~\\&|", b"|%b|" % given)
+    for lines in (answer(code="AA", head=head), build(Header.read(head), "AA", "SUT1", "20260101").split(b"\r")[:-1]):
+        msh = lines[0].split(b"|")
+        assert (msh[1], msh[8], lines[1]) == (msh_2, kind, b"MSA|AA|M1")
+    read = er7.Message.parse(build(Header.read(head), "AA", "SUT1", "20260101"))
+    assert (read.get("MSH-5"), read.get("MSA-2")) == ("POU", "M1")
+    assert value(Header.read(head), "a^b") == b"a" + msh_2[:1] + b"b"
+    assert filled(Header.read(head), ["MSH{MSH-1}{MSH-2}{MSH-1}X"], Reply("AA", "1", "2")) == b"MSH|%b|X\r" % msh_2
+
+
+def test_errors_have_their_parts_where_the_sender_names_no_separators():
+    error = answer(head=HEAD.replace(b"|^~\\&|", b"||"), findings=[HERE, MISSING])[2:]
+    assert error[0].startswith(b"ERR||FT1^2^7^1^1|103^Table value not found^HL70357|E")
+    assert len(error) == 2
+
+
+def test_a_separator_that_is_the_sender_s_field_separator_is_not_used_twice():
+    msh = build(Header.read(b"MSH^^POU^^^^^^A01^7^P^2.3"), "AA", "SUT1", "20260101").split(b"\r")[0]
+    assert msh.startswith(b"MSH^$~\\&^")
+
+
+@pytest.mark.parametrize(
     ("version", "kind"),
     [(b"2.1", b"ACK"), (b"2.2", b"ACK"), (b"2.3.1", b"ACK"), (b"2.4", b"ACK^P03^ACK"), (b"2.8.2", b"ACK^P03^ACK"), (b"", b"ACK^P03^ACK")],
 )

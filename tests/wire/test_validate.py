@@ -157,3 +157,41 @@ def test_every_file_of_the_corpus_can_be_judged():
         assert len(found) <= 50
         codes.update({one.code for one in found})
     assert codes[101] > 10
+
+
+STRAY = "XQJ ADA 19700102"
+"""A line that no segment owns, whose first letters are a patient's."""
+
+
+@pytest.mark.parametrize("line", [STRAY, "Xqj^Ada", "XQJ^ADA", "1970", "é", "FT1.x"])
+def test_a_place_shows_no_content_of_a_line_that_is_no_segment(line):
+    raw = (GOOD + line + "\r").encode()
+    found = validate(raw)
+    assert not [one for one in found if any(part in str(one).upper() for part in ("XQJ", "ADA", "1970", "É"))]
+    assert {one.location.segment for one in found if one.location} <= {"FT1"}
+
+
+def test_what_obx_2_says_is_not_told_where_it_is_no_type():
+    raw = GOOD.replace("FT1|1|", "OBX|1|XQJ|1^A||a^b||||||F\rFT1|1|").encode()
+    assert not [one for one in validate(raw) if "XQJ" in str(one)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("^~\\&", "^~\\\\&", "199 W MSH-2: the escape character is doubled; it is read as one, and the character after it separates"),
+        ("^~\\&", "^~\\&&", "199 W MSH-2: the fifth character has another meaning already"),
+        ("^~\\&", "^^\\&", "199 W MSH-2: a character has two meanings"),
+        ("|2.5.1\r", "|2.5.1||||||8859/1\r", ""),
+    ],
+)
+def test_a_character_twice_in_msh_2_is_a_finding(old, new, found):
+    told = [one for one in shown(validate(changed(old, new))) if "MSH-2:" in one]
+    assert [one.startswith(found) for one in told] == ([True] if found else [])
+
+
+def test_windows_bytes_under_8859_are_a_finding():
+    raw = GOOD.replace("|2.5.1\r", "|2.5.1||||||8859/1\r").replace("ADA", "O\x92HARA").encode("latin-1")
+    (found,) = shown(validate(raw))
+    assert found.startswith("199 W PID-5: bytes 80 to 9F")
+    assert validate(raw, Rules(severities={"c1_bytes": ""})) == []

@@ -10,7 +10,7 @@ from suture.model.events import EVENT_TYPES
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.validation import Validation
-from suture.wire import er7
+from suture.wire import er7, recode
 from suture.wire.context import CONTEXT
 from suture.wire.continuation import Limits
 from suture.wire.validate import Rules
@@ -83,10 +83,13 @@ def _continuation(given: Continuation | None) -> Limits | None:
 def _output(destination: DestinationFiles) -> Output:
     route, settings = destination.route, destination.settings
     limit_bytes, numbered = destination.endpoint.payload_bytes, getattr(settings, "sequence", False)
+    send_as = getattr(settings, "send_as", None)
+    target = recode.target(send_as, getattr(settings, "send_as_unfit", "refuse")) if send_as else None
     if destination.renderer is None:
         changes = {er7.path(place): text for place, text in (route.message or {}).items()}
         answered = getattr(settings, "answered", False)
-        return Output(destination.name, changes=changes, answered=answered, numbered=numbered, limit_bytes=limit_bytes)
+        return Output(destination.name, changes=changes, answered=answered, numbered=numbered, limit_bytes=limit_bytes, target=target)
     types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
     per_event = route.per == "event"
-    return Output(destination.name, types, destination.renderer, per_event=per_event, numbered=numbered, limit_bytes=limit_bytes)
+    form = destination.renderer
+    return Output(destination.name, types, form, per_event=per_event, numbered=numbered, limit_bytes=limit_bytes, target=target)

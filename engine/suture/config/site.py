@@ -33,6 +33,7 @@ from suture.config.yaml_file import Document, read_yaml
 from suture.connectors.registry import DESTINATIONS, SOURCES
 from suture.mapping.compile import Inbound
 from suture.mapping.outbound import Renderer
+from suture.mapping.outbound_hl7 import Hl7Renderer
 from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
@@ -232,6 +233,7 @@ class SiteLoader:
         channel = self._compiled(name, config if not problems else None, document)
         if channel is not None:
             self.channels[name] = channel
+            problems += [p for to, d in channel.destinations.items() if (p := _needless_set(document, to, d)) is not None]
             self.warnings += channel_warnings(document, self._library)
         return problems
 
@@ -327,6 +329,20 @@ def _processing_ids(config: Channel, conf: Conf) -> frozenset[str]:
     """The channel's own, else the site's."""
     own = config.answer.processing_ids
     return frozenset(conf.site.processing_ids if own is None else own)
+
+
+def _needless_set(document: Document, name: str, destination: DestinationFiles) -> Problem | None:
+    """A character set to send in where no HL7 of ours goes."""
+    route = destination.route
+    if getattr(destination.settings, "send_as", None) is None:
+        return None
+    if route.acknowledgement:
+        text = f"acknowledgements are in the sender's character set; {route.to} has `send_as`, which has no meaning for them"
+        return document.problem(("destinations", name, "acknowledgement"), f"{text}: make an endpoint without it")
+    if route.as_ and not isinstance(destination.renderer, Hl7Renderer):
+        text = f"{route.as_} is JSON, which is always UTF-8; the endpoint {route.to} has `send_as`, which is for HL7: remove it there"
+        return document.problem(("destinations", name, "as"), text)
+    return None
 
 
 def _routes_of(document: Document) -> list[dict[str, object]]:

@@ -19,11 +19,13 @@ from yarl import URL
 from suture import __version__
 from suture.connectors import http_status, leave, sockets
 from suture.connectors.access import Seldom
+from suture.connectors.charset import SEND_AS, SEND_AS_UNFIT, CharacterSet, check_unfit
 from suture.connectors.http_connection import LOST, Answer, Connection, Fault
 from suture.connectors.http_status import Word
 from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
 from suture.model.value import Value
 from suture.ports import Delivery
+from suture.wire.recode import Unfit
 
 Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
@@ -95,6 +97,9 @@ class Config(BaseModel):
         description="What HTTP statuses mean here, over the default: '409' to accept, reject, retry, hold, unavailable or ambiguous",
     )
 
+    send_as: CharacterSet | None = Field(None, description=SEND_AS)
+    send_as_unfit: Unfit = Field("refuse", description=SEND_AS_UNFIT)
+
     @field_validator("headers")
     @classmethod
     def _sendable(cls, headers: dict[str, str]) -> dict[str, str]:
@@ -117,6 +122,7 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _one_proof(self) -> Config:
+        check_unfit(self)
         written = any(name.lower() == "authorization" for name in self.headers)
         if written and (self.auth is not None or self.url.username):
             raise ValueError("the header Authorization is made of `auth`, or of the user in the URL; keep one of them")

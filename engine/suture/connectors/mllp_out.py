@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from suture.connectors import leave, sockets
 from suture.connectors.access import Host, Seldom
+from suture.connectors.charset import SEND_AS, SEND_AS_UNFIT, CharacterSet, check_unfit
 from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_answers import Letter, Rules
@@ -21,6 +22,7 @@ from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
 from suture.ports import Clock, Delivery
 from suture.wire import ack, mllp
+from suture.wire.recode import Unfit
 
 Note = Callable[[str, str], None]
 Done = Callable[[Outcome], None]
@@ -94,6 +96,9 @@ class Config(BaseModel):
         "without an MSA; empty: an empty frame; other: a code that HL7 does not have",
     )
 
+    send_as: CharacterSet | None = Field(None, description=SEND_AS)
+    send_as_unfit: Unfit = Field("refuse", description=SEND_AS_UNFIT)
+
     @field_validator("meaning", mode="before")
     @classmethod
     def _once(cls, meaning: Any) -> Any:
@@ -105,6 +110,7 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _fitting(self) -> Config:
         self.framing()
+        check_unfit(self)
         if self.release == "2" and self.pipeline > 1:
             raise ValueError("pipeline: 1 is needed in release 2; a commit acknowledgement does not say whose it is")
         if self.sequence and (self.connections > 1 or self.pipeline > 1):

@@ -15,6 +15,7 @@ from suture.mapping.values import hl7_time
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.wire import er7
+from suture.wire.charsets import UTF_8, codec_of, is_written
 
 _NAME = re.compile("[A-Z][A-Z0-9]{2}")
 _FIELD = re.compile(r"([1-9][0-9]{0,2})(?:\.([1-9][0-9]?))?")
@@ -25,7 +26,7 @@ ENGINES = {1: "the field separator", 2: "the delimiters", 7: "the time of sendin
 NEEDED = {9: "the message type, e.g. {const: DFT^P03^DFT_P03}", 12: 'the version, e.g. {const: "2.5.1"}'}
 """Fields of MSH without which no receiver takes a message."""
 
-CHARSET_FIELD, UTF_8 = 18, "UNICODE UTF-8"
+CHARSET_FIELD, UNICODE = 18, "UNICODE UTF-8"
 
 Text = Callable[[Scope], str]
 
@@ -72,10 +73,20 @@ class Hl7Renderer:
         control = control_id(context.idempotency_key)
         msh = {**header.values(scope), 7: hl7_time(scope.now(self._zone), self._zone), 10: control}
         text = "".join([f"{segment}\r" for segment in (_header(msh, body), *body)])
-        try:
-            return Payload(text.encode(), HL7V2, control)
-        except UnicodeEncodeError:
-            raise MessageError("render", "NOT_TEXT", "", "a value holds bytes of an unknown character set") from None
+        return Payload(_bytes(text, msh.get(CHARSET_FIELD, "")), HL7V2, control)
+
+
+def _bytes(text: str, charset: str) -> bytes:
+    """The message in the character set that its MSH-18 says, which is UTF-8 where it says nothing that is known."""
+    codec = codec_of(charset.partition("~")[0]) if charset not in ("", UNICODE) else UTF_8
+    try:
+        return text.encode(codec if is_written(codec) else UTF_8)
+    except UnicodeEncodeError:
+        pass
+    if is_written(codec) and codec != UTF_8:
+        reason = "a value has characters that the set in MSH-18 of the mapping does not have; write another set there, or none"
+        raise MessageError("render", "CHARSET", "MSH-18", reason)
+    raise MessageError("render", "NOT_TEXT", "", "a value holds bytes of an unknown character set")
 
 
 def _scopes(plan: SegmentPlan, scope: Scope) -> Sequence[Scope]:
@@ -84,7 +95,7 @@ def _scopes(plan: SegmentPlan, scope: Scope) -> Sequence[Scope]:
 
 def _header(msh: dict[int, str], body: Sequence[str]) -> str:
     if CHARSET_FIELD not in msh and not all(text.isascii() for text in (*body, *msh.values())):
-        msh[CHARSET_FIELD] = UTF_8
+        msh[CHARSET_FIELD] = UNICODE
     return "|".join(["MSH", "^~\\&", *[msh.get(i, "") for i in range(3, max(msh) + 1)]])
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from suture.mapping.values import dumps
 from suture.model.errors import MessageError
 from suture.model.events import Event
-from suture.model.message import Message
+from suture.model.message import Message, Note
 from suture.model.value import Value
 
 JSON = "application/json"
@@ -32,11 +32,12 @@ class RenderContext(Value, frozen=True, gc=False):
 
 
 class Payload(Value, frozen=True, gc=False):
-    """The bytes for a destination. control_id: MSH-10 of an HL7 payload, else ""."""
+    """The bytes for a destination. control_id: MSH-10 of an HL7 payload, else "". notes: what was written otherwise than asked."""
 
     body: bytes
     content_type: str
     control_id: str = ""
+    notes: tuple[Note, ...] = ()
 
     def __repr__(self) -> str:
         return f"Payload({len(self.body)} bytes, {self.content_type})"

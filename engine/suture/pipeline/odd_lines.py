@@ -8,7 +8,7 @@ from suture.wire import er7
 from suture.wire.lines import BROKEN
 
 
-def notes_of(parsed: er7.Message, strays: bool) -> list[Note]:
+def line_notes(parsed: er7.Message, strays: bool) -> list[Note]:
     """What is remarked about the lines of a message. strays: a stray byte in a segment's name is only remarked, too.
 
     Raises MessageError (BAD_SEGMENT) where a line is no segment: its bytes are nobody's, and are not passed over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 
@@ -19,8 +19,9 @@ from suture.model.value import changed
 from suture.pipeline.accepting import TAKEN, look
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
+from suture.pipeline.characters import check_values, notes_of
 from suture.pipeline.claims import Firsts, Sorted, firsts, sort
-from suture.pipeline.odd_lines import notes_of
+from suture.pipeline.odd_lines import line_notes
 from suture.pipeline.remarks import remarked
 from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
 from suture.pipeline.validation import Validation, refusal, reported
@@ -30,6 +31,7 @@ from suture.wire.context import require_one
 from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
 from suture.wire.lines import NOTHING
+from suture.wire.recode import Target
 
 STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""
@@ -52,7 +54,7 @@ class Output:
     types: event types, () for a passed message. per_event: one delivery an event, else one a message.
     answered: only an answer ends a delivery there, so a passed message that asks for none when all is well asks for one.
     numbered: messages go there under sequence numbers, one after another, so all of them are in one lane.
-    limit_bytes: the largest payload that goes there.
+    limit_bytes: the largest payload that goes there. target: the character set that HL7 goes there in, None: as it is.
     """
 
     destination: str
@@ -63,6 +65,7 @@ class Output:
     answered: bool = False
     numbered: bool = False
     limit_bytes: int = PAYLOAD_BYTES
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,9 @@ def process(
 def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int, findings: Sequence[Finding]) -> Processed:
     try:
         parsed = plan.read(message.raw)
-        notes = () if parsed.odd is NOTHING else notes_of(parsed, plan.only_reports)
+        notes = notes_of(parsed)
+        if parsed.odd is not NOTHING:
+            notes = [*line_notes(parsed, plan.only_reports), *notes]
         if plan.validation is None:
             return remarked(_mapped(plan, message, parsed, now_us, skip, revision), notes)
         verdict = plan.validation.judge(parsed, findings)
@@ -158,8 +163,9 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
         if plan.context and len(parsed.named(plan.context)) > 1:
             require_one(parsed, (plan.context,))
         going, held = _sorted(job.passed(parsed))
-        return fixed(plan, message, now_us, revision, _with(held, Settled(states.PROCESSED, "", (), (), going, ())))
-    _readable(parsed, plan.only_reports)
+        settled = _with(held, Settled(states.PROCESSED, "", (), (), going, (), notes=job.notes))
+        return fixed(plan, message, now_us, revision, settled)
+    check_values(parsed, plan.only_reports)
     mapped = plan.inbound.run(parsed)
     first = firsts(mapped.events)
     touches = plan.stock.moves(job.moving(mapped.events)) if plan.stock else ()
@@ -196,12 +202,6 @@ def fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Set
     return Processed(message, now_us, plan.window_us, (), settled, lambda c, s: settled, (), (), revision, _nothing, _raise)
 
 
-def _readable(parsed: er7.Message, strays: bool) -> None:
-    """Raise for bytes that the character set does not have: a value must never change in silence. strays: as of `notes_of`."""
-    if parsed.undecodable and not (strays and parsed.only_names_undecodable):
-        raise MessageError("parse", "CHARSET", "MSH-18", f"bytes that are not {parsed.encoding}; set MSH-18 or the channel's `encoding`")
-
-
 def _clean(text: str) -> str:
     """Text that any database takes."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode() if not text.isascii() or "\x00" in text else text
@@ -216,6 +216,8 @@ class _Job:
     lane: str
     now_us: int
     skip: Skip
+    notes: Sequence[Note] = ()
+    """What is to be remarked, about payloads too."""
 
     def settle(self, mapped: Mapped, first: Firsts, claims: Mapping[str, Claim], stock: Mapping[StockKey, Decimal]) -> Settled:
         """Sort the mapped events by who holds their business keys, move the stock, render what goes out."""
@@ -229,9 +231,9 @@ class _Job:
             gaps += _unmoved(self.plan.stock, moving)
             events = [*events, *(_replenishment(one, i) for i, one in enumerate(due))]
         state, reason = _verdict(found, gaps, mapped, claims)
+        self.notes = _notes(mapped) if mapped.filtered or mapped.suppressed else ()
         going, held = _sorted(self.deliveries(events))
-        notes = _notes(mapped) if mapped.filtered or mapped.suppressed else ()
-        settled = Settled(state, reason, events, found.duplicates, going, gaps, found.claims, positions, notes=notes)
+        settled = Settled(state, reason, events, found.duplicates, going, gaps, found.claims, positions, notes=self.notes)
         return _with(held, settled)
 
     def moving(self, events: Sequence[Event]) -> Sequence[Event]:
@@ -255,7 +257,7 @@ class _Job:
         numbers = tuple([e.number for e in events])
         assert output.renderer is not None
         try:
-            payload = rendered(output.renderer, events, context, output.limit_bytes)
+            payload = rendered(output.renderer, events, context, output.limit_bytes, output.target)
         except Exception as e:
             return unrendered(self.addressed(output, key, NO_PAYLOAD, numbers), e)
         return self.addressed(output, key, payload, numbers)
@@ -269,7 +271,7 @@ class _Job:
             copy = parsed.copy() if len(self.plan.outputs) > 1 else parsed
             key = idempotency_key(output.destination, [self.plan.channel, str(self.message.id)])
             try:
-                payload = passed(output.changes, output.answered, copy, self.message.raw, output.limit_bytes)
+                payload = passed(output.changes, output.answered, copy, self.message.raw, output.limit_bytes, output.target)
             except Exception as e:
                 found.append(unrendered(self.addressed(output, key, NO_PAYLOAD, ()), e))
             else:
@@ -277,6 +279,8 @@ class _Job:
         return found
 
     def addressed(self, output: Output, key: str, payload: Payload, numbers: tuple[int, ...]) -> Delivery:
+        if payload.notes:
+            self.notes = [*self.notes, *(replace(note, reason=f"{note.reason} for {output.destination}") for note in payload.notes)]
         return Delivery(
             self.message.id,
             self.plan.channel,

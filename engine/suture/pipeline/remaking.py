@@ -30,5 +30,5 @@ def remade(plan: Plan, delivery: Delivery, message: Message, events: Sequence[Ev
 def _made(plan: Plan, output: Output, delivery: Delivery, message: Message, events: Sequence[Event], now_us: int) -> Payload:
     if output.renderer is not None:
         context = RenderContext(message, output.destination, delivery.idempotency_key, now_us, plan.source)
-        return rendered(output.renderer, events, context, output.limit_bytes)
-    return passed(output.changes, output.answered, plan.read(message.raw), message.raw, output.limit_bytes)
+        return rendered(output.renderer, events, context, output.limit_bytes, output.target)
+    return passed(output.changes, output.answered, plan.read(message.raw), message.raw, output.limit_bytes, output.target)

@@ -306,7 +306,7 @@ def acknowledged(file: bytes, batches: Iterable[Answered], own_id: str, now: str
 
 def _header(line: bytes) -> Header:
     """BHS and FHS have the parties where MSH has them, and their control id in field 11."""
-    return Header.read(b"MSH" + line[3:]) or Header(b"|", [b"MSH", b"^~\\&"])
+    return (Header.read(b"MSH" + line[3:]) or Header(b"|", [b"MSH", b"^~\\&"])).to_answer()
 
 
 def control_id(line: bytes) -> bytes:

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from suture.model.errors import MessageError
 from suture.wire.lines import lead_of
+from suture.wire.windows import C1, PARTS, READERS, part_of
 
 HEAD_MAX = 4096
 """Bytes in which MSH-18 is looked for."""
@@ -31,13 +32,13 @@ CHARSETS = {
     "UNICODE": UTF_8,
     "UTF-8": UTF_8,
     "UTF8": UTF_8,
-    **{f"8859/{n}": f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17))},
-    **{f"ISO-8859-{n}": f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17))},
-    **{f"ISO8859-{n}": f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17))},
+    **{f"8859/{n}": f"iso8859-{n}" for n in PARTS},
+    **{f"ISO-8859-{n}": f"iso8859-{n}" for n in PARTS},
+    **{f"ISO8859-{n}": f"iso8859-{n}" for n in PARTS},
     "ISO IR100": "iso8859-1",
     "LATIN1": "iso8859-1",
-    "WINDOWS-1252": "cp1252",
-    "CP1252": "cp1252",
+    **{f"WINDOWS-125{n}": f"cp125{n}" for n in range(9)},
+    **{f"CP125{n}": f"cp125{n}" for n in range(9)},
     "UNICODE UTF-16": "utf-16",
     "UTF-16": "utf-16",
     "UNICODE UTF-32": "utf-32",
@@ -72,11 +73,11 @@ _SPREAD = frozenset({"gb18030", "cp950", "cp932", JAPANESE})
 """Codecs whose characters can hold a byte that is also a delimiter."""
 
 _SPREAD_NAMES = sorted((name.encode() for name, codec in CHARSETS.items() if codec in _SPREAD), key=len, reverse=True)
-_SURELY_TRANSPARENT = frozenset({UTF_8, "ascii", "cp1252", *(f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17)))})
+_SURELY_TRANSPARENT = frozenset({UTF_8, "ascii", "cp1252", *(f"iso8859-{n}" for n in PARTS)})
 _WIDE = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff", "utf-32-le": b"\xff\xfe\x00\x00", "utf-32-be": b"\x00\x00\xfe\xff"}
 """Wide codecs, and the mark that may stand before a text in each."""
 
-_SWITCHABLE = frozenset({UTF_8, JAPANESE, *(f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17)))})
+_SWITCHABLE = frozenset({UTF_8, JAPANESE, *(f"iso8859-{n}" for n in PARTS)})
 """Codecs of sets that ISO 2022 sequences can switch from. (UTF-8 stands for ASCII here.)"""
 
 _BEGINS_WIDE = re.compile(
@@ -112,6 +113,16 @@ def is_transparent(codec: str) -> bool:
 def is_wide(codec: str) -> bool:
     """Are its characters units of two or four bytes?"""
     return codec in _WIDE
+
+
+def is_written(codec: str) -> bool:
+    """Can a whole message be written with it, one form a character, in bytes that ASCII has too?"""
+    return bool(codec) and codec != JAPANESE and not codec.startswith(("utf-16", "utf-32"))
+
+
+def is_spread(codec: str) -> bool:
+    """Can its characters hold a byte that is also a delimiter?"""
+    return codec in _SPREAD
 
 
 def mark_of(raw: bytes, codec: str) -> bytes:
@@ -205,6 +216,17 @@ def _spread(fields: list[bytes]) -> str:
     return ""
 
 
+def misread(head: bytes, codec: str, fields: list[str]) -> bool:
+    """Has a separator of MSH been taken for a part of a character? head: the message's first bytes; fields: of its MSH, as read.
+
+    A character that was cut off, or one of another set, does that: MSH-18 then is not where its bytes have it.
+    """
+    if codec not in _SPREAD or _declared(head) != codec:
+        return False
+    names = fields[FIELD] if len(fields) > FIELD else ""
+    return all(codec_of(name) != codec for name in names.split(fields[1][1:2] or None))
+
+
 def decode_all(raw: bytes | memoryview, codec: str) -> tuple[str, bool]:
     """Bytes of a transparent or wide codec as text, and whether some of them were not of it.
 
@@ -218,6 +240,12 @@ def decode_all(raw: bytes | memoryview, codec: str) -> tuple[str, bool]:
         return str(raw, codec, "surrogatepass" if codec in _WIDE else "surrogateescape"), True
     except UnicodeError:
         raise MessageError("parse", "CHARSET", "", f"the bytes are not whole characters of {codec}") from None
+
+
+def reader_of(line: bytes | memoryview, codec: str) -> str:
+    """The codec to read a line with: where it has bytes 80 to 9F under ISO 8859, that of windows.py."""
+    reader = READERS.get(codec, "")
+    return reader if reader and C1.search(line) else codec
 
 
 def decode_line(line: bytes, codec: str) -> tuple[str, str, bool]:
@@ -241,7 +269,7 @@ def decode_line(line: bytes, codec: str) -> tuple[str, str, bool]:
 
 _SWITCH = re.compile(rb"\\[CM]((?:[0-9A-Fa-f]{2}){2,3})\\")
 _SETS = {
-    **{f"-{final}".encode(): f"iso8859-{n}" for final, n in zip("ABCDLGFHMVTY_bf", (*range(1, 12), *range(13, 17)), strict=True)},
+    **{f"-{final}".encode(): f"iso8859-{n}" for final, n in zip("ABCDLGFHMVTY_bf", PARTS, strict=True)},
     b"$)C": "euc_kr",
     b"$)A": "gb2312",
 }
@@ -255,7 +283,8 @@ def decode_switching(line: bytes, default: str) -> tuple[str, bool]:
     pieces = _SEQUENCE.split(_SWITCH.sub(_sequence, line))
     text, bad = [], False
     for sequence, piece in zip([b"(B", *pieces[1::2]], pieces[::2], strict=True):
-        part, _, wrong = decode_line(piece, _SETS.get(sequence, default))
+        codec = _SETS.get(sequence, default)
+        part, _, wrong = decode_line(piece, reader_of(piece, codec))
         text.append(part)
         bad = bad or wrong or "\x1b" in part
     return "".join(text), bad
@@ -282,7 +311,10 @@ def encode(text: str, codec: str, place: str) -> bytes:
     Raises MessageError (stage render) when the character set lacks a character. place: the segment, for the error.
     """
     try:
-        return text.encode(codec, "surrogatepass" if codec in _WIDE else "surrogateescape")
+        found = text.encode(codec, "surrogatepass" if codec in _WIDE else "surrogateescape")
+        if codec not in READERS or not C1.search(found):  # control characters would be read as signs of Windows
+            return found
     except UnicodeError:
-        reason = f"a value has characters that the message's character set ({codec}) does not have"
-        raise MessageError("render", "CHARSET", place, f"{reason}; leave them out, or send another character set in MSH-18") from None
+        pass
+    reason = f"a value has characters that the message's character set ({part_of(codec)}) does not have"
+    raise MessageError("render", "CHARSET", place, f"{reason}; leave them out, or send another character set in MSH-18")

@@ -12,7 +12,10 @@ HEADERS = frozenset({"MSH", "BHS", "FHS"})
 
 @dataclass(frozen=True, slots=True)
 class Delimiters:
-    """MSH-1, then the characters of MSH-2 in their order; "" for one that the message does not have."""
+    """MSH-1, then the characters of MSH-2 in their order; "" for one that the message does not have.
+
+    repeats: DOUBLED, NEEDLESS or UNCLEAR where MSH-2 names a character twice, else "".
+    """
 
     field: str = "|"
     component: str = "^"
@@ -20,7 +23,16 @@ class Delimiters:
     escape: str = "\\"
     subcomponent: str = "&"
     truncation: str = ""
+    repeats: str = ""
 
+
+DOUBLED = "doubled escape"
+r"""`^~\\&` of a program that doubled the backslash: read as `^~\&`."""
+NEEDLESS = "needless character"
+"""A character in the fifth place has another meaning already, which stays; nothing is cut differently."""
+UNCLEAR = "unclear separators"
+"""One character has two of the first four meanings: what it means in a value cannot be known."""
+_BACKSLASH = "\\"
 
 STANDARD = Delimiters()
 STANDARD_27 = Delimiters(truncation="#")
@@ -60,8 +72,15 @@ def _unusual(text: str) -> Delimiters:
     given = text[4 : min(i for i in ends if i >= 0)]
     if not given:
         raise MessageError("parse", "BAD_DELIMITER", "MSH-2", "the encoding characters are missing")
+    repeats = ""
+    if given[2:4] == 2 * _BACKSLASH and len(given) > 4:
+        given, repeats = given[:3] + given[4:], DOUBLED
     names = ("component", "repetition", "escape", "subcomponent", "truncation")
     roles = dict(zip(names, given, strict=False))
+    if len(set(given[:4])) < len(given[:4]):
+        repeats = UNCLEAR
+    elif given[4:5] and given[4:5] in given[:4] and not repeats:
+        repeats = NEEDLESS
     taken = {field, *_NEVER}
     for role in _CUTTING_ORDER:
         character = roles.get(role, "")
@@ -69,5 +88,5 @@ def _unusual(text: str) -> Delimiters:
             character = ""
         taken.add(character)
         roles[role] = character
-    found = Delimiters(field, **roles)
+    found = Delimiters(field, **roles, repeats=repeats)
     return next((one for one in USUAL if one == found), found)

@@ -243,6 +243,15 @@ class Message:
         if segment.name in self.seen:
             self.seen[segment.name].append(segment)
 
+    def check_places(self) -> None:
+        """Raise MessageError (stage render) where a separator may have been taken for a part of a character.
+
+        A change would then touch more than its place. (In all other sets a byte that is not of the set stands for itself.)
+        """
+        if self.undecodable and charsets.is_spread(self.encoding):
+            reason = f"bytes that are not {self.encoding}, in which they may hide separators; nothing can be changed safely"
+            raise MessageError("render", "CHARSET", "MSH-18", reason)
+
     def forget_names(self) -> None:
         """To be called when `segments` has been changed."""
         self.seen = {}
@@ -283,9 +292,11 @@ def _by_line(raw: bytes, codec: str) -> _Read:
     spans = lines.spans_of(raw, start)
     begin, end = spans[0] if spans else (0, 0)
     d = delimiters_of(charsets.decode_line(raw[begin:end], codec)[0])
-    if charsets.is_transparent(codec):
+    if charsets.is_transparent(codec) and charsets.reader_of(raw, codec) == codec:
         return _transparent(memoryview(raw), spans, codec, d)
-    return _kept(raw, spans, [charsets.decode_line(raw[begin:end], codec) for begin, end in spans], codec, d)
+    read = [charsets.decode_line(line, charsets.reader_of(line, codec)) for line in [raw[begin:end] for begin, end in spans]]
+    segments, codec, bad, odd = _kept(raw, spans, read, codec, d)
+    return segments, codec, bad or charsets.misread(raw[start : start + charsets.HEAD_MAX], codec, segments[0].fields), odd
 
 
 def _switching(raw: bytes, codec: str) -> _Read:
@@ -336,8 +347,9 @@ def _joined(message: Message, codec: str) -> Message:
 
 
 def changed(raw: bytes, changes: Mapping[Path, str], encoding: str = "utf-8") -> bytes:
-    """The same message with some values replaced, as `Message.put` does. Raises MessageError when raw is not HL7."""
+    """The same message with some values replaced, as `Message.put` does. Raises MessageError when raw is not HL7, or cannot be changed."""
     message = Message.parse(raw, encoding)
+    message.check_places()
     for place, value in changes.items():
         message.put(place, value)
     return message.to_bytes()

@@ -10,7 +10,9 @@ import re
 from functools import lru_cache
 
 from suture.model.errors import MessageError
-from suture.wire.delimiters import STANDARD, Delimiters
+from suture.wire.charsets import is_wide
+from suture.wire.delimiters import DOUBLED, STANDARD, Delimiters
+from suture.wire.windows import READERS
 
 ROLES = {"F": "field", "S": "component", "T": "subcomponent", "R": "repetition", "E": "escape", "P": "truncation"}
 _USUAL = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "P": "#"}
@@ -30,18 +32,46 @@ def unescape(text: str, d: Delimiters = STANDARD, encoding: str = "utf-8") -> st
     r"""The value that a text stands for.
 
     \F\ \S\ \T\ \R\ \E\ \P\ are the delimiters; \Xhh..\ is the text of these bytes in the message's character set
-    (encoding), and stays as it is where they are no text; \.br\ \.sp\ \.sk\ \.ce\ are line ends and blanks; \.fi\ \.nf\
-    \.in\ \.ti\ \H\ \N\ only say how to show the value, and fall away. Any other sequence is kept.
+    (encoding), or of UTF-16 units as some programs write them (\X00E0\), and stays as it is where they are no text;
+    \.br\ \.sp\ \.sk\ \.ce\ are line ends and blanks; \.fi\ \.nf\ \.in\ \.ti\ \H\ \N\ only say how to show the value, and
+    fall away. Any other sequence is kept.
     """
     e = d.escape
     if not e or e not in text:
         return text
+    if d.repeats == DOUBLED:
+        text = undoubled(text, e)
 
     def value(match: re.Match[str]) -> str:
         found = _value(match[0], match[1], d, encoding)
         return match[0] if found is None else found
 
     return _sequences(e).sub(value, text)
+
+
+def hexadecimal(text: str, d: Delimiters, encoding: str) -> str:
+    r"""The text with the characters themselves for \X..\ whose bytes depend on the character set; everything else as it is."""
+    if d.repeats == DOUBLED:
+        text = undoubled(text, d.escape)
+
+    def value(match: re.Match[str]) -> str:
+        if match[1][0] != "X":
+            return match[0]
+        found = _bytes(match[0], d.escape, encoding)
+        if found is None or found.isascii() or re.search("X(?:..)*?00", match[0]):
+            return match[0]
+        return escape(found, d)
+
+    return _sequences(d.escape).sub(value, text)
+
+
+def undoubled(text: str, escape: str) -> str:
+    """A text of a program that doubles the escape character, in MSH-2 and so perhaps everywhere: single where all are doubled.
+
+    What `escape` writes begins with a single one, and is never taken for doubled.
+    """
+    rest = text.replace(escape * 2, "")
+    return text if escape in rest else text.replace(escape * 2, escape)
 
 
 @lru_cache(64)
@@ -68,10 +98,24 @@ def _bytes(whole: str, escape: str, encoding: str) -> str | None:
     if len(digits) % 2 or not re.fullmatch("[0-9A-Fa-f]+", digits):
         return None
     raw = bytes.fromhex(digits)
+    if 0 in raw:
+        return _units(raw, encoding)
     try:
-        return raw.decode("ascii" if raw.isascii() else encoding)
+        return raw.decode("ascii" if raw.isascii() else READERS.get(encoding, encoding))
     except UnicodeError:
         return None
+
+
+def _units(raw: bytes, encoding: str) -> str | None:
+    """The text of bytes with a NUL among them: UTF-16 where a unit begins with it, else units of the message's wide character set."""
+    codec = "utf-16-be" if 0 in raw[::2] else encoding
+    if not is_wide(codec):
+        return None
+    try:
+        text = raw.decode(codec)
+    except UnicodeError:
+        return None
+    return None if "\0" in text else text
 
 
 def _blanks(code: str) -> str | None:

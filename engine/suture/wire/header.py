@@ -11,6 +11,10 @@ _HEAD_BYTES = 16_384
 """As much of a message in a wide character set as is looked at for its MSH."""
 
 _UNICODE = (b"UNICODE", b"UTF")
+_STANDARD_SIGNS = b"^~\\&"
+_USUAL_SIGNS = frozenset({_STANDARD_SIGNS, _STANDARD_SIGNS + b"#"})
+_OTHER_SIGNS = b"$%*+@!;^~\\&"
+"""What takes the place of a standard separator that has another meaning in the message."""
 _VERSION = re.compile(rb"\s{0,9}(\d)\.(\d{1,3})(?:\.(\d{1,3}))?")
 _LATEST = (2, 5, 1)
 
@@ -51,6 +55,16 @@ class Header:
         """MSH-number as `text_of` has it."""
         return text_of(self.get(number))
 
+    def to_answer(self) -> Header:
+        """The header with an MSH-2 that an answer can be written in: what is missing, or no separator, is the standard's.
+
+        The fields stay as they were written; the answer gives them back so.
+        """
+        given = self.fields[1] if len(self.fields) > 1 else b""
+        if given in _USUAL_SIGNS or not given.isascii():
+            return self
+        return Header(self.separator, [self.fields[0], _signs(given, self.separator), *self.fields[2:]], self.wide, self.mark)
+
     @property
     def type(self) -> str:
         """MSH-9 as message code and trigger: DFT^P03."""
@@ -78,6 +92,18 @@ class Header:
             return charsets.UTF_8
         codec = charsets.codec_of(name.decode("ascii", "replace"))
         return "ascii" if codec in ("", charsets.UTF_8) else codec
+
+
+def _signs(given: bytes, field: bytes) -> bytes:
+    """Encoding characters in place of these: each one once, none of them a letter, a digit or the field separator."""
+    if given[2:4] == b"\\\\" and len(given) > 4:  # a program that doubled the backslash
+        given = given[:3] + given[4:]
+    found = b""
+    for i, standard in enumerate(_STANDARD_SIGNS):
+        wished = (given[i : i + 1], bytes((standard,)), *(bytes((one,)) for one in _OTHER_SIGNS))
+        found += next(one for one in wished if one and not one.isalnum() and one not in found + field)
+    fifth = given[4:5]
+    return found + (b"" if fifth.isalnum() or fifth in found + field else fifth)
 
 
 def type_of(signs: bytes, kind: bytes) -> str:

@@ -68,7 +68,7 @@ def value(segment: Segment, leaf: Leaf) -> str:
     """The text of a value, escapes resolved."""
     if segment.name == "MSH" and leaf.field <= 2:
         return leaf.raw
-    return unescape(leaf.raw, segment.delimiters)
+    return unescape(leaf.raw, segment.delimiters, segment.encoding)
 
 
 def places(message: Message) -> Iterator[tuple[str, Segment]]:

@@ -12,6 +12,7 @@ from suture.wire import er7, finding
 from suture.wire.finding import Finding, Location
 from suture.wire.pattern import Pattern
 from suture.wire.primitives import is_count, is_date, is_moment, is_number
+from suture.wire.reading import value_of
 
 LIMIT = 100
 """Findings of one message, unless told otherwise."""
@@ -150,7 +151,7 @@ def _field_check(rule: Rule) -> Check:
             fields = segment.fields
             raw = fields[index] if index < len(fields) else ""
             if (raw or needed) and (when is None or when(message, segment)):
-                judge(raw, segment.delimiters, sequence, found)
+                judge(raw, segment, sequence, found)
 
     return check
 
@@ -168,7 +169,8 @@ class _Judge:
     def __post_init__(self) -> None:
         self.plain = self.place.component in (None, 1) and self.place.sub in (None, 1) and not self.place.kind
 
-    def __call__(self, raw: str, d: er7.Delimiters, sequence: int, found: list[Finding]) -> None:
+    def __call__(self, raw: str, segment: er7.Segment, sequence: int, found: list[Finding]) -> None:
+        d = segment.delimiters
         if self.rule.times:
             self._times(raw, d, sequence, found)
         composed = d.component in raw or d.repetition in raw or (d.subcomponent and d.subcomponent in raw) or (d.escape and d.escape in raw)
@@ -176,7 +178,7 @@ class _Judge:
             self._one(raw, 1, sequence, found)
             return
         seen = False
-        for repetition, value in _values(raw, self.place, self.each, d):
+        for repetition, value in _values(raw, self.place, self.each, segment):
             seen = True
             self._one(value, repetition, sequence, found)
         if not seen:
@@ -238,20 +240,14 @@ def _length_tests(least: int, most: int | None) -> Iterator[_Test]:
         yield lambda value: len(value) <= most, finding.TOO_LONG, f"is longer than {most} characters"
 
 
-def _values(raw: str, place: er7.Path, each: bool, d: er7.Delimiters) -> Iterator[tuple[int, str]]:
+def _values(raw: str, place: er7.Path, each: bool, segment: er7.Segment) -> Iterator[tuple[int, str]]:
     """The values of a field that the path means, with the repetition of each; repetitions that are empty are none."""
+    d = segment.delimiters
     for number, text in enumerate(raw.split(d.repetition) if d.repetition else (raw,), 1):
         if not text or (place.kind and _pick(text, d.component, 5) != place.kind):
             continue
         if each or number == place.repetition:
-            yield number, _value(text, place, d)
-
-
-def _value(text: str, place: er7.Path, d: er7.Delimiters) -> str:
-    if place.component is None:
-        return text if d.component and d.component in text else er7.unescape(text, d)
-    text = _pick(text, d.component, place.component)
-    return er7.unescape(_pick(text, d.subcomponent, place.sub or 1), d)
+            yield number, value_of(segment, text, place.component, place.sub)
 
 
 def _pick(text: str, separator: str, number: int) -> str:

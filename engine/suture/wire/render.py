@@ -126,7 +126,7 @@ def _repetition(version: str, datatype: str, raw: str, segment: Segment) -> dict
         return {"value": None}
     specs = dictionary.components(version, datatype)
     if len(written) == 1 and not specs and len(parts.split(raw, d.subcomponent)) == 1:
-        return {"value": unescape(raw, d)}
+        return {"value": unescape(raw, d, segment.encoding)}
     items = []
     for number, text in enumerate(written, 1):
         spec = specs[number - 1] if number <= len(specs) else None
@@ -141,11 +141,11 @@ def _component(version: str, datatype: Any, raw: str, segment: Segment) -> dict[
     written = parts.split(raw, d.subcomponent)
     specs = dictionary.components(version, datatype)
     if raw == parts.NULL or (len(written) == 1 and not specs):
-        return {"value": None if raw == parts.NULL else unescape(raw, d)}
+        return {"value": None if raw == parts.NULL else unescape(raw, d, segment.encoding)}
     items: list[dict[str, Any]] = []
     for number, text in enumerate(written, 1):
         spec = specs[number - 1] if number <= len(specs) else None
         if text:
             names = {"subcomponent": number, "name": spec.name if spec else "", "datatype": spec.datatype if spec else ""}
-            items.append(names | {"value": None if text == parts.NULL else unescape(text, d)})
+            items.append(names | {"value": None if text == parts.NULL else unescape(text, d, segment.encoding)})
     return {"subcomponents": items}

@@ -42,17 +42,19 @@ def build(header: Header | None, code: str, own_id: str, now: str, text: str = "
     """The acknowledgement of the message with this header, without more than a code and a text. See `written`."""
     if header is None or text or header.wide:
         return written(header, Reply(code, own_id, now, text))
+    header = header.to_answer()
     return b"%b\r%b\r" % (_msh(header, own_id, now), header.separator.join((b"MSA", code.encode(), header.get(10))))
 
 
 def written(header: Header | None, reply: Reply) -> bytes:
     """The acknowledgement as it goes out, in the sender's delimiters, version and character set.
 
-    MSH-10 comes back in MSA-2 byte for byte. Without a header (the message is not HL7) the standard's delimiters are used.
+    MSH-10 comes back in MSA-2 byte for byte. Delimiters that the sender does not name are the standard's.
     """
     if header is None:
         reply = replace(reply, findings=reply.findings or (Finding(SEGMENT_SEQUENCE, ERROR, Location("MSH"), reply.text),))
         header = _NOBODY
+    header = header.to_answer()
     lines = [_msh(header, reply.own_id, reply.now, reply), _msa(header, reply), *_errors(header, reply)]
     if reply.custom:
         lines[:2] = [_custom(header, line, reply.custom) for line in lines[:2]]
@@ -211,7 +213,11 @@ PLACES = re.compile(r"\{(MSH-[1-9]\d?|code|text|id|now)\}")
 
 
 def filled(header: Header, template: Sequence[str], reply: Reply) -> bytes:
-    """The answer that is written by a template, one text a segment; a field of the received MSH stands as it was written."""
+    """The answer that is written by a template, one text a segment; a field of the received MSH stands as it was written.
+
+    (But for MSH-2, which is that of `Header.to_answer`.)
+    """
+    header = header.to_answer()
     known = {"code": reply.code.encode(), "id": reply.own_id.encode(), "now": reply.now.encode(), "text": _text(header, reply.text)}
     lines = []
     for segment in template:
@@ -243,6 +249,7 @@ def _text(header: Header, text: str) -> bytes:
 
 def value(header: Header, text: str) -> bytes:
     """A text that a channel sets, as a field of the answer; ^ stands between components."""
+    header = header.to_answer()
     return _delimiter(header, 0).join(_text(header, part) for part in text.split("^"))
 
 

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from suture.wire import charsets
 from suture.wire.delimiters import HEADERS, Delimiters
 from suture.wire.escapes import unescape
+from suture.wire.lines import is_name
 
+UNNAMED = "???"
+"""What stands for the name of a line that has none, where people are told of places."""
 LARGE = 1 << 16
 """Characters from which on a segment's text is not kept beside its fields."""
 LONG = 1 << 9
@@ -41,6 +44,11 @@ class Segment:
     def text(self) -> str:
         """The segment as ER7 text, without its line end."""
         return self._text if self._text is not None else self.delimiters.field.join(self.known or ())
+
+    @property
+    def shown(self) -> str:
+        """The name, as a place may show it: UNNAMED for a line that is no name and a separator, for it may begin with content."""
+        return self.name if is_name(self.name) and self.text[3:4] in ("", self.delimiters.field) else UNNAMED
 
     @property
     def fields(self) -> list[str]:
@@ -108,7 +116,7 @@ class Segment:
 
     def to_bytes(self) -> bytes | memoryview:
         """The segment as bytes, without its line end. Raises MessageError when its character set lacks a character."""
-        return charsets.encode(self.text, self.encoding, self.name)
+        return charsets.encode(self.text, self.encoding, self.shown)
 
 
 class LargeSegment(Segment):

@@ -145,6 +145,7 @@ def numbered(body: bytes, number: int) -> bytes:
 def link(body: bytes, number: int, control_id: str, now: str) -> bytes:
     """A header like that of this message and no more, to say START or RESYNC with. Raises MessageError."""
     message = er7.Message.parse(body)
+    message.check_places()
     message.segments = message.segments[:1]
     for place, text in ((_TIME_PLACE, now), (_CONTROL_PLACE, control_id), (_NUMBER_PLACE, str(number))):
         message.put(place, text)

@@ -19,6 +19,7 @@ from suture.wire.dictionary import FieldSpec
 from suture.wire.finding import Finding, Location
 from suture.wire.lines import BROKEN, Odd, OddLine, is_name
 from suture.wire.primitives import CHECKS
+from suture.wire.remarks import remarks
 from suture.wire.structure import MISSING, REPEATS, UNEXPECTED, Misplaced, misplaced, prepared
 
 LIMIT = 100
@@ -26,6 +27,8 @@ LIMIT = 100
 
 SEVERITIES: Mapping[str, str] = {
     "charset": "E",
+    "c1_bytes": "W",
+    "msh2_twice": "W",
     "message_type": "E",
     "structure_name": "W",
     "version": "W",
@@ -50,6 +53,8 @@ receivers should take more than the standard's lengths; extra fields and compone
 
 _CODES = {
     "charset": finding.OTHER,
+    "c1_bytes": finding.OTHER,
+    "msh2_twice": finding.OTHER,
     "message_type": finding.UNSUPPORTED_MESSAGE_TYPE,
     "structure_name": finding.OTHER,
     "version": finding.UNSUPPORTED_VERSION,
@@ -174,6 +179,8 @@ class _Check:
         if self.message.undecodable:
             self.note("charset", Location("MSH", 1, 18), f"bytes that are not of the character set {self.message.encoding}")
         self._lines(self.message.odd)
+        for remark in remarks(self.message):
+            self.note(remark.kind, remark.place, remark.text)
         self._header()
         self._order()
         for segment, sequence in zip(self.segments, self.sequence, strict=True):
@@ -346,7 +353,9 @@ def _check_repetition(check: _Check, part: _Part, value: str, at: _At, d: er7.De
             _check_composite(check, part, value, at, d)
         return
     if d.component and d.component in value and part.datatype not in _LONG_TEXTS:
-        check.note("component_unknown", _location(*at, 2), f"{part.called} ({part.datatype}) has no components")
+        # What OBX-2 says is content where it is no type.
+        known = part.datatype == part.spec.datatype or part.datatype in (dictionary.table(check.version, "0125") or ())
+        check.note("component_unknown", _location(*at, 2), f"{part.called} ({part.datatype if known else 'of no type'}) has no components")
         value = value.split(d.component, 1)[0]
     _check_simple(check, part, value, at, d)
 
@@ -394,5 +403,5 @@ def _check_length(check: _Check, part: _Part, text: str, at: _At, d: er7.Delimit
     An escape counts as the characters that it stands for, so that a value is as long as what its reader gets.
     """
     length = part.spec.length
-    if len(text) > length > 0 and len(er7.unescape(text, d)) > length:
+    if len(text) > length > 0 and len(er7.unescape(text, d, check.message.encoding)) > length:
         check.note("length", _location(*at), f"{part.called} is longer than {length} characters")

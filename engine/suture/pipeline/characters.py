@@ -1,0 +1,43 @@
+"""What a message's characters and separators allow: remarks where they are odd, an error where a value would not be the sender's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from suture.model.errors import MessageError
+from suture.model.message import Note
+from suture.wire import er7
+from suture.wire.charsets import UTF_8, is_wide, part_of
+from suture.wire.delimiters import STANDARD, UNCLEAR
+from suture.wire.remarks import C1_BYTES, MSH2_TWICE, remarks
+
+CHARSET = "CHARSET"
+_CODES = {C1_BYTES: "C1_BYTES", MSH2_TWICE: "MSH2_TWICE"}
+_MEND = "set MSH-18 or the channel's `encoding`"
+
+
+def notes_of(parsed: er7.Message) -> Sequence[Note]:
+    """What is to be remarked about a message that has come."""
+    if parsed.delimiters is STANDARD and parsed.encoding == UTF_8:
+        return ()
+    return [Note(0, _CODES[one.kind], str(one.place), one.text) for one in remarks(parsed)]
+
+
+def check_bytes(parsed: er7.Message, stage: str = "parse", strays: bool = False) -> None:
+    """Raise MessageError for bytes that the character set does not have, and separators that cannot be told apart.
+
+    Whoever changes such a message may change another place of it than is named. strays: as of `line_notes`.
+    """
+    if parsed.undecodable and not (strays and parsed.only_names_undecodable):
+        raise MessageError(stage, CHARSET, "MSH-18", f"bytes that are not {part_of(parsed.encoding)}; {_MEND}")
+    if parsed.delimiters is not STANDARD and parsed.delimiters.repeats == UNCLEAR:
+        reason = "a character has two meanings, so that values cannot be told from separators; ask the sender for ^~\\&"
+        raise MessageError(stage, "BAD_DELIMITER", "MSH-2", reason)
+
+
+def check_values(parsed: er7.Message, strays: bool) -> None:
+    """The same, and for NUL bytes: a value must never change in silence, and none holds a NUL."""
+    if parsed.undecodable or parsed.delimiters is not STANDARD or 0 in parsed.raw:
+        check_bytes(parsed, strays=strays)
+        if 0 in parsed.raw and (not is_wide(parsed.encoding) or any("\0" in one.text for one in parsed.segments)):
+            raise MessageError("parse", CHARSET, "", "a NUL byte, which is no character; ask the sender to leave it out")
