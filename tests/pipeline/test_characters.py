@@ -85,6 +85,10 @@ def test_a_wide_message_has_nul_bytes_and_no_nul() -> None:
     assert mapped(charge(b"a\0").decode().encode("utf-16-le")).reason.startswith("CHARSET")
 
 
+def test_a_nul_behind_the_last_segment_is_nobody_s_and_harmless() -> None:
+    assert mapped(charge() + b"\0").state == mapped(charge() + b"\r\0\0\r").state == states.PROCESSED
+
+
 def test_units_of_utf_16_are_the_letter_in_an_event() -> None:
     settled = mapped(charge(b"Citt\\X00E0\\ \\X00\\", b"8859/1"))
     assert settled.events[0].data["description"] == "Città \\X00\\"

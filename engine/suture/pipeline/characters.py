@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from suture.model.errors import MessageError
 from suture.model.message import Note
 from suture.wire import er7
-from suture.wire.charsets import UTF_8, is_wide, part_of
+from suture.wire.charsets import UTF_8, part_of
 from suture.wire.delimiters import STANDARD, UNCLEAR
 from suture.wire.remarks import C1_BYTES, MSH2_TWICE, remarks
+from suture.wire.segment import UNNAMED
 
 CHARSET = "CHARSET"
 _CODES = {C1_BYTES: "C1_BYTES", MSH2_TWICE: "MSH2_TWICE"}
@@ -39,5 +40,5 @@ def check_values(parsed: er7.Message, strays: bool) -> None:
     """The same, and for NUL bytes: a value must never change in silence, and none holds a NUL."""
     if parsed.undecodable or parsed.delimiters is not STANDARD or 0 in parsed.raw:
         check_bytes(parsed, strays=strays)
-        if 0 in parsed.raw and (not is_wide(parsed.encoding) or any("\0" in one.text for one in parsed.segments)):
+        if 0 in parsed.raw and any("\0" in one.text and one.shown != UNNAMED for one in parsed.segments):
             raise MessageError("parse", CHARSET, "", "a NUL byte, which is no character; ask the sender to leave it out")
