@@ -154,13 +154,15 @@ class Past:
 class Received(Value, frozen=True):
     """Store a message; a value. done(state, message): state is `received`, or `duplicate` when the same bytes came before.
 
-    The message that is told of has its id.
+    The message that is told of has its id. faults: what is wrong with the batch that it came in, kept as open exceptions
+    with it; they do not hold it back.
     """
 
     message: Message
     window_us: int
     done: Callable[[str, Message], None]
     failed: Callable[[Exception], None]
+    faults: Sequence[Fault] = ()
 
     @property
     def size_bytes(self) -> int:

@@ -16,6 +16,7 @@ from suture.config.yaml_file import Document
 from suture.connectors.registry import SOURCES
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
+from suture.wire import acknowledgement
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
     data = document.data if isinstance(document.data, dict) else {}
     found: list[Problem | None] = [_misnamed(document, data, name), one_connector(document, ("source",), list(SOURCES))]
     found += [
+        *_accept_problems(document, data),
         _refusal_problem(document, data),
         _template_problem(document, data),
         _application_problem(document, data),
@@ -76,6 +78,13 @@ def _misnamed(document: Document, data: dict[str, Any], name: str) -> Problem | 
     if not isinstance(written, str) or written == name:
         return None
     return document.problem(("channel",), f"{written!r} is not the directory's name; write {name!r} or rename the directory")
+
+
+def _accept_problems(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+    for i, kind in _texts(data.get("accept")):
+        if acknowledgement.is_one(kind, b""):
+            text = f"{kind!r} can never be processed: acknowledgements that arrive as messages are kept and counted, no more; remove it"
+            yield document.problem(("accept", i), text, ("accept",))
 
 
 def _refusal_problem(document: Document, data: dict[str, Any]) -> Problem | None:

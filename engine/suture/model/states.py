@@ -22,3 +22,6 @@ WAITING = (QUEUED, IN_FLIGHT, RETRYING)
 """Deliveries that the engine itself will try (again)."""
 DELIVERED = (ACCEPTED, POSTED)
 """Deliveries that the destination has taken: never sent again unless an operator insists."""
+
+BATCH_STAGE = "batch"
+"""Stage of the exceptions about a batch's envelope: they are of no one message, and reprocessing one answers none of them."""

@@ -118,6 +118,12 @@ class Answers:
         elif asker.answer is not None or due.wants(header).application != b"NE":
             self._await(asker, state, message)
 
+    def acknowledgement(self, header: Header, number: int, answer: Answer) -> None:
+        """An acknowledgement that came as a message is durable: no more than its acceptance is told, where it asks for that."""
+        asker = Asker(header, number, answer, None)
+        self._commit(asker)
+        self._close(asker)
+
     def _by_form(self, header: Header, number: int, answer: Answer, say: Say | None) -> bool:
         """Answer at once and well, as nearly always; what the message asks for and looks like is remembered for its sender's next."""
         f = header.fields

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
+from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
+from suture.ports import Fault
 from suture.wire import batch, widths
 from suture.wire.batch import Answered
-from suture.wire.finding import CARDINALITY, ERROR, SEGMENT_SEQUENCE, Finding
+from suture.wire.finding import CARDINALITY, ERROR, Finding
 from suture.wire.header import Header
 from suture.wire.widths import Width
 
 _NAMES = (b"BHS", b"FHS")
 """What a batch or a file of batches begins with."""
 _BLANK = b" \t\r\n\x0b" + widths.MARK
+KEPT_BYTES = 32_768
+"""Of an envelope without messages so much is kept."""
 ENVELOPE = 4
 """FHS, BHS, BTS and FTS: what may stand around one message. What stands around none costs time too, so it counts."""
-ReceiveOne = Callable[[bytes, Answer, Say | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Inward:
+    """Where what a batch was cut into goes, for one sender.
+
+    receive(raw, answer, say, faults): takes one message; what is wrong with its batch is kept with it, and taken out of the list.
+    keep(header, raw, faults, told): keeps an envelope without a message to hang its faults on; told(stored) when that is durable.
+    """
+
+    receive: Callable[[bytes, Answer, Say | None, list[Fault]], None]
+    keep: Callable[[Header, bytes, list[Fault], Callable[[bool], None]], None]
 
 
 def width_of(raw: bytes) -> Width | None:
@@ -32,15 +48,16 @@ def width_of(raw: bytes) -> Width | None:
 
 
 class Batches:
-    """Receives batches for one channel, in one width. receive(raw, answer, say): takes one message."""
+    """Receives the batches of one sender of a channel, in one width."""
 
-    def __init__(self, answers: Answers, receive: ReceiveOne, width: Width = widths.NARROW) -> None:
-        self._answers, self._receive, self._width = answers, receive, width
+    def __init__(self, answers: Answers, inward: Inward, width: Width = widths.NARROW) -> None:
+        self._answers, self._inward, self._width = answers, inward, width
 
     def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
         """Take a batch. It is answered once, when each of its messages has its answer, and so is durable.
 
-        A batch with too many messages or envelopes, or without any that can be read, is refused whole and nothing is stored.
+        A batch with too many messages or envelopes, or without any that can be read, is refused whole, and of it only its first
+        segment is kept. What is wrong with the envelope is kept as exceptions. A batch of acknowledgements is not answered.
         """
         for _ in self.hand_on(raw, answer, say, self.cut(raw)):
             pass
@@ -56,27 +73,48 @@ class Batches:
             text = f"a batch of too many messages or envelopes; at most {limit} messages are taken"
             self._refuse(head, answer, Finding(CARDINALITY, ERROR, None, text))
             return
+        faults, waiting = envelopes.faults_of(events), list[Fault]()
         gathered = _Gathered(self._answers, events, answer, self._width)
         said = None if say is None else partial(_said, say)
         events.reverse()
         while events:  # what is handed on is kept by whoever has it, and no longer here
             event = events.pop()
             if isinstance(event, batch.Found):
-                self._receive(event.raw, partial(gathered.answered, event.number), said)
+                waiting += faults.pop(event.number, ())
+                self._inward.receive(event.raw, partial(gathered.answered, event.number), said, waiting)
                 yield
-        gathered.all_received()
-
-    def _refuse(self, raw: bytes, answer: Answer, finding: Finding) -> None:
-        """One acknowledgement for the whole, which names the batch by its control id."""
-        width = self._width
-        text = raw if width is widths.NARROW else width.narrow(raw[: widths.HEAD_BYTES]).lstrip(_BLANK)
-        line = text.split(b"\r", 1)[0].split(b"\n", 1)[0]
-        header = Header.read(b"MSH" + line[3:])
-        if header is not None:
-            fields = [*header.fields[:7], b"", b"", batch.control_id(line), b"P"]
-            self._answers.refused(Header(header.separator, fields, width.codec, width.mark), answer, finding)
+        waiting += faults.pop(0, ())
+        if waiting:
+            self._inward.keep(self._header(head), head[:KEPT_BYTES], waiting, gathered.envelope_kept)
         else:
-            self._answers.refused(Header(b"|", [b"MSH", b"^~\\&"]), answer, Finding(SEGMENT_SEQUENCE, ERROR, None, "no separator"))
+            gathered.all_received()
+
+    def _refuse(self, head: bytes, answer: Answer, finding: Finding) -> None:
+        """One acknowledgement for the whole, which names the batch by its control id; when what is kept of it is durable."""
+        header = self._header(head)
+        if envelopes.begins_with_acknowledgement(head):
+            told: Callable[[bool], None] = partial(answer, None)
+        else:
+            told = partial(self._refused, header, answer, finding)
+        self._inward.keep(header, self._line(head) + b"\r", [Fault(envelopes.TOO_LARGE, "", 0, finding.text)], told)
+
+    def _refused(self, header: Header, answer: Answer, finding: Finding, stored: bool) -> None:
+        self._answers.refused(header, answer, finding)
+
+    def _line(self, head: bytes) -> bytes:
+        """The first segment."""
+        width = self._width
+        text = head if width is widths.NARROW else width.narrow(head[: widths.HEAD_BYTES]).lstrip(_BLANK)
+        return text.split(b"\r", 1)[0].split(b"\n", 1)[0]
+
+    def _header(self, head: bytes) -> Header:
+        """What an answer to the whole needs: the first segment as if it were an MSH, with the batch's own control id."""
+        line, width = self._line(head), self._width
+        header = Header.read(b"MSH" + line[3:])
+        if header is None:
+            return Header(b"|", [b"MSH", b"^~\\&"])
+        fields = [*header.fields[:7], *[b""] * (7 - len(header.fields)), b"", b"", batch.control_id(line), b"P"]
+        return Header(header.separator, fields, width.codec, width.mark)
 
 
 def _cut(raw: bytes, limit: int) -> list[batch.Event] | None:
@@ -100,7 +138,7 @@ class _Gathered:
         self._batches: list[Answered] = []
         self._told: dict[int, list[tuple[int, bytes]]] = {}
         self._place: dict[int, int] = {}
-        self._stored = True
+        self._stored, self._silent = True, envelopes.acknowledges(events)
         self._left = 1  # one for the cutting itself, so that no answer comes before the last message is known
         self._shape(events)
 
@@ -137,11 +175,16 @@ class _Gathered:
         """Every message has been handed over."""
         self._done()
 
+    def envelope_kept(self, stored: bool) -> None:
+        """So has every message, and what is wrong with the envelope is durable, or cannot be."""
+        self._stored = self._stored and stored
+        self._done()
+
     def _done(self) -> None:
         self._left -= 1
         if self._left:
             return
-        if self._answers.rules.batch == "none":
+        if self._answers.rules.batch == "none" or (self._silent and not self._told):
             self._answer(None, self._stored)
             return
         for place, told in self._told.items():

@@ -26,7 +26,7 @@ from suture.pipeline.remarks import remarked
 from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
 from suture.pipeline.validation import Validation, refusal, reported
 from suture.ports import STOCK_UNIT, Claim, Delivery, Processed, Settled, StockKey, Unrendered
-from suture.wire import ack, er7
+from suture.wire import ack, acknowledgement, er7
 from suture.wire.context import require_one
 from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
@@ -109,6 +109,8 @@ class Plan:
         """Must `process` be given the findings of standard validation for this message?"""
         if self.validation is None or self.validation.standard is None or message.fault:
             return False
+        if acknowledgement.is_one(message.type, message.raw):
+            return False
         return self.takes(message) or look(self.accept, message).settled is None
 
     def takes(self, message: Message) -> bool:
@@ -124,6 +126,9 @@ def process(
     findings: of standard validation, where the plan asks for it; the plan's profile is applied here. skip: what
     destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
     """
+    if not message.fault and acknowledgement.is_one(message.type, message.raw):
+        reason = f"an acknowledgement ({message.type or 'without a type'}) that came as a message: it is kept, and never processed"
+        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
     looked = TAKEN if plan.takes(message) else look(plan.accept, message)
     if looked.settled:
         return fixed(plan, message, now_us, revision, looked.settled)

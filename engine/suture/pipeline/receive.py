@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from suture.model import states
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Say
-from suture.pipeline.batches import Batches, width_of
+from suture.pipeline.batches import Batches, Inward, width_of
 from suture.pipeline.fragments import Fragments
 from suture.pipeline.sequences import Counted, Sequences
 from suture.pipeline.together import Together, may_be_several
 from suture.pipeline.turns import LARGE_BYTES, Turns
-from suture.ports import Clock, Journal, Observer, Received
+from suture.ports import Clock, Fault, Journal, Observer, Received
+from suture.wire import acknowledgement
 from suture.wire.header import Header, text_of, type_of
 from suture.wire.oversize import TooLarge
 from suture.wire.widths import Width
 
 FRAME_TOO_LARGE = "FRAME_TOO_LARGE"
+ACKNOWLEDGEMENT = "ACKNOWLEDGEMENT"
+"""What an acknowledgement that came as a message is counted as."""
 KEPT_NAMES_BYTES = 512
 """The longest type and sender that are remembered."""
 
@@ -92,6 +95,8 @@ class Receiver:
         kept = header.separator.join(header.fields) + b"\r" if header else b""
         at_us = int(self._clock.seconds() * 1e6)
         message = Message(self._channel, kept, at_us, *_names(header), peer, fault=fault, fault_code=FRAME_TOO_LARGE)
+        if header is not None and acknowledgement.is_one(message.type, kept):
+            header = acknowledgement.quiet(header, large.head)
         told = partial(self._answers.too_large, header, answer, f"the message has {size}, and no more than {limit_bytes:,} are taken")
         self._journal.write(Received(message, self._window_us, partial(self._kept, told), lambda error: told()))
 
@@ -99,19 +104,57 @@ class Receiver:
         self._observer.message(self._channel, state)
         told()
 
-    def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None) -> None:
+    def _envelope(self, peer: str, header: Header, raw: bytes, faults: list[Fault], told: Callable[[bool], None]) -> None:
+        """Keep the envelope of a batch that has no message to keep its faults with; it waits for a person."""
+        self._count(faults)
+        code, reason = faults[0].code, faults[0].reason
+        names = header.text(10), "", f"{header.text(3)}|{header.text(4)}"
+        message = Message(self._channel, raw, int(self._clock.seconds() * 1e6), *names, peer, fault=reason, fault_code=code)
+        done = partial(self._kept, partial(told, True))
+        self._journal.write(Received(message, self._window_us, done, lambda error: told(False), tuple(faults)))
+
+    def _count(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self._observer.note(self._channel, fault.code)
+
+    def _with(self, faults: list[Fault] | None) -> tuple[Fault, ...]:
+        """The faults that are kept with a message, which are told of no further."""
+        if not faults:
+            return ()
+        kept = tuple(faults)
+        faults.clear()
+        self._count(kept)
+        return kept
+
+    def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None, faults: list[Fault] | None = None) -> None:
         header = Header.read(raw)
         at_s = self._clock.seconds()
         fault = "" if header is not None else "not an HL7 v2 message: it does not begin with MSH and a separator"
         message = Message(self._channel, raw, int(at_s * 1e6), *_names(header), peer, 0, fault)
+        if header is not None and acknowledgement.is_one(message.type, raw):
+            self._acknowledgement(acknowledgement.quiet(header, raw), message, answer, self._with(faults))
+            return
         if self._sequences is not None and header is not None and header.get(13):
             counted = self._sequences.arrived(header, message, answer)
             if counted is not None:
                 done = partial(self._sequences.stored, counted, partial(self._stored, header, answer, say, at_s))
-                self._journal.write(Received(message, self._window_us, done, partial(self._uncounted, header, answer, counted)))
+                failed = partial(self._uncounted, header, answer, counted)
+                self._journal.write(Received(message, self._window_us, done, failed, self._with(faults)))
             return
         stored = partial(self._stored, header, answer, say, at_s, None)
-        self._journal.write(Received(message, self._window_us, stored, partial(self._failed, header, answer)))
+        self._journal.write(Received(message, self._window_us, stored, partial(self._failed, header, answer), self._with(faults)))
+
+    def _acknowledgement(self, header: Header, message: Message, answer: Answer, faults: tuple[Fault, ...]) -> None:
+        """It is kept like any message, and never answered as one, nor counted, nor joined. header: as far as it may be answered."""
+        kept = partial(self._kept_acknowledgement, header, answer)
+        self._journal.write(Received(message, self._window_us, kept, partial(self._failed, header, answer), faults))
+
+    def _kept_acknowledgement(self, header: Header, answer: Answer, state: str, message: Message) -> None:
+        self._observer.message(self._channel, state)
+        self._observer.note(self._channel, ACKNOWLEDGEMENT)
+        self._answers.acknowledgement(header, message.id, answer)
+        if state == states.RECEIVED:
+            self._process(message)
 
     def _uncounted(self, header: Header, answer: Answer, counted: Counted, error: Exception) -> None:
         assert self._sequences is not None

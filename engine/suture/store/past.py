@@ -59,7 +59,7 @@ def recall(connection: Connection, number: int) -> Past:
     """
     number, state = _first(connection, number)
     e, d = exception.c, delivery.c
-    open_ones = (e.message_id == number, e.delivery_id.is_(None), e.resolved_at_us.is_(None))
+    open_ones = (e.message_id == number, e.delivery_id.is_(None), e.resolved_at_us.is_(None), e.stage != states.BATCH_STAGE)
     faults = [Fault(*row) for row in connection.execute(select(e.code, e.path, e.line, e.reason).where(*open_ones).order_by(e.id))]
     rows = connection.execute(select(d.id, d.destination, d.state, d.original_id).where(d.message_id == number).order_by(d.id)).all()
     replaced = {row.original_id for row in rows if row.original_id}

@@ -15,6 +15,10 @@ _CUT = "FRAME_TOO_LARGE: "
 """The reason of a message of which only the header was kept begins so."""
 
 
+_ENVELOPES = ("BATCH_", "STRAY_SEGMENT: ")
+"""So do those of an envelope that came without messages, or with too many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One message or delivery of a request. action: send or skip, and why; doubles: who would get it a second time."""
@@ -114,6 +118,8 @@ def left_alone(state: str, duplicate_of: int | None, reason: str) -> str:
         return "it waits to be processed"
     if state == states.DUPLICATE and duplicate_of:
         return f"it has the bytes of message {duplicate_of}; reprocess that one"
+    if state == states.PARKED and reason.startswith(_ENVELOPES):
+        return "it is the envelope of a batch without its messages; have the batch sent again"
     if state == states.PARKED and reason.startswith(_CUT):
         return "it was over the limit, and only its header was kept; have it sent again"
     return ""

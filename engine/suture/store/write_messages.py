@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from suture.model import states
 from suture.model.message import Message
 from suture.model.value import changed
-from suture.ports import Received
+from suture.ports import Fault, Received
 from suture.store import rows, tables
 from suture.store.sequences import Sequences
 
@@ -25,6 +25,7 @@ SAME_ID_NEWEST = 32
 """Of a control id that is given so often, the newest messages of the sender that a repetition is looked for among."""
 _EARLIER = "SELECT id, channel, control_id, sender, received_at_us, size_bytes, state, reason FROM message"
 _NEWEST = f"{_EARLIER} WHERE control_id = {{}} AND sender = {{}} AND channel = {{}} ORDER BY id DESC LIMIT {{}}"
+_KNOWN = "SELECT code, reason FROM exception WHERE message_id = {} AND stage = {}"
 _GIVEN_UP = "CONTINUATION_"
 """The reason of a fragment that was given up begins so: it is to be sent again, and is gathered anew when it is."""
 
@@ -57,12 +58,23 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
         reason = f"the same message as {original}" if original else m.fault and _reason(m)
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))
         bodies.append((m.id, m.raw))
-        if state == states.PARKED:
+        if operation.faults:
+            faults += _of_its_batch(connection, m, operation.faults)
+        if state == states.PARKED and m.fault_code not in [fault.code for fault in operation.faults]:
             faults.append((m.id, m.channel, "parse", m.fault_code, "MSH", m.fault, m.received_at_us))
         results[id(operation)] = partial(operation.done, state, m)
     rows.insert(connection, tables.message, MESSAGE, messages)
     rows.insert_bodies(connection, tables.message_body, BODY, bodies)
     rows.insert(connection, tables.exception, EXCEPTION, faults)
+
+
+def _of_its_batch(connection: Connection, m: Message, faults: Sequence[Fault]) -> Iterator[tuple[Any, ...]]:
+    """The exceptions about the batch that a message came in; a batch that comes again as it was opens none a second time."""
+    asked = rows.marked(connection, _KNOWN, 2)
+    known = set(rows.query(connection, asked, (m.duplicate_of, states.BATCH_STAGE))) if m.duplicate_of else set()
+    for fault in faults:
+        if (fault.code, fault.reason) not in known:
+            yield m.id, m.channel, states.BATCH_STAGE, fault.code, fault.path, fault.reason, m.received_at_us
 
 
 def _reason(m: Message) -> str:

@@ -46,7 +46,7 @@ MESSAGE = ("state", "processed_at_us", "reason", "revision")
 _TAKEN = "SELECT key, message_id, claimed_at_us, generation, digest FROM claim WHERE key IN ({in})"
 _TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {}, digest = {} WHERE key = {}"
 _RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
-WHERE message_id = {} AND delivery_id IS NULL AND resolved_at_us IS NULL"""
+WHERE message_id = {} AND delivery_id IS NULL AND resolved_at_us IS NULL AND stage <> 'batch'"""
 _FORGET = "DELETE FROM search_key WHERE run = {} AND message_id = {}"
 _ON_HAND = "SELECT on_hand FROM stock WHERE location = {} AND item = {}"
 _PUT_STOCK = """INSERT INTO stock (location, item, on_hand) VALUES ({}, {}, {})

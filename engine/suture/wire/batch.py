@@ -314,6 +314,11 @@ def control_id(line: bytes) -> bytes:
     return _header(line).get(11)
 
 
+def answers(line: bytes) -> bytes:
+    """BHS-12 or FHS-12: the control id of the batch or file that this one answers."""
+    return _header(line).get(12)
+
+
 def _head(name: bytes, header: Header, own_id: str, now: str) -> bytes:
     g = header.get
     parts = (name, g(2), g(5), g(6), g(3), g(4), now.encode(), b"", b"", b"", own_id.encode(), g(11))

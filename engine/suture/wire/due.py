@@ -50,13 +50,14 @@ def wants(header: Header | None) -> Wants:
     """
     if header is None or len(header.fields) < 15:
         return ORIGINAL
-    first, second = _asked(header.get(15)), _asked(header.get(16))
+    first, second = asking(header.get(15)), asking(header.get(16))
     if not first and not second:
         return ORIGINAL
     return Wants(True, first or _other(second), second or _other(first))
 
 
-def _asked(field: bytes) -> bytes:
+def asking(field: bytes) -> bytes:
+    """MSH-15 or MSH-16 as it is followed; b"" where it asks for nothing in particular."""
     if not field or field == b'""':
         return b""
     value = field.strip().upper()
