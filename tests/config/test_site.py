@@ -130,6 +130,18 @@ def test_what_only_shows_against_the_rest_of_the_site(site: SiteFiles, changes: 
     assert any(problem.startswith(f"{CHANNEL}:{expected}") for problem in said(site)), said(site)
 
 
+@pytest.mark.parametrize("kind", ["ACK", "ACK^P03", "MCF", "MFK^M01"])
+def test_a_channel_cannot_take_acknowledgements_as_messages(site: SiteFiles, kind: str):
+    site.replace(CHANNEL, {"accept: [DFT^P03]": f"accept: [DFT^P03, {kind}]"})
+    text = "can never be processed: acknowledgements that arrive as messages are kept and counted, no more; remove it"
+    assert said(site) == [f"{CHANNEL}:3: accept: '{kind}' {text}"]
+
+
+def test_a_channel_may_take_responses(site: SiteFiles):
+    site.replace(CHANNEL, {"accept: [DFT^P03]": "accept: [DFT^P03, ORR^O02, RSP^K11]"})
+    assert said(site) == []
+
+
 def test_stock_needs_its_table_and_events(site: SiteFiles):
     site.remove("mappings/tables/stock.csv")
     assert said(site) == [f"{CHANNEL}:6: stock: needs the opening stock in mappings/tables/stock.csv; add the file or remove `stock`"]

@@ -107,6 +107,9 @@ def _remedy(row: dict[str, Any]) -> str:
     if row["stage"] == "render":
         again = f"suture channel reload {row['channel']} && suture delivery release {row['delivery_id']} --reason ..."
         return f"look: suture message show {number} --events; {_fix(row)}; then: {again}"
+    if row["stage"] == states.BATCH_STAGE:
+        ask = "compare what came with what the sender meant to send, and have it send what is missing"
+        return f"look: suture message show {number}; {ask}; then: suture exception resolve {row['id']} --reason ..."
     if row["delivery_id"]:
         return f"look: suture delivery show {row['delivery_id']}; then: suture message resend {number} --to {row['field']} --reason ..."
     look = f"look: suture message show {number} --tree"

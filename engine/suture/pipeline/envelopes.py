@@ -35,16 +35,18 @@ def faults_of(events: Sequence[batch.Event]) -> dict[int, list[Fault]]:
 
 def _placed(events: Sequence[batch.Event]) -> Iterator[tuple[int, Fault]]:
     """Each fault with the number of the first message of its batch, 0 when there is none."""
-    named, first = "", 0
+    file = named = ""
+    first = 0
     for event in events:
         if isinstance(event, batch.Opened):
             first, named = 0, _named(event)
+            file = named if event.kind == "FHS" else file
         elif isinstance(event, batch.Found):
             first = first or event.number
         elif isinstance(event, batch.Fault):
             yield first, Fault(event.code, event.text[:5] if event.code == _COUNT else "", 0, event.text + named)
         else:
-            first = 0
+            first, named = 0, file
 
 
 def _named(opened: batch.Opened) -> str:
