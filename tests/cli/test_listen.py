@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from suture.cli import exits, sending
+from suture.cli import conversing, exits, sending
 from suture.cli.listening import Behaviour, Store, as_asked
 from suture.wire import ack
 from tests.cli.conftest import Suture
@@ -203,7 +203,7 @@ def test_new_ids_change_msh_10_alone(suture: Suture, listener: Callable[..., Lis
     receiver.end()
     kept = [path.read_bytes() for path in (tmp_path / "kept").iterdir()]
     assert len({raw.split(b"|")[9] for raw in kept}) == 3
-    assert {sending.with_control_id(raw, "ID1") for raw in kept} == {ONE}
+    assert {conversing.with_control_id(raw, "ID1") for raw in kept} == {ONE}
 
 
 @pytest.mark.parametrize(
@@ -216,14 +216,14 @@ def test_new_ids_change_msh_10_alone(suture: Suture, listener: Callable[..., Lis
     ],
 )
 def test_a_new_control_id_in_any_header(raw: bytes, changed: bytes) -> None:
-    assert sending.with_control_id(raw, "N1") == changed
+    assert conversing.with_control_id(raw, "N1") == changed
 
 
 def test_the_figures_are_right_to_two_percent_in_constant_memory() -> None:
     summary = sending.Summary()
     for ms in range(1, 10_001):
-        summary.add(sending.Reply("x", code="AA" if ms % 10 else "AE", took_ms=ms / 10))
-    summary.add(sending.Reply("x", fault="no ACK"))
+        summary.add(conversing.Reply("x", code="AA" if ms % 10 else "AE", took_ms=ms / 10))
+    summary.add(conversing.Reply("x", fault="no ACK"))
     summary.took_s = 10
     facts = summary.facts()
     assert (facts["sent"], facts["accepted"], facts["refused"], facts["unanswered"], facts["rate"]) == (10_001, 9000, {"AE": 1000}, 1, 1000)

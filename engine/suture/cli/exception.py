@@ -10,6 +10,7 @@ from suture.cli import exits, output
 from suture.cli.acting import confirm
 from suture.cli.options import ID, channel_option, page_options, reason_option, store_options, yes_option
 from suture.cli.session import Session
+from suture.model import states
 
 
 @click.group()
@@ -20,7 +21,9 @@ def exception() -> None:
 @exception.command("list")
 @store_options
 @channel_option
-@click.option("--stage", type=click.Choice(["parse", "validate", "map", "render", "deliver", "restore"]), help="Only of this stage.")
+@click.option(
+    "--stage", type=click.Choice(["parse", "batch", "validate", "map", "render", "deliver", "restore"]), help="Only of this stage."
+)
 @click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
 @click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID")
 @click.option("--open", "which", flag_value="open", default="open", help="Those that wait (the default).")

@@ -136,7 +136,7 @@ class _Envelope:
 
 
 def _judged(file: Path, judge: Judge, counts: Counter[str], envelope: _Envelope) -> Iterator[dict[str, Any]]:
-    from suture.cli.sending import control_id_of
+    from suture.cli.conversing import control_id_of
 
     for raw in files.messages(file, envelope.seen):
         found = judge.findings(raw)

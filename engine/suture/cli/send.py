@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from suture.cli import exits, files, output, sending, tree
+from suture.cli import conversing, exits, files, output, sending, tree
 from suture.cli.hl7_common import tell
 from suture.cli.options import Number
 from suture.model.errors import MessageError
@@ -45,6 +45,8 @@ class Options:
     """What the command line says of a run."""
 
     timeout_s: float
+    application_s: float
+    insists: bool
     repeat: int
     count: int | None
     rate: float | None
@@ -62,7 +64,18 @@ class Options:
 @click.command()
 @files.file_argument()
 @click.option("--to", "address", type=Address(), required=True, help="Where an MLLP server listens, such as 127.0.0.1:2575.")
-@click.option("--timeout", "timeout_s", type=Number(0.01, 3600), default=10.0, show_default=True, help="Seconds to wait for an ACK.")
+@click.option(
+    "--timeout", "timeout_s", type=Number(0.01, 3600), default=10.0, show_default=True, help="Seconds to wait for the first answer."
+)
+@click.option(
+    "--application-timeout",
+    "application_s",
+    type=Number(0.01, 3600),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for the application's answer, from the commit answer on.",
+)
+@click.option("--application", "insists", is_flag=True, help="Wait for the application's answer after a CA, whatever MSH-16 says.")
 @click.option("--repeat", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Send the file so often.")
 @click.option(
     "--count", type=click.IntRange(1, 1_000_000_000), help="Send so many messages in all, from the file's start again at its end."
@@ -80,10 +93,11 @@ def send(file: Path, address: tuple[str, int], **given: Any) -> int:
     """Send the HL7 messages of a file over MLLP, each when the one before is answered, and print the ACKs.
 
     FILE may hold several messages, framed or not, with any line ends, and be as large as you like; - is the standard
-    input. With --count, --rate or --connections the run is a large one: refusals and the figures at its end are printed, not
-    a line a message, and a progress bar is shown on a terminal. It ends at the first message without an answer, unless
-    you say --keep-going. Exit 1 when one is not accepted, 4 when the peer cannot be reached or does not answer, 130
-    after Ctrl-C (the figures are printed all the same).
+    input. What is waited for is what the message asks for: one answer; in enhanced mode (MSH-15, MSH-16) the commit answer,
+    then the application's, each unless NE. With --count, --rate or --connections the run is a large one: refusals and the
+    figures at its end are printed, not a line a message, and a progress bar is shown on a terminal. It ends at the first message without an answer, unless
+    you say --keep-going. Exit 1 when one is not accepted, 4 when the peer cannot be reached or an answer that is due does not
+    come, 130 after Ctrl-C (the figures are printed all the same).
 
     \b
     Examples:
@@ -94,7 +108,8 @@ def send(file: Path, address: tuple[str, int], **given: Any) -> int:
     """
     tls = {name: given.pop(name) for name in ("tls", "ca", "cert", "key")}
     options = Options(**given)
-    peer = sending.Peer(*address, options.timeout_s, _tls(**tls), options.keep_going)
+    patience = conversing.Patience(options.timeout_s, options.application_s, options.insists)
+    peer = sending.Peer(*address, patience, _tls(**tls), options.keep_going)
     return _Sending(file, peer, options).run()
 
 
@@ -120,7 +135,7 @@ class _Sending:
         self._options, self._shown, self._odd = options, 0, 0
         self._total = options.count
         self._run = sending.Run(self._messages(file), peer, options.connections, options.rate, self._heard)
-        self._last: sending.Reply | None = None
+        self._last: conversing.Reply | None = None
         self._bar: Any = None
         self._margin = ""
 
@@ -135,7 +150,7 @@ class _Sending:
         prefix = secrets.token_hex(4).upper()
         for number, raw in enumerate(found, 1):
             self._look(number, raw)
-            yield sending.with_control_id(raw, f"{prefix}{number:09d}") if options.new_ids else raw
+            yield conversing.with_control_id(raw, f"{prefix}{number:09d}") if options.new_ids else raw
 
     def _look(self, number: int, raw: bytes) -> None:
         """Say what the receiver may find odd about the lines of a message; it is sent as it is."""
@@ -170,24 +185,26 @@ class _Sending:
         self._margin = "" if hidden else "\r\x1b[K"
         return bar
 
-    def _heard(self, reply: sending.Reply) -> None:
+    def _heard(self, reply: conversing.Reply) -> None:
         self._bar.update(1)
         self._shown += 1
         if self._options.large:
             self._note(reply)
         elif self._options.as_json:
-            item = {**output.plain(reply), "ack": reply.ack.decode("utf-8", "replace")}
+            acks = {name: getattr(reply, name).decode("utf-8", "replace") for name in ("ack", "commit_ack")}
+            item = {**output.plain(reply), **acks}
             click.echo(("[" if self._shown == 1 else ",") + json.dumps(item, ensure_ascii=output.only_ascii()))
         else:
             self._show(reply)
 
-    def _note(self, reply: sending.Reply) -> None:
+    def _note(self, reply: conversing.Reply) -> None:
         """A refusal or a fault of a large run, in a line above the bar."""
         summary = self._run.summary
-        if reply.code not in sending.POSITIVE and not self._options.as_json and summary.sent - summary.accepted <= FAULTS_SHOWN:
+        bad = summary.sent - summary.accepted - summary.unasked
+        if not reply.accepted and not self._options.as_json and bad <= FAULTS_SHOWN:
             click.echo(self._margin + render.visible(_line(reply)), err=True)
 
-    def _show(self, reply: sending.Reply) -> None:
+    def _show(self, reply: conversing.Reply) -> None:
         """A line a message; the ACK itself too when it is the only one, which is known when the next does not come."""
         if self._shown == 2 and self._last is not None:
             output.say(_line(self._last))
@@ -203,8 +220,8 @@ class _Sending:
             else:
                 click.echo("]" if self._shown else "[]")
         elif self._shown == 1 and self._last is not None:
-            if self._last.ack:
-                output.say(tree.readable(self._last.ack).rstrip("\n"))
+            for ack in dict.fromkeys(filter(None, (self._last.commit_ack, self._last.ack))):
+                output.say(tree.readable(ack).rstrip("\n"))
             output.say(_line(self._last))
         elif self._shown > 1 or options.large:
             click.echo(_figures(summary))
@@ -213,7 +230,7 @@ class _Sending:
         summary = self._run.summary
         if summary.unanswered:
             return exits.NO_ANSWER
-        return exits.FAILED if summary.refused else exits.OK
+        return exits.FAILED if summary.refusals else exits.OK
 
 
 def _kept(file: Path) -> list[bytes]:
@@ -227,15 +244,19 @@ def _kept(file: Path) -> list[bytes]:
     return kept
 
 
-def _line(reply: sending.Reply) -> str:
-    result = reply.code or f"FAILED: {reply.fault}"
-    parts = (reply.control_id or "(no control id)", result, reply.text, f"{reply.took_ms:.1f} ms")
+def _line(reply: conversing.Reply) -> str:
+    late = f"late: {', '.join(reply.late)}" if reply.late else ""
+    parts = (reply.control_id or "(no control id)", reply.told, reply.text, f"{reply.took_ms:.1f} ms", late)
     return "  ".join(part for part in parts if part)
 
 
 def _figures(summary: sending.Summary) -> str:
     refused = ", ".join(f"{count} {code}" for code, count in sorted(summary.refused.items()))
     parts = [f"{summary.sent} sent, {summary.accepted} accepted, {refused or '0'} refused, {summary.unanswered} without an answer"]
+    if summary.unasked:
+        parts[0] += f", {summary.unasked} that ask for none"
+    if summary.late:
+        parts.append(f"late: {', '.join(f'{count} {code}' for code, count in sorted(summary.late.items()))}")
     if summary.bins:
         parts.append(f"p50 {summary.percentile_ms(0.5):.1f} ms, p99 {summary.percentile_ms(0.99):.1f} ms")
         parts.append(f"{summary.facts()['rate']} a second for {summary.took_s:.1f} s")

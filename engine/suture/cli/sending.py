@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import socket
 import ssl
 import threading
@@ -13,11 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suture.model.errors import MessageError
-from suture.wire import er7, mllp
+from suture.cli.conversing import POSITIVE, Line, Patience, Reply, control_id_of
 
-POSITIVE = ("AA", "CA")
-ACK_LIMIT_BYTES = 1 << 20
 NO_CONNECTION = "cannot connect to"
 LAST_WAIT_S = 1.0
 """After Ctrl-C, how long the answers on their way are waited for."""
@@ -28,30 +24,18 @@ STEP = 1.02
 
 
 @dataclass(slots=True)
-class Reply:
-    """One message sent. code: MSA-1, "" when nothing that can be read came; fault: why not."""
-
-    control_id: str
-    code: str = ""
-    text: str = ""
-    took_ms: float = 0.0
-    fault: str = ""
-    ack: bytes = b""
-
-
-@dataclass(slots=True)
 class Peer:
     """Where to, and how. tls: a context when the connection is encrypted. keep_going: connect again after a fault."""
 
     host: str
     port: int
-    timeout_s: float
+    patience: Patience
     tls: ssl.SSLContext | None = None
     keep_going: bool = False
 
     def connect(self) -> socket.socket:
         """A connection. Raises OSError."""
-        plain = socket.create_connection((self.host, self.port), timeout=self.timeout_s)
+        plain = socket.create_connection((self.host, self.port), timeout=self.patience.first_s)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return self.tls.wrap_socket(plain, server_hostname=self.host) if self.tls else plain
@@ -70,12 +54,17 @@ def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSL
 
 @dataclass(slots=True)
 class Summary:
-    """What came of a run, in constant memory. bins: times, as how often each power of STEP."""
+    """What came of a run, in constant memory. bins: times, as how often each power of STEP.
+
+    unasked: messages that went well without an answer, since none was to come. late: answers to earlier messages, by code.
+    """
 
     sent: int = 0
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0
+    unasked: int = 0
+    late: Counter[str] = field(default_factory=Counter)
     bins: Counter[int] = field(default_factory=Counter)
     began_s: float = field(default_factory=time.monotonic)
     took_s: float = 0.0
@@ -83,14 +72,23 @@ class Summary:
     def add(self, reply: Reply) -> None:
         """Count one."""
         self.sent += 1
-        if not reply.code:
+        self.late.update(told.partition(" ")[0] for told in reply.late)
+        if reply.fault:
             self.unanswered += 1
+            return
+        if not reply.code:
+            self.unasked += 1
             return
         self.bins[round(math.log(max(reply.took_ms, 0.001), STEP))] += 1
         if reply.code in POSITIVE:
             self.accepted += 1
         else:
             self.refused[reply.code] += 1
+
+    @property
+    def refusals(self) -> bool:
+        """Whether a message was refused, be it later."""
+        return bool(self.refused) or any(code not in POSITIVE for code in self.late)
 
     def percentile_ms(self, share: float) -> float | None:
         """The time within which that share of the answers came, to 2 %; None when none came."""
@@ -103,12 +101,14 @@ class Summary:
 
     def facts(self) -> dict[str, object]:
         """The figures, as `--json` prints them. rate: answered messages a second."""
-        rate = (self.sent - self.unanswered) / self.took_s if self.took_s > 0 else 0.0
+        rate = (self.sent - self.unanswered - self.unasked) / self.took_s if self.took_s > 0 else 0.0
         return {
             "sent": self.sent,
             "accepted": self.accepted,
             "refused": dict(sorted(self.refused.items())),
             "unanswered": self.unanswered,
+            "unasked": self.unasked,
+            "late": dict(sorted(self.late.items())),
             "p50_ms": self.percentile_ms(0.5),
             "p99_ms": self.percentile_ms(0.99),
             "rate": round(rate, 1),
@@ -167,12 +167,12 @@ class Run:
         return raw
 
     def _converse(self) -> None:
-        peer: socket.socket | None = None
+        peer: Line | None = None
         try:
             while (raw := self._take()) is not None:
                 peer, reply = self._send(peer, raw)
                 with self._record:
-                    if self._stop.is_set() and not reply.code:
+                    if self._stop.is_set() and reply.fault:
                         return
                     self.summary.add(reply)
                     self._heard(reply)
@@ -187,14 +187,14 @@ class Run:
             if peer is not None:
                 peer.close()
 
-    def _send(self, peer: socket.socket | None, raw: bytes) -> tuple[socket.socket | None, Reply]:
+    def _send(self, peer: Line | None, raw: bytes) -> tuple[Line | None, Reply]:
         try:
-            peer = peer or self._peer.connect()
+            peer = peer or Line(self._peer.connect())
         except OSError as error:
             where = f"{self._peer.host}:{self._peer.port}"
             return None, Reply(control_id_of(raw), fault=f"{NO_CONNECTION} {where}: {_words(error)}")
-        reply = exchange(peer, raw, self._peer.timeout_s)
-        if reply.code:
+        reply = peer.exchange(raw, self._peer.patience)
+        if not reply.fault:
             return peer, reply
         peer.close()
         return None, reply
@@ -206,78 +206,3 @@ def _words(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or 'no answer'}); does it speak TLS, and want a certificate?"
     return error.strerror or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
-
-
-def exchange(peer: socket.socket, raw: bytes, timeout_s: float) -> Reply:
-    """Send one message and wait for its answer. Never raises."""
-    began_s = time.monotonic()
-    reply = Reply(control_id_of(raw))
-    try:
-        peer.settimeout(timeout_s)
-        peer.sendall(mllp.frame(raw))
-        reply.ack = _receive(peer, began_s + timeout_s)
-    except TimeoutError:
-        reply.fault = f"no ACK in {timeout_s:g} s"
-    except (OSError, mllp.FrameTooLarge) as error:
-        reply.fault = getattr(error, "strerror", None) or str(error) or "an endless answer"
-    reply.took_ms = (time.monotonic() - began_s) * 1000
-    if reply.ack:
-        _judge(reply)
-    return reply
-
-
-def _receive(peer: socket.socket, deadline_s: float) -> bytes:
-    unframer = mllp.Unframer(ACK_LIMIT_BYTES)
-    while True:
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        peer.settimeout(left_s)
-        data = peer.recv(65_536)
-        if not data:
-            raise ConnectionError("the peer closed the connection without an ACK")
-        if acks := unframer.feed(data):
-            return acks[0]
-
-
-def _judge(reply: Reply) -> None:
-    try:
-        ack = er7.Message.parse(reply.ack)
-    except MessageError as error:
-        reply.fault = f"the answer is not HL7: {error.reason}"
-        return
-    answered = ack.get("MSA-2")
-    reply.text = " ".join(dict.fromkeys(part for part in (ack.get("MSA-3"), ack.get("ERR-8")) if part))
-    if reply.control_id and answered != reply.control_id:
-        reply.fault = f"the answer is for {answered!r}"
-        return
-    reply.code = ack.get("MSA-1")
-    if not reply.code:
-        reply.fault = "the answer has no MSA-1"
-
-
-def control_id_of(raw: bytes) -> str:
-    """MSH-10, "" when there is none."""
-    try:
-        return er7.Message.parse(_header(raw)).get("MSH-10")
-    except MessageError:
-        return ""
-
-
-def _header(raw: bytes) -> bytes:
-    """The first segment: what is asked of a large message's MSH does not cost the whole of it."""
-    end = re.search(rb"[\r\n]", raw)
-    return raw[: end.end()] if end and end.start() > 3 else raw
-
-
-def with_control_id(raw: bytes, control_id: str) -> bytes:
-    """The same message with another MSH-10; the rest stays byte for byte. What is no HL7 message stays as it is."""
-    header = _header(raw)
-    separator = header[3:4]
-    line = header.rstrip(b"\r\n")
-    fields = line.split(separator) if separator else []
-    if not header.startswith(b"MSH") or len(fields) < 2:
-        return raw
-    fields += [b""] * (10 - len(fields))
-    fields[9] = control_id.encode()
-    return separator.join(fields) + raw[len(line) :]

@@ -14,10 +14,12 @@ from suture.wire.header import Header
 
 CODES = frozenset({"ACK", "MCF", "MFK"})
 """Message codes of general, delayed and master file acknowledgements (HL7 table 0076)."""
-RESPONSES = frozenset(
-    """ADR ARD BRP BRT CCI CQU DOC DSR EDR EHC ERP MFR NMR OPR ORA ORB ORD ORF ORG ORI ORL ORN ORP ORR ORS ORX OSR OSU PPT PPV PRR
-    PTR QBP QCK RAR RCI RCL RDR RDY RER RGR ROR RPA RPI RPL RPR RRA RRD RRE RRG RRI RRO RSP RTB SQR SRR TBR VXR VXX""".split()
+_RESPONSES = (
+    "ADR ARD BRP BRT CCI CQU DOC DSR EDR EHC ERP MFR NMR OPR ORA ORB ORD ORF ORG ORI ORL ORN ORP ORR "
+    "ORS ORX OSR OSU PPT PPV PRR PTR QBP QCK RAR RCI RCL RDR RDY RER RGR ROR RPA RPI RPL RPR RRA RRD "
+    "RRE RRG RRI RRO RSP RTB SQR SRR TBR VXR VXX"
 )
+RESPONSES = frozenset(_RESPONSES.split(" "))
 """Message codes of which a structure of some version has an MSA among the data that it answers with: messages like any other."""
 _SHAPE = frozenset({b"MSH", b"SFT", b"UAC", b"MSA", b"ERR"})
 """The segments of the structure ACK."""
