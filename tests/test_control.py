@@ -171,7 +171,7 @@ def test_resend_orders_the_deliveries_with_reason_and_insistence(world: World) -
     (request,) = world.commands()
     assert request.verb == "resend"
     assert request.arguments == {"delivery_ids": [3, 7], "reason": "ERP lost its morning", "insist": True}
-    assert world.audit() == [("cli:nurse", "resend", "deliveries 3,7", "ERP lost its morning")]
+    assert world.audit() == [("cli:nurse", "resend", "deliveries 3,7, insisted", "ERP lost its morning")]
 
 
 def test_reprocess_and_release_have_their_own_verbs(world: World) -> None:

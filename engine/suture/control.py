@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from suture.model.errors import CommandError, StoreError
 from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary, unrendered
-from suture.store.after_restore import CODE as RESTORED
 from suture.store.engine import Engine
-from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, Row
+from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter, Row
 
 CHANNEL_VERBS = ("start", "stop", "restart", "reload")
 MOST_IDS = 10_000
@@ -183,10 +182,17 @@ class Control:
             self._require_filter(connection, wanted.channel, found)
         return found
 
-    def restored(self, destination: str | None = None) -> list[int]:
-        """Deliveries that a restore of the store has held and nobody has let go: the oldest, MOST_IDS at most."""
+    def releasable(self, wanted: ReleaseFilter) -> list[int]:
+        """Held and dead deliveries of which an exception is open, the oldest first. Raises NotFound for a channel that there is not."""
         with dialect.reading(self._engine) as connection:
-            return queries.held_for(connection, RESTORED, destination, MOST_IDS)
+            found = queries.releasable(connection, wanted)
+            self._require_filter(connection, wanted.channel, found)
+        return found
+
+    def audit(self, limit: int, wanted: orders.AuditFilter) -> list[Row]:
+        """Who did what, when and why: lines of the audit, the newest first."""
+        with dialect.reading(self._engine) as connection:
+            return orders.audited(connection, limit, wanted)
 
     def exception(self, exception_id: int) -> Row:
         """One exception. Raises NotFound."""
@@ -217,6 +223,13 @@ class Control:
             _require_ids("delivery", delivery_ids, [row["id"] for row in found])
             messages = [row["message_id"] for row in found]
             return preview.release(found, queries.deliveries_of(connection, messages), unrendered.numbers(connection, messages))
+
+    def preview_resolve(self, exception_ids: Sequence[int]) -> list[Row]:
+        """The exceptions that would be closed, and those that are. Raises NotFound."""
+        with dialect.reading(self._engine) as connection:
+            found = queries.exception_rows(connection, list(exception_ids))
+        _require_ids("exception", exception_ids, [row["id"] for row in found])
+        return found
 
     def preview_reprocess(self, message_ids: Sequence[int], insist: bool) -> list[preview.Item]:
         """What reprocessing would do. Raises NotFound."""
@@ -264,9 +277,9 @@ class Control:
     def resolve(self, exception_ids: Sequence[int], reason: str) -> list[int]:
         """Close exceptions that need no more; returns those that were open. Raises NotFound; reason is required."""
         _require_reason(reason)
+        _require_few("exceptions", set(exception_ids))
+        self.preview_resolve(exception_ids)
         with dialect.writing(self._engine) as connection:
-            there = [number for number in exception_ids if queries.exception_row(connection, number)]
-            _require_ids("exception", exception_ids, there)
             closed = orders.resolve(connection, exception_ids, reason, self._now_us())
             orders.record(connection, self._actor, "exception_resolve", f"exceptions {_ranges(exception_ids)}", reason, self._now_us())
         return closed
@@ -276,14 +289,14 @@ class Control:
         wanted = sorted(set(ids))
         if not wanted:
             raise CommandError("there is nothing to do")
-        if len(wanted) > MOST_IDS:
-            raise CommandError(f"{len(wanted)} {noun} at a time are too many; the most is {MOST_IDS}")
+        _require_few(noun, wanted)
         numbers = []
         with dialect.writing(self._engine) as connection:
             for start in range(0, len(wanted), IDS_A_COMMAND):
                 part = wanted[start : start + IDS_A_COMMAND]
                 arguments = {_ARGUMENTS[noun]: part, "reason": reason, **more}
-                numbers.append(self._order(connection, verb, arguments, f"{noun} {_ranges(part)}", reason))
+                target = f"{noun} {_ranges(part)}" + (", insisted" if more.get("insist") else "")
+                numbers.append(self._order(connection, verb, arguments, target, reason))
         deadline = self._now() + wait_s
         return [self._wait(number, deadline - self._now()) for number in numbers]
 
@@ -313,7 +326,7 @@ class Control:
         with dialect.writing(self._engine) as connection:
             orders.record(connection, self._actor, verb, target, reason, self._now_us())
 
-    def _require_filter(self, connection: Any, channel: str | None, found: list[Row]) -> None:
+    def _require_filter(self, connection: Any, channel: str | None, found: Sequence[Any]) -> None:
         """An empty list for a channel whose name is mistyped would read as good news."""
         if channel is not None and not found:
             self._require_channel(connection, channel)
@@ -343,6 +356,11 @@ def _require_ids(noun: str, wanted: Sequence[int], there: Sequence[int]) -> None
     missing = sorted(set(wanted) - set(there))
     if missing:
         raise NotFound(f"there is no {noun} {_ranges(missing)}")
+
+
+def _require_few(noun: str, ids: Collection[int]) -> None:
+    if len(ids) > MOST_IDS:
+        raise CommandError(f"{len(ids)} {noun} at a time are too many; the most is {MOST_IDS}")
 
 
 def _require_destinations(wanted: Sequence[str], found: list[Row]) -> None:

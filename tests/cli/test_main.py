@@ -33,7 +33,7 @@ def test_the_verbs_are_all_there() -> None:
         *(f"hl7 {verb}" for verb in ("show", "diff", "get", "validate", "anonymize", "generate")),
         *(f"channel {verb}" for verb in ("list", "show", "start", "stop", "restart", "reload", "resync")),
         *(f"message {verb}" for verb in ("list", "show", "trace", "resend", "reprocess")),
-        *("delivery list", "delivery show", "delivery release", "exception list", "exception show", "exception resolve"),
+        *("delivery list", "delivery show", "delivery release", "exception list", "exception show", "exception resolve", "audit list"),
     }
 
 

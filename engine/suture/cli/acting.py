@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SILENT = "silent"
 """As in store/standing.py, which is not loaded for this."""
 MOST_SHOWN = 40
+MOST_IDS = 10_000
+"""As in control.py, which is not loaded for this."""
 
 
 def show_preview(session: Session, items: Sequence[Item]) -> None:
@@ -48,6 +50,23 @@ def confirm(question: str, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("nobody can be asked here; add --yes")
     click.confirm(question, abort=True)
+
+
+def go_on(session: Session, items: Sequence[Item], going: int, question: str, yes: bool) -> bool:
+    """Show the preview and ask, unless --yes says that nobody is to be asked; whether anything is to be done."""
+    if not going:
+        if session.as_json:
+            output.print_json(items)
+        else:
+            show_preview(session, items)
+        click.echo("suture: nothing to do", err=True)
+        return False
+    if not yes:
+        show_preview(session, items)
+        confirm(question, yes)
+    elif not session.as_json:
+        click.echo(summary(items))
+    return True
 
 
 def report(session: Session, answers: Sequence[Answer], done: str) -> int:

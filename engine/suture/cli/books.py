@@ -12,6 +12,9 @@ from suture.model import states
 if TYPE_CHECKING:
     from suture.store.summary import Balance
 
+MOST_SHOWN = 10
+"""Messages that are named."""
+
 
 def show(books: Balance) -> None:
     """Every input accounted for, or what is missing."""
@@ -23,6 +26,11 @@ def show(books: Balance) -> None:
         click.echo(f"deliveries  {destination}: {_sum(counts)}")
     for code, counts in books.exceptions.items():
         click.echo(f"exceptions  {code}: {_sum(counts)}")
+    for destination, one in books.doubled.items():
+        numbers = ", ".join(map(str, one.messages[:MOST_SHOWN])) + (", ..." if len(one.messages) > MOST_SHOWN else "")
+        click.echo(f"doubled     {destination}: {one.deliveries} deliveries held what it had taken before (messages {numbers})")
+    if books.doubled:
+        click.echo("            somebody insisted on sending again; `suture audit list` says who, and why")
     if books.unsettled:
         click.echo(f"the engine is still at {books.unsettled} messages and deliveries")
     output.print_facts(("WRONG", sentence) for sentence in books.wrong)

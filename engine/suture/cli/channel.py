@@ -43,6 +43,8 @@ def list_(session: Session) -> int:
 def show(session: Session, channel: str, balance: bool) -> int:
     """Show one channel and its destinations; --balance accounts for every input and exits 1 when something is missing.
 
+    The books also say what a destination has taken a second time, because somebody insisted on sending it again.
+
     \b
     Examples:
       suture channel show or-supply

@@ -8,21 +8,29 @@ from typing import Any
 import click
 
 from suture.cli import exits, output, times, tree
-from suture.cli.acting import confirm, report, show_preview
+from suture.cli.acting import MOST_IDS, confirm, go_on, report, show_preview
 from suture.cli.message import show_deliveries
 from suture.cli.options import (
     ID,
+    about_filters,
     channel_option,
     dry_run_option,
+    limit_option,
     moment,
+    named,
     page_options,
     reason_option,
+    require_one,
     store_options,
+    time_filters,
     wait_option,
     yes_option,
 )
 from suture.cli.session import Session
 from suture.model import states
+
+RESTORED = "RESTORED"
+"""As in store/after_restore.py, which is not loaded for this."""
 
 
 @click.group()
@@ -114,38 +122,54 @@ def _fact(session: Session, name: str, value: Any) -> Any:
 @delivery.command()
 @store_options
 @click.argument("ids", type=ID, nargs=-1, metavar="[ID]...")
-@click.option("--restored", is_flag=True, help="All that a restore of the store has held, the oldest first (10,000 at a time).")
-@click.option("--to", "destination", help="Of those, only for this destination.", metavar="DESTINATION")
+@click.option("--restored", is_flag=True, help="Those that a restore of the store has held (as --code RESTORED).")
+@about_filters
+@click.option("--state", type=click.Choice([states.HELD, states.DEAD]), help="Only in this state.")
+@time_filters("Made")
+@limit_option(MOST_IDS, "oldest", MOST_IDS)
 @reason_option
 @dry_run_option
 @yes_option
 @wait_option
 def release(
-    session: Session, ids: Sequence[int], restored: bool, destination: str | None, reason: str, dry_run: bool, yes: bool, wait_s: float
+    session: Session, ids: Sequence[int], restored: bool, limit: int, reason: str, dry_run: bool, yes: bool, wait_s: float, **given: Any
 ) -> int:
     """Put held and dead deliveries back to their lanes; a payload that could not be made is made by today's mapping.
+
+    By filters it takes those of which an exception is open, the oldest first, and shows them before it asks.
 
     \b
     Examples:
       suture delivery release 456 457 --reason "billing confirmed it has neither"
       suture delivery release 456 --dry-run --reason "department added to the table"
+      suture delivery release --to billing --code 422 --since today --reason "billing mended its rule"
+      suture delivery release --table departments --value 7741 --reason "department added to the table" --yes
       suture delivery release --restored --to erp --reason "the ERP has none of them"
     """
-    ids = _chosen(session, ids, restored, destination)
-    if not ids:
-        click.echo("suture: nothing to do", err=True)
-        return exits.FAILED
+    if restored and given["code"] not in (None, RESTORED):
+        raise click.UsageError("--restored is --code RESTORED; write one of the two")
+    filters = named(**{**given, "code": RESTORED if restored else given["code"]})
+    require_one(ids, filters, "deliveries", "--to billing --code 422")
+    ids = ids or _waiting(session, limit, **filters)
+    items = session.control.preview_release(ids)
     if dry_run:
-        show_preview(session, session.control.preview_release(ids))
+        show_preview(session, items)
         return exits.OK
-    confirm(f"Put {len(ids)} back to be sent?", yes)
+    if filters:
+        ids = [item.delivery_id for item in items if item.action == "send" and item.delivery_id is not None]
+        if not go_on(session, items, len(ids), f"Put {len(ids)} back to be sent?", yes):
+            return exits.FAILED
+    else:
+        confirm(f"Put {len(ids)} back to be sent?", yes)
     return report(session, session.control.release(ids, reason, wait_s), f"{len(ids)} released")
 
 
-def _chosen(session: Session, ids: Sequence[int], restored: bool, destination: str | None) -> Sequence[int]:
-    """The deliveries named by number, or all that a restore has held. Raises UsageError when it is neither or both."""
-    if bool(ids) == restored:
-        raise click.UsageError("name deliveries by number, or add --restored; one of the two")
-    if destination is not None and not restored:
-        raise click.UsageError("--to goes with --restored")
-    return session.control.restored(destination) if restored else ids
+def _waiting(session: Session, limit: int, since: str | None = None, until: str | None = None, **given: Any) -> list[int]:
+    """The deliveries that wait for a person and fit; it is said when there are more."""
+    from suture.store.queries import ReleaseFilter
+
+    times_us = moment(session, since, "--since"), moment(session, until, "--until")
+    found = session.control.releasable(ReleaseFilter(since_us=times_us[0], until_us=times_us[1], limit=limit + 1, **given))
+    if len(found) > limit:
+        click.echo(f"more than {limit} fit: these are the oldest; run it again for the rest", err=True)
+    return found[:limit]

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from suture.cli import exits, output
-from suture.cli.acting import confirm
-from suture.cli.options import ID, channel_option, page_options, reason_option, store_options, yes_option
+from suture.cli.acting import MOST_IDS, MOST_SHOWN, confirm
+from suture.cli.options import (
+    ID,
+    about_filters,
+    limit_option,
+    moment,
+    named,
+    page_options,
+    reason_option,
+    require_one,
+    store_options,
+    time_filters,
+    yes_option,
+)
 from suture.cli.session import Session
 from suture.model import states
+
+if TYPE_CHECKING:
+    from suture.store.queries import ExceptionFilter
+
+HEADERS = ("id", "opened", "message", "delivery", "channel", "stage", "code", "line", "place", "value", "reason")
+KINDS_SHOWN = 20
 
 
 @click.group()
@@ -18,14 +37,24 @@ def exception() -> None:
     """Exceptions, which wait for a person: list, show, resolve."""
 
 
+_stage = click.option(
+    "--stage",
+    type=click.Choice(["parse", states.BATCH_STAGE, "validate", "map", "render", "deliver", "restore"]),
+    help="Only of this stage.",
+)
+
+
+def _filter(session: Session, since: str | None, until: str | None, **given: Any) -> ExceptionFilter:
+    from suture.store.queries import ExceptionFilter
+
+    return ExceptionFilter(since_us=moment(session, since, "--since"), until_us=moment(session, until, "--until"), **given)
+
+
 @exception.command("list")
 @store_options
-@channel_option
-@click.option(
-    "--stage", type=click.Choice(["parse", "batch", "validate", "map", "render", "deliver", "restore"]), help="Only of this stage."
-)
-@click.option("--code", help="Only with this code, such as UNKNOWN_CODE.")
-@click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID")
+@about_filters
+@_stage
+@time_filters("Opened")
 @click.option("--open", "which", flag_value="open", default="open", help="Those that wait (the default).")
 @click.option("--resolved", "which", flag_value="resolved", help="Those that are resolved.")
 @click.option("--all", "which", flag_value="all", help="Both.")
@@ -37,15 +66,14 @@ def list_(session: Session, which: str, **given: Any) -> int:
     Examples:
       suture exception list
       suture exception list --code UNKNOWN_CODE --channel or-supply --json
+      suture exception list --to billing --since today
     """
-    from suture.store.queries import ExceptionFilter
-
-    wanted = ExceptionFilter(open={"open": True, "resolved": False, "all": None}[which], **given)
+    wanted = _filter(session, open={"open": True, "resolved": False, "all": None}[which], **given)
     found = session.control.exceptions(wanted)
     if session.as_json:
         output.print_json(found)
         return exits.OK
-    headers = ["id", "opened", "message", "delivery", "channel", "stage", "code", "line", "place", "value", "reason"]
+    headers = list(HEADERS)
     rows = [_row(session, each) for each in found]
     if which != "open":
         headers.append("resolved")
@@ -130,20 +158,66 @@ def _fix(row: dict[str, Any]) -> str:
 
 @exception.command()
 @store_options
-@click.argument("ids", type=ID, nargs=-1, required=True, metavar="ID...")
+@click.argument("ids", type=ID, nargs=-1, metavar="[ID]...")
+@about_filters
+@_stage
+@time_filters("Opened")
+@limit_option(MOST_IDS, most=MOST_IDS)
 @reason_option
+@click.option("--dry-run", is_flag=True, help="Only show what would be closed.")
 @yes_option
-def resolve(session: Session, ids: tuple[int, ...], reason: str, yes: bool) -> int:
+def resolve(session: Session, ids: tuple[int, ...], reason: str, dry_run: bool, yes: bool, limit: int, **given: Any) -> int:
     """Close exceptions that need nothing more; the message or delivery stays as it is.
 
+    By filters it takes those that are open, and shows them before it asks.
+
     \b
-    Example:
+    Examples:
       suture exception resolve 7 8 --reason "test message of the vendor"
+      suture exception resolve --code BATCH_COUNT --channel or-supply --dry-run --reason "the cabinet counts wrong"
+      suture exception resolve --table items --value ZZ-999 --since 7d --reason "the item was never used" --yes
     """
-    confirm(f"Close {len(ids)} exceptions?", yes)
-    closed = session.control.resolve(ids, reason)
+    filters = named(**given)
+    require_one(ids, filters, "exceptions", "--code BATCH_COUNT --channel or-supply")
+    found = _to_resolve(session, ids, given, limit)
+    if dry_run:
+        _preview(session, found)
+        return exits.OK
+    if not found:
+        click.echo("suture: nothing to do", err=True)
+        return exits.FAILED
+    if filters and not session.as_json:
+        _preview(session, found)
+    confirm(f"Close {len(found)} exceptions?", yes)
+    wanted = [row["id"] for row in found]
+    closed = session.control.resolve(wanted, reason)
     if session.as_json:
-        output.print_json({"resolved": closed, "resolved_before": sorted(set(ids) - set(closed))})
+        output.print_json({"resolved": closed, "resolved_before": sorted(set(wanted) - set(closed))})
     else:
-        click.echo(f"{len(closed)} resolved" + (f", {len(set(ids)) - len(closed)} were before" if len(closed) < len(set(ids)) else ""))
+        click.echo(f"{len(closed)} resolved" + (f", {len(wanted) - len(closed)} were before" if len(closed) < len(wanted) else ""))
     return exits.OK
+
+
+def _to_resolve(session: Session, ids: tuple[int, ...], given: dict[str, Any], limit: int) -> list[dict[str, Any]]:
+    """The exceptions that are named by number, or those that fit; it is said when there are more."""
+    if ids:
+        return session.control.preview_resolve(ids)
+    found = session.control.exceptions(_filter(session, limit=limit + 1, **given))
+    if len(found) > limit:
+        click.echo(f"more than {limit} fit: these are the newest; run it again for the rest", err=True)
+    return found[:limit]
+
+
+def _preview(session: Session, found: list[dict[str, Any]]) -> None:
+    """What would be closed: each as far as they can be looked over, and how many of what."""
+    if session.as_json:
+        output.print_json(found)
+        return
+    output.print_table(HEADERS, [_row(session, each) for each in found[:MOST_SHOWN]], empty="nothing fits")
+    if len(found) > MOST_SHOWN:
+        click.echo(f"... and {len(found) - MOST_SHOWN} more")
+    kinds = Counter(f"{e['channel']} {e['stage']} {e['code']}" for e in found if not e["resolved_at_us"])
+    for kind, count in kinds.most_common(KINDS_SHOWN):
+        output.say(f"{count} of {kind}")
+    left = sum(bool(e["delivery_id"]) for e in found if not e["resolved_at_us"])
+    click.echo(f"{kinds.total()} to close" + (f"; {left} of them are of deliveries, which stay held or dead" if left else ""))

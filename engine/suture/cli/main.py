@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from suture import __version__
-from suture.cli import channel, completion, db, delivery, exception, exits, hl7, listen, message, send, site, status
+from suture.cli import audit, channel, completion, db, delivery, exception, exits, hl7, listen, message, send, site, status
 from suture.model.errors import ConfigError, StoreError, StoreRefused, SutureError
 
 
@@ -38,6 +38,7 @@ for command in (
     message.message,
     delivery.delivery,
     exception.exception,
+    audit.audit,
     hl7.hl7,
     send.send,
     listen.listen,

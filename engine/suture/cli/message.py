@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from suture.cli import exits, output, tree
-from suture.cli.acting import confirm, report, show_preview, summary
+from suture.cli.acting import go_on, report, show_preview
 from suture.cli.options import (
     ID,
     dry_run_option,
@@ -19,8 +19,10 @@ from suture.cli.options import (
     limit_option,
     message_filters,
     moment,
+    named,
     page_options,
     reason_option,
+    require_one,
     store_options,
     wait_option,
     yes_option,
@@ -204,13 +206,9 @@ def _since(duration_us: int) -> str:
 
 def _chosen(session: Session, ids: tuple[int, ...], given: dict[str, Any]) -> list[int]:
     """The messages named by number, or else by filters. Raises UsageError when neither is there."""
-    filters = {name: value for name, value in given.items() if name != "limit" and value is not None}
-    if ids and filters:
-        raise click.UsageError("name messages by number or by filters, not by both")
+    require_one(ids, {name: value for name, value in named(**given).items() if name != "limit"}, "messages", "--state parked --since today")
     if ids:
         return list(ids)
-    if not filters:
-        raise click.UsageError("name messages by number, or by filters such as --state parked --since today")
     return [row["id"] for row in session.control.messages(_filter(session, **given))]
 
 
@@ -248,7 +246,7 @@ def resend(
         show_preview(session, items)
         return exits.OK
     going = [item.delivery_id for item in items if item.action == "send" and item.delivery_id is not None]
-    if not _go_on(session, items, len(going), "Send again?", yes):
+    if not go_on(session, items, len(going), "Send again?", yes):
         return exits.FAILED
     return report(session, session.control.resend(going, reason, insist, wait_s), f"{len(going)} sent again")
 
@@ -278,22 +276,6 @@ def reprocess(
         show_preview(session, items)
         return exits.OK
     going = [item.message_id for item in items if item.action == "send"]
-    if not _go_on(session, items, len(going), "Reprocess?", yes):
+    if not go_on(session, items, len(going), "Reprocess?", yes):
         return exits.FAILED
     return report(session, session.control.reprocess(going, reason, insist, wait_s), f"{len(going)} reprocessed")
-
-
-def _go_on(session: Session, items: Any, going: int, question: str, yes: bool) -> bool:
-    if not going:
-        if session.as_json:
-            output.print_json(items)
-        else:
-            show_preview(session, items)
-        click.echo("suture: nothing to do", err=True)
-        return False
-    if not yes:
-        show_preview(session, items)
-        confirm(question, yes)
-    elif not session.as_json:
-        click.echo(summary(items))
-    return True

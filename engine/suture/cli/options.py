@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,9 @@ wait_option = click.option(
 )
 
 
-def limit_option(default: int) -> Callable[[Command], Command]:
+def limit_option(default: int, which: str = "newest", most: int = 100_000) -> Callable[[Command], Command]:
     """--limit, the most rows."""
-    return click.option("--limit", type=click.IntRange(1, 100_000), default=default, show_default=True, help="At most so many, the newest.")
+    return click.option("--limit", type=click.IntRange(1, most), default=default, show_default=True, help=f"At most so many, the {which}.")
 
 
 def page_options(command: Command) -> Command:
@@ -128,6 +128,46 @@ def message_filters(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def about_filters(command: Command) -> Command:
+    """The options that say what an exception is about."""
+    for option in reversed(
+        [
+            channel_option,
+            click.option("--to", "destination", help="Only for this destination.", metavar="DESTINATION"),
+            click.option("--code", help="Only with this code, such as UNKNOWN_CODE.", metavar="CODE"),
+            click.option("--table", help="Only where this table lacks a code.", metavar="TABLE"),
+            click.option("--value", help="Only where this code is lacking.", metavar="CODE"),
+            click.option("--field", help="Only of this field (item) or place (FT1-7.1).", metavar="FIELD"),
+            click.option("--message", "message_id", type=ID, help="Only of this message.", metavar="ID"),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def time_filters(made: str) -> Callable[[Command], Command]:
+    """--since and --until."""
+
+    def decorate(command: Command) -> Command:
+        until = click.option("--until", help=f"{made} before.", metavar="TIME")
+        return click.option("--since", help=f"{made} at or after: {times.EXAMPLES}.", metavar="TIME")(until(command))
+
+    return decorate
+
+
+def named(**given: Any) -> dict[str, Any]:
+    """The filters that were written."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def require_one(ids: Sequence[int], filters: dict[str, Any], noun: str, example: str) -> None:
+    """What a verb is to work on is named by number or by filters. Raises UsageError when it is neither or both."""
+    if ids and filters:
+        raise click.UsageError(f"name {noun} by number or by filters, not by both")
+    if not ids and not filters:
+        raise click.UsageError(f"name {noun} by number, or by filters such as {example}")
 
 
 def moment(session: Session, text: str | None, option: str) -> int | None:

@@ -95,9 +95,9 @@ def send(file: Path, address: tuple[str, int], **given: Any) -> int:
     FILE may hold several messages, framed or not, with any line ends, and be as large as you like; - is the standard
     input. What is waited for is what the message asks for: one answer; in enhanced mode (MSH-15, MSH-16) the commit answer,
     then the application's, each unless NE. With --count, --rate or --connections the run is a large one: refusals and the
-    figures at its end are printed, not a line a message, and a progress bar is shown on a terminal. It ends at the first message without an answer, unless
-    you say --keep-going. Exit 1 when one is not accepted, 4 when the peer cannot be reached or an answer that is due does not
-    come, 130 after Ctrl-C (the figures are printed all the same).
+    figures at its end are printed, not a line a message, and a progress bar is shown on a terminal. It ends at the first
+    message without an answer, unless you say --keep-going. Exit 1 when one is not accepted, 4 when the peer cannot be
+    reached or an answer that is due does not come, 130 after Ctrl-C (the figures are printed all the same).
 
     \b
     Examples:

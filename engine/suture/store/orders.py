@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from suture.store.tables import audit, channel_state, command, exception
 
 STOPPED, RUNNING = "stopped", "running"
+ASKED = 500
+"""Numbers that one statement names, at most."""
 
 
 def order(connection: Connection, verb: str, arguments: dict[str, Any], actor: str, now_us: int) -> int:
@@ -39,9 +42,33 @@ def record(connection: Connection, actor: str, verb: str, target: str, reason: s
     connection.execute(insert(audit).values(at_us=now_us, actor=actor, verb=verb, target=target, reason=reason))
 
 
-def audited(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """The newest lines of the audit."""
-    return [dict(row) for row in connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).mappings()]
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which lines of the audit: every field that is set must fit. actor: with or without what comes before its colon.
+
+    target: a part of it. before_id: only older ones.
+    """
+
+    actor: str | None = None
+    verb: str | None = None
+    target: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    before_id: int | None = None
+
+
+def audited(connection: Connection, limit: int, wanted: AuditFilter = AuditFilter()) -> list[dict[str, Any]]:
+    """Lines of the audit, the newest first."""
+    a = audit.c
+    conditions = [] if wanted.verb is None else [a.verb == wanted.verb]
+    if wanted.actor is not None:
+        conditions.append(or_(a.actor == wanted.actor, a.actor.endswith(f":{wanted.actor}", autoescape=True)))
+    if wanted.target is not None:
+        conditions.append(a.target.contains(wanted.target, autoescape=True))
+    conditions += [a.at_us >= wanted.since_us] if wanted.since_us is not None else []
+    conditions += [a.at_us < wanted.until_us] if wanted.until_us is not None else []
+    conditions += [a.id < wanted.before_id] if wanted.before_id is not None else []
+    return [dict(row) for row in connection.execute(select(audit).where(*conditions).order_by(a.id.desc()).limit(limit)).mappings()]
 
 
 def desire(connection: Connection, channel: str, desired: str, now_us: int) -> None:
@@ -59,7 +86,8 @@ def channels(connection: Connection) -> list[dict[str, Any]]:
 
 def resolve(connection: Connection, exception_ids: Sequence[int], resolution: str, now_us: int) -> list[int]:
     """Close exceptions; returns the ids of those that were open."""
-    t = exception
-    statement = update(t).where(t.c.id.in_(list(exception_ids)), t.c.resolved_at_us.is_(None))
-    closed = connection.execute(statement.values(resolved_at_us=now_us, resolution=resolution).returning(t.c.id))
-    return sorted(closed.scalars())
+    t, wanted, closed = exception, sorted(set(exception_ids)), list[int]()
+    for start in range(0, len(wanted), ASKED):
+        statement = update(t).where(t.c.id.in_(wanted[start : start + ASKED]), t.c.resolved_at_us.is_(None))
+        closed += connection.execute(statement.values(resolved_at_us=now_us, resolution=resolution).returning(t.c.id)).scalars()
+    return sorted(closed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
 
 from suture.model import states
 from suture.store import search
@@ -63,15 +63,42 @@ class DeliveryFilter:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionFilter:
-    """Which exceptions; open: True only those that wait, False only resolved ones, None both."""
+    """Which exceptions; open: True only those that wait, False only resolved ones, None both.
+
+    destination: of the delivery that waits. table, value: the table and the code that it does not know. field: the canonical
+    field, or the path or place. Times are when it was opened.
+    """
 
     channel: str | None = None
     stage: str | None = None
     code: str | None = None
     message_id: int | None = None
+    destination: str | None = None
+    table: str | None = None
+    value: str | None = None
+    field: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
     open: bool | None = True
     before_id: int | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFilter:
+    """Which held and dead deliveries that an open exception tells of; fields as above, times are when the deliveries were made."""
+
+    channel: str | None = None
+    destination: str | None = None
+    state: str | None = None
+    code: str | None = None
+    table: str | None = None
+    value: str | None = None
+    field: str | None = None
+    message_id: int | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    limit: int = 1000
 
 
 def messages(connection: Connection, wanted: MessageFilter) -> list[Row]:
@@ -184,19 +211,41 @@ def attempts(connection: Connection, delivery_id: int) -> list[Row]:
 def exceptions(connection: Connection, wanted: ExceptionFilter) -> list[Row]:
     """Exceptions newest first."""
     t = exception.c
-    conditions = _equal((t.channel, wanted.channel), (t.stage, wanted.stage), (t.code, wanted.code), (t.message_id, wanted.message_id))
+    conditions = [*_equal((t.channel, wanted.channel), (t.stage, wanted.stage)), *_about(wanted)]
+    if wanted.destination is not None:
+        conditions += [t.field == wanted.destination, t.delivery_id.is_not(None)]
+    conditions += _between(t.opened_at_us, wanted.since_us, wanted.until_us)
     if wanted.open is not None:
         conditions.append(t.resolved_at_us.is_(None) if wanted.open else t.resolved_at_us.is_not(None))
-    high = MAX_ID if wanted.before_id is None else wanted.before_id - 1
-    return _rows(connection, _page(select(exception), exception, conditions, 0, high, wanted.limit))
+    low, high = _id_range(connection, exception, t.opened_at_us, wanted)
+    return _rows(connection, _page(select(exception), exception, conditions, low, high, wanted.limit))
 
 
-def held_for(connection: Connection, code: str, destination: str | None, limit: int) -> list[int]:
-    """Held deliveries with an open exception of this code, the oldest first."""
+def _about(wanted: ExceptionFilter | ReleaseFilter) -> list[ColumnElement[bool]]:
+    """What an exception is about."""
+    t = exception.c
+    found = _equal((t.code, wanted.code), (t.message_id, wanted.message_id), (t.table_name, wanted.table), (t.value, wanted.value))
+    if wanted.field is not None:
+        found.append(or_(t.field == wanted.field, t.path == wanted.field))
+    return found
+
+
+def releasable(connection: Connection, wanted: ReleaseFilter) -> list[int]:
+    """Held and dead deliveries that wait for a person, the oldest first: those of which an exception is open."""
     e, d = exception.c, delivery.c
-    statement = select(d.id).join(exception, (e.delivery_id == d.id) & (e.message_id == d.message_id))
-    conditions = _equal((e.code, code), (d.state, states.HELD), (d.destination, destination))
-    return list(connection.execute(statement.where(e.resolved_at_us.is_(None), *conditions).order_by(d.id).limit(limit)).scalars())
+    statement = select(d.id).distinct().join(exception, (e.delivery_id == d.id) & (e.message_id == d.message_id))
+    conditions = _equal((d.channel, wanted.channel), (d.destination, wanted.destination), (d.state, wanted.state))
+    conditions += [*_about(wanted), *_between(d.created_at_us, wanted.since_us, wanted.until_us)]
+    waits = (e.resolved_at_us.is_(None), d.state.in_((states.HELD, states.DEAD)))
+    return list(connection.execute(statement.where(*waits, *conditions).order_by(d.id).limit(wanted.limit)).scalars())
+
+
+def exception_rows(connection: Connection, ids: list[int]) -> list[Row]:
+    """These exceptions, by id; those that are not there are left out."""
+    found: list[Row] = []
+    for part in _parts(sorted(set(ids)), 500):
+        found += _rows(connection, select(exception).where(exception.c.id.in_(part)).order_by(exception.c.id))
+    return found
 
 
 def exception_row(connection: Connection, exception_id: int) -> Row | None:
@@ -223,7 +272,9 @@ def first_id(connection: Connection, table: Table, at: ColumnElement[int], since
     return low
 
 
-def _id_range(connection: Connection, table: Table, at: ColumnElement[int], wanted: MessageFilter | DeliveryFilter) -> tuple[int, int]:
+def _id_range(
+    connection: Connection, table: Table, at: ColumnElement[int], wanted: MessageFilter | DeliveryFilter | ExceptionFilter
+) -> tuple[int, int]:
     low = first_id(connection, table, at, wanted.since_us) if wanted.since_us is not None else 0
     high = wanted.before_id - 1 if wanted.before_id is not None else MAX_ID
     if wanted.until_us is not None:

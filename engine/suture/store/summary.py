@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, exists, func, literal_column, not_, select
 
 from suture.model import states
+from suture.store.doubled import Doubled, doubled
 from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id
 from suture.store.standing import Standing, standing
 from suture.store.tables import channel_state, delivery, destination_state, event, exception, message
@@ -171,8 +172,9 @@ class Balance:
 
     received: messages stored, which is the sum of `messages` (by state). events: by type, then raised or duplicate (of
     each message's newest processing). deliveries: by destination, then state. exceptions: by "stage code", then open
-    or resolved. unsettled: messages and deliveries that the engine is still at. wrong: sentences on whatever does not
-    add up; empty when the books balance.
+    or resolved. unsettled: messages and deliveries that the engine is still at. doubled: what destinations have taken a
+    second time because a person insisted, which is no mistake in the books. wrong: sentences on whatever does not add up;
+    empty when the books balance.
     """
 
     channel: str
@@ -182,6 +184,7 @@ class Balance:
     deliveries: dict[str, dict[str, int]] = field(default_factory=dict)
     exceptions: dict[str, dict[str, int]] = field(default_factory=dict)
     unsettled: int = 0
+    doubled: dict[str, Doubled] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -193,6 +196,7 @@ def balance(connection: Connection, channel: str) -> Balance:
     books.deliveries = _table(connection, _deliveries_by_state(channel))
     books.exceptions = _table(connection, _exceptions_by_code(channel))
     books.unsettled = messages.get(states.RECEIVED, 0) + _total(books.deliveries, states.WAITING)
+    books.doubled = doubled(connection, channel)
     books.wrong = _wrong(connection, books)
     return books
 
