@@ -15,7 +15,7 @@ from typing import Any
 from suture.model.errors import CommandError, StoreError
 from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary, unrendered
 from suture.store.engine import Engine
-from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter, Row
+from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter, Row, with_words
 
 CHANNEL_VERBS = ("start", "stop", "restart", "reload")
 MOST_IDS = 10_000
@@ -157,14 +157,14 @@ class Control:
         with dialect.reading(self._engine) as connection:
             found = queries.deliveries(connection, wanted)
             self._require_filter(connection, wanted.channel, found)
-        return [_without_lane(row) for row in found]
+        return [with_words(_without_lane(row)) for row in found]
 
     def delivery(self, delivery_id: int) -> tuple[Row, list[Row]]:
         """One delivery and its attempts, without content. Raises NotFound."""
         with dialect.reading(self._engine) as connection:
             row = _found(queries.delivery_row(connection, delivery_id), "delivery", delivery_id)
             attempts = queries.attempts(connection, delivery_id)
-        return _without_lane(row), [{**each, "response": None} for each in attempts]
+        return with_words(_without_lane(row)), [with_words({**each, "response": None}) for each in attempts]
 
     def payload(self, delivery_id: int) -> tuple[Row, bytes, list[Row]]:
         """One delivery, the bytes that go out, and the attempts with the answers; audited. Raises NotFound."""
@@ -173,14 +173,14 @@ class Control:
             body = queries.payload(connection, delivery_id) or b""
             attempts = queries.attempts(connection, delivery_id)
         self._audit("look", f"delivery {delivery_id} body")
-        return row, body, attempts
+        return with_words(row), body, [with_words(each) for each in attempts]
 
     def exceptions(self, wanted: ExceptionFilter) -> list[Row]:
         """Exceptions newest first. Raises NotFound for a channel that there is not."""
         with dialect.reading(self._engine) as connection:
             found = queries.exceptions(connection, wanted)
             self._require_filter(connection, wanted.channel, found)
-        return found
+        return [with_words(row) for row in found]
 
     def releasable(self, wanted: ReleaseFilter) -> list[int]:
         """Held and dead deliveries of which an exception is open, the oldest first. Raises NotFound for a channel that there is not."""
@@ -197,7 +197,7 @@ class Control:
     def exception(self, exception_id: int) -> Row:
         """One exception. Raises NotFound."""
         with dialect.reading(self._engine) as connection:
-            return _found(queries.exception_row(connection, exception_id), "exception", exception_id)
+            return with_words(_found(queries.exception_row(connection, exception_id), "exception", exception_id))
 
     # -- previews --------------------------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class Control:
         with dialect.reading(self._engine) as connection:
             found = queries.exception_rows(connection, list(exception_ids))
         _require_ids("exception", exception_ids, [row["id"] for row in found])
-        return found
+        return [with_words(row) for row in found]
 
     def preview_reprocess(self, message_ids: Sequence[int], insist: bool) -> list[preview.Item]:
         """What reprocessing would do. Raises NotFound."""

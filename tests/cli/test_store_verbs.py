@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from suture.cli import exits
+from suture.model.outcome import told
 from suture.store import dialect, fitness, orders, state
 from tests.at_work import AtWork
 from tests.cli.conftest import Site
@@ -64,6 +65,58 @@ def test_status_shows_who_fails_since_when_and_why(site: Site, engine: AtWork) -
     assert ran.code == exits.OK
     assert "engine running" in ran.lines[0] and f"pid {os.getpid()} on srv1, epoch 1" in ran.lines[0]
     assert "or-supply erp: failing since 2026-03-04 10:00:00-06:00: connection refused; the next try is due" in ran.out
+
+
+def test_status_shows_what_a_partner_said_of_what_it_did_not_take(site: Site, engine: AtWork) -> None:
+    site.store.channel()
+    said = told("the peer answered AE", "account is closed")
+    for n in (1, 2, 3):
+        site.store.delivery(site.store.message(), "billing", "dead", reason=said)
+        reason = said if n == 2 else "the peer answered AR"
+        site.store.exception(n, delivery_id=n, stage="deliver", code="AE", field="billing", reason=reason)
+    site("exception", "resolve", 3, "--reason", "written off", "--yes")
+    ran = site("status", "--all")
+    assert (
+        "or-supply billing: not taken: delivery 2 at 2026-03-04 10:00:02-06:00, AE: the peer answered AE; it says: account is closed"
+        in ran.out
+    )
+    (channel,) = site("status", "--json", "--all").json["channels"]
+    refusal = channel["destinations"][0]["refusal"]
+    assert (refusal["delivery_id"], refusal["exception_id"], refusal["code"], refusal["words"]) == (2, 2, "AE", "account is closed")
+    assert refusal["at"].startswith("2026-03-04T16:00:02")
+
+
+def test_status_shows_what_a_peer_that_fails_says(site: Site, engine: AtWork) -> None:
+    site.store.channel()
+    site.store.destination("erp", "failing", reason=told("the peer answered HTTP 503", "closed for the night"))
+    assert "the peer answered HTTP 503; it says: closed for the night" in site("status").out
+    assert site("status", "--json").json["channels"][0]["destinations"][0]["words"] == "closed for the night"
+
+
+def test_the_partners_words_stand_for_themselves_in_json(site: Site) -> None:
+    said = told("the peer answered HTTP 422", "no such item")
+    site.store.delivery(site.store.message(), "erp", "dead", reason=said)
+    site.store.attempt(1, 1, "rejected", reason=said)
+    site.store.exception(1, delivery_id=1, stage="deliver", code="422", field="erp", reason=said)
+    rows = [
+        *site("exception", "list", "--json").json,
+        site("exception", "show", 1, "--json").json,
+        *site("delivery", "list", "--json").json,
+        site("delivery", "show", 1, "--json").json,
+        *site("delivery", "show", 1, "--json").json["attempt_list"],
+        *(site("message", "trace", 1, "--json").json[name][0] for name in ("attempts", "exceptions", "deliveries")),
+    ]
+    assert [row["words"] for row in rows] == ["no such item"] * 8
+    for command in (
+        ("exception", "list"),
+        ("exception", "show", 1),
+        ("delivery", "list"),
+        ("delivery", "show", 1),
+        ("message", "trace", 1),
+    ):
+        assert said in site(*command).out and "words" not in site(*command).out
+    site.store.exception(1, reason="no row")
+    assert site("exception", "show", 2, "--json").json["words"] == ""
 
 
 def test_status_shows_the_database_and_what_is_wrong_with_it(site: Site, engine: AtWork) -> None:

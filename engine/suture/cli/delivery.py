@@ -104,7 +104,8 @@ def _attempt_json(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(session: Session, row: dict[str, Any], attempts: list[dict[str, Any]]) -> None:
-    facts = ((name.removesuffix("_us").removesuffix("_at").replace("_", " "), _fact(session, name, value)) for name, value in row.items())
+    shown = [(name, value) for name, value in row.items() if name != "words"]  # they stand in the reason
+    facts = ((name.removesuffix("_us").removesuffix("_at").replace("_", " "), _fact(session, name, value)) for name, value in shown)
     output.print_facts(facts)
     click.echo()
     headers = ["attempt", "ended", "took", "outcome", "code", "reason"]

@@ -118,9 +118,8 @@ def show(session: Session, exception_id: int) -> int:
     if session.as_json:
         output.print_json(row)
         return exits.OK
-    facts = (
-        (name.removesuffix("_at_us").replace("_", " "), session.time(v, True) if name.endswith("_us") else v) for name, v in row.items()
-    )
+    shown = [(name, value) for name, value in row.items() if name != "words"]  # they stand in the reason
+    facts = ((name.removesuffix("_at_us").replace("_", " "), session.time(v, True) if name.endswith("_us") else v) for name, v in shown)
     output.print_facts(facts)
     if not row["resolved_at_us"]:
         output.say(f"\n{_remedy(row)}")

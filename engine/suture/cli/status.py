@@ -214,6 +214,9 @@ def _trouble(session: Session, each: DestinationStatus) -> Iterator[str]:
         due = each.next_try_us is not None and each.next_try_us <= session.now_us
         next_try = "; the next try is due" if due else f"; next try {session.time(each.next_try_us)}" if each.next_try_us else ""
         yield f"{each.state} since {session.time(each.since_us)}: {each.reason or 'no reason known'}{next_try}"
+    if each.refusal is not None:
+        one = each.refusal
+        yield f"not taken: delivery {one.delivery_id} at {session.time(one.at_us)}, {one.code}: {one.reason}"
     other = {state: n for state, n in each.deliveries.items() if state in (states.REFUSED, states.SKIPPED)}
     if other:
         yield ", ".join(f"{n} {state}" for state, n in other.items())

@@ -55,7 +55,7 @@ def journey(connection: Connection, message_id: int) -> Journey | None:
     if row is None:
         return None
     original = queries.message_row(connection, row["duplicate_of"]) if row["duplicate_of"] else None
-    deliveries = [_without_content(each) for each in queries.deliveries_of(connection, [message_id])]
+    deliveries = [queries.with_words(_without_content(each)) for each in queries.deliveries_of(connection, [message_id])]
     found = Journey(
         message=row,
         original=original,
@@ -89,12 +89,12 @@ def _events(connection: Connection, message_id: int) -> list[Row]:
 
 def _attempts(connection: Connection, delivery_ids: list[int]) -> list[Row]:
     statement = select(attempt).where(attempt.c.delivery_id.in_(delivery_ids)).order_by(attempt.c.delivery_id, attempt.c.number)
-    return [_without_content(dict(row)) for row in connection.execute(statement).mappings()]
+    return [queries.with_words(_without_content(dict(row))) for row in connection.execute(statement).mappings()]
 
 
 def _exceptions(connection: Connection, message_id: int) -> list[Row]:
     statement = select(exception).where(exception.c.message_id == message_id).order_by(exception.c.id)
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    return [queries.with_words(dict(row)) for row in connection.execute(statement).mappings()]
 
 
 def _notes(connection: Connection, message_id: int, revision: int) -> list[Row]:

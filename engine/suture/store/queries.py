@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
 
 from suture.model import states
+from suture.model.outcome import apart
 from suture.store import search
 from suture.store.tables import OPEN, attempt, delivery, delivery_body, event, exception, message, message_body
 
@@ -251,6 +252,11 @@ def exception_rows(connection: Connection, ids: list[int]) -> list[Row]:
 def exception_row(connection: Connection, exception_id: int) -> Row | None:
     """One exception."""
     return _one(connection, select(exception).where(exception.c.id == exception_id))
+
+
+def with_words(row: Row) -> Row:
+    """The row with the partner's own words, which stand behind its reason, for themselves too (they may name a patient)."""
+    return {**row, "words": apart(row["reason"])[1]}
 
 
 def first_id(connection: Connection, table: Table, at: ColumnElement[int], since_us: int) -> int:

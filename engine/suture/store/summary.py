@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, exists, func, literal_column, not_, select
 
 from suture.model import states
+from suture.model.outcome import apart
 from suture.store.doubled import Doubled, doubled
 from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id
 from suture.store.standing import Standing, standing
@@ -20,11 +21,24 @@ DAY_US = 86_400_000_000
 RECENT_MESSAGES = 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The last delivery that a destination did not take and that waits for a person. reason: with the partner's words; words: those."""
+
+    delivery_id: int
+    exception_id: int
+    at_us: int
+    code: str
+    reason: str
+    words: str
+
+
 @dataclass(slots=True)
 class DestinationStatus:
     """One destination of a channel. deliveries: count by state; oldest_waiting_us: when the oldest of them was made.
 
-    state, since_us, next_try_us, reason: what the engine says of the peer; state is "" when it has said nothing yet.
+    state, since_us, next_try_us, reason: what the engine says of the peer, reason with the peer's own words, which stand in
+    words too; state is "" when it has said nothing yet. refusal: the last one that waits for a person.
     """
 
     destination: str
@@ -35,6 +49,8 @@ class DestinationStatus:
     since_us: int | None = None
     next_try_us: int | None = None
     reason: str = ""
+    words: str = ""
+    refusal: Refusal | None = None
 
 
 @dataclass(slots=True)
@@ -103,6 +119,7 @@ def count(connection: Connection, found: Status, since_us: int | None) -> None:
     _finished(connection, channels, since_us)
     for name, number in connection.execute(_open_exceptions()):
         _channel(channels, name).exceptions = number
+    _refused(connection, channels)
 
 
 def status(connection: Connection, now_us: int, since_us: int | None) -> Status:
@@ -157,8 +174,18 @@ def _finished(connection: Connection, channels: dict[str, ChannelStatus], since_
 def _peers(connection: Connection, channels: dict[str, ChannelStatus]) -> None:
     for row in connection.execute(select(destination_state)):
         found = _destination(channels, row.channel, row.destination)
-        found.state, found.since_us, found.reason = row.state, row.since_us, row.reason
+        found.state, found.since_us, found.reason, found.words = row.state, row.since_us, row.reason, apart(row.reason)[1]
         found.next_try_us = row.next_try_us or None
+
+
+def _refused(connection: Connection, channels: dict[str, ChannelStatus]) -> None:
+    """Of each destination the last delivery that waits for a person, and why."""
+    t = exception.c
+    waits = (t.resolved_at_us.is_(None), t.stage == "deliver", t.delivery_id.is_not(None))
+    last = select(func.max(t.id)).where(*waits).group_by(t.channel, t.field)
+    for row in connection.execute(select(exception).where(t.id.in_(last))):
+        found = _destination(channels, row.channel, row.field)
+        found.refusal = Refusal(row.delivery_id, row.id, row.opened_at_us, row.code, row.reason, apart(row.reason)[1])
 
 
 def _open_exceptions() -> Any:
