@@ -23,7 +23,8 @@ RESPONSES = frozenset(_RESPONSES.split(" "))
 """Message codes of which a structure of some version has an MSA among the data that it answers with: messages like any other."""
 _SHAPE = frozenset({b"MSH", b"SFT", b"UAC", b"MSA", b"ERR"})
 """The segments of the structure ACK."""
-_OPENING = frozenset({b"MSA", b"SFT", b"UAC", b"ERR"})
+_OPENING = frozenset({b"MSA", b"SFT", b"UAC", b"ERR", b"\nMS", b"\nSF", b"\nUA", b"\nER"})
+"""How the second of them may begin, behind a CR."""
 _LARGEST_BYTES = 65_536
 """What is larger is not looked through for a shape: nothing acknowledges so much."""
 _CODE = re.compile(r"\s*([A-Za-z][A-Za-z0-9]{2})(?![A-Za-z0-9])")
@@ -46,7 +47,7 @@ def is_one(kind: str, raw: bytes) -> bool:
     end = raw.find(b"\r")
     if end < 0:
         end = raw.find(b"\n")
-    return raw[end + 1 : end + 5].lstrip(b"\n")[:3] in _OPENING and _shaped(kind, raw)
+    return raw[end + 1 : end + 4] in _OPENING and _shaped(kind, raw)
 
 
 def quiet(header: Header, raw: bytes) -> Header:
