@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from suture.pipeline.answers import Answer, Answers, Say
-from suture.pipeline.batches import ReceiveOne, positive
+from suture.pipeline.batches import positive
 from suture.wire import lines, widths
 from suture.wire.finding import CARDINALITY, ERROR, Finding
 from suture.wire.header import Header
+
+ReceiveOne = Callable[[bytes, Answer, Say | None], None]
 
 
 def may_be_several(raw: bytes) -> bool:
