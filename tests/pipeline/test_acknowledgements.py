@@ -161,3 +161,17 @@ def test_reprocessing_one_leaves_it_as_it_is(house: House) -> None:
     house.settle()
     assert rows(house, "SELECT state, revision FROM message") == [("filtered", 1)]
     assert rows(house, "SELECT count(*) FROM delivery") == [(0,)]
+
+
+def test_one_among_messages_that_come_together_is_not_answered(house: House) -> None:
+    charge = acknowledging("ADT^A08", control_id="M5", msa="EVN|A08")
+    assert house.receive(acknowledging() + charge).codes[-1:] == ["AA"]
+    heard = house.receive(acknowledging("ADT^A08", control_id="M6", msa="EVN|A08") + acknowledging(control_id="R78"))
+    assert [one.get("MSA-2") for one in heard.messages] == ["M6"]
+    assert rows(house, "SELECT state FROM message ORDER BY id")[0] == ("filtered",)
+
+
+def test_too_many_that_come_together_are_not_answered(engine_db: Engine) -> None:
+    house = House(engine_db, AnswerRules(batch_messages=1))
+    assert house.receive(acknowledging(control_id="R1") + acknowledging(control_id="R2")).told == [("answer", None)]
+    house.stop()

@@ -151,3 +151,11 @@ def test_so_many_faults_of_one_frame_are_told_and_the_rest_is_counted() -> None:
     found = [fault for faults in envelopes.faults_of(events).values() for fault in faults]
     assert len(found) == envelopes.FAULTS_MAX
     assert "more like these" in found[-1].reason
+
+
+@pytest.mark.parametrize("house", [AnswerRules(batch_messages=1)], indirect=True)
+def test_so_are_too_many_messages_that_come_together(house: House) -> None:
+    heard = house.receive(one(1) + one(2))
+    assert heard.codes == ["AR"]
+    assert messages(house) == [("M1", "parked")]
+    assert [row[:3] for row in opened(house)] == [(1, "batch", "BATCH_TOO_LARGE")]

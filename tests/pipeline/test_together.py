@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from suture.pipeline.answer_rules import AnswerRules
+from suture.pipeline.batches import Inward
 from suture.pipeline.channel import Around, Channel
 from suture.pipeline.together import Together
 from suture.pipeline.turns import LARGE_BYTES
@@ -118,7 +119,11 @@ def test_the_same_frame_again_repeats_each(house: Any, engine_db: Engine) -> Non
 def test_too_many_are_refused_whole(house: Any, engine_db: Engine) -> None:
     heard = house(batch_messages=2).receive(one(1) + one(2) + one(3))
     assert (heard.codes, heard.messages[0].get("MSA-2"), heard.stored) == (["AR"], "M1", [False])
-    assert stored(engine_db) == []
+    with engine_db.connect() as connection:
+        rows = connection.execute(
+            text("SELECT m.control_id, m.state, b.raw FROM message m JOIN message_body b ON b.message_id = m.id")
+        ).all()
+    assert [(row[0], row[1], bytes(row[2])) for row in rows] == [("M1", "parked", one(1).split(b"\r")[0] + b"\r")]  # for a person
 
 
 def test_who_can_be_told_one_thing_hears_of_the_first_that_is_refused(house: Any) -> None:
@@ -137,7 +142,8 @@ def test_who_can_be_told_one_thing_hears_of_the_first_that_is_refused(house: Any
 def test_what_one_cannot_store_is_said_once_before_all_answers(engine_db: Engine) -> None:
     told: list[tuple[str, Any, bool]] = []
     waiting: list[Any] = []
-    together = Together(House.__new__(House), lambda raw, answer, say: waiting.append((answer, say)))  # type: ignore[arg-type]
+    inward = Inward(lambda raw, answer, say, faults: waiting.append((answer, say)), lambda *kept: None)
+    together = Together(House.__new__(House), inward)  # type: ignore[arg-type]
     say = lambda payload, stored: told.append(("said", payload, stored))  # noqa: E731
     for _ in together.hand_on(b"", lambda payload, stored: told.append(("answer", payload, stored)), say, [b"1", b"2", b"3"]):
         pass

@@ -76,10 +76,9 @@ class Receiver:
 
     def _cut(self, peer: str, raw: bytes, width: Width | None, answer: Answer, say: Say | None) -> None:
         """Take what may be several messages, a large one in turns. width: of a batch."""
-        turns, receive, head = self._turns, partial(self._one, peer), raw[:LARGE_BYTES]
-        way: Batches | Together = Together(self._answers, receive)
-        if width is not None:
-            way = Batches(self._answers, Inward(receive, partial(self._envelope, peer)), width)
+        turns, head = self._turns, raw[:LARGE_BYTES]
+        inward = Inward(partial(self._one, peer), partial(self._envelope, peer))
+        way: Batches | Together = Together(self._answers, inward) if width is None else Batches(self._answers, inward, width)
         if turns is None or len(raw) <= LARGE_BYTES:
             way.receive(raw, answer, say)
         else:

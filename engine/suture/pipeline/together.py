@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from suture.pipeline.answers import Answer, Answers, Say
-from suture.pipeline.batches import positive
-from suture.wire import lines, widths
+from suture.pipeline.batches import Inward, positive
+from suture.pipeline.envelopes import TOO_LARGE
+from suture.ports import Fault
+from suture.wire import acknowledgement, lines, widths
 from suture.wire.finding import CARDINALITY, ERROR, Finding
 from suture.wire.header import Header
-
-ReceiveOne = Callable[[bytes, Answer, Say | None], None]
 
 
 def may_be_several(raw: bytes) -> bool:
@@ -20,13 +20,13 @@ def may_be_several(raw: bytes) -> bool:
 
 
 class Together:
-    """Receives what may be several messages for one channel. receive(raw, answer, say): takes one message."""
+    """Receives what may be several messages of one sender of a channel."""
 
-    def __init__(self, answers: Answers, receive: ReceiveOne) -> None:
-        self._answers, self._receive = answers, receive
+    def __init__(self, answers: Answers, inward: Inward) -> None:
+        self._answers, self._inward = answers, inward
 
     def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
-        """Take them in their order. Too many of them are refused whole, and nothing is stored."""
+        """Take them in their order. Too many of them are refused whole, and only the first segment is kept."""
         for _ in self.hand_on(raw, answer, say, self.cut(raw)):
             pass
 
@@ -46,19 +46,30 @@ class Together:
     def hand_on(self, head: bytes, answer: Answer, say: Say | None, messages: list[bytes] | None) -> Iterator[None]:
         """Take the messages, one at each step. head: the beginning of what came."""
         if messages is None:
-            text = f"too many messages at once; at most {self._answers.rules.batch_messages} are taken"
-            header = Header.read(head) or Header(b"|", [b"MSH", b"^~\\&"])
-            self._answers.refused(header, answer, Finding(CARDINALITY, ERROR, None, text))
+            self._refuse(head, answer)
             return
         if len(messages) == 1:
-            self._receive(messages[0], answer, say)
+            self._inward.receive(messages[0], answer, say, [])
             return
         told = _Told(len(messages), answer, say)
         messages.reverse()
         for number in range(len(messages)):
             said = None if say is None else partial(told.said, number)
-            self._receive(messages.pop(), partial(told.answered, number), said)
+            self._inward.receive(messages.pop(), partial(told.answered, number), said, [])
             yield
+
+    def _refuse(self, head: bytes, answer: Answer) -> None:
+        """One answer for them all, when what is kept of them is durable."""
+        text = f"too many messages at once; at most {self._answers.rules.batch_messages} are taken"
+        header = Header.read(head) or Header(b"|", [b"MSH", b"^~\\&"])
+        first = header.separator.join(header.fields) + b"\r"
+        if acknowledgement.is_one(header.type, first):
+            header = acknowledgement.quiet(header, first)
+        told = partial(self._refused, header, answer, Finding(CARDINALITY, ERROR, None, text))
+        self._inward.keep(header, first, [Fault(TOO_LARGE, "", 0, text)], told)
+
+    def _refused(self, header: Header, answer: Answer, finding: Finding, stored: bool) -> None:
+        self._answers.refused(header, answer, finding)
 
 
 class _Told:
