@@ -295,7 +295,7 @@ def test_a_full_disk_ends_a_backup_without_a_trace(sqlite: str, tmp_path: Path) 
     engine.dispose()
     script = LIMITED + BACKS_UP.replace("store/message_body", "nothing")
     done = subprocess.run([sys.executable, "-c", script, sqlite, str(tmp_path / "b.zip"), "100000"], capture_output=True, check=False)
-    assert b"StoreError: the backup" in done.stderr and b"cannot be written: File too large" in done.stderr
+    assert b"StoreRefused: the backup" in done.stderr and b"cannot be written: File too large" in done.stderr
     assert not [p for p in tmp_path.iterdir() if "b.zip" in p.name]
 
 
