@@ -181,7 +181,8 @@ def test_everything_wrong_in_a_tests_file_is_said_at_once(site: SiteFiles):
         "channels/or-supply/tests.yaml:6: 1.expect.0.chargeraised: no such event; did you mean 'charge.raised'?",
         "channels/or-supply/tests.yaml:7: 1.expect.1.charge.raised.quantty: charge.raised has no field 'quantty'; did you mean 'quantity'?",
         "channels/or-supply/tests.yaml:7: 1.expect.1.charge.raised.quantity: 'one' is not a number, e.g. 1 or 4200.00",
-        "channels/or-supply/tests.yaml:7: 1.expect.1.charge.raised.used_at: 'noon' is not a time, e.g. 2026-03-02T10:15:00-06:00",
+        "channels/or-supply/tests.yaml:7: 1.expect.1.charge.raised.used_at: 'noon' is not a time, e.g. 2026-03-02T10:15:00-06:00, "
+        "or a day, e.g. 2026-03-02",
         "channels/or-supply/tests.yaml:8: 1.expect_deliveries.erp: 'many' is not a whole number",
         "channels/or-supply/tests.yaml:8: 1.expect_deliveries.bill: no such destination; did you mean 'billing'?",
         "channels/or-supply/tests.yaml:9: 1.expect_gaps.1: unknown key 'tabel'; did you mean 'table'?",

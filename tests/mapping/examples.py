@@ -10,12 +10,14 @@ import yaml
 
 from suture.mapping.compile import Inbound, Mapped, SpecError, compile_inbound
 from suture.mapping.outbound import Renderer, compile_outbound
+from suture.mapping.rules import Rules
 from suture.mapping.spec import InboundSpec, OutboundSpec
 from suture.mapping.table_file import load_csv
 from suture.mapping.tables import Table
 from suture.wire import er7
 
 CHICAGO = ZoneInfo("America/Chicago")
+RULES = Rules(CHICAGO)
 
 ITEMS = """\
 item,description,supplier,charge_code,chargeable,stock_unit,issue_unit,unit_cost,unit_price,status,effective_from,effective_to
@@ -96,9 +98,14 @@ def _merged(node: Any) -> Any:
     return {**parts.pop("<<", {}), **parts}
 
 
-def inbound(text: str = MAPPING, key: Sequence[str] = ("MSH-3.1", "FT1-2", "FT1-6.1"), tables: dict[str, Table] = TABLES) -> Inbound:
+def inbound(
+    text: str = MAPPING,
+    key: Sequence[str] = ("MSH-3.1", "FT1-2", "FT1-6.1"),
+    tables: dict[str, Table] = TABLES,
+    rules: Rules = RULES,
+) -> Inbound:
     """A mapping, compiled."""
-    return compile_inbound(InboundSpec.model_validate(read(text)), tables, CHICAGO, key, "or")
+    return compile_inbound(InboundSpec.model_validate(read(text)), tables, rules, key, "or")
 
 
 def problems(text: str, key: Sequence[str] = ()) -> dict[str, str]:

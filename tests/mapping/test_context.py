@@ -130,8 +130,8 @@ class TestASecondPatientOrVisit:
         assert {(gap.code, gap.field) for gap in found.gaps} >= {("AMBIGUOUS_CONTEXT", "patient"), ("AMBIGUOUS_CONTEXT", "account")}
 
     def test_is_a_line_where_the_mapping_goes_through_them(self) -> None:
-        each = "mapping: o\nfrom: hl7v2\neach: PID\nemit:\n  - event: supply.used\n    set: {item: PID-3.1, quantity: {const: '1'}}\n"
-        found = run(each, "PID|2||M8^^^HOSP^MR", key=("PID-3.1",))
+        each = "mapping: o\nfrom: hl7v2\neach: PID\nemit:\n  - event: supply.used\n    set: {item: 'PID-3[MR].1', quantity: {const: '1'}}\n"
+        found = run(each, "PID|2||M8^^^HOSP^MR", key=("PID-3[MR].1",))
         assert [event.data["item"] for event in found.events] == ["M7", "M8"]
 
     @pytest.mark.parametrize("version", dictionary.VERSIONS)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from suture.mapping.outbound import CLOUDEVENTS, EVENTS, RenderContext, control_id
+from suture.mapping.times import Moment
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Message
 from suture.wire import er7
-from tests.mapping.examples import outbound
+from tests.mapping.examples import outbound, outbound_problems
 
 AT = datetime(2026, 4, 1, 10, 1, tzinfo=timezone(timedelta(hours=-5)))
 NOW_US = 1_775_056_200_123_456  # 2026-04-01T15:10:00.123456Z
@@ -78,6 +79,14 @@ class TestBuiltIns:
     def test_a_cloudevent_without_a_service_date_has_the_time_of_arrival(self) -> None:
         (one,) = json.loads(CLOUDEVENTS.render([event(used_at=None)], CONTEXT).body)
         assert one["time"] == "2026-04-01T15:06:40+00:00"
+
+    def test_a_cloudevent_of_a_day_says_the_day_in_its_data_and_invents_no_midnight(self) -> None:
+        (one,) = json.loads(CLOUDEVENTS.render([event(used_at=date(2026, 4, 1))], CONTEXT).body)
+        assert (one["time"], one["data"]["used_at"]) == ("2026-04-01T15:06:40+00:00", "2026-04-01")
+
+    def test_the_time_of_a_cloudevent_has_seconds(self) -> None:
+        (one,) = json.loads(CLOUDEVENTS.render([event(used_at=Moment.of(AT, 4))], CONTEXT).body)
+        assert (one["time"], one["data"]["used_at"]) == ("2026-04-01T10:01:00-05:00", "2026-04-01T10:01-05:00")
 
     def test_attributes_of_cloudevents_are_lower_case_letters_and_digits(self) -> None:
         (one,) = json.loads(CLOUDEVENTS.render([event()], CONTEXT).body)
@@ -151,8 +160,60 @@ body:
             "T": "20260401100100-0500",
         }
 
+    @pytest.mark.parametrize(
+        ("used_at", "written", "time", "day", "hl7"),
+        [
+            (date(2026, 4, 1), "2026-04-01", "2026-04-01", "2026-04-01", "20260401"),
+            (Moment.of(AT, 2), "2026-04-01T10-05:00", "2026-04-01T10:01:00-05:00", "2026-04-01", "2026040110-0500"),
+            (Moment.of(AT, 4), "2026-04-01T10:01-05:00", "2026-04-01T10:01:00-05:00", "2026-04-01", "202604011001-0500"),
+            (AT, "2026-04-01T10:01:00-05:00", "2026-04-01T10:01:00-05:00", "2026-04-01", "20260401100100-0500"),
+            ("2026-04-01", "2026-04-01", "2026-04-01", "2026-04-01", "20260401"),
+        ],
+    )
+    def test_a_time_is_written_as_far_as_it_was_said(self, used_at: Any, written: str, time: str, day: str, hl7: str) -> None:
+        text = "body: {W: used_at, T: {from: used_at, as: time}, D: {from: used_at, as: date}, H: {from: used_at, as: hl7time}}"
+        assert body(text, event(used_at=used_at)) == {"W": written, "T": time, "D": day, "H": hl7}
+        assert segments("FT1: {4: used_at, 5: {from: used_at, as: hl7time}}", event(used_at=used_at))[1] in (
+            f"FT1||||{hl7}|{hl7}",
+            f"FT1||||{written}|{hl7}",  # what is kept as text stays that text
+        )
+
+    def test_a_month_in_a_text_field_is_written_as_one(self) -> None:
+        text = "body: {D: {from: lot, as: date}, H: {from: lot, as: hl7time}}"
+        assert body(text, event(lot="2026-12")) == {"D": "2026-12", "H": "202612"}
+        assert segments("FT1: {4: {from: lot, as: date}}", event(lot="2026"))[1] == "FT1||||2026"
+
+    def test_a_list_is_a_list(self) -> None:
+        assert body("body: {M: procedure_modifiers}", event(procedure_modifiers=["LT", "59"])) == {"M": ["LT", "59"]}
+        assert body("body: {M: procedure_modifiers}") == {}
+
 
 class TestHl7:
+    def test_a_list_is_written_as_repetitions(self) -> None:
+        fields = "FT1: {each: event, 26: procedure_modifiers, 27: {const: x}}"
+        charged = [event(procedure_modifiers=["L~T", "59"]), event(2, procedure_modifiers=["RT"]), event(3)]
+        assert [one.split("|")[26] for one in segments(fields, *charged)[1:4]] == ["L\\R\\T~59", "RT", ""]
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            "26: {from: procedure_modifiers, as: text}",
+            "26: {from: procedure_modifiers, default: X}",
+            "26: {from: [lot, procedure_modifiers]}",
+        ],
+    )
+    def test_a_list_stands_alone(self, field: str) -> None:
+        found = outbound_problems(
+            f"mapping: m\nto: hl7v2\nsegments:\n  - MSH: {{9: {{const: X}}, 12: {{const: '2.5'}}}}\n  - FT1: {{{field}}}"
+        )
+        assert any("is a list" in text for text in found.values()), found
+
+    def test_a_list_takes_a_whole_field(self) -> None:
+        found = outbound_problems(
+            "mapping: m\nto: hl7v2\nsegments:\n  - MSH: {9: {const: X}, 12: {const: '2.5'}}\n  - FT1: {26.1: procedure_modifiers}"
+        )
+        assert any("write 26, not 26.1" in text for text in found.values()), found
+
     def test_a_charge_is_a_dft_with_an_ft1_an_event(self) -> None:
         found = segments(
             """FT1: {each: event, 1: event.position, 2: transaction, 4: {from: used_at, as: hl7time},

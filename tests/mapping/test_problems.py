@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from suture.mapping.compile import SpecError, compile_inbound
 from suture.mapping.fields import CANONICAL_FIELDS
 from suture.mapping.outbound import RenderContext, compile_outbound
+from suture.mapping.rules import Rules
 from suture.mapping.spec import VOCABULARY, InboundSpec, OutboundSpec
 from suture.mapping.table_file import load_csv
 from suture.model.errors import MessageError
@@ -262,7 +263,7 @@ _EMITS = st.fixed_dictionaries(
 def test_whatever_the_words_a_mapping_runs_or_says_what_is_wrong(emit: dict[str, Any], each: str | None, skip: dict[str, Any]) -> None:
     given_ = {"mapping": "m", "from": "hl7v2", "skip": skip, "emit": [emit], **({} if each is None else {"each": each})}
     try:
-        compiled = compile_inbound(InboundSpec.model_validate(given_), TABLES, CHICAGO, (), "or")
+        compiled = compile_inbound(InboundSpec.model_validate(given_), TABLES, Rules(CHICAGO), (), "or")
     except (SpecError, ValidationError):
         return
     for line in (ft1(), ft1("ZZ", quantity="x", time="x", type="CD")):

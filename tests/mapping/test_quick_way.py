@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from suture.mapping import codegen_lines
 from suture.mapping.codegen import Code
 from suture.mapping.inbound import Inbound
+from suture.mapping.rules import Bounds, Money, Rules
 from suture.wire import er7
-from tests.mapping.examples import MAPPING, ft1, inbound, message
+from tests.mapping.examples import CHICAGO, MAPPING, ft1, inbound, message
 
 EVERYTHING = """
 mapping: everything
@@ -38,13 +40,18 @@ emit:
       location: {from: [FT1-16.1, PV1-3.1], table: locations, required: false, default: ""}
       department: {const: OR}
       used_at: {from: "FT1(1)-4.1", as: date}
+      staff: "FT1-20[1].1"
+      lot: "FT1-7[3='CDM' & 4=''].2"
+      serial: {from: ["PID-3[4='HOSP' & 5='MR'].1", "PID-3[4='' & 5='MR'].1", "FT1-7[9.1='x'].1"]}
+      procedure: {from: ["FT1-25[2='B'].1", "FT1-25[2=''].1"], default: NONE}
+      procedure_modifiers: "FT1-26[*].1"
     credit: {FT1-6.1: CD, item.chargeable: Y}
   - event: supply.used
     when: {FT1-6.1: [CG, CD]}
     set:
       item: {from: [FT1-34.1, FT1-7.1], table: items}
       unit_cost: {from: item.unit_cost, as: decimal, call: negate}
-      quantity: FT1-10
+      quantity: {from: FT1-10, between: ["-1000", "1000"]}
       unit: {from: FT1-43.2, default: item.issue_unit}
       used_at: {from: EVN-2, as: time}
     convert: {quantity: quantity, unit: unit, to: item.stock_unit, table: units}
@@ -63,16 +70,76 @@ emit:
 search: {patient: PID-3.1}
 """
 
+LISTS = """
+mapping: lists
+from: hl7v2
+each: FT1
+emit:
+  - event: charge.raised
+    set:
+      item: "FT1-7[3='CDM'].1"
+      charge_code: {const: "1"}
+      quantity: {from: "FT1-10[1]", default: "1"}
+      procedure_modifiers: {from: "PID-3[*].1", required: true}
+      used_at: {from: "FT1-4[1].1", required: true}
+"""
+
 MAPPINGS = {
     "the example": inbound(),
     "lines keyed by the message": inbound(MAPPING, key=()),
     "everything": inbound(EVERYTHING, key=("MSH-4", "PID-18.1", "FT1-2", "FT1-3")),
     "once a message": inbound(ONCE, key=("MSH-3.1", "PID-3.1")),
+    "lists": inbound(LISTS, key=("PID-18.1", "FT1-2"), rules=Rules(CHICAGO, bounds=Bounds(Decimal(500), Decimal("5000.00"), 30, 1))),
+    "by the sender": inbound(rules=Rules(CHICAGO, by_sender=True, bounds=Bounds(future_d=0), money=Money(0))),
 }
 
-PLAIN = st.sampled_from(["", "", "1", "2", "-3", "0.5", "CG", "CD", "PY", "T1", "OR1", "OR9", "EA", "BX", "20260401100100", "20260801"])
+PLAIN = st.sampled_from(
+    [
+        "",
+        "",
+        "1",
+        "2",
+        "-3",
+        "0.5",
+        "CG",
+        "CD",
+        "PY",
+        "T1",
+        "OR1",
+        "OR9",
+        "EA",
+        "BX",
+        "20260401100100",
+        "20260801",
+        "2026040110",
+        "20260401+0000",
+    ]
+)
 ITEM = st.sampled_from(["IMP-1", "IMP-1", "IMP-2", "GLV-1", "NEW-1", "OLD-1", "imp-1", "NOPE"])
-ODD = st.sampled_from(['""', " ", " T1 ", "^", "A^B", "^DZ", "A~B", "A&B", "A\\T\\B", "\\F\\", "a|b", "Ü", "\x00", "9" * 41, "x" * 450])
+ODD = st.sampled_from(
+    [
+        '""',
+        " ",
+        " T1 ",
+        "^",
+        "A^B",
+        "^DZ",
+        "A~B",
+        "A~A",
+        "~A",
+        "A^B~A^C",
+        '""^A',
+        'A~""',
+        "A&B",
+        "A\\T\\B",
+        "\\F\\",
+        "a|b",
+        "Ü",
+        "\x00",
+        "9" * 41,
+        "x" * 450,
+    ]
+)
 FIELD = st.one_of(PLAIN, PLAIN, ITEM, ODD)
 
 
@@ -97,9 +164,9 @@ def messages(draw: st.DrawFn) -> er7.Message:
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-@given(made=messages())
-def test_it_gives_what_the_careful_way_gives(name: str, made: er7.Message) -> None:
-    quick, careful = MAPPINGS[name].run(made), MAPPINGS[name].run_carefully(made)
+@given(made=messages(), received=st.sampled_from([None, 1_775_100_000_000_000, 1_777_000_000_000_000]))
+def test_it_gives_what_the_careful_way_gives(name: str, made: er7.Message, received: int | None) -> None:
+    quick, careful = MAPPINGS[name].run(made, received), MAPPINGS[name].run_carefully(made, received)
     assert quick == careful
     # Equality does not see the order of fields, nor 1.0 for 1, and payloads show both.
     assert [str(event.data) for event in quick.events] == [str(event.data) for event in careful.events]

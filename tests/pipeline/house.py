@@ -149,5 +149,5 @@ class Parked:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def run(self, message: er7.Message) -> Any:
+    def run(self, message: er7.Message, received_at_us: int) -> Any:
         raise self.error

@@ -243,7 +243,7 @@ def test_a_place_is_read_from_the_reason_a_message_is_parked_for(reason, path):
 
 def test_no_content_reaches_an_answer(database):
     class Mapping:
-        def run(self, parsed):
+        def run(self, parsed, received_at_us):
             gap = Gap(1, "patient", "PID-5.1", "ZZMARKER is wrong", "t", "ZZMARKER")
             return Mapped(gaps=[gap])
 

@@ -50,14 +50,14 @@ def before() -> Iterator[set[int]]:
 class Parking:
     """A mapping that parks every message, with an error of its own."""
 
-    def run(self, message: Any) -> Any:
+    def run(self, message: Any, received_at_us: int) -> Any:
         raise MessageError("map", "MISSING_VALUE", "PID-3", "required")
 
 
 class Failing:
     """A mapping with a bug."""
 
-    def run(self, message: Any) -> Any:
+    def run(self, message: Any, received_at_us: int) -> Any:
         raise ZeroDivisionError
 
 

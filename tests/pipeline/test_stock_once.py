@@ -17,7 +17,7 @@ def test_processing_again_does_not_take_the_stock_again():
     site = load_site(ROOT, "test", {})
     plan = plan_of(site.channels["or-supply"])
     raw = (ROOT / "channels/or-supply/samples/implant.hl7").read_bytes()
-    message = Message("or-supply", raw, 1, "C1", "DFT^P03", "A|B", id=1)
+    message = Message("or-supply", raw, 1_773_148_530_000_000, "C1", "DFT^P03", "A|B", id=1)
     first = process(plan, message, 2)
     (key,) = first.touches
     taken = first.settle({}, {key: Decimal(10)})

@@ -205,6 +205,24 @@ def test_only_the_delivery_that_needs_it_is_held(make: Make) -> None:
     assert (1, "archive", "accepted") in place.deliveries()
 
 
+def test_a_day_and_a_list_are_the_same_when_they_come_out_of_the_store(make: Make) -> None:
+    modifiers = '      amount: {call: extended_amount}\n      procedure_modifiers: "FT1-26[*].1"\n'
+    mapped = examples.inbound(examples.MAPPING.replace("      amount: {call: extended_amount}\n", modifiers), ("MSH-3.1", "FT1-2"))
+    text = CHARGE.replace("4: used_at", "4: {from: used_at, as: hl7time}, 26: procedure_modifiers")
+    mended, broken = (Output("billing", frozenset({"charge.raised"}), mapping(text, known)) for known in (FULL, EMPTY))
+    place, bodies = make([mended], inbound=mapped), []
+    for number, output in enumerate((mended, broken), 1):
+        place.plan([output])
+        sent = examples.ft1(id=f"T{number}", time="20260401+0000").split("|")
+        sent[25] = "LT~59"
+        place.receive(examples.message("|".join(sent)).to_bytes().replace(b"|C0001|", b"|C%d|" % number))
+        place.plan([mended])
+        place.ask("delivery_release", delivery_ids=[number], reason="department added")
+        bodies.append(place.sent("billing")[-1].body.split(b"\r")[1].split(b"|"))
+    assert bodies[0] == bodies[1]
+    assert (bodies[0][4], bodies[0][26]) == (b"20260401", b"LT~59")
+
+
 def test_what_follows_on_its_key_goes_out(make: Make) -> None:
     place = make()
     place.receive(charge())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.wire.path import Condition, path, path_to_many, place_of, segment_path
+from suture.wire.path import Choice, Condition, path, path_to_many, place_of, segment_path
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,10 @@ from suture.wire.path import Condition, path, path_to_many, place_of, segment_pa
         ("PID-3", {"segment": "PID", "field": 3, "component": None, "own": True}),
         ("PID-3.1", {"component": 1, "sub": None}),
         ("PID-3[2].4.2", {"repetition": 2, "component": 4, "sub": 2}),
-        ("PID-3[MR].1", {"kind": "MR", "component": 1}),
+        ("PID-3[MR].1", {"choices": (Choice(5, None, "MR"),), "component": 1}),
+        ("PID-3[4='GENERAL' & 5='MR'].1", {"choices": (Choice(4, None, "GENERAL"), Choice(5, None, "MR")), "component": 1}),
+        ("PID-3[4.2 = '1.2'&5=\"O'Hare\"]", {"choices": (Choice(4, 2, "1.2"), Choice(5, None, "O'Hare"))}),
+        ("FT1(2)-7[3=']~''x'].1", {"choices": (Choice(3, None, "]~'x"),), "occurrence": 2}),
         ("FT1(2)-7.1", {"segment": "FT1", "occurrence": 2, "own": False}),
         ("OBX[3='ITEM']-5", {"condition": Condition(3, None, None, "ITEM"), "own": False}),
         ('OBX[3.2="IT\'EM"]-5', {"condition": Condition(3, 2, None, "IT'EM")}),

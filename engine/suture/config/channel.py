@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from suture.config.answer import Answer, Continuation
 from suture.config.connector import OneConnector, with_connectors
 from suture.config.shape import did_you_mean
+from suture.config.zone import known_zone
 from suture.connectors.registry import SOURCES
 from suture.wire import charsets, er7
 from suture.wire.dictionary import VERSIONS
@@ -31,7 +33,7 @@ def _settable(text: str) -> str:
     place = er7.path(text)
     if place.segment == "MSH" and place.field in (1, 2):
         raise ValueError(f"{text} holds the separators of the message and cannot be set")
-    if place.kind or place.sub or place.repetition > 1 or place.condition:
+    if place.choices or place.sub or place.repetition > 1 or place.condition:
         raise ValueError(f"{text!r} cannot be set; only a whole field (PID-18) or a component of its first repetition (PID-18.1) can")
     return text
 
@@ -88,6 +90,25 @@ def _kind(value: str) -> str:
 FindingKind = Annotated[str, AfterValidator(_kind)]
 SEVERITY_LETTERS = {"error": "E", "warning": "W", "information": "I", "off": ""}
 """A severity as it is written, to that of HL7 table 0516; "": the kind of finding is left out."""
+
+
+SITE, SENDER = "site", "sender"
+"""What `zone` may say beside the name of a zone."""
+
+
+def _zone(value: str) -> str:
+    return known_zone(value, (SITE, SENDER))
+
+
+class Bounds(_Section):
+    """What can be a value at all. What lies outside is not what it is taken for, and its line waits for a person."""
+
+    quantity: Decimal = Field(default=Decimal(99_999), gt=0, description="Largest quantity, whatever the sign, as sent and as converted")
+    amount: Decimal = Field(
+        default=Decimal("9999999.99"), gt=0, description="Largest amount, price or cost, whatever the sign, in the site's currency"
+    )
+    past_d: int = Field(default=3653, ge=0, le=50_000, description="Days that a service date may lie before the day of receipt")
+    future_d: int = Field(default=31, ge=0, le=50_000, description="Days that a service date may lie after the day of receipt")
 
 
 class Validate(_Section):
@@ -160,6 +181,12 @@ class Channel(_Section):
     )
     duplicates: Duplicates = Field(default_factory=Duplicates, description="How long a business key is remembered")
     map: str | None = Field(default=None, description="Inbound mapping. Absent: messages are passed on, and destinations have `message`")
+    zone: Annotated[str, AfterValidator(_zone)] = Field(
+        default=SITE,
+        description="Zone of HL7 times without an offset: site (that of conf), sender (the offset of MSH-7, else the site's zone) "
+        "or the name of one, such as America/Denver",
+    )
+    bounds: Bounds = Field(default_factory=Bounds, description="What quantities, amounts and service dates may be")
     stock: bool = Field(
         default=False, description="Usage moves stock positions and raises replenishment.due (needs mappings/tables/stock.csv)"
     )

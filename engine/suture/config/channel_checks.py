@@ -38,6 +38,7 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
         _application_problem(document, data),
         _map_problem(document, data, around.library),
         *_stock_problems(document, data, around.library),
+        *_value_problems(document, data),
         *_validate_problems(document, data, around.library),
     ]
     for destination, route in _routes(data):
@@ -125,6 +126,13 @@ def _stock_problems(document: Document, data: dict[str, Any], library: Library) 
         yield document.problem(("stock",), "stock is moved by events, and without `map` there are none; add `map` or remove `stock`")
     if "stock" not in library.tables and library.stock is None:
         yield document.problem(("stock",), "needs the opening stock in mappings/tables/stock.csv; add the file or remove `stock`")
+
+
+def _value_problems(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+    """Settings of how values are read, in a channel that reads none."""
+    for key in ("zone", "bounds"):
+        if key in data and "map" not in data:
+            yield document.problem((key,), "holds for the values that a mapping reads; add `map` or remove the line")
 
 
 def _validate_problems(document: Document, data: dict[str, Any], library: Library) -> Iterator[Problem]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
+from datetime import time as clock
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
 from suture.config.tests_file import ChannelTest, ExpectedFinding, ExpectedGap, read_tests, typed
 from suture.config.yaml_file import Loc
+from suture.mapping.times import time_parser
 from suture.model import states
 from suture.model.errors import MessageError, Problem
 from suture.model.events import Event
@@ -25,7 +27,7 @@ from suture.wire.finding import Finding
 from suture.wire.validate import validate
 
 NOW_US = 1_767_225_600_000_000
-"""The time of every test: 2026-01-01T00:00Z."""
+"""The time of every test: 2026-01-01T00:00Z. Received is a message when it was sent (MSH-7), where it says so."""
 
 
 Difference = tuple[Loc, str]
@@ -109,9 +111,19 @@ def _message(channel: str, raw: bytes, number: int) -> Message:
     header = ack.Header.read(raw)
     if header is None:
         return Message(channel, raw, NOW_US, id=number, fault="not an HL7 v2 message")
+    sent_us = _us(header.text(7))
     return Message(
-        channel, raw, NOW_US, control_id=header.text(10), type=header.type, sender=f"{header.text(3)}|{header.text(4)}", id=number
+        channel, raw, sent_us, control_id=header.text(10), type=header.type, sender=f"{header.text(3)}|{header.text(4)}", id=number
     )
+
+
+def _us(text: str) -> int:
+    """An HL7 time, as if it was in UTC, in microseconds since 1970; NOW_US where it is none."""
+    time = time_parser(UTC)(text)
+    if time is None:
+        return NOW_US
+    moment = time if isinstance(time, datetime) else datetime.combine(time, clock(), UTC)
+    return int(moment.timestamp()) * 1_000_000
 
 
 def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[StockKey, Decimal]) -> Settled:
@@ -159,7 +171,7 @@ def _event_differences(test: ChannelTest, events: list[Event]) -> Iterator[Diffe
     if test.expect_none and events:
         counts = Counter(event.type for event in events)
         yield ("expect_none",), "no event expected, but there are: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items())
-    expected: dict[str, list[tuple[Loc, Mapping[str, str]]]] = {}
+    expected: dict[str, list[tuple[Loc, Mapping[str, str | list[str]]]]] = {}
     for i, step in enumerate(test.expect or ()):
         for kind, fields in step.items():
             expected.setdefault(kind, []).append((("expect", i, kind), fields))
@@ -172,16 +184,16 @@ def _event_differences(test: ChannelTest, events: list[Event]) -> Iterator[Diffe
             yield from _field_differences(place, f"{kind} {number}", event, values)
 
 
-def _field_differences(place: Loc, name: str, event: Event, expected: Mapping[str, str]) -> Iterator[Difference]:
+def _field_differences(place: Loc, name: str, event: Event, expected: Mapping[str, str | list[str]]) -> Iterator[Difference]:
     for key, text in expected.items():
         value = event.data.get(key)
         if not _same(event.type, key, text, value):
             yield (*place, key), f"{name}: {key} is {_shown(value)}, expected {text or 'absent'}"
 
 
-def _same(kind: str, name: str, text: str, value: Any) -> bool:
+def _same(kind: str, name: str, text: str | list[str], value: Any) -> bool:
     if value is None or not text:
-        return not text and value in (None, "")
+        return not text and value in (None, "", [])
     wanted = typed(kind, name, text)
     if isinstance(wanted, datetime) and isinstance(value, datetime) and wanted.tzinfo is None:
         return wanted == value.replace(tzinfo=None)
@@ -191,7 +203,7 @@ def _same(kind: str, name: str, text: str, value: Any) -> bool:
 def _shown(value: Any) -> str:
     if value is None or value == "":
         return "absent"
-    return value.isoformat() if isinstance(value, datetime) else f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return value.isoformat() if isinstance(value, date) else f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[Difference]:

@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from suture.config.answer import Listed
 from suture.config.connector import OneConnector, one_connector, with_connectors
 from suture.config.references import Resolver
-from suture.config.shape import did_you_mean, nearest
+from suture.config.shape import did_you_mean
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
+from suture.config.zone import known_zone
 from suture.connectors.access import Host
 from suture.connectors.registry import DESTINATIONS
 from suture.model.errors import Problem
@@ -40,16 +41,14 @@ class SiteSection(_Section):
         description='Values of MSH-11.1 that are taken ("" = an empty one), where a channel\'s `answer` says nothing of its own; '
         "others are refused with code 202. Absent: all",
     )
+    money_decimals: int = Field(
+        default=2, ge=0, le=4, description="Decimals of the currency: an amount is rounded to them, and a half goes away from zero"
+    )
 
     @field_validator("zone")
     @classmethod
     def _known(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-            return zone
-        except (ValueError, OSError, ZoneInfoNotFoundError):
-            meant = nearest(zone, available_timezones())
-        raise ValueError(f"{zone!r} is not a time zone; " + (f"did you mean {meant!r}?" if meant else "write one such as America/Chicago"))
+        return known_zone(zone)
 
 
 class StoreSection(_Section):

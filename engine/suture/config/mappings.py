@@ -14,6 +14,7 @@ from suture.config.validate import is_empty, locate, validate
 from suture.config.yaml_file import Document, decode, open_text, read_file, read_yaml
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
 from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
+from suture.mapping.rules import Rules
 from suture.mapping.spec import InboundSpec, OutboundSpec
 from suture.mapping.table_file import LIMIT_BYTES, load_csv
 from suture.mapping.tables import Table
@@ -52,7 +53,7 @@ class Library:
         """The mappings of that kind (inbound or outbound)."""
         return [name for name, file in self.files.items() if file.kind == kind]
 
-    def inbound(self, name: str, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> Inbound | None:
+    def inbound(self, name: str, rules: Rules, business_key: Sequence[str], channel: str) -> Inbound | None:
         """Compile an inbound mapping for a channel; None when there is none, or it has problems."""
         file = self.files.get(name)
         if file is None:
@@ -61,7 +62,7 @@ class Library:
         if not isinstance(file.spec, InboundSpec):
             return None
         try:
-            return compile_inbound(file.spec, self.tables, zone, business_key, channel)
+            return compile_inbound(file.spec, self.tables, rules, business_key, channel)
         except SpecError as error:
             self._note(file, error)
             return None
@@ -93,11 +94,11 @@ class Library:
         entry.used = True
         return entry.compiled
 
-    def check_unused(self, zone: ZoneInfo) -> list[Problem]:
+    def check_unused(self, rules: Rules) -> list[Problem]:
         """Compile what no channel uses, for its problems; returns a warning for each."""
         unused = [file for file in self.files.values() if not file.used]
         for file in unused:
-            self.inbound(file.name, zone, (), "") if file.kind == "inbound" else self.renderer(file.name, zone)
+            self.inbound(file.name, rules, (), "") if file.kind == "inbound" else self.renderer(file.name, rules.zone)
         idle = [Problem(entry.document.file, 1, "", "no channel uses this profile") for entry in self.profiles.values() if not entry.used]
         return [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind] + idle
 

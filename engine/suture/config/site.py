@@ -27,6 +27,7 @@ from suture.config.conf import (
 from suture.config.directories import unreadable
 from suture.config.mappings import Library, read_library
 from suture.config.references import Resolver
+from suture.config.rules import rules_of
 from suture.config.shape import did_you_mean
 from suture.config.validate import is_empty, validate
 from suture.config.yaml_file import Document, read_yaml
@@ -158,7 +159,7 @@ class SiteLoader:
         for name in names:
             self._read_channel(name)
         self.problems += self._port_problems()
-        unused = self._library.check_unused(self._zone) + self._unused_endpoints()
+        unused = self._library.check_unused(rules_of(self._conf)) + self._unused_endpoints()
         if len(self.channels) == len(names):  # what a wrong channel uses is not known
             self.warnings += unused
         self.problems += self._library.problems
@@ -268,7 +269,7 @@ class SiteLoader:
         mapping = document.data.get("map") if isinstance(document.data, dict) else None
         if not isinstance(mapping, str):
             return None
-        return self._library.inbound(mapping, self._zone, (config.business_key if config else None) or (), name)
+        return self._library.inbound(mapping, rules_of(self._conf, config), (config.business_key if config else None) or (), name)
 
     def _profile(self, document: Document) -> Profile | None:
         section = document.data.get("validate") if isinstance(document.data, dict) else None

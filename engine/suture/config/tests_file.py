@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +16,7 @@ from suture.config.channel import Listed
 from suture.config.shape import alternatives, did_you_mean
 from suture.config.validate import is_empty, validate
 from suture.config.yaml_file import Document, Loc, read_yaml
+from suture.mapping.times import from_iso
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
 
@@ -51,7 +52,7 @@ class ChannelTest(_Section):
     name: str = Field(description="What is tested, in words")
     message: str | None = Field(default=None, description="File of the message, from the channel's directory")
     messages: Annotated[list[str], Listed] | None = Field(default=None, min_length=1, description="Several files, received in this order")
-    expect: list[dict[str, dict[str, str]]] | None = Field(
+    expect: list[dict[str, dict[str, str | list[str]]]] | None = Field(
         default=None, description="Events in order, with the fields that matter: - charge.raised: {amount: 10}"
     )
     expect_gaps: list[ExpectedGap] | None = Field(default=None, description="All gaps: - {table: item_master, value: ZZ-999}")
@@ -163,24 +164,36 @@ def _event_problems(document: Document, loc: Loc, kind: str, fields: Any) -> Ite
         place = (*loc, name)
         if name not in model.model_fields:
             yield document.problem(place, f"{kind} has no field {name!r}{did_you_mean(name, model.model_fields)}")
-        elif isinstance(text, str) and text and typed(kind, name, text) is None:
+        elif isinstance(text, str | list) and text and typed(kind, name, text) is None:
             yield document.problem(place, f"{text!r} is not {_EXAMPLES[_type_of(kind, name)]}")
 
 
-_EXAMPLES: dict[Any, str] = {Decimal: "a number, e.g. 1 or 4200.00", datetime: "a time, e.g. 2026-03-02T10:15:00-06:00"}
+_EXAMPLES: dict[Any, str] = {
+    Decimal: "a number, e.g. 1 or 4200.00",
+    datetime: "a time, e.g. 2026-03-02T10:15:00-06:00, or a day, e.g. 2026-03-02",
+    str: "one text",
+    list[str]: "a list, e.g. [LT, 59]",
+}
 
 
 def _type_of(kind: str, name: str) -> Any:
     return next(alternatives(EVENT_TYPES[kind].model_fields[name].annotation))
 
 
-def typed(kind: str, name: str, text: str) -> str | Decimal | datetime | None:
+def typed(kind: str, name: str, text: str | list[str]) -> str | Decimal | date | list[str] | None:
     """The text as a value of that field of that event; None when it is none."""
     of = _type_of(kind, name)
+    if isinstance(text, list) or of == list[str]:
+        return text if isinstance(text, list) and of == list[str] else None
     try:
         if of is Decimal:
             number = Decimal(text)
             return number if number.is_finite() else None
-        return datetime.fromisoformat(text) if of is datetime else text
+        return _time(text) if of is datetime else text
     except (InvalidOperation, ValueError):
         return None
+
+
+def _time(text: str) -> date:
+    """A day, or a moment; without an offset, that of any zone."""
+    return from_iso(text) or datetime.fromisoformat(text)

@@ -7,13 +7,14 @@ fixed is a named constant (c0, c1, ...), what is computed is a numbered local (s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from suture.mapping.sources import NULL, Source, text_getter
+from suture.mapping.sources import NULL, Source, tell_getter, text_getter
 from suture.mapping.steps import Condition
 from suture.wire import er7
+from suture.wire.telling import Doubt
 
 SPECIAL = ("~", "&", "\\", NULL)
 """What makes a text in standard separators more than plain components: these are read with all care."""
@@ -27,7 +28,7 @@ class Code:
 
     def __init__(self, signature: str, stop: str) -> None:
         self.stop = stop
-        self.constants: dict[str, Any] = {"__builtins__": {}, "len": len}
+        self.constants: dict[str, Any] = {"__builtins__": {}, "len": len, "list": list, "str": str}
         self._names: dict[str, str] = {}
         self._head = [f"def quick({signature}):"]
         self._lines: list[str] = []
@@ -83,9 +84,9 @@ class Code:
         return function
 
 
-def special(code: Code, text: str) -> str:
+def special(code: Code, text: str, characters: Sequence[str] = SPECIAL) -> str:
     """Is anything in this text that asks for care?"""
-    return " or ".join(f"{code.const(one)} in {text}" for one in SPECIAL)
+    return " or ".join(f"{code.const(one)} in {text}" for one in characters)
 
 
 def local(slot: int) -> str:
@@ -96,15 +97,17 @@ def local(slot: int) -> str:
 class Texts:
     """Expressions for texts: paths of the line (the raw fields in `f`), paths of the message (read once), columns, constants.
 
-    width: how many fields of the line are asked for; sure: slots that are not None here; both as far as is known.
+    own: the line is looked at; width: how many of its fields are asked for; sure: slots that are not None here; all as
+    far as is known.
     """
 
     def __init__(self, code: Code) -> None:
         self.code = code
-        self.width = 0
+        self.own, self.width = False, 0
         self.sure: set[int] = set()
         self._named: dict[str, str] = {}
         self._segments: dict[tuple[str, int], str] = {}
+        self._components: dict[tuple[str, int, int], str] = {}
         self._of_message: dict[str, str] = {}
 
     def source(self, source: Source) -> str:
@@ -135,10 +138,13 @@ class Texts:
 
     def of_line(self, path: er7.Path) -> str:
         """The text at a path of a line without special characters."""
-        if not _plain(path) or path.segment in er7.HEADERS:
+        self.own = True
+        if not (is_plain(path) or is_chosen(path)) or path.segment in er7.HEADERS:
             return f"{self.code.const(text_getter(path))}(message, segment)"
         self.width = max(self.width, path.field + 1)
         text = f"f[{path.field}]"
+        if path.choices:
+            return self._chosen(path, "h", f'(h := {text}.split("^"))')
         return f'{text}.partition("^")[0].strip()' if path.component else f"{text}.strip()"
 
     def of_message(self, path: er7.Path) -> str:
@@ -149,16 +155,68 @@ class Texts:
         return self._of_message[path.text]
 
     def _read(self, name: str, path: er7.Path) -> None:
-        code, careful = self.code, f"{self.code.const(text_getter(path))}(message, None)"
-        if not _plain(path) or (path.segment in er7.HEADERS and path.field <= 2):
-            code.head(f"{name} = {careful}")
+        """Read it into a variable; what is in doubt is left to the careful way, with the whole message."""
+        code = self.code
+        if is_chosen(path) and path.segment not in er7.HEADERS:
+            self._choose(name, path)
+            return
+        if not is_plain(path) or (path.segment in er7.HEADERS and path.field <= 2):
+            self._tell(name, path)
             return
         fields, index = self._fields(path), path.index
         code.head(f'{name} = {fields}[{index}] if len({fields}) > {index} else ""')
         code.head(f"if {name} and not {name}.isalnum():")
+        if path.one_repetition:
+            code.head(f'    {name} = {name}.partition("~")[0]')
+        code.head(f"    if {special(code, name)}:")
+        self._tell(name, path, "        ")
         if path.component:
-            code.head(f'    {name} = {name}.partition("^")[0]')
-        code.head(f"    {name} = {careful} if {special(code, name)} else {name}.strip()")
+            code.head(f'    else: {name} = {name}.partition("^")[0].strip()')
+        else:
+            code.head(f"    else: {name} = {name}.strip()")
+
+    def _choose(self, name: str, path: er7.Path) -> None:
+        """Read the component of a repetition that the path chooses."""
+        code, parts = self.code, self._parts(path)
+        code.head(f"if {parts}.__class__ is str: {name} = {code.const(tell_getter(path))}(message, None)")
+        code.head(f"elif {parts}[0].__class__ is list: {name} = {code.const(among(path))}({parts})")
+        code.head(f"else: {name} = {self._chosen(path, parts, parts)}")
+        self._doubt(name)
+
+    def _tell(self, name: str, path: er7.Path, indent: str = "") -> None:
+        self.code.head(f"{indent}{name} = {self.code.const(tell_getter(path))}(message, None)")
+        self._doubt(name, indent)
+
+    def _doubt(self, name: str, indent: str = "") -> None:
+        code = self.code
+        code.head(f"{indent}if {name} is {code.const(Doubt.NULL)} or {name} is {code.const(Doubt.SEVERAL)}: return False")
+
+    def _parts(self, path: er7.Path) -> str:
+        """The components of a field of the message as a variable; a list of them for each of several repetitions; the
+        field as it is where it has other special characters. Made once."""
+        where = (path.segment, path.occurrence, path.field)
+        if where not in self._components:
+            fields, name = self._fields(path), f"h{len(self._components)}"
+            self._components[where] = name
+            self.code.head(f'{name} = {fields}[{path.index}] if len({fields}) > {path.index} else ""')
+            self.code.head(f'if "~" not in {name}: {name} = {name} if {special(self.code, name)} else {name}.split("^")')
+            others = special(self.code, name, SPECIAL[1:])
+            self.code.head(f'elif not ({others}): {name} = [one.split("^") for one in {name}.split("~")]')
+        return self._components[where]
+
+    def _chosen(self, path: er7.Path, parts: str, made: str) -> str:
+        """The text of a component, where the others are as the path asks. made: an expression for the parts."""
+        asks = [self._asks(parts, choice) for choice in path.choices]
+        asks[0] = asks[0].replace(parts, made, 1)
+        at = (path.component or 1) - 1
+        text = f"{parts}[{at}].strip()" if at == 0 else f'({parts}[{at}].strip() if len({parts}) > {at} else "")'
+        return f'({text} if {" and ".join(asks)} else "")'
+
+    def _asks(self, parts: str, choice: er7.Choice) -> str:
+        at = choice.component - 1
+        if choice.value:
+            return f"len({parts}) > {at} and {parts}[{at}] == {self.code.const(choice.value)}"
+        return f"(len({parts}) <= {at} or not {parts}[{at}])"
 
     def _fields(self, path: er7.Path) -> str:
         where = (path.segment, path.occurrence)
@@ -176,6 +234,33 @@ class Texts:
         return self._named[name]
 
 
-def _plain(path: er7.Path) -> bool:
+def is_plain(path: er7.Path) -> bool:
     """Is it a whole field or its first component, in a segment that is found by its number?"""
-    return not path.kind and path.condition is None and path.repetition == 1 and (path.component or 1) == 1 and (path.sub or 1) == 1
+    return not path.choices and path.condition is None and path.repetition == 1 and (path.component or 1) == 1 and (path.sub or 1) == 1
+
+
+def is_chosen(path: er7.Path) -> bool:
+    """Is it a component of the repetition with given texts in other components, in a segment that is found by its number?"""
+    simple = path.component is not None and (path.sub or 1) == 1 and not any(choice.sub for choice in path.choices)
+    return bool(path.choices) and simple and path.condition is None
+
+
+def among(path: er7.Path) -> Callable[[list[list[str]]], str | Doubt]:
+    """What `told` says of such a path, for the components of repetitions without special characters."""
+    asks, at = [(choice.component - 1, choice.value) for choice in path.choices], (path.component or 1) - 1
+
+    def choose(repetitions: list[list[str]]) -> str | Doubt:
+        found = ""
+        for parts in repetitions:
+            size = len(parts)
+            for place, value in asks:
+                if (parts[place] if place < size else "") != value:
+                    break
+            else:
+                text = parts[at] if at < size else ""
+                if text and found and text != found:
+                    return Doubt.SEVERAL
+                found = found or text
+        return found.strip()
+
+    return choose

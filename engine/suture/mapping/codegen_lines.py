@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from suture.mapping.codegen import Code, Texts, local, special
-from suture.mapping.codegen_steps import ZERO, StepWriter
+from suture.mapping.codegen_steps import ZERO, StepWriter, within
 from suture.mapping.functions import negate
 from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
 from suture.mapping.plan import Call, EmitPlan, Plan
+from suture.mapping.rules import NEAREST
 from suture.mapping.steps import Condition
 from suture.model.events import Event, event_id
 from suture.wire.context import is_shared
 
 Quick = Callable[..., bool]
-"""quick(message, segments, mapped, found, slow): map a message with standard separators into mapped and found (what it
+"""quick(message, segments, mapped, found, slow, received): map a message with standard separators into mapped and found (what it
 is found by). False: nothing is done, because a value of the whole message is wrong, or two segments stand where one is
-meant. A line in which anything is out of the ordinary is left to slow(message, segment, line, mapped, found, whole), which
-returns its `whole` for the next one."""
+meant. A line in which anything is out of the ordinary is left to slow(message, segment, line, mapped, found, whole, received),
+which returns its `whole` for the next one."""
 
 
 def quick_way(plan: Plan) -> Quick:
@@ -28,7 +29,7 @@ def quick_way(plan: Plan) -> Quick:
 class _Lines:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.code = Code("message, segments, mapped, found, slow", stop="return False")
+        self.code = Code("message, segments, mapped, found, slow, received", stop="return False")
         self.texts = Texts(self.code)
         self.steps = StepWriter(self.code, self.texts)
 
@@ -41,7 +42,7 @@ class _Lines:
         self.steps.write(plan.whole.steps)
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")
-        code.stop = "whole = slow(message, segment, line, mapped, found, whole); continue"
+        code.stop = "whole = slow(message, segment, line, mapped, found, whole, received); continue"
         with code.block("for segment in segments"):
             code.line("line += 1")
             with code.deferred() as fields:
@@ -53,10 +54,12 @@ class _Lines:
     def _fields(self, put: Callable[[str], None]) -> None:
         """The raw fields of the line, as many as are asked for."""
         width = self.texts.width
-        if not width:
+        if not self.texts.own:
             return
         put("text = segment.text")
         put(f"if {special(self.code, 'text')}: {self.code.stop}")
+        if not width:
+            return
         put("f = segment.fields")
         put(f"if len(f) < {width}: f = f + {self.code.const([''] * width)}")
 
@@ -131,6 +134,11 @@ class _Lines:
         if call.required:
             code.stop_if("value is None")
         with code.block("if value is not None"):
+            if call.cent is not None:
+                code.line(f"value = {code.const(NEAREST.quantize)}(value, {code.const(call.cent)})")
+                code.stop_if("not value")
+            if call.limit is not None:
+                code.stop_if(f"not {within(code, call.limit, 'value')}")
             if call.credit:
                 credit = f"({self.texts.holds(call.credit)}) and value > {code.const(ZERO)}"
                 code.line(f"if {credit}: value = {code.const(negate)}(value)")

@@ -6,14 +6,22 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from suture.mapping.codegen import Code, Texts, local
+from suture.mapping.codegen import Code, Texts, is_plain, local
 from suture.mapping.functions import EXACT, negate
+from suture.mapping.rules import Limit
 from suture.mapping.sources import is_own
-from suture.mapping.steps import Conversion, Credit, Day, Recipe, Step, Text
+from suture.mapping.steps import Conversion, Credit, Recipe, Several, Step, Text
 from suture.mapping.tables import Table
+from suture.mapping.time_steps import Day, Times
 from suture.mapping.values import Parser
+from suture.wire.telling import every
 
 ZERO = Decimal(0)
+
+
+def within(code: Code, limit: Limit, name: str) -> str:
+    """Is the number in a variable within a limit?"""
+    return f"({code.const(limit.low)} <= {name} <= {code.const(limit.high)})"
 
 
 class StepWriter:
@@ -38,12 +46,31 @@ class StepWriter:
             case Day():
                 used_at = "None" if made.used_at is None else local(made.used_at)
                 self.code.line(f"{local(slot)} = {self.code.const(made.of)}({used_at}, message)")
+                self.code.stop_if(f"{local(slot)} is None")
+                self.sure.add(slot)
+            case Times():
+                self.code.line(f"{local(slot)} = {self.code.const(made.of)}(message, received)")
+            case Several():
+                self._several(made, slot)
             case Credit():
                 self._credit(made, slot)
             case Conversion():
                 self._convert(made, slot)
             case _:
                 raise TypeError(f"no source text for a step of {type(made).__name__}")
+
+    def _several(self, made: Several, slot: int) -> None:
+        """A list: of a plain field in a line without special characters, it has one value at most."""
+        code, name, own = self.code, local(slot), is_own(made.path, made.each)
+        if own and is_plain(made.path):
+            code.line(f"{name} = {self.texts.of_line(made.path)}")
+            code.line(f"{name} = [{name}] if {name} else None")
+        else:
+            self.texts.own |= own
+            code.line(f"{name} = {code.const(every(made.path))}(message, {'segment' if own else 'None'}) or None")
+        if made.needs_value:
+            code.stop_if(f"{name} is None")
+            self.sure.add(slot)
 
     def _text(self, made: Text, slot: int) -> None:
         own = is_own(made.path, made.each)
@@ -74,7 +101,8 @@ class StepWriter:
             self.code.line(f"if not {name}: {name} = None")
 
     def _parse(self, made: Recipe, parse: Parser, name: str) -> None:
-        self.code.line(f"{name} = {self.code.const(parse)}({name})")
+        read = self.code.const(parse) if made.times_slot is None else local(made.times_slot)
+        self.code.line(f"{name} = {read}({name})")
         self.code.stop_if(f"{name} is None")
         if made.finish is not None:
             self.code.line(f"{name} = {self.code.const(made.finish)}({name})")
@@ -126,5 +154,6 @@ class StepWriter:
             code.line(f"{names[4]} = {code.const(made.table.factor)}({self.texts.key_of(made.to)}, {unit}, {to}, {day})")
             code.stop_if(f"{names[4]} is None")
             code.line(f"{names[0]} = {code.const(EXACT.multiply)}({quantity}, {names[4]}); {names[1]} = {to}")
+            code.stop_if(f"not {within(code, made.limit, names[0])}")
             code.line(f"{names[2]} = {quantity}; {names[3]} = {unit}")
         self.sure |= {slot, slot + 1}

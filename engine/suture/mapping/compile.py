@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from suture.mapping.compile_emit import EmitCompiler, Emitted, split_column
+from suture.mapping.compile_checks import split_column
+from suture.mapping.compile_emit import EmitCompiler, Emitted
 from suture.mapping.hints import Loc, Problems, SpecError
 from suture.mapping.inbound import Inbound
 from suture.mapping.keys import BusinessKey, Clue, Search, telling
 from suture.mapping.plan import Assembly, EmitPlan, Mapped, Plan
 from suture.mapping.program import Program
+from suture.mapping.rules import Rules
+from suture.mapping.sources import Source
 from suture.mapping.spec import Conditions, Emit, InboundSpec
 from suture.mapping.steps import Condition, Step, Steps, refusal
 from suture.mapping.tables import Tables
@@ -27,14 +29,14 @@ DEFAULT_KEY = ("MSH-3", "MSH-4", "MSH-10")
 _SEGMENT = re.compile("[A-Z][A-Z0-9]{2}")
 
 
-def compile_inbound(spec: InboundSpec, tables: Tables, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> Inbound:
+def compile_inbound(spec: InboundSpec, tables: Tables, rules: Rules, business_key: Sequence[str], channel: str) -> Inbound:
     """Make a mapping ready to run.
 
-    zone: the site's; HL7 times without an offset are read in it. business_key: paths of the channel's file, may be
+    rules: what the site and the channel say of values. business_key: paths of the channel's file, may be
     empty. channel: part of every key, so that the keys of two channels are never the same.
     Raises SpecError with everything that is wrong; a loc that begins with "business_key" is of the channel's file.
     """
-    return _Compiler(spec, tables, zone, business_key, channel).compile()
+    return _Compiler(spec, tables, rules, business_key, channel).compile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,10 @@ class _Skips:
 
 
 class _Compiler:
-    def __init__(self, spec: InboundSpec, tables: Tables, zone: ZoneInfo, business_key: Sequence[str], channel: str) -> None:
+    def __init__(self, spec: InboundSpec, tables: Tables, rules: Rules, business_key: Sequence[str], channel: str) -> None:
         self.spec, self.tables, self.business_key, self.channel = spec, tables, business_key, channel
         self.problems = Problems()
-        self.program = Program(spec.each, zone, self.problems)
+        self.program = Program(spec.each, rules, self.problems)
 
     def compile(self) -> Inbound:
         spec = self.spec
@@ -147,7 +149,14 @@ class _Compiler:
             key=key,
             search=search,
             soles=frozenset(program.soles),
+            deciding=self._deciding(),
         )
+
+    def _deciding(self) -> list[Source]:
+        """The paths of all conditions and of the key."""
+        tested = [place for emit in self.spec.emit for place in (*emit.when, *emit.credit)]
+        places = dict.fromkeys([*self.spec.skip, *tested, *(self.business_key or DEFAULT_KEY)])
+        return [self.program.source(er7.path(place)) for place in places if split_column(place) is None]
 
     def _emit(self, index: int, emit: Emitted, uses: frozenset[int], elsewhere: set[int]) -> EmitPlan:
         decides = self.program.closure(emit.decides)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
 
+from suture.mapping.compile_checks import ValueChecks, split_column
 from suture.mapping.fields import field_type
-from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS, WORD_FUNCTIONS
+from suture.mapping.functions import FIELD_FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS
 from suture.mapping.hints import Loc, Problems, suggestion
 from suture.mapping.plan import Call
 from suture.mapping.program import Program
+from suture.mapping.rules import ROUNDED, Limit, number_parser
 from suture.mapping.sources import Source, column_source, text_source
 from suture.mapping.spec import Conditions, Emit, Value
-from suture.mapping.steps import Condition, Conversion, Credit, Day, Recipe
+from suture.mapping.steps import Condition, Conversion, Credit, Recipe, Several
 from suture.mapping.tables import Table, Tables
+from suture.mapping.time_steps import Day, Times
 from suture.mapping.values import forms, parser
 from suture.model.events import EVENT_TYPES
-
-_COLUMN = re.compile(r"([a-z_][a-z0-9_]*)\.(\S+)")
 
 CONVERTED = ("quantity", "unit", "entered_quantity", "entered_unit", "factor")
 """Fields that a conversion sets, in the order of its slots."""
@@ -50,6 +51,7 @@ class EmitCompiler:
         self.model: type[BaseModel] | None = EVENT_TYPES.get(emit.event)
         self.slots: dict[str, int] = {}
         self.open: list[str] = []
+        self.checks = ValueChecks(self.problems, tables, self.model)
         self.result = Emitted(emit.event)
 
     def compile(self) -> Emitted:
@@ -100,8 +102,10 @@ class EmitCompiler:
         return {name for name, value in self.emit.set.items() if value.call in FIELD_FUNCTIONS}
 
     def _value(self, loc: Loc, name: str, value: Value) -> int | None:
-        if not self._sound(loc, value) or value.call in FIELD_FUNCTIONS:
+        if not self.checks.keys(loc, name, value) or value.call in FIELD_FUNCTIONS:
             return None
+        if field_type(self.model, name)[0] == list[str]:
+            return self._several(loc, name, value)
         recipe = self._recipe(loc, name, value)
         if recipe is None:
             return None
@@ -111,39 +115,45 @@ class EmitCompiler:
             self.result.bound[name] = slot + 1
         return slot
 
-    def _sound(self, loc: Loc, value: Value) -> bool:
-        """Do the keys of a value go together?"""
-        add, before = self.problems.add, len(self.problems.found)
-        others = [key for key, given in (("from", value.from_), ("table", value.table), ("default", value.default)) if given]
-        if value.const is not None and others:
-            add(loc, f"const stands alone; drop it or {' and '.join(others)}")
-        if value.call is not None and value.call not in FUNCTIONS:
-            self.problems.unknown((*loc, "call"), "function", value.call, FUNCTIONS)
-        elif value.call in FIELD_FUNCTIONS and (others or value.const is not None):
-            add((*loc, "call"), f"{value.call} takes the event's other fields; drop {' and '.join(others) or 'const'}")
-        elif value.call not in FIELD_FUNCTIONS and not value.from_ and value.const is None:
-            add(loc, "says nothing of where the value comes from; add from: <path>, or const: <text>")
-        if value.table is not None and value.table not in self.tables:
-            self.problems.unknown((*loc, "table"), "table", value.table, self.tables)
-        return len(self.problems.found) == before
+    def _several(self, loc: Loc, name: str, value: Value) -> int | None:
+        """The slot of a list: of all repetitions of a field."""
+        others = [key for key in ("table", "default", "as_", "call", "const", "between") if getattr(value, key) is not None]
+        if others or len(value.from_) != 1:
+            self.problems.add(loc, f"is a list; it takes one path to all repetitions, e.g. {name}: FT1-26[*].1, and nothing else")
+            return None
+        path = self.program.path_to_list((*loc, "from", 0), value.from_[0])
+        if path is None:
+            return None
+        required = field_type(self.model, name)[1] or value.required is True
+        own = self.program.is_of_line(path)
+        self.program.note_sole(path)
+        return self.program.add(("list", path.text, required), (), own, Several(name, path, self.program.each, required))
 
     def _recipe(self, loc: Loc, name: str, value: Value) -> Recipe | None:
         kind, required = field_type(self.model, name)
         as_ = value.as_ or forms(kind)[0]
-        parse = parser(kind, value.as_, self.program.zone)
-        if parse is None:
+        rules = self.program.rules
+        form = parser(kind, value.as_, rules.times or rules.zone)
+        if form is None:
             self.problems.unknown((*loc, "as"), f"form of {name}", as_, forms(kind))
         sources = self._sources(loc, value)
-        if parse is None or sources is None or not self._call_fits(loc, value, as_):
+        if form is None or sources is None or not self.checks.call(loc, value, as_):
             return None
+        limit = self._limit(name, value) if kind is Decimal else None
+        parse = number_parser(form, limit, rules.money.cent if name in ROUNDED else None)
         table = self.tables[value.table] if value.table else None
-        if not self._texts_fit(loc, value, table, as_, parse):
+        if not self.checks.texts(loc, value, as_, form, limit) or not self.checks.cells(loc, self._columns(value, table), as_, form):
             return None
+        times = Times(as_, rules) if kind is datetime else None
         return Recipe(
             field=name,
             sources=tuple(sources),
             as_=as_,
+            form=None if as_ == "text" else form,
             parse=None if as_ == "text" else parse,
+            times=times,
+            times_slot=self.program.add(("times", as_), (), False, times) if times else None,
+            limit=limit,
             change=TEXT_FUNCTIONS.get(value.call or ""),
             table=table,
             day_slot=self._day() if table is not None and table.dated else None,
@@ -152,41 +162,24 @@ class EmitCompiler:
             finish=NUMBER_FUNCTIONS.get(value.call or ""),
         )
 
-    def _call_fits(self, loc: Loc, value: Value, as_: str) -> bool:
-        if value.call in WORD_FUNCTIONS:
-            self.problems.add((*loc, "call"), f"{value.call} is for outbound mappings; an event has the number itself")
-        elif value.call in NUMBER_FUNCTIONS and as_ not in ("decimal", "integer"):
-            self.problems.add((*loc, "call"), f"{value.call} takes a number, and this is {as_}")
-        else:
-            return True
-        return False
+    def _columns(self, value: Value, table: Table | None) -> list[tuple[Table, str]]:
+        """The columns of tables that a value may be taken from."""
+        if table is not None:
+            return [(table, table.result)] if table.result else []
+        split = [found for text in [*value.from_, value.default or ""] if (found := split_column(text))]
+        return [(bound, column) for binding, column in split if (bound := self._bound_table(binding))]
 
-    def _texts_fit(self, loc: Loc, value: Value, table: Table | None, as_: str, parse: Callable[[str], Any]) -> bool:
-        """Do the mapping's own texts, and the cells of a table's result column, have the form that `as` asks for?"""
-        before = len(self.problems.found)
-        for key, text in (("const", value.const), ("default", value.default if table is None else None)):
-            if text and not _COLUMN.fullmatch(text) and parse(text) is None:
-                self.problems.add((*loc, key), f"'{text}' is not of the form {as_}")
-        for binding, column in filter(None, (split_column(text) for text in [*value.from_, value.default or ""])):
-            bound = self._bound_table(binding)
-            if bound is not None and table is None:
-                self._cells_fit(loc, bound, column, as_, parse)
-        if table is not None and table.result:
-            self._cells_fit(loc, table, table.result, as_, parse)
-        return len(self.problems.found) == before
-
-    def _cells_fit(self, loc: Loc, table: Table, column: str, as_: str, parse: Callable[[str], Any]) -> None:
-        for key, cell in table.cells(column):
-            if cell and parse(cell) is None:
-                code = f"{table.key_columns[0]} '{key}'"
-                self.problems.add(loc, f"column {column} of table {table.name} has '{cell}' for {code}; that is not of the form {as_}")
-                return
+    def _limit(self, name: str, value: Value) -> Limit | None:
+        """What a number is held against: the mapping's own bounds, else the channel's."""
+        if value.between:
+            return Limit(value.between[0], value.between[1], f"the mapping's bounds of {name}")
+        return self.program.rules.bounds.limit(name)
 
     def _day(self) -> int:
         """The slot of the service date: of used_at, where the event has it, else of MSH-7."""
         used_at = self._field("used_at") if "used_at" in self.emit.set else None
         needs = () if used_at is None else (used_at,)
-        return self.program.add(("day", used_at), needs, False, Day(used_at, self.program.zone))
+        return self.program.add(("day", used_at), needs, False, Day(used_at, self.program.rules))
 
     # -- where values come from
 
@@ -293,7 +286,10 @@ class EmitCompiler:
         quantity, unit = self.result.fields.get("quantity"), self.result.fields.get("unit")
         if source is None or table is None or quantity is None or unit is None or len(self.problems.found) > before:
             return
-        conversion = Conversion(quantity, unit, ", ".join(self.emit.set["unit"].from_), source, table, self._day() if table.dated else None)
+        limit = self._limit("quantity", self.emit.set["quantity"])
+        assert limit is not None
+        place = ", ".join(self.emit.set["unit"].from_)
+        conversion = Conversion(quantity, unit, place, source, table, self._day() if table.dated else None, limit)
         slot = self._converted(convert.to, conversion)
         self.result.fields.update({name: slot + i for i, name in enumerate(CONVERTED)})
 
@@ -326,10 +322,8 @@ class EmitCompiler:
             value = self.emit.set[name]
             if value.call in FIELD_FUNCTIONS and self.model is not None and name in self.model.model_fields:
                 required = field_type(self.model, name)[1] or value.required is True
-                self.result.calls.append(Call(name, FIELD_FUNCTIONS[value.call], required, credit if name == "amount" else ()))
-
-
-def split_column(text: str) -> tuple[str, str] | None:
-    """binding and column of a text such as item.stock_unit."""
-    found = _COLUMN.fullmatch(text)
-    return (found[1], found[2]) if found else None
+                cent = self.program.rules.money.cent if name in ROUNDED else None
+                calls = Call(
+                    name, FIELD_FUNCTIONS[value.call], required, credit if name == "amount" else (), cent, self._limit(name, value)
+                )
+                self.result.calls.append(calls)

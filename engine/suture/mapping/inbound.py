@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from suture.mapping.codegen_lines import quick_way
 from suture.mapping.keys import Found
 from suture.mapping.plan import EmitPlan, Mapped, Plan
-from suture.mapping.sources import FIELDS, MESSAGE, SEGMENT, Held, Slots, keepable
+from suture.mapping.rules import AMBIGUOUS
+from suture.mapping.sources import DIFFERENT, FIELDS, MESSAGE, RECEIVED, SEGMENT, Held, Slots, Source, keepable
 from suture.mapping.steps import Condition
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap
 from suture.wire import er7
 from suture.wire.context import require_one
+from suture.wire.telling import Doubt
 
 NUMBER_MAX = 19_999
 """Largest number of an event in its message: the store's small integer, with room for events that others add."""
@@ -51,28 +53,29 @@ class Inbound:
         """Where the business key stands in a message."""
         return self._plan.key.place
 
-    def run(self, message: er7.Message) -> Mapped:
+    def run(self, message: er7.Message, received_at_us: int | None = None) -> Mapped:
         """Map one message.
 
-        Its bytes must have been decodable (`message.undecodable`). Raises MessageError (stage map) when the message as
-        a whole cannot be mapped; what is wrong in a line is a gap of that line, and no reason to stop.
+        received_at_us: microseconds since 1970, by which times are out of bounds; None: none is. The bytes of the message
+        must have been decodable (`message.undecodable`). Raises MessageError (stage map) when the message as a whole
+        cannot be mapped; what is wrong in a line is a gap of that line, and no reason to stop.
         """
         if message.delimiters not in er7.USUAL:
-            return self.run_carefully(message)
+            return self.run_carefully(message, received_at_us)
         mapped, found = Mapped(), Found()
-        if not self._quick(message, self._segments(message, mapped), mapped, found, self._slow_line):
-            return self.run_carefully(message)
+        if not self._quick(message, self._segments(message, mapped), mapped, found, self._slow_line, received_at_us):
+            return self.run_carefully(message, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
 
-    def run_carefully(self, message: er7.Message) -> Mapped:
+    def run_carefully(self, message: er7.Message, received_at_us: int | None = None) -> Mapped:
         """The same, step by step."""
         require_one(message, self._once)
         mapped, found = Mapped(), Found()
-        whole = self._whole(message)
+        whole = self._whole(message, received_at_us)
         self._plan.search.of_message(whole.slots, found)
         for line, segment in enumerate(self._segments(message, mapped), 1):
-            self._slow_line(message, segment, line, mapped, found, whole)
+            self._slow_line(message, segment, line, mapped, found, whole, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
 
@@ -86,17 +89,24 @@ class Inbound:
         mapped.lines = len(segments)
         return segments
 
-    def _whole(self, message: er7.Message) -> _Whole:
+    def _whole(self, message: er7.Message, received_at_us: int | None) -> _Whole:
         whole = _Whole(self._blank.copy(), {})
-        whole.slots[MESSAGE] = message
+        whole.slots[MESSAGE], whole.slots[RECEIVED] = message, received_at_us
         self._plan.whole.run_all(whole.slots, whole.failed)
         return whole
 
     def _slow_line(
-        self, message: er7.Message, segment: er7.Segment | None, line: int, mapped: Mapped, found: Found, whole: _Whole | None
+        self,
+        message: er7.Message,
+        segment: er7.Segment | None,
+        line: int,
+        mapped: Mapped,
+        found: Found,
+        whole: _Whole | None,
+        received_at_us: int | None,
     ) -> _Whole:
         """Map one line. whole: what the line before gave back; None for the first one."""
-        whole = whole or self._whole(message)
+        whole = whole or self._whole(message, received_at_us)
         slots = whole.slots.copy()
         if segment is not None:
             slots[SEGMENT] = segment
@@ -110,7 +120,7 @@ class Inbound:
         for run in plan.texts.runs:
             run(slots)
         sure = [one for one in plan.skip if one.source.needs.isdisjoint(failed)] if failed else plan.skip
-        if skipped(sure, slots, line, mapped):
+        if undecided(plan, slots, line, mapped) or skipped(sure, slots, line, mapped):
             return
         if failed or plan.skip_bound:
             Careful(plan, slots, line, failed, mapped).run()
@@ -146,6 +156,24 @@ class Inbound:
         mapped.suppressed += refused
         if not events:
             mapped.gaps.append(nothing(plan, slots, line))
+
+
+def undecided(plan: Plan, slots: Slots, line: int, mapped: Mapped) -> bool:
+    """Does a place that says what becomes of the line hold several values? Then the line is held."""
+    for source in plan.deciding:
+        if _told(source, slots) is Doubt.SEVERAL:
+            mapped.gaps.append(Gap(line, "", source.place, DIFFERENT, kind=AMBIGUOUS))
+            mapped.keys[line] = plan.key.text(slots, line)
+            return True
+    return False
+
+
+def _told(source: Source, slots: Slots) -> str | Doubt:
+    """The text of a source; "" where its segment may be another line's, which its own step tells of."""
+    try:
+        return source.tell(slots)
+    except Held:
+        return ""
 
 
 def skipped(conditions: Sequence[Condition], slots: Slots, line: int, mapped: Mapped) -> bool:

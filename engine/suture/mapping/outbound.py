@@ -16,6 +16,7 @@ from suture.mapping.outbound_values import OutboundValues
 from suture.mapping.payload import CLOUDEVENTS_BATCH, Payload, RenderContext, Renderer, control_id, data_json, json_payload
 from suture.mapping.spec import OutboundSpec
 from suture.mapping.tables import Tables
+from suture.mapping.times import whole
 from suture.model.events import Event
 
 __all__ = ["BUILT_IN", "CLOUDEVENTS", "EVENTS", "Payload", "RenderContext", "Renderer", "compile_outbound", "control_id"]
@@ -60,7 +61,8 @@ class _Events:
 
 
 class _CloudEvents:
-    """A batch of CloudEvents 1.0 (JSON event format). The id is the event's: a consumer drops one it has seen."""
+    """A batch of CloudEvents 1.0 (JSON event format). The id is the event's: a consumer drops one it has seen. The time is
+    a moment (RFC 3339), so that of an event with a day only is the time of receipt."""
 
     def render(self, events: Sequence[Event], context: RenderContext) -> Payload:
         received = datetime.fromtimestamp(context.message.received_at_us / 1_000_000, UTC)
@@ -68,12 +70,13 @@ class _CloudEvents:
 
 
 def _cloud_event(event: Event, context: RenderContext, received: datetime) -> dict[str, Any]:
+    used_at = event.data.get("used_at")
     return {
         "specversion": "1.0",
         "id": event.id,
         "source": context.source,
         "type": TYPE_PREFIX + event.type,
-        "time": event.data.get("used_at") or received,
+        "time": whole(used_at) if isinstance(used_at, datetime) else received,
         "subject": event.data.get("item"),
         "datacontenttype": "application/json",
         "controlid": context.message.control_id,

@@ -11,7 +11,7 @@ from suture.mapping.hints import Loc
 from suture.mapping.outbound_values import OutboundValues, Scope
 from suture.mapping.payload import HL7V2, Payload, RenderContext, control_id
 from suture.mapping.spec import OutboundSpec
-from suture.mapping.values import hl7_time
+from suture.mapping.times import hl7_time
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.wire import er7
@@ -147,6 +147,9 @@ def _field(values: OutboundValues, loc: Loc, name: str, key: str, node: Any) -> 
     if name == "MSH" and number in ENGINES:
         values.problems.add(loc, f"MSH-{number} is the engine's ({ENGINES[number]}); drop it")
         return None
+    if component and values.names_list(node):
+        values.problems.add(loc, f"holds a list, which is written as repetitions of a whole field; write {number}, not {key}")
+        return None
     return number, component, _text(values, loc, f"{name}-{key}", node)
 
 
@@ -162,6 +165,8 @@ def _text(values: OutboundValues, loc: Loc, place: str, node: Any) -> Text:
 
     def text(scope: Scope) -> str:
         value = get(scope)
+        if isinstance(value, list):
+            return "~".join(map(er7.escape, value))
         return "" if value is None else er7.escape(value)
 
     return text

@@ -9,17 +9,17 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
 from pydantic import ValidationError
 
-from suture.mapping.fields import CANONICAL_FIELDS
+from suture.mapping.fields import CANONICAL_FIELDS, LISTS
 from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS, WORD_FUNCTIONS
 from suture.mapping.hints import Loc, Problems
+from suture.mapping.outbound_forms import Unfit, hl7_forms, json_forms, number_of, time_of
 from suture.mapping.payload import RenderContext
 from suture.mapping.sources import keepable
 from suture.mapping.spec import Value
 from suture.mapping.tables import Table, Tables
-from suture.mapping.values import day_in, decimal, hl7_time, plain
+from suture.mapping.times import day_in
 from suture.model.errors import MessageError
 from suture.model.events import Event
 
@@ -52,13 +52,8 @@ class Scope:
 
 
 Get = Callable[[Scope], Any]
-Write = Callable[[Any], Any]
 
 NUMBERS: Mapping[str, Callable[[Decimal], Any]] = {**NUMBER_FUNCTIONS, **WORD_FUNCTIONS}
-
-
-class _Unfit(Exception):
-    """A value is not what `as` or `call` asks for."""
 
 
 class OutboundValues:
@@ -67,8 +62,8 @@ class OutboundValues:
     def __init__(self, tables: Tables, zone: ZoneInfo, to: str, problems: Problems) -> None:
         self.tables, self.zone, self.to, self.problems = tables, zone, to, problems
         self.names = _names(zone)
-        hl7 = _hl7_forms(zone)
-        self.forms = _json_forms(zone) if to == "json" else hl7
+        hl7 = hl7_forms(zone)
+        self.forms = json_forms(zone) if to == "json" else hl7
         self._text = hl7[""]
 
     def value(self, loc: Loc, node: Any, place: str) -> Get:
@@ -87,6 +82,12 @@ class OutboundValues:
             return _absent
         return self._compiled(value, reads, place)
 
+    @staticmethod
+    def names_list(node: Any) -> bool:
+        """Is a value that of a field with several texts?"""
+        given = node.get("from") if isinstance(node, Mapping) else node
+        return any(name in LISTS for name in (given if isinstance(given, list) else [given]))
+
     def _check(self, loc: Loc, value: Value) -> None:
         add, unknown = self.problems.add, self.problems.unknown
         others = [key for key in ("table", "default", "as_", "call", "from_") if getattr(value, key)]
@@ -98,6 +99,11 @@ class OutboundValues:
             unknown((*loc, "table"), "table", value.table, self.tables)
         if value.as_ is not None and value.as_ not in self.forms:
             unknown((*loc, "as"), "form", value.as_, filter(None, self.forms))
+        lists = [name for name in value.from_ if name in LISTS]
+        if lists and (len(value.from_) > 1 or any(key != "from_" for key in others)):
+            add(loc, f"{lists[0]} is a list; it stands alone, as a JSON list or as the repetitions of an HL7 field")
+        if value.between is not None:
+            add((*loc, "between"), "holds for inbound mappings; the event's values have been checked there")
         if value.call in FIELD_FUNCTIONS:
             add((*loc, "call"), f"{value.call} is for inbound mappings; a payload takes the field that it made")
         elif value.call is not None and value.call not in FUNCTIONS:
@@ -132,7 +138,7 @@ class OutboundValues:
                 for step in steps:
                     found = step(found, scope)
                 return write(found)
-            except _Unfit as unfit:
+            except Unfit as unfit:
                 raise MessageError("render", "MALFORMED_VALUE", place, str(unfit)) from None
 
         return get
@@ -140,7 +146,7 @@ class OutboundValues:
     def _steps(self, value: Value, place: str) -> Iterable[Callable[[Any, Scope], Any] | None]:
         text, number = TEXT_FUNCTIONS.get(value.call or ""), NUMBERS.get(value.call or "")
         yield (lambda found, scope: text(self._text(found))) if text else None
-        yield (lambda found, scope: number(_number(found))) if number else None
+        yield (lambda found, scope: number(number_of(found))) if number else None
         yield self._lookup(self.tables[value.table], place, value.required is not False) if value.table else None
 
     def _lookup(self, table: Table, place: str, required: bool) -> Callable[[Any, Scope], Any]:
@@ -159,7 +165,7 @@ class OutboundValues:
 
     def _day(self, scope: Scope) -> date:
         used_at = scope.event.data.get("used_at")
-        return day_in(_moment(used_at) if used_at else scope.now(self.zone), self.zone)
+        return day_in(time_of(used_at) if used_at else scope.now(self.zone), self.zone)
 
 
 def _absent(scope: Scope) -> None:
@@ -192,67 +198,3 @@ def _names(zone: ZoneInfo) -> Mapping[str, Get]:
         "idempotency_key": lambda scope: scope.context.idempotency_key,
         "now": lambda scope: scope.now(zone),
     }
-
-
-# -- how values are written
-
-
-def _json_forms(zone: ZoneInfo) -> Mapping[str, Write]:
-    return {
-        "": lambda value: value,
-        "text": lambda value: str(_as_text(value, lambda moment: moment.isoformat())),
-        "decimal": _number,
-        "number": lambda value: orjson.Fragment(plain(_number(value)).encode()),
-        "integer": _whole,
-        "time": _moment,
-        "date": lambda value: day_in(_moment(value), zone),
-        "hl7time": lambda value: hl7_time(_moment(value), zone),
-    }
-
-
-def _hl7_forms(zone: ZoneInfo) -> Mapping[str, Write]:
-    def written(value: Any) -> str:
-        return _as_text(value, lambda moment: hl7_time(moment, zone))
-
-    return {
-        "": written,
-        "text": written,
-        "decimal": lambda value: plain(_number(value)),
-        "integer": lambda value: str(_whole(value)),
-        "time": lambda value: hl7_time(_moment(value), zone),
-        "date": lambda value: day_in(_moment(value), zone).strftime("%Y%m%d"),
-        "hl7time": lambda value: hl7_time(_moment(value), zone),
-    }
-
-
-def _as_text(value: Any, time: Callable[[datetime], str]) -> str:
-    if isinstance(value, datetime):
-        return time(value)
-    return plain(value) if isinstance(value, Decimal) else str(value)
-
-
-def _number(value: Any) -> Decimal:
-    number = value if isinstance(value, Decimal) else decimal(str(value))
-    if number is None:
-        raise _Unfit("not a number")
-    return number
-
-
-def _whole(value: Any) -> int:
-    number = _number(value)
-    if number != number.to_integral_value():
-        raise _Unfit("not a whole number")
-    return int(number)
-
-
-def _moment(value: Any) -> datetime:
-    """A time; text in ISO 8601, as events are kept in the store, is read."""
-    if isinstance(value, datetime):
-        return value
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise _Unfit("not a time") from None
-    if moment.tzinfo is None:
-        raise _Unfit("a time without an offset")
-    return moment

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from suture.mapping.functions import negate
 from suture.mapping.keys import BusinessKey, Search
-from suture.mapping.sources import Held, Slots
+from suture.mapping.rules import OUT_OF_BOUNDS, Limit, rounded
+from suture.mapping.sources import Held, Slots, Source
 from suture.mapping.steps import Condition, Steps, matching
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
@@ -37,12 +39,30 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A field that a function makes of the fields set before it. credit: of an amount, the conditions of a credit."""
+    """A field that a function makes of the fields set before it.
+
+    credit: of an amount, the conditions of a credit. cent: what an amount is rounded to. limit: of a number.
+    """
 
     field: str
     function: Callable[..., Any]
     required: bool
     credit: tuple[Condition, ...] = ()
+    cent: Decimal | None = None
+    limit: Limit | None = None
+
+    def value(self, data: Mapping[str, Any], rows: Mapping[str, Any]) -> Any:
+        """The value, None when it is absent. Raises Held when it is required and absent, or is out of bounds."""
+        value, place = self.function(data, rows), f"call {self.function.__name__}"
+        if value is None:
+            if self.required:
+                raise Held(self.field, place, "required, and the function gives nothing")
+            return None
+        if self.cent is not None:
+            value = rounded(value, self.cent)
+        if self.limit is not None and not self.limit.holds(value):
+            raise Held(self.field, place, self.limit.broken, kind=OUT_OF_BOUNDS)
+        return value
 
 
 class Assembly:
@@ -58,16 +78,14 @@ class Assembly:
         self._credits = [matching(call.credit) if call.credit else None for call in calls]
 
     def data(self, slots: Slots) -> dict[str, Any]:
-        """The event's fields, without the absent ones. Raises Held when a function cannot give a required one."""
+        """The event's fields, without the absent ones. Raises Held where a function cannot give what it must."""
         data = {name: slots[slot] for name, slot in self.fields if slots[slot] is not None}
         if self.calls:
             rows = {name: slots[slot] for name, slot in self.bound}
             for call, is_credit in zip(self.calls, self._credits, strict=True):
-                value = call.function(data, rows)
+                value = call.value(data, rows)
                 if value is not None:
                     data[call.field] = value if is_credit is None else signed(value, is_credit(slots))
-                elif call.required:
-                    raise Held(call.field, f"call {call.function.__name__}", "required, and the function gives nothing")
         return data
 
 
@@ -105,7 +123,7 @@ class EmitPlan:
 class Plan:
     """A compiled mapping. whole: steps of the whole message; texts: of the line's conditions and key; shared: of the
     line, for more than one event or for skip_bound: the conditions of `skip` on columns, which need those slots (skips).
-    soles: as of Program.
+    soles: as of Program. deciding: the paths that say what becomes of a line: of its conditions, and of its key.
     """
 
     each: str | None
@@ -120,6 +138,7 @@ class Plan:
     key: BusinessKey
     search: Search
     soles: frozenset[str]
+    deciding: Sequence[Source] = ()
 
     @property
     def once(self) -> frozenset[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from zoneinfo import ZoneInfo
 
 from suture.mapping.hints import Loc, Problems
+from suture.mapping.rules import Rules
 from suture.mapping.sources import FIRST_FREE, Source, is_own, is_sole, path_source
 from suture.mapping.steps import Condition, Maker, Step, Text
 from suture.wire import er7
@@ -17,8 +17,8 @@ class Program:
     soles: names of segments of which a message may have one only, for all that is made of its lines (`is_sole`).
     """
 
-    def __init__(self, each: str | None, zone: ZoneInfo, problems: Problems) -> None:
-        self.each, self.zone, self.problems = each, zone, problems
+    def __init__(self, each: str | None, rules: Rules, problems: Problems) -> None:
+        self.each, self.rules, self.problems = each, rules, problems
         self.steps: list[Step] = []
         self.size = FIRST_FREE
         self.texts: set[int] = set()
@@ -33,6 +33,22 @@ class Program:
         except ValueError as error:
             self.problems.add(loc, str(error))
             return None
+
+    def path_to_list(self, loc: Loc, text: str) -> er7.Path | None:
+        """Read a path to all repetitions of a field; another text is noted as a problem."""
+        try:
+            path = er7.path_to_many(text)
+        except ValueError as error:
+            self.problems.add(loc, str(error))
+            return None
+        if path.all_repetitions and not path.all_segments and not path.all_components:
+            return path
+        self.problems.add(loc, f"'{text}' does not name all repetitions of a field; write e.g. FT1-26[*].1")
+        return None
+
+    def is_of_line(self, path: er7.Path) -> bool:
+        """Is the path read from the repeated segment?"""
+        return is_own(path, self.each)
 
     def is_own(self, text: str) -> bool:
         """Is the path (a sound one) read from the repeated segment?"""
@@ -74,7 +90,7 @@ class Program:
             slot = self.add(("first", text), (), False, Text(path, self.each, first))
         else:
             slot = self.add(("text", text), (), is_own(path, self.each), Text(path, self.each))
-            self._note_sole(path)
+            self.note_sole(path)
         self.texts.add(slot)
         return slot
 
@@ -86,9 +102,10 @@ class Program:
 
     def source(self, path: er7.Path) -> Source:
         """The value at a path, taken from the plain text's slot where there is one."""
-        self._note_sole(path)
+        self.note_sole(path)
         return path_source(path, self.each, self._known.get(("text", path.text)))
 
-    def _note_sole(self, path: er7.Path) -> None:
+    def note_sole(self, path: er7.Path) -> None:
+        """Values of lines are read at this path."""
         if is_sole(path, self.each):
             self.soles.add(path.segment)

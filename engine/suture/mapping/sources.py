@@ -14,17 +14,22 @@ from suture.mapping.tables import Table
 from suture.model.message import Gap
 from suture.wire import er7
 from suture.wire.context import CONTEXT, is_shared
+from suture.wire.telling import Doubt, told
 
 Slots = list[Any]
 Read = Callable[[Slots], str]
+Tell = Callable[[Slots], "str | Doubt"]
 Run = Callable[[Slots], None]
 
-MESSAGE, SEGMENT, FIELDS, FIRST_FREE = 0, 1, 2, 3
-"""Slots of the message, of the repeated segment and of its raw fields (None: with separators of its own), and the first
-one for a value."""
+MESSAGE, SEGMENT, FIELDS, RECEIVED, FIRST_FREE = 0, 1, 2, 3, 4
+"""Slots of the message, of the repeated segment and of its raw fields (None: with separators of its own), of the time of
+receipt (microseconds, or None), and the first one for a value."""
 
 NULL = '""'
-"""HL7's word for "delete this value"; for an event it is an empty value."""
+"""HL7's word for "delete this value"."""
+
+DIFFERENT = "repetitions with different values; say which one, by number or by what is in it"
+"""What is wrong with a path that could mean several values."""
 
 
 AMBIGUOUS = "AMBIGUOUS_CONTEXT"
@@ -46,14 +51,15 @@ class Held(Exception):
 class Source:
     """A place where a text can come from: a path, a column of a bound row, or a text of the mapping itself.
 
-    id: equal for sources that read the same. needs: the slot it needs, or none. code: the key of the bound row. The
-    rest says the same as read, for the code generator: the path, or the text, or the column of the row in a slot;
-    slot of a path: of the plain text there, where a step reads it anyway.
+    id: equal for sources that read the same. tell: as read, but for values in doubt. needs: the slot it needs, or none.
+    code: the key of the bound row. The rest says the same as read, for the code generator: the path, or the text, or
+    the column of the row in a slot; slot of a path: of the plain text there, where a step reads it anyway.
     """
 
     id: tuple[Any, ...]
     place: str
     read: Read
+    tell: Tell
     needs: frozenset[int] = frozenset()
     own: bool = False
     table: str = ""
@@ -69,30 +75,53 @@ def path_source(path: er7.Path, each: str | None, text_slot: int | None = None) 
     """The value at a path. text_slot: of the plain text there, when a step reads it anyway."""
     read = sole_text(path, each) if text_slot is None else itemgetter(text_slot)
     needs = frozenset() if text_slot is None else frozenset({text_slot})
-    return Source(("path", path.text), path.text, read, needs, is_own(path, each), path=path, slot=text_slot)
+    tell = sole(path, each, told_text(path, each))
+    return Source(("path", path.text), path.text, read, tell, needs, is_own(path, each), path=path, slot=text_slot)
 
 
 def text_getter(path: er7.Path) -> er7.Getter:
-    """The text at a path, without blanks around it; "" when it is absent or HL7's null."""
-    get = er7.getter(path)
+    """The text at a path, without blanks around it; "" when it is absent or HL7's null, the first where there are several."""
+    get, tell = er7.getter(path), tell_getter(path)
 
     def read(message: er7.Message, segment: er7.Segment | None) -> str:
-        text = get(message, segment)
-        return "" if text == NULL else text.strip()
+        text = tell(message, segment)
+        if text is Doubt.SEVERAL:
+            return get(message, segment).strip()
+        return text if isinstance(text, str) else ""
+
+    return read
+
+
+def tell_getter(path: er7.Path) -> Callable[[er7.Message, er7.Segment | None], str | Doubt]:
+    """The text at a path, without blanks around it; or what is in doubt about it."""
+    tell = told(path)
+
+    def read(message: er7.Message, segment: er7.Segment | None) -> str | Doubt:
+        text = tell(message, segment)
+        return text.strip() if isinstance(text, str) else text
 
     return read
 
 
 def plain_text(path: er7.Path, each: str | None) -> Read:
-    """The same as a reader of slots."""
-    get = text_getter(path)
-    quick = is_own(path, each) and path.repetition == 1 and not path.kind and path.segment not in er7.HEADERS
+    """The text at a path, as `text_getter` gives it, as a reader of slots."""
+    return _quick(path, each, text_getter(path))
+
+
+def told_text(path: er7.Path, each: str | None) -> Tell:
+    """The text at a path or what is in doubt about it, as a reader of slots."""
+    return _quick(path, each, tell_getter(path))
+
+
+def _quick(path: er7.Path, each: str | None, get: Callable[[er7.Message, er7.Segment | None], Any]) -> Callable[[Slots], Any]:
+    """A getter as a reader of slots, which looks at a plain field of the line itself."""
+    quick = is_own(path, each) and path.repetition == 1 and not path.choices and path.segment not in er7.HEADERS
     index, first, head_only = path.field, (path.component or 1) == 1 and (path.sub or 1) == 1, path.component == 1
 
-    def read(slots: Slots) -> str:
+    def read(slots: Slots) -> Any:
         return get(slots[MESSAGE], slots[SEGMENT])
 
-    def read_quickly(slots: Slots) -> str:
+    def read_quickly(slots: Slots) -> Any:
         fields = slots[FIELDS]
         if fields is None:
             return read(slots)
@@ -101,9 +130,11 @@ def plain_text(path: er7.Path, each: str | None) -> Read:
         text: str = fields[index]
         if text.isalnum() or not text:
             return text if first else ""
+        if "~" in text:
+            return read(slots)
         if head_only:
             text = text.partition("^")[0]
-        if "^" in text or "~" in text or "&" in text or "\\" in text or text == NULL:
+        if "^" in text or "&" in text or "\\" in text or text == NULL:
             return read(slots)
         return text.strip() if first else ""
 
@@ -112,12 +143,17 @@ def plain_text(path: er7.Path, each: str | None) -> Read:
 
 def sole_text(path: er7.Path, each: str | None) -> Read:
     """The same for a value that a line is made of: where `is_sole`, it raises Held when the segment may be another line's."""
-    read, name = plain_text(path, each), path.segment
-    first = path.text.replace(name, f"{name}(1)", 1)
+    return sole(path, each, plain_text(path, each))
+
+
+def sole(path: er7.Path, each: str | None, read: Callable[[Slots], Any]) -> Callable[[Slots], Any]:
+    """A reader of slots that raises Held where `is_sole` and the segment may be another line's."""
     if not is_sole(path, each):
         return read
+    name = path.segment
+    first = path.text.replace(name, f"{name}(1)", 1)
 
-    def read_sole(slots: Slots) -> str:
+    def read_sole(slots: Slots) -> Any:
         if len(slots[MESSAGE].named(name)) > 1:
             raise Held("", path.text, f"the message has more than one {name}; say which one is meant, e.g. {first}", kind=AMBIGUOUS)
         if each and name not in CONTEXT and not is_shared(slots[MESSAGE], name, each):
@@ -154,12 +190,12 @@ def column_source(place: str, column: str, table: Table, value_slot: int, own: b
         return row[key] if row is not None else ""
 
     id_, needs = ("column", row_slot, column), frozenset({value_slot})
-    return Source(id_, place, read, needs, own, table.name, code, slot=row_slot, column=column, key_column=key)
+    return Source(id_, place, read, read, needs, own, table.name, code, slot=row_slot, column=column, key_column=key)
 
 
 def text_source(text: str) -> Source:
     """A text of the mapping itself."""
-    return Source(("text", text), "default", lambda slots: text, text=text)
+    return Source(("text", text), "default", lambda slots: text, lambda slots: text, text=text)
 
 
 def code_of(source: Source, slots: Slots) -> str:

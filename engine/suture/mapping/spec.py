@@ -5,6 +5,7 @@ Only the shape is checked here. Names, paths, tables and functions are checked, 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -29,7 +30,8 @@ class Value(_Spec):
     """Where one value comes from and what becomes of it. A plain text is short for `from`.
 
     The order of work: the first source that is not empty, else `default`; a text function of `call`; the look-up in
-    `table`; the conversion to `as`; a number function of `call`.
+    `table`; the conversion to `as`, which is held `between` bounds; a number function of `call`. HL7's null ends the
+    search for a source: there is no value then, and no default.
     """
 
     from_: Texts = Field(default_factory=list, alias="from", description="Paths or columns (item.<column>); the first not empty counts")
@@ -38,6 +40,9 @@ class Value(_Spec):
     default: str | None = Field(None, description="Stands in for an empty value: a text or a column; empty = may be absent")
     required: bool | None = Field(None, description="An empty value or unknown code holds the event; default: true with a table")
     as_: str | None = Field(None, alias="as", description="text, decimal, integer, time, date; absent = as the field is")
+    between: Annotated[list[Decimal], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="The least and the most that a number may be, in place of the channel's bounds; another one is a gap"
+    )
     call: str | None = Field(None, description="One listed function (mapping/functions.py)")
 
     @model_validator(mode="before")

@@ -8,16 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 from suture.mapping.functions import EXACT, negate
-from suture.mapping.sources import MESSAGE, Held, Read, Run, Slots, Source, code_of, keepable, plain_text, sole_text
+from suture.mapping.rules import AMBIGUOUS, OUT_OF_BOUNDS, Limit
+from suture.mapping.sources import (
+    DIFFERENT,
+    MESSAGE,
+    RECEIVED,
+    SEGMENT,
+    Held,
+    Read,
+    Run,
+    Slots,
+    Source,
+    code_of,
+    keepable,
+    plain_text,
+    sole,
+    sole_text,
+)
 from suture.mapping.tables import Table
-from suture.mapping.values import Parser, day_in, text_parser, time_parser
+from suture.mapping.time_steps import Times
+from suture.mapping.values import Parser, text_parser
 from suture.wire import er7
+from suture.wire.telling import Doubt, every
 
 NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
 """What a malformed value is, by `as`."""
@@ -90,13 +107,45 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Several:
+    """A list: the texts of all repetitions of a field that hold something; None where none does."""
+
+    field: str
+    path: er7.Path
+    each: str | None
+    needs_value: bool
+
+    def step(self, slot: int) -> Run:
+        """The function that fills slot."""
+        every_one = every(self.path)
+        read = sole(self.path, self.each, lambda slots: every_one(slots[MESSAGE], slots[SEGMENT]))
+
+        def run(slots: Slots) -> None:
+            found = read(slots)
+            if self.needs_value and not found:
+                raise Held(self.field, self.path.text, "required, and empty in the message")
+            slots[slot] = found or None
+
+        return run
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one field gets its value. parse None: text. day_slot: of the service date, where the table is dated."""
+    """How one field gets its value.
+
+    form: the parser that only looks at the form, None for text; parse: the one that is used, which holds limit against
+    a number. times: gives the message's own parser, in times_slot, which is used in its place. day_slot: of the service
+    date, where the table is dated.
+    """
 
     field: str
     sources: tuple[Source, ...]
     as_: str = "text"
+    form: Parser | None = None
     parse: Parser | None = None
+    times: Times | None = None
+    times_slot: int | None = None
+    limit: Limit | None = None
     change: Callable[[str], str] | None = None
     table: Table | None = None
     day_slot: int | None = None
@@ -110,10 +159,14 @@ class Recipe:
         table = self.table.name if self.table else None
         return (self.field, sources, self.as_, self.parse, self.change, table, self.day_slot, self.needs_value, self.needs_row, self.finish)
 
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """The slots that it needs beside its sources'."""
+        return tuple(slot for slot in (self.day_slot, self.times_slot) if slot is not None)
+
     def needs(self) -> frozenset[int]:
         """The slots it needs."""
-        own = frozenset() if self.day_slot is None else frozenset({self.day_slot})
-        return own.union(*(source.needs for source in self.sources))
+        return frozenset(self.slots).union(*(source.needs for source in self.sources))
 
     def step(self, slot: int) -> Run:
         """The function that fills slot (and the next one with the row, where there is a table)."""
@@ -125,19 +178,19 @@ class Recipe:
 
 
 def _reader(recipe: Recipe) -> Read:
-    """The first source that is not empty, changed by the text function."""
-    reads, change = tuple(source.read for source in recipe.sources), recipe.change
-    if len(reads) == 1 and change is None:
-        return reads[0]
-    if len(reads) == 2 and change is None:
-        first, second = reads
-        return lambda slots: first(slots) or second(slots)
+    """The first source that is not empty, changed by the text function; null ends the search. Raises Held where values differ."""
+    change = recipe.change
 
     def read(slots: Slots) -> str:
-        for one in reads:
-            text = one(slots)
-            if text:
-                return change(text) if change else text
+        for source in recipe.sources:
+            text = source.tell(slots)
+            if isinstance(text, str):
+                if text:
+                    return change(text) if change else text
+                continue
+            if text is Doubt.SEVERAL:
+                raise Held(recipe.field, source.place, DIFFERENT, kind=AMBIGUOUS)
+            return ""
         return ""
 
     return read
@@ -151,16 +204,12 @@ def _text(read: Read, slot: int) -> Run:
 
 
 def _typed(recipe: Recipe, slot: int) -> Run:
-    read, parse = _reader(recipe), recipe.parse or text_parser
-    finish, needs_value = recipe.finish, recipe.needs_value
+    read, value_of, needs_value = _reader(recipe), _converter(recipe), recipe.needs_value
 
     def run(slots: Slots) -> None:
         text = read(slots)
         if text:
-            value: Any = parse(text)
-            if value is None:
-                raise _malformed(recipe, slots)
-            slots[slot] = finish(value) if finish else value
+            slots[slot] = value_of(text, slots)
         elif needs_value:
             raise _missing(recipe, slots)
         else:
@@ -170,7 +219,7 @@ def _typed(recipe: Recipe, slot: int) -> Run:
 
 
 def _lookup(recipe: Recipe, table: Table, slot: int) -> Run:
-    read, value_of = _reader(recipe), None if recipe.parse is None else _converter(recipe, recipe.parse)
+    read, value_of = _reader(recipe), None if recipe.parse is None else _converter(recipe)
     find, result, day_slot, row_slot = table.lookup, table.result, recipe.day_slot, slot + 1
 
     def run(slots: Slots) -> None:
@@ -193,24 +242,28 @@ def _lookup(recipe: Recipe, table: Table, slot: int) -> Run:
     return run
 
 
-def _converter(recipe: Recipe, parse: Parser) -> Callable[[str, Slots], Any]:
-    finish = recipe.finish
+def _converter(recipe: Recipe) -> Callable[[str, Slots], Any]:
+    finish, times_slot = recipe.finish, recipe.times_slot
+    parse: Parser = recipe.parse or text_parser
 
     def convert(text: str, slots: Slots) -> Any:
-        value = parse(text)
+        value: Any = parse(text) if times_slot is None else slots[times_slot](text)
         if value is None:
-            raise _malformed(recipe, slots)
+            raise _malformed(recipe, text, slots)
         return finish(value) if finish else value
 
     return convert
 
 
 def _used(recipe: Recipe, slots: Slots) -> Source:
-    """The source that gave the value, else the first."""
-    return next((source for source in recipe.sources if source.read(slots)), recipe.sources[0])
+    """The source that gave the value or said that there is none, else the first."""
+    return next((source for source in recipe.sources if source.tell(slots)), recipe.sources[0])
 
 
 def _missing(recipe: Recipe, slots: Slots) -> Held:
+    used = _used(recipe, slots)
+    if used.tell(slots) is Doubt.NULL:
+        return Held(recipe.field, used.place, 'required, and null ("") in the message')
     places = ", ".join(source.place for source in recipe.sources if source.place != "default")
     column = next((source for source in recipe.sources if source.code is not None), None)
     if column is None or any(source.code is None for source in recipe.sources):
@@ -218,37 +271,14 @@ def _missing(recipe: Recipe, slots: Slots) -> Held:
     return Held(recipe.field, places, f"required, and empty in {column.table}", column.table, code_of(column, slots))
 
 
-def _malformed(recipe: Recipe, slots: Slots) -> Held:
-    source = _used(recipe, slots)
+def _malformed(recipe: Recipe, text: str, slots: Slots) -> Held:
+    source, reason, kind = _used(recipe, slots), NOT_A[recipe.as_], ""
+    if recipe.form is not None and recipe.form(text) is not None:
+        kind = OUT_OF_BOUNDS
+        reason = recipe.times.why(text, slots[RECEIVED]) if recipe.times else recipe.limit.broken if recipe.limit else reason
     if source.code is None:
-        return Held(recipe.field, source.place, NOT_A[recipe.as_])
-    return Held(recipe.field, source.place, f"{NOT_A[recipe.as_]} in {source.table}", source.table, code_of(source, slots))
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """The service date: the day of used_at (its slot) where the site is, else that of MSH-7, else None."""
-
-    used_at: int | None
-    zone: ZoneInfo
-
-    def of(self, moment: datetime | None, message: er7.Message) -> date | None:
-        """The day, of used_at or of the message."""
-        if moment is None:
-            moment = time_parser(self.zone)(_SENT_AT(message, None))
-        return day_in(moment, self.zone) if moment is not None else None
-
-    def step(self, slot: int) -> Run:
-        """The function that fills slot."""
-        of, used_at = self.of, self.used_at
-
-        def run(slots: Slots) -> None:
-            slots[slot] = of(None if used_at is None else slots[used_at], slots[MESSAGE])
-
-        return run
-
-
-_SENT_AT = er7.getter(er7.path("MSH-7.1"))
+        return Held(recipe.field, source.place, reason, kind=kind)
+    return Held(recipe.field, source.place, f"{reason} in {source.table}", source.table, code_of(source, slots), kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +347,7 @@ class Conversion:
     to: Source
     table: Table
     day_slot: int | None
+    limit: Limit
 
     def step(self, slot: int) -> Run:
         """The function that fills slot to slot+4: quantity, unit, entered quantity, entered unit, factor."""
@@ -329,7 +360,10 @@ class Conversion:
                 slots[slot : slot + 5] = quantity, unit, None, None, None
                 return
             factor = self._factor(slots, unit, to)
-            slots[slot : slot + 5] = EXACT.multiply(quantity, factor), to, quantity, unit, factor
+            converted = EXACT.multiply(quantity, factor)
+            if not self.limit.holds(converted):
+                raise Held("quantity", self.unit_place, f"in {to}, {self.limit.broken}", kind=OUT_OF_BOUNDS)
+            slots[slot : slot + 5] = converted, to, quantity, unit, factor
 
         return run
 

@@ -1,7 +1,7 @@
 """Canonical charge and supply events: their fields, types and meaning.
 
 A mapping sets fields of these models and of no others; the hot path carries an event's data as a plain dict of
-already typed values (str, Decimal, datetime), which `Event` wraps with its identity.
+already typed values (str, Decimal, date, datetime, lists of str), which `Event` wraps with its identity.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha1
 from typing import Any
@@ -40,7 +40,9 @@ class _Canonical(BaseModel):
     factor: Decimal | None = Field(None, description="quantity = entered_quantity * factor, when it was converted")
     lot: str | None = Field(None, description="Lot number")
     serial: str | None = Field(None, description="Serial number")
-    used_at: datetime | None = Field(None, description="When the item was used (service date), with offset")
+    used_at: datetime | date | None = Field(
+        None, description="When the item was used (service date), as far as it was said: a day, or a time with its offset"
+    )
     staff: str | None = Field(None, description="Who recorded the use")
 
 
@@ -57,6 +59,7 @@ class ChargeRaised(_Canonical):
     unit_amount: Decimal | None = Field(None, description="Price of one `unit`")
     amount: Decimal | None = Field(None, description="quantity * unit_amount; negative for a credit")
     procedure: str | None = Field(None, description="HCPCS or CPT code (FT1-25)")
+    procedure_modifiers: list[str] | None = Field(None, description="Modifiers of the procedure, in their order (FT1-26)")
     department: str | None = Field(None, description="Department that gave the service (FT1-13)")
 
 

@@ -171,7 +171,7 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
         settled = _with(held, Settled(states.PROCESSED, "", (), (), going, (), notes=job.notes))
         return fixed(plan, message, now_us, revision, settled)
     check_values(parsed, plan.only_reports)
-    mapped = plan.inbound.run(parsed)
+    mapped = plan.inbound.run(parsed, message.received_at_us)
     first = firsts(mapped.events)
     touches = plan.stock.moves(job.moving(mapped.events)) if plan.stock else ()
     settle = partial(job.settle, mapped, first)

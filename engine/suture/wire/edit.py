@@ -6,16 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from suture.wire.choosing import NULL_TEXT, meets
 from suture.wire.delimiters import HEADERS, Delimiters
 from suture.wire.escapes import escape
 from suture.wire.path import Path, path, place_of, segment_path
-from suture.wire.reading import found_at, kind_of, segments_at
+from suture.wire.reading import found_at, segments_at
 from suture.wire.segment import Segment
 
 if TYPE_CHECKING:
     from suture.wire.er7 import Message
-
-NULL_TEXT = '""'
 
 FIELDS_MAX = 9999
 """Number of the last field that a segment can be given, as in a path; HL7's own segments have less than a hundred."""
@@ -180,13 +179,13 @@ def _with_component(segment: Segment, repetition: str, place: Path, text: str) -
 
 
 def _repetition(segment: Segment, repetitions: list[str], place: Path) -> int:
-    """The position of the repetition that the path names. Raises ValueError when none is of its type."""
-    if not place.kind:
+    """The position of the repetition that the path names. Raises ValueError when none is like that."""
+    if not place.choices:
         return place.repetition - 1
     for i, repetition in enumerate(repetitions):
-        if kind_of(segment, repetition) == place.kind:
+        if meets(segment, repetition, place.choices):
             return i
-    raise ValueError(f"{place.text!r}: no repetition is of the type {place.kind}; insert one first")
+    raise ValueError(f"{place.text!r}: no repetition is like that; insert one first")
 
 
 def _fill(parts: list[str], at: int) -> None:
@@ -217,8 +216,8 @@ def _without(segment: Segment, field: str, place: Path) -> str:
 
 
 def _names(segment: Segment, repetition: str, place: Path, at: int) -> bool:
-    if place.kind:
-        return kind_of(segment, repetition) == place.kind
+    if place.choices:
+        return meets(segment, repetition, place.choices)
     return place.all_repetitions or at == place.repetition - 1
 
 

@@ -19,7 +19,7 @@ from suture.wire.charsets import CHARSETS
 from suture.wire.delimiters import HEADERS, STANDARD, STANDARD_27, USUAL, Delimiters, delimiters_of
 from suture.wire.escapes import escape, unescape
 from suture.wire.lines import Odd
-from suture.wire.path import Condition, Path, path, path_to_many, segment_path
+from suture.wire.path import Choice, Condition, Path, path, path_to_many, segment_path
 from suture.wire.reading import ABSENT, EMPTY, NULL, VALUE, Getter, getter
 from suture.wire.segment import LARGE, CodedSegment, LargeSegment, Segment
 
@@ -33,6 +33,7 @@ __all__ = [
     "STANDARD_27",
     "USUAL",
     "VALUE",
+    "Choice",
     "Condition",
     "Delimiters",
     "Getter",

@@ -4,6 +4,7 @@ PID-3             a field
 PID-3.1           a component, and PID-3.4.2 a subcomponent
 PID-3[2].1        the second repetition
 PID-3[MR].1       the repetition whose type (component 5) is MR
+PID-3[4='GENERAL' & 5='MR'].1   the repetition whose components are so; [4.2='...'] compares a subcomponent
 FT1(2)-7.1        the second FT1
 OBX[3='ITEM']-5   the first OBX whose field 3 is ITEM; [3.2='...'] compares a component
 FT1(*)-7.1        of all FT1; PID-3[*].1 of all repetitions; PID-5.* all components
@@ -29,10 +30,19 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A repetition is meant when this component of it (or its subcomponent) is equal to `value`."""
+
+    component: int
+    sub: int | None
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """A place in a message. component None: the whole field; field 0: the segment itself (segment_path gives these).
 
-    kind: pick the repetition whose component 5 is that type. condition: which segments of that name are counted.
+    choices: what the repetition that is meant has to hold. condition: which segments of that name are counted.
     own: the path does not say which segment, so that of the line in hand is meant where there is one. all_...: `*`.
     """
 
@@ -42,7 +52,7 @@ class Path:
     sub: int | None = None
     occurrence: int = 1
     repetition: int = 1
-    kind: str = ""
+    choices: tuple[Choice, ...] = ()
     text: str = ""
     condition: Condition | None = None
     own: bool = True
@@ -63,18 +73,25 @@ class Path:
 
 
 _NUMBER = r"[1-9]\d{0,5}"
+_QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
+_CHOICE = rf"(?P<number>{_NUMBER})(?:\.(?P<part>{_NUMBER}))? ?= ?(?P<quoted>{_QUOTED})"
+_CHOICES = re.sub(r"\?P<\w+>", "?:", _CHOICE)
+TYPE = 5
+"""The component of an identifier (CX) that holds its type, which a path may name alone."""
 _SEGMENT = (
     r"(?P<segment>[A-Z][A-Z0-9]{2})"
     rf"(?:\[(?P<if_field>[1-9]\d{{0,3}})(?:\.(?P<if_component>{_NUMBER})(?:\.(?P<if_sub>{_NUMBER}))?)?"
-    r"=(?:'(?P<single>(?:[^']|'')*)'|\"(?P<double>(?:[^\"]|\"\")*)\")\])?"
+    rf"=(?P<if_value>{_QUOTED})\])?"
     rf"(?:\((?P<occurrence>{_NUMBER}|\*)\))?"
 )
 _FIELD = (
-    rf"-(?P<field>[1-9]\d{{0,3}})(?:\[(?:(?P<repetition>{_NUMBER}|\*)|(?P<kind>[A-Za-z][A-Za-z0-9]*))\])?"
+    rf"-(?P<field>[1-9]\d{{0,3}})(?:\[(?:(?P<repetition>{_NUMBER}|\*)|(?P<kind>[A-Za-z][A-Za-z0-9]*)"
+    rf"|(?P<choices>{_CHOICES}(?: ?& ?{_CHOICES})*))\])?"
     rf"(?:\.(?P<component>{_NUMBER}|\*)(?:\.(?P<sub>{_NUMBER}))?)?"
 )
 _PLACE = re.compile(_SEGMENT + _FIELD)
 _WHOLE_SEGMENT = re.compile(_SEGMENT)
+_ONE_CHOICE = re.compile(_CHOICE)
 
 
 def path(text: str) -> Path:
@@ -98,11 +115,11 @@ def path_to_many(text: str) -> Path:
         component=_number(g["component"]),
         sub=_number(g["sub"]),
         repetition=_number(g["repetition"]) or 1,
-        kind=g["kind"] or "",
+        choices=_choices(g),
         text=text,
         all_repetitions=g["repetition"] == "*",
         all_components=g["component"] == "*",
-        one_repetition=bool(g["repetition"] or g["kind"]),
+        one_repetition=bool(g["repetition"] or g["kind"] or g["choices"]),
     )
 
 
@@ -126,10 +143,21 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text != "*" else None
 
 
+def _choices(g: dict[str, str | None]) -> tuple[Choice, ...]:
+    if g["kind"]:
+        return (Choice(TYPE, None, g["kind"]),)
+    return tuple(Choice(int(m["number"]), _number(m["part"]), unquoted(m["quoted"])) for m in _ONE_CHOICE.finditer(g["choices"] or ""))
+
+
+def unquoted(text: str) -> str:
+    """A text in quotes without them; a quote inside is written twice."""
+    return text[1:-1].replace(text[0] * 2, text[0])
+
+
 def _segment(g: dict[str, str | None]) -> dict[str, Any]:
     condition = None
     if g["if_field"]:
-        value = g["single"].replace("''", "'") if g["single"] is not None else (g["double"] or "").replace('""', '"')
+        value = unquoted(g["if_value"] or "")
         condition = Condition(int(g["if_field"]), _number(g["if_component"]), _number(g["if_sub"]), value)
     return {
         "segment": g["segment"],
@@ -145,6 +173,11 @@ _USUAL_MISTAKES = (
     (r"([A-Z][A-Z0-9]{2}[^-]*)-(\d+)-(\d+)", lambda m: f"{m[1]}-{m[2]}.{m[3]}", "a dot stands before the component"),
     (r"([A-Z][A-Z0-9]{2})\[(\d+)\]-(.+)", lambda m: f"{m[1]}({m[2]})-{m[3]}", "the number of a segment stands in round brackets"),
     (r"([A-Z][A-Z0-9]{2}[^-]*)-(\d+)\((\d+)\)(.*)", lambda m: f"{m[1]}-{m[2]}[{m[3]}]{m[4]}", "a repetition stands in square brackets"),
+    (
+        r"([A-Z][A-Z0-9]{2}-\d+)\[([\d.]+)=([^'\"\]&]+)\](.*)",
+        lambda m: f"{m[1]}[{m[2]}='{m[3]}']{m[4]}",
+        "a compared text stands in quotes",
+    ),
     (r"([A-Z][A-Z0-9]{2})\[([\d.]+)=([^'\"\]]+)\](.*)", lambda m: f"{m[1]}[{m[2]}='{m[3]}']{m[4]}", "a compared text stands in quotes"),
     (r"([A-Za-z][A-Za-z0-9]{2})\b(.*)", lambda m: f"{m[1].upper()}{m[2]}", "names of segments are written large"),
     (r"([A-Z][A-Z0-9]{2}) ?[-_: ]? ?(\d.*)", lambda m: f"{m[1]}-{m[2]}", "a dash stands before the field"),

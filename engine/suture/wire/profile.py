@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from suture.wire import er7, finding
+from suture.wire.choosing import meets
 from suture.wire.finding import Finding, Location
 from suture.wire.pattern import Pattern
 from suture.wire.primitives import is_count, is_date, is_moment, is_number
@@ -167,7 +168,7 @@ class _Judge:
     plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.plain = self.place.component in (None, 1) and self.place.sub in (None, 1) and not self.place.kind
+        self.plain = self.place.component in (None, 1) and self.place.sub in (None, 1) and not self.place.choices
 
     def __call__(self, raw: str, segment: er7.Segment, sequence: int, found: list[Finding]) -> None:
         d = segment.delimiters
@@ -214,7 +215,7 @@ class _Judge:
 
 
 def _judge(rule: Rule, place: er7.Path) -> _Judge:
-    return _Judge(rule, place, tuple(_tests(rule)), "[" not in rule.at or bool(place.kind))
+    return _Judge(rule, place, tuple(_tests(rule)), not place.one_repetition or bool(place.choices))
 
 
 def _tests(rule: Rule) -> Iterator[_Test]:
@@ -244,7 +245,7 @@ def _values(raw: str, place: er7.Path, each: bool, segment: er7.Segment) -> Iter
     """The values of a field that the path means, with the repetition of each; repetitions that are empty are none."""
     d = segment.delimiters
     for number, text in enumerate(raw.split(d.repetition) if d.repetition else (raw,), 1):
-        if not text or (place.kind and _pick(text, d.component, 5) != place.kind):
+        if not text or (place.choices and not meets(segment, text, place.choices)):
             continue
         if each or number == place.repetition:
             yield number, value_of(segment, text, place.component, place.sub)

@@ -69,7 +69,7 @@ def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callabl
 
 def _is_simple(place: Path) -> bool:
     """A field, or its first component, of the first segment of that name."""
-    plain = place.own and place.repetition == 1 and not place.kind and place.sub is None and place.component in (None, 1)
+    plain = place.own and place.repetition == 1 and not place.choices and place.sub is None and place.component in (None, 1)
     return plain and not (place.segment in HEADERS and place.field <= 2)
 
 

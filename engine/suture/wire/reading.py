@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from suture.wire.choosing import chosen
 from suture.wire.delimiters import HEADERS
 from suture.wire.escapes import unescape
 from suture.wire.path import Condition, Path
@@ -72,7 +73,7 @@ def _own_getter(place: Path, pick: Callable[[Segment], str]) -> Getter:
 
 def _is_first(place: Path) -> bool:
     """Is the value of a field that has no repetitions and parts the value at this place?"""
-    return (place.component or 1) == 1 and (place.sub or 1) == 1 and place.repetition == 1 and not place.kind
+    return (place.component or 1) == 1 and (place.sub or 1) == 1 and place.repetition == 1 and not place.choices
 
 
 def meeting(segments: list[Segment], condition: Condition) -> list[Segment]:
@@ -96,7 +97,7 @@ def segments_at(message: Message, place: Path) -> list[Segment]:
 def _field_getter(place: Path) -> Callable[[Segment], str]:
     if place.segment in HEADERS and place.field <= 2:
         return lambda segment: segment.raw(place.field)
-    index, component, sub, repetition, kind = place.index, place.component, place.sub, place.repetition, place.kind
+    index, component, sub, repetition, choices = place.index, place.component, place.sub, place.repetition, place.choices
 
     first = _is_first(place)
 
@@ -105,11 +106,13 @@ def _field_getter(place: Path) -> Callable[[Segment], str]:
         if index >= len(fields):
             return ""
         text = fields[index]
-        if text.isalnum() or not text:  # as most are; no letter or digit is a delimiter
+        if not text:
+            return ""
+        if not choices and text.isalnum():  # as most are; no letter or digit is a delimiter
             return text if first else ""
         d = segment.delimiters
-        if kind:
-            text = _of_kind(segment, text, kind)
+        if choices:
+            text = chosen(segment, text, choices)
         elif d.repetition and d.repetition in text:
             text = segment.nth(text, d.repetition, repetition)
         elif repetition > 1:
@@ -143,18 +146,6 @@ def value_of(segment: Segment, text: str, component: int | None, sub: int | None
     return unescape(text, d, segment.encoding)
 
 
-def kind_of(segment: Segment, repetition: str) -> str:
-    """The type of a repetition: its component 5, as CX and XTN have it."""
-    return segment.nth(repetition, segment.delimiters.component, 5)
-
-
-def _of_kind(segment: Segment, text: str, kind: str) -> str:
-    for repetition in segment.cut(text, segment.delimiters.repetition):
-        if kind_of(segment, repetition) == kind:
-            return repetition
-    return ""
-
-
 def all_values(message: Message, place: Path) -> list[str]:
     """What `Message.get_all` gives."""
     found = segments_at(message, place)
@@ -171,8 +162,8 @@ def _all_in(segment: Segment, place: Path) -> Iterator[str]:
         return
     if place.all_repetitions:
         repetitions = segment.cut(text, d.repetition) if text else ()
-    elif place.kind:
-        repetitions = (_of_kind(segment, text, place.kind),)
+    elif place.choices:
+        repetitions = (chosen(segment, text, place.choices),)
     else:
         repetitions = (segment.nth(text, d.repetition, place.repetition),)
     for repetition in repetitions:
@@ -204,9 +195,9 @@ def _text_at(segment: Segment, place: Path) -> str | None:
         return segment.raw(place.field)
     if place.index >= len(fields):
         return None
-    text: str | None = fields[place.index]
-    of_kind = _of_kind(segment, text or "", place.kind) or None if place.kind else None
-    text = of_kind if place.kind else _part(segment, text, d.repetition, place.repetition)
+    text = _part(segment, fields[place.index], d.repetition, place.repetition)
+    if place.choices:
+        text = chosen(segment, fields[place.index], place.choices) or None
     if place.component is not None:
         text = _part(segment, text, d.component, place.component)
     return _part(segment, text, d.subcomponent, place.sub) if place.sub is not None else text

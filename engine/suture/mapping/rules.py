@@ -1,0 +1,112 @@
+"""What a site and a channel say of values: the zone of times, what quantities, amounts and times may be, and money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from suture.mapping.functions import EXACT
+from suture.mapping.remembered import remembered
+
+QUANTITIES = frozenset({"quantity"})
+"""Canonical fields that hold a quantity as it was sent."""
+MONEY = frozenset({"amount", "unit_amount", "unit_cost"})
+"""Canonical fields that hold money."""
+ROUNDED = frozenset({"amount"})
+"""Those that are sums in the site's currency; prices of one unit may have more decimals."""
+
+AMBIGUOUS, OUT_OF_BOUNDS = "AMBIGUOUS_VALUE", "OUT_OF_BOUNDS"
+"""Codes of values that are held though they are there (docs/errors.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The least and the most that a number may be, both included. said: whose limit it is, for the person who reads of it."""
+
+    low: Decimal
+    high: Decimal
+    said: str
+
+    @classmethod
+    def up_to(cls, most: Decimal, said: str) -> Limit:
+        """Whatever the sign."""
+        return cls(most.copy_negate(), most, said)
+
+    def holds(self, number: Decimal) -> bool:
+        """Is the number within?"""
+        return self.low <= number <= self.high
+
+    @property
+    def broken(self) -> str:
+        """What is wrong with a number that is not; without the number."""
+        return f"not between {self.low:f} and {self.high:f}, {self.said}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a channel takes for a value. quantity, amount: the most, whatever the sign. past_d, future_d: how many days
+    before and after the day of receipt (UTC) a service date may be."""
+
+    quantity: Decimal = Decimal(99_999)
+    amount: Decimal = Decimal("9999999.99")
+    past_d: int = 3653
+    future_d: int = 31
+
+    def limit(self, name: str) -> Limit | None:
+        """Of a canonical field, None where there is none."""
+        if name in QUANTITIES:
+            return Limit.up_to(self.quantity, "the channel's bounds.quantity")
+        return Limit.up_to(self.amount, "the channel's bounds.amount") if name in MONEY else None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The site's currency. An amount is rounded to its decimals once, when it is made or read; halves go away from zero."""
+
+    decimals: int = 2
+
+    @property
+    def cent(self) -> Decimal:
+        """The least amount."""
+        return Decimal(1).scaleb(-self.decimals)
+
+
+NEAREST = Context(prec=EXACT.prec, rounding=ROUND_HALF_UP)
+
+
+def rounded(amount: Decimal, cent: Decimal) -> Decimal:
+    """The amount as money."""
+    found = NEAREST.quantize(amount, cent)
+    return found if found else found.copy_abs()  # there is no -0.00
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All of it. zone: the site's. times: of times without an offset, where it is another one. by_sender: the offset of
+    MSH-7 goes before it, as the standard has it (HL7 2.5.1 section 2.15.9.7)."""
+
+    zone: ZoneInfo
+    times: ZoneInfo | None = None
+    by_sender: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
+    money: Money = field(default_factory=Money)
+
+
+@lru_cache(256)
+def number_parser(form: Callable[[str], Any], limit: Limit | None, cent: Decimal | None) -> Callable[[str], Any]:
+    """A parser of numbers of that form that answers None for those outside the limit, and rounds to cents where there are any."""
+    if limit is None and cent is None:
+        return form
+
+    @remembered
+    def parse(text: str) -> Decimal | None:
+        number = form(text)
+        if number is None or (limit is not None and not limit.holds(number)):
+            return None
+        return number if cent is None else rounded(number, cent)
+
+    return parse

@@ -1,0 +1,106 @@
+"""Steps of an inbound mapping that have to do with time: the parser of a message's times, and the service date."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from suture.mapping.remembered import remembered
+from suture.mapping.rules import Rules
+from suture.mapping.sources import MESSAGE, RECEIVED, Held, Run, Slots
+from suture.mapping.times import Time, TimeParser, day_in, day_parser, offset_of, time_parser
+from suture.wire import er7
+
+QUARTER_US = 900_000_000
+"""A quarter of an hour: no zone changes its day within one."""
+PARSERS_MAX = 64
+"""Parsers of one mapping that are kept: one a day of receipt, and offset of a sender."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SENT_AT = er7.getter(er7.path("MSH-7.1"))
+
+
+class Times:
+    """Gives the parser of a message's times: it knows the zone of those without an offset, and refuses those out of bounds.
+
+    form: as that parser, without bounds, and with the zone of a sender that says none.
+    """
+
+    def __init__(self, as_: str, rules: Rules) -> None:
+        self._rules, zone = rules, rules.times or rules.zone
+        self.form: TimeParser = day_parser(zone) if as_ == "date" else time_parser(zone)
+        self._by_sender = rules.by_sender
+        self._parsers: dict[tuple[date | None, str], TimeParser] = {}
+        self._recent: dict[tuple[int | None, str], TimeParser] = {}
+
+    def of(self, message: er7.Message, received_at_us: int | None) -> TimeParser:
+        """The parser for one message. received_at_us: microseconds since 1970; None: no time is out of bounds."""
+        quarter = received_at_us if received_at_us is None else received_at_us // QUARTER_US
+        offset = offset_of(_SENT_AT(message, None)) if self._by_sender else ""
+        return self._recent.get((quarter, offset)) or self._of(received_at_us, quarter, offset)
+
+    def why(self, text: str, received_at_us: int) -> str:
+        """What is wrong with a time that is out of bounds, without the time."""
+        bounds, time = self._rules.bounds, self.form(text)
+        if time is not None and day_in(time, self._rules.zone) < self._day_of(received_at_us):
+            return f"more than {bounds.past_d} days before the message was received, the channel's bounds.past_d"
+        return f"more than {bounds.future_d} days after the message was received, the channel's bounds.future_d"
+
+    def step(self, slot: int) -> Run:
+        """The function that fills slot."""
+
+        def run(slots: Slots) -> None:
+            slots[slot] = self.of(slots[MESSAGE], slots[RECEIVED])
+
+        return run
+
+    def _day_of(self, at_us: int) -> date:
+        return (_EPOCH + timedelta(microseconds=at_us)).astimezone(self._rules.zone).date()
+
+    def _of(self, received_at_us: int | None, quarter: int | None, offset: str) -> TimeParser:
+        day = None if received_at_us is None else self._day_of(received_at_us)
+        for known in (self._parsers, self._recent):
+            if len(known) >= PARSERS_MAX:
+                known.clear()
+        parse = self._parsers.get((day, offset)) or remembered(self._parser(day, offset))
+        self._parsers[day, offset] = self._recent[quarter, offset] = parse
+        return parse
+
+    def _parser(self, day: date | None, offset: str) -> TimeParser:
+        form, zone, bounds = self.form, self._rules.zone, self._rules.bounds
+
+        def parse(text: str) -> Time | None:
+            time = (form(text + offset) if offset else None) or form(text)  # what has an offset of its own takes no other
+            if time is None or day is None:
+                return time
+            return time if -bounds.past_d <= (day_in(time, zone) - day).days <= bounds.future_d else None
+
+        return parse
+
+
+class Day:
+    """The service date: the day of used_at (its slot) where the site is, else that of MSH-7."""
+
+    def __init__(self, used_at: int | None, rules: Rules) -> None:
+        self.used_at = used_at
+        self._zone: ZoneInfo = rules.zone
+        self._parse = time_parser(rules.times or rules.zone)
+
+    def of(self, time: Time | None, message: er7.Message) -> date | None:
+        """The day, of used_at or of the message; None where there is none."""
+        if time is None:
+            time = self._parse(_SENT_AT(message, None))
+        return day_in(time, self._zone) if time is not None else None
+
+    def step(self, slot: int) -> Run:
+        """The function that fills slot."""
+        of, used_at = self.of, self.used_at
+
+        def run(slots: Slots) -> None:
+            found: Any = of(None if used_at is None else slots[used_at], slots[MESSAGE])
+            if found is None:
+                raise Held("used_at", "MSH-7.1", "no service date by which a row could be chosen")
+            slots[slot] = found
+
+        return run
