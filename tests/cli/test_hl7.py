@@ -291,3 +291,15 @@ def test_validate_finds_lines_that_are_no_segments(suture: Suture, odd: Path) ->
     )
     assert "message 2: FT1: 199 blanks before the segment's name; they are left out  (warning)" in ran.lines
     assert "SZ" not in ran.out
+
+
+@pytest.mark.parametrize("paths", [["FT1-7.1"], ["FT1(*)-7.1"]])
+def test_get_says_what_is_odd_about_separators_and_characters(suture: Suture, tmp_path: Path, paths: list[str]) -> None:
+    path = tmp_path / "odd.hl7"
+    windows = ONE.replace(b"FT1|1|", b"FT1|\x92|").replace(b"|2.5.1\r", b"|2.5.1||||||8859/1\r")
+    path.write_bytes(ONE.replace(b"^~\\&", b"^~\\\\&", 1) + windows)
+    ran = suture("hl7", "get", path, *paths)
+    assert ran.code == exits.OK
+    first, second = ran.err.splitlines()
+    assert first.startswith("suture: MSH-2: the escape character is doubled; it is read as one")
+    assert second.startswith("suture: message 2: FT1-1: bytes 80 to 9F")

@@ -12,10 +12,9 @@ from typing import Any
 import click
 
 from suture.cli import exits, files, hl7_make, hl7_validate, output
-from suture.cli.hl7_common import echo_json_list, encoding_option, json_option, parsed, styled, tell, version_option
+from suture.cli.hl7_common import echo_json_list, encoding_option, json_option, parsed, styled, tell, tell_remarks, version_option
 from suture.model.errors import MessageError
 from suture.wire import cut, diff, er7, quick, render, xml
-from suture.wire.lines import Odd
 
 
 @click.group()
@@ -204,8 +203,8 @@ def get(file: Path, paths: tuple[str, ...], raw: bool, encoding: str, as_json: b
     """Print the values at one or more paths, a line each; control characters in them are shown as pictures.
 
     A path is a segment, a field, and as the case may be a repetition, a component and a subcomponent. With several
-    paths, an absent one is an empty line. What is odd about the lines of a message is said on the standard error. Exit 1
-    when a path is in none of the messages, or a line is no segment (BAD_SEGMENT): what it holds is in no path.
+    paths, an absent one is an empty line. What is odd about a message's lines, separators and characters is said on the
+    standard error. Exit 1 when a path is in none of the messages, or a line is no segment (BAD_SEGMENT): what it holds is in no path.
 
     \b
     Examples:
@@ -215,10 +214,11 @@ def get(file: Path, paths: tuple[str, ...], raw: bool, encoding: str, as_json: b
     """
     number, broken = 0, False
 
-    def told(odd: Odd) -> None:
+    def told(message: er7.Message) -> None:
         nonlocal broken
-        tell(odd, number)
-        broken = broken or bool(odd.broken)
+        tell(message.odd, number)
+        tell_remarks(message, number)
+        broken = broken or bool(message.odd.broken)
 
     read = _reader(paths, raw, encoding, told)
     found: set[str] = set()
@@ -248,7 +248,9 @@ def _print_row(row: dict[str, list[str]]) -> None:
             output.say(render.visible(value))
 
 
-def _reader(paths: tuple[str, ...], raw: bool, encoding: str, told: Callable[[Odd], None]) -> Callable[[bytes], dict[str, list[str]]]:
+def _reader(
+    paths: tuple[str, ...], raw: bool, encoding: str, told: Callable[[er7.Message], None]
+) -> Callable[[bytes], dict[str, list[str]]]:
     """A function from a message to the values at each path that are not empty."""
     try:
         places = [er7.path_to_many(text) for text in paths]
@@ -260,9 +262,9 @@ def _reader(paths: tuple[str, ...], raw: bool, encoding: str, told: Callable[[Od
     return lambda data: {text: [value] if value else [] for text, value in zip(paths, read(data), strict=True)}
 
 
-def _all_values(data: bytes, paths: tuple[str, ...], raw: bool, encoding: str, told: Callable[[Odd], None]) -> dict[str, list[str]]:
+def _all_values(data: bytes, paths: tuple[str, ...], raw: bool, encoding: str, told: Callable[[er7.Message], None]) -> dict[str, list[str]]:
     message = er7.Message.parse(data, encoding)
-    told(message.odd)
+    told(message)
     return {text: values(message, text, raw) for text in paths}
 
 

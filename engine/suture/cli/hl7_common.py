@@ -15,6 +15,7 @@ from suture.cli import files, output
 from suture.model.errors import MessageError
 from suture.wire import charsets, dictionary, er7
 from suture.wire.lines import BROKEN, Odd
+from suture.wire.remarks import remarks
 
 
 def _codec(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -69,6 +70,13 @@ def tell(odd: Odd, number: int, what: str = "") -> None:
         click.echo(f"suture: {where}{line.place}: BAD_SEGMENT: {BROKEN}: line {line.number}, behind this segment{what}", err=True)
     for line in odd.trimmed:
         click.echo(f"suture: {where}{line.place}: blanks before the segment's name, in line {line.number}", err=True)
+
+
+def tell_remarks(message: er7.Message, number: int) -> None:
+    """Say what is odd about the separators and characters of the message of that number, without content."""
+    where = f"message {number}: " if number > 1 else ""
+    for one in remarks(message):
+        click.echo(f"suture: {where}{one.place}: {one.text}", err=True)
 
 
 def parsed(file: Path, encoding: str) -> Iterator[tuple[bytes, er7.Message | None, str]]:

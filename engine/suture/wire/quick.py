@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from suture.wire import charsets
 from suture.wire.delimiters import HEADERS
 from suture.wire.er7 import Message
-from suture.wire.lines import NOTHING, Odd, is_usual
+from suture.wire.lines import is_usual
 from suture.wire.path import Path
 from suture.wire.reading import getter
 
@@ -21,12 +21,12 @@ _Wanted = tuple[int, int, bool]
 """Where in the answer, which field of the segment, and whether its first component is meant."""
 
 
-def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callable[[Odd], None] = lambda odd: None) -> Read:
+def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callable[[Message], None] = lambda message: None) -> Read:
     """Compile paths to a function from the bytes of a message to their values, "" for what is absent.
 
-    encoding: the codec of messages whose MSH-18 is empty. told(odd): called where lines of a message are odd. Raises
-    ValueError for a path to several values. The function raises MessageError (stage parse) for bytes that are not an HL7 v2
-    message.
+    encoding: the codec of messages whose MSH-18 is empty. told(message): called with every message of which
+    there may be something to say. Raises ValueError for a path to several values. The function raises MessageError (stage
+    parse) for bytes that are not an HL7 v2 message.
     """
     getters = [getter(place) for place in places]
     wanted: dict[str, list[_Wanted]] = {}
@@ -60,8 +60,7 @@ def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callabl
 
     def slowly(raw: bytes) -> list[str]:
         message = Message.parse(raw, encoding)
-        if message.odd is not NOTHING:
-            told(message.odd)
+        told(message)
         return [get(message, None) for get in getters]
 
     return read
