@@ -152,7 +152,7 @@ class TestJoiningLines:
         found = lines.joined(text, "\\")
         assert re.sub(r"\\X((?:0D)+)\\", lambda match: bytes.fromhex(match[1]).decode(), found) == text
         left, odd = lines.segments_of(found)
-        assert all(re.match(r"\w{2,4}\|", left[line.number - 1]) for line in odd.broken)
+        assert all(re.match(r" *\w{2,4}\|", left[line.number - 1]) for line in odd.broken)
 
 
 class TestAMessageBeginsAtItsHeader:

@@ -113,7 +113,8 @@ class _Told:
         kept, self._kept = self._kept, []
         ending = not self._left and not self._ended
         last = kept.pop() if ending else None
-        for payload in kept if self._begun or kept or ending else [None]:
+        told: list[bytes | None] = [payload for payload in kept if payload is not None]
+        for payload in told or ([] if self._begun or ending else [None]):
             self._say(payload, self._stored)
         self._begun = True
         if ending:
