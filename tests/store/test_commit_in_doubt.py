@@ -115,7 +115,7 @@ def test_what_a_message_came_to_is_written_once(desk: Desk, monkeypatch: pytest.
     event = Event("charge.raised", 0, 1, "K1", {"item": "X"}, id=event_id("charge.raised", "K1"))
     delivery = Delivery(message.id, "c", "erp", "a", b"body", "key", events=(0,))
     lose_the_next_answer(desk.engine, monkeypatch)
-    (settled,) = desk.write(processed, message, Settled("processed", "", [event], (), [delivery], (), [("K1", 0)]))
+    (settled,) = desk.write(processed, message, Settled("processed", "", [event], (), [delivery], (), [("K1", 0, 1)]))
     assert isinstance(settled, Settled)
     assert [r.state for r in desk.rows(tables.message)] == ["processed"]
     assert [(r.id, r.state) for r in desk.rows(tables.delivery)] == [(d.id, "queued") for d in settled.deliveries]

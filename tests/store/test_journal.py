@@ -68,7 +68,7 @@ def receive(journal, control_id, raw=None, at_us=1_000_000, sender="A|B", fault=
 
 def processed(journal, message, keys=(), settle=None, at_us=2_000_000, touches=(), revision=0, settled=None):
     results = []
-    ready = None if settle else settled or Settled("processed", "", (), (), (), (), [(k, 0) for k in keys])
+    ready = None if settle else settled or Settled("processed", "", (), (), (), (), [(k, 0, 1) for k in keys])
     operation = Processed(
         message,
         at_us,
@@ -146,7 +146,7 @@ def test_what_a_message_comes_to_is_one_transaction(journal, engine_db):
     journal.settle()
     event = Event("charge.raised", 0, 1, "K1", {"amount": Decimal("4200.00")}, id=event_id("charge.raised", "K1"))
     delivery = Delivery(message.id, "c", "erp", "acc", b"body", "key", events=(0,))
-    done = processed(journal, message, ["K1"], settled=Settled("processed", "", [event], (), [delivery], (), [("K1", 0)]))
+    done = processed(journal, message, ["K1"], settled=Settled("processed", "", [event], (), [delivery], (), [("K1", 0, 1)]))
     journal.settle()
     assert done[0].state == "processed"
     assert [d.id for d in done[0].deliveries] == [1]
@@ -176,13 +176,13 @@ def test_a_key_is_free_again_after_the_window(journal, engine_db):
 
     def settle(claims, stock):
         seen.append(claims["K1"])
-        return Settled("processed", "", (), (), (), (), [("K1", claims["K1"].generation + 1)])
+        return Settled("processed", "", (), (), (), (), [("K1", claims["K1"].generation + 1, 2)])
 
     results = processed(journal, second, ["K1"], settle, at_us=5_000_000)
     journal.settle()
     assert results[0].state == "processed"
     assert seen[0].expired
-    assert [(r.message_id, r.generation) for r in rows(engine_db, tables.claim)] == [(second.id, 1)]
+    assert [(r.message_id, r.generation, r.digest) for r in rows(engine_db, tables.claim)] == [(second.id, 1, 2)]
 
 
 def test_a_message_does_not_stand_in_its_own_way_when_it_is_processed_again(journal, engine_db):

@@ -41,7 +41,7 @@ def processed(message: Message, results: dict[str, Any], numbers: tuple[int, ...
     ]
     delivery = Delivery(message.id, "c", "erp", "a", b"body", message.control_id, events=numbers)
     keys = [f"{message.control_id}/{n}" for n in set(numbers)]
-    settled = Settled("processed", "", events, (), [delivery], (), [(key, 0) for key in keys])
+    settled = Settled("processed", "", events, (), [delivery], (), [(key, 0, 1) for key in keys])
     told = lambda value: results.__setitem__(name, value)  # noqa: E731
     return Processed(message, 2_000, DAY_US, keys, settled, lambda c, s: settled, (), [("item", "X")], 0, told, told)
 
