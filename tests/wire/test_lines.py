@@ -116,7 +116,8 @@ class TestJoiningLines:
         assert er7.Message.parse(message.to_bytes()).odd is NOTHING
 
     @pytest.mark.parametrize(
-        ("text", "value"), [("a\r\nb", "a\r\nb"), ("a\rb c\rd, e", "a\rb c\rd, e"), ("a\r\r b", "a\r\r b"), ("a\r\r\r.", "a\r\r\r.")]
+        ("text", "value"),
+        [("a\r\nb", "a\r\nb"), ("a\rb c\rd, e", "a\rb c\rd, e"), ("a\r\r b", "a\r\r b"), ("a\r\r\r.", "a\r\r\r."), ("a\r \r5", "a\r \r5")],
     )
     def test_keeps_every_line_end(self, text: str, value: str) -> None:
         assert parse(f"NTE|1||{text}\rZZZ|1\r", join=True).get("NTE-3") == value
@@ -150,7 +151,7 @@ class TestJoiningLines:
     def test_loses_no_character(self, texts: list[str]) -> None:
         text = f"{HEAD}\r" + "\r".join(f"NTE|{number}||{one}" for number, one in enumerate(texts)) + "\r"
         found = lines.joined(text, "\\")
-        assert re.sub(r"\\X((?:0D)+)\\", lambda match: bytes.fromhex(match[1]).decode(), found) == text
+        assert re.sub(r"\\X((?:0D|20)+)\\", lambda match: bytes.fromhex(match[1]).decode(), found) == text
         left, odd = lines.segments_of(found)
         assert all(re.match(r" *\w{2,4}\|", left[line.number - 1]) for line in odd.broken)
 

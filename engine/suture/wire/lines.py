@@ -21,6 +21,7 @@ from functools import lru_cache
 LEAD = "\ufeff \t\r\n\x0b"
 _LEAD_BYTES = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b])*")
 _BLANKS = " \t"
+_HOLLOW_PART = r"[\x00-\x09\x0b\x0c\x0e-\x20\x7f]*"
 _HOLLOW = re.compile(r"[\x00-\x20\x7f]*")
 """A line that holds nothing that anybody could want."""
 _NAME = "[A-Z][A-Z0-9]{2}"
@@ -199,7 +200,8 @@ def joined(text: str, escape: str) -> str:
     segment, two to four letters and digits before the field separator, stays a line of its own.
     """
     separator = text[3:4]
-    ends = re.compile(f"(?:{_mixed(separator).pattern})+" if "\r" in text else "\n+")
+    end = _mixed(separator).pattern if "\r" in text else "\n"
+    ends = re.compile(f"(?:{end})(?:{_HOLLOW_PART}(?:{end}))*")
     own = _own_line(separator)
 
     def joint(match: re.Match[str]) -> str:
@@ -215,4 +217,4 @@ def _own_line(separator: str) -> re.Pattern[str]:
     """The beginning of a line that is not joined to the one before it."""
     s = re.escape(separator)
     segment = f"[{_BLANKS}]*(?:{_NAME}(?:[\r\n{s}]|\\Z)|[\\w\udc80-\udcff]{{2,4}}{s})"
-    return re.compile(f"{segment}|[\x00-\x20\x7f]*(?:[\r\n]|\\Z)")
+    return re.compile(f"{segment}|{_HOLLOW.pattern}\\Z")
