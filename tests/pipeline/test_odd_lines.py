@@ -24,6 +24,7 @@ from tests.mapping.examples import ft1
 from tests.pipeline.test_comes_to_nothing import KEY, Hospital
 
 MARKER = "ZZMARKER"
+RECEIVED_AT_US = 1_775_000_000_000_000
 
 
 @pytest.fixture
@@ -168,6 +169,6 @@ class TestAStrayByteInAName:
 def settled(data: bytes, findings: Any = (), **plan: Any) -> Settled:
     """What this comes to in a channel that passes it on, unless the plan says otherwise."""
     given = {"outputs": [Output("next")], **plan}
-    work = process(Plan("or", **given), Message("or", data, 0, type="DFT^P03", id=7), 0, findings=findings)
+    work = process(Plan("or", **given), Message("or", data, RECEIVED_AT_US, type="DFT^P03", id=7), RECEIVED_AT_US, findings=findings)
     assert work.ready is not None
     return work.ready
