@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import pytest
+import yaml
+from orjson import loads
 
 from suture.cli import exits
 from suture.cli.main import main
-from suture.config.channel_tests import NOW_US
 from suture.config.check import check_site
 from suture.config.plan import plan_of
 from suture.config.site import load_site
@@ -30,6 +31,7 @@ from suture.wire.validate import Rules, validate
 
 SITE = Path(__file__).parents[1]
 TABLES = SITE / "mappings" / "tables"
+RECEIVED_US = int(datetime(2026, 3, 11, 18, 0, tzinfo=UTC).timestamp()) * 1_000_000
 PRODUCTION = {
     "ERP_HOST": "erp.example.org",
     "ERP_TOKEN": "secret-1",
@@ -105,22 +107,70 @@ def test_the_ports_of_the_demo_reach_every_part_of_the_site() -> None:
 
 def charges(plan: Plan, raw: bytes) -> list[bytes]:
     """What goes to billing of a message that comes alone."""
+    return sent(plan, raw, "billing")
+
+
+def sent(plan: Plan, raw: bytes, destination: str) -> list[bytes]:
+    """What goes to a destination of a message that comes alone."""
     header = Header.read(raw)
-    message = Message("or-supply", raw, 1, control_id=header.text(10), type=header.type, id=1) if header else Message("or-supply", raw, 1)
+    named = {"control_id": header.text(10), "type": header.type} if header else {}
+    message = Message("or-supply", raw, RECEIVED_US, id=1, **named)
     try:
-        work = process(plan, message, NOW_US)
+        work = process(plan, message, RECEIVED_US)
     except MessageError:
         return []
     settled = work.ready or work.settle({}, {})
-    return [delivery.body for delivery in settled.deliveries if delivery.destination == "billing"]
+    return [delivery.body for delivery in settled.deliveries if delivery.destination == destination]
+
+
+def sample(name: str) -> bytes:
+    return (SITE / "channels/or-supply/samples" / name).read_bytes()
+
+
+def test_a_day_stays_that_day_in_every_payload() -> None:
+    plan = plan_of(load_site(SITE, None, {}).channels["or-supply"])
+    raw = sample("day_with_offset.hl7")
+    assert b"|20260311+0000|" in raw
+    (bill,) = sent(plan, raw, "billing")
+    assert er7.Message.parse(bill).get("FT1-4") == "20260311"
+    (issue,) = sent(plan, raw, "erp")
+    assert loads(issue)["TransactionDate"] == "2026-03-11"
+    (told,) = sent(plan, raw, "analytics")
+    assert [event["data"]["used_at"] for event in loads(told)] == ["2026-03-11", "2026-03-11"]
+
+
+def test_all_modifiers_of_a_procedure_are_billed() -> None:
+    plan = plan_of(load_site(SITE, None, {}).channels["or-supply"])
+    (bill,) = charges(plan, sample("modifiers.hl7"))
+    assert er7.Message.parse(bill).get_all("FT1-26[*].1") == ["LT", "59"]
+    assert er7.Message.parse(bill).get("FT1-25.1") == "27130"
+
+
+def test_the_documentation_shows_the_mapping_that_is_shipped() -> None:
+    page = (SITE / "docs/channels.md").read_text(encoding="utf-8")
+    shown, shipped = (yaml.load(text, yaml.BaseLoader) for text in (block(page, "mappings/dft_p03_supply.yaml"), mapping()))
+    assert shown.keys() <= shipped.keys()
+    (emit,) = shown.pop("emit")
+    assert emit.pop("set").items() <= shipped["emit"][0].pop("set").items()
+    assert emit.items() <= shipped.pop("emit")[0].items()
+    assert shown == shipped
+
+
+def mapping() -> str:
+    return (SITE / "mappings/dft_p03_supply.yaml").read_text(encoding="utf-8")
+
+
+def block(page: str, file: str) -> str:
+    """The block of a page that begins with the name of a file."""
+    return page.partition(f"```yaml\n# {file}\n")[2].partition("```")[0]
 
 
 def test_what_the_samples_send_to_billing_passes_hl7_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_of(load_site(SITE, None, {}).channels["or-supply"])
     samples = {path.name: charges(plan, path.read_bytes()) for path in (SITE / "channels/or-supply/samples").glob("*.hl7")}
-    sent = {name: bodies for name, bodies in samples.items() if bodies}
-    assert set(sent) >= {"implant.hl7", "credit.hl7", "box_conversion.hl7", "cement_two_prices.hl7", "no_quantity.hl7"}
-    for name, (body,) in sent.items():
+    billed = {name: bodies for name, bodies in samples.items() if bodies}
+    assert set(billed) >= {"implant.hl7", "credit.hl7", "box_conversion.hl7", "cement_two_prices.hl7", "no_quantity.hl7"}
+    for name, (body,) in billed.items():
         (tmp_path / name).write_bytes(body)
         assert main(["hl7", "validate", str(tmp_path / name)]) == exits.OK, f"{name}: {capsys.readouterr().out}"
 
@@ -128,9 +178,9 @@ def test_what_the_samples_send_to_billing_passes_hl7_validate(tmp_path: Path, ca
 def test_what_a_day_sends_to_billing_breaks_no_rule_but_the_length_of_the_senders_own_numbers() -> None:
     plan = plan_of(load_site(SITE, None, {}).channels["or-supply"])
     day = surgical_day(Catalogue.read(TABLES), Random(1), date(2026, 3, 10), 100)
-    sent = [body for phase in day.phases for sending in phase.sendings for body in charges(plan, sending.raw)]
-    assert len(sent) > 40
-    found = {str(finding) for body in sent for finding in validate(body, Rules())}
+    billed = [body for phase in day.phases for sending in phase.sendings for body in charges(plan, sending.raw)]
+    assert len(billed) > 40
+    found = {str(finding) for body in billed for finding in validate(body, Rules())}
     assert {text.partition(": ")[2] for text in found} == {"Transaction ID is longer than 12 characters"}
 
 

@@ -17,7 +17,7 @@ from suture.model.outcome import Accepted, Held, Rejected, TryLater
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.verdict import fault_of, location, of_settled
 from suture.ports import Settled
-from suture.wire.finding import Location
+from suture.wire.finding import CARDINALITY, OTHER, Location
 from tests.pipeline.house import House, Parked
 
 PARKED = MessageError("map", "MISSING_VALUE", "PID-3", "required")
@@ -221,11 +221,21 @@ def test_lines_that_wait_beside_lines_that_went_through_are_warnings():
     assert "ZZ-9" not in str(told.findings)
 
 
+@pytest.mark.parametrize(("code", "told"), [("AMBIGUOUS_VALUE", CARDINALITY), ("OUT_OF_BOUNDS", OTHER)])
+def test_a_value_that_is_held_though_it_is_there_is_no_error_of_the_application(code, told):
+    gap = Gap(1, "quantity", "FT1-10", "not between -99999 and 99999", kind=code)
+    (found,) = of_settled(Settled(states.PARKED, "held", (), (), (), [gap])).findings
+    assert (found.code, found.location) == (told, Location("FT1", 1, 10))
+    assert "cannot be processed" not in found.text
+
+
 @pytest.mark.parametrize(
     ("path", "line", "place"),
     [
         ("FT1-7.1", 3, Location("FT1", 3, 7, 0, 1)),
         ("PID-3[MR].1", 3, Location("PID", 1, 3, 0, 1)),
+        ("PID-3[4='GENERAL' & 5='MR'].1, PID-3[4='' & 5='MR'].1", 3, Location("PID", 1, 3, 0, 1)),
+        ("FT1-7[3.1='L'].1.2", 2, Location("FT1", 2, 7, 0, 1, 2)),
         ("OBX(4)-5[2].1.2", 1, Location("OBX", 4, 5, 2, 1, 2)),
         ("MSH", 0, Location("MSH")),
         ("", 0, None),

@@ -49,7 +49,7 @@ class Limit:
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What a channel takes for a value. quantity, amount: the most, whatever the sign. past_d, future_d: how many days
-    before and after the day of receipt (UTC) a service date may be."""
+    before and after the day of receipt, where the site is, a service date may be."""
 
     quantity: Decimal = Decimal(99_999)
     amount: Decimal = Decimal("9999999.99")

@@ -12,6 +12,7 @@ from suture.ports import Fault, Past, Settled
 from suture.wire.due import Fate
 from suture.wire.finding import (
     APPLICATION_ERROR,
+    CARDINALITY,
     DATA_TYPE,
     DUPLICATE_KEY,
     ERROR,
@@ -25,7 +26,7 @@ from suture.wire.finding import (
     Location,
 )
 
-_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[(\w+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[([^\]]+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
 VALIDATION = "VALIDATION"
 CONTINUATION = "CONTINUATION_"
 """Our codes of messages parked by validation and of broken fragments; their reasons hold no content, so a sender may read them."""
@@ -40,6 +41,8 @@ _CODES = {
     "MISSING_VALUE": REQUIRED_FIELD_MISSING,
     "UNKNOWN_CODE": TABLE_VALUE,
     "BAD_VALUE": REQUIRED_FIELD_MISSING,
+    "AMBIGUOUS_VALUE": CARDINALITY,
+    "OUT_OF_BOUNDS": OTHER,
     "NO_LINES": SEGMENT_SEQUENCE,
     "NO_EVENT": TABLE_VALUE,
     "KEY_CONFLICT": DUPLICATE_KEY,
@@ -55,6 +58,8 @@ _SAYS = {
     "CHARSET": "bytes that are not of the character set",
     "UNKNOWN_CODE": "a code that is not known here",
     "BAD_VALUE": "a required value is missing or malformed",
+    "AMBIGUOUS_VALUE": "several values where one is meant",
+    "OUT_OF_BOUNDS": "a value that is too large, too small, too old or too far ahead",
     "TOO_MANY_LINES": "more lines than one message can have here",
     "NO_LINES": "the message has no line that comes to anything here",
     "NO_EVENT": "a line that nothing here takes",
