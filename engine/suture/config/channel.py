@@ -103,7 +103,7 @@ def _zone(value: str) -> str:
 class Bounds(_Section):
     """What can be a value at all. What lies outside is not what it is taken for, and its line waits for a person."""
 
-    quantity: Decimal = Field(default=Decimal(99_999), gt=0, description="Largest quantity, whatever the sign, as sent and as converted")
+    quantity: Decimal = Field(default=Decimal(9_999), gt=0, description="Largest quantity, whatever the sign, as sent and as converted")
     amount: Decimal = Field(
         default=Decimal("9999999.99"), gt=0, description="Largest amount, price or cost, whatever the sign, in the site's currency"
     )

@@ -51,7 +51,7 @@ class Bounds:
     """What a channel takes for a value. quantity, amount: the most, whatever the sign. past_d, future_d: how many days
     before and after the day of receipt, where the site is, a service date may be."""
 
-    quantity: Decimal = Decimal(99_999)
+    quantity: Decimal = Decimal(9_999)
     amount: Decimal = Decimal("9999999.99")
     past_d: int = 3653
     future_d: int = 31
