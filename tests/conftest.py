@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 from twisted.internet.task import Clock
 
@@ -17,6 +18,9 @@ from suture.store.engine import open_engine
 from tests import postgres
 
 _numbers = itertools.count(1)
+
+settings.register_profile("suture", deadline=None)  # a machine that is shared takes now and then ten times as long
+settings.load_profile("suture")
 
 
 @pytest.fixture(scope="session")
