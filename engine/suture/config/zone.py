@@ -15,8 +15,13 @@ def known_zone(zone: str, words: tuple[str, ...] = ()) -> str:
         ZoneInfo(zone)
         return zone
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        meant = nearest(zone, {*available_timezones(), *words})
+        meant = _of_city(zone) or nearest(zone, {*available_timezones(), *words})
     others = f", or {' or '.join(words)}" if words else ""
     raise ValueError(
         f"{zone!r} is not a time zone; " + (f"did you mean {meant!r}?" if meant else f"write one such as America/Chicago{others}")
     )
+
+
+def _of_city(name: str) -> str:
+    """The zone whose last part this is: America/Denver for Denver; "" where there is none."""
+    return min((zone for zone in available_timezones() if zone.lower().endswith(f"/{name.lower()}")), default="", key=len)
