@@ -85,13 +85,15 @@ class Held:
 class Claim:
     """Who holds a business key: the message that used it first within the duplicate window.
 
-    digest: of what the key stood for there (model.events.digest), None where that is not known.
+    digest: of what the key stood for there (model.events.digest), None where that is not known. own: it is this very
+    message, which is processed again; its claim counts as expired, and one generation back.
     """
 
     message_id: int
     generation: int
     expired: bool
     digest: int | None = None
+    own: bool = False
 
 
 StockKey = tuple[str, str]

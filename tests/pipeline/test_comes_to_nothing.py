@@ -158,7 +158,15 @@ class TestTheTypeOfAMessage:
 
     @pytest.mark.parametrize(
         ("written", "evn"),
-        [("DFT", "EVN|"), ("DFT^?", "EVN|P03"), ("DFTP03", "EVN|"), ("DFT P03", "EVN|"), ("", "EVN|P03"), ("DFT^P", "EVN|")],
+        [
+            ("DFT", "EVN|"),
+            ("DFT^?", "EVN|P03"),
+            ("DFTP03", "EVN|"),
+            ("DFT P03", "EVN|"),
+            ("", "EVN|P03"),
+            ('""', "EVN|P03"),
+            ("DFT^P", "EVN|"),
+        ],
     )
     def test_that_cannot_be_read_is_an_exception(self, hospital: Any, written: str, evn: str) -> None:
         house = hospital(when="after_process", accept=("DFT^P03",))
@@ -209,6 +217,33 @@ class TestADuplicate:
         assert house.state(number) == "parked"
         assert house.exceptions(number) == [(1, "KEY_CONFLICT", "FT1-2", "0")]
         assert house.heard.codes == ["AE"] and house.balances()
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (ft1(type="CD"), ft1(type="CD", quantity="2")),
+            (ft1("GLV-1", unit="BX", quantity="2"), ft1("GLV-1", unit="EA", quantity="2")),
+        ],
+        ids=["credits of one and of two", "boxes and singles"],
+    )
+    def test_quantities_are_told_apart_with_their_sign_and_unit(self, hospital: Any, one: str, other: str) -> None:
+        for lines in ((one, other), (other, one)):
+            house = hospital()
+            number = house.takes(*[line.replace("T1", f"T{lines[0] is one}") for line in lines])
+            assert [row[:2] for row in house.exceptions(number)] == [(2, "KEY_CONFLICT")]
+            house.stop()
+
+    def test_a_line_that_was_held_does_not_take_the_key_of_one_that_went_out(self, hospital: Any) -> None:
+        house = hospital()
+        number = house.takes(ft1("ZZ-9", id="0"), ft1("GLV-1", id="0", unit="BX"))
+        assert house.exceptions(number) == [(1, "UNKNOWN_CODE", "FT1-7.1", "ZZ-9")]
+        mended = {**examples.TABLES, "items": examples.table("items", examples.ITEMS + "ZZ-9,New,SUP-1,27000123,N,EA,EA,1,2,active,,\n")}
+        house.channel.plan = replace(house.channel.plan, inbound=examples.inbound(key=KEY, tables=mended))
+        again_processed(house, number)
+        assert house.exceptions(number) == [(1, "KEY_CONFLICT", "FT1-2", "0")]
+        with house.database.connect() as connection:
+            events = connection.execute(text("SELECT line, state FROM event WHERE revision = 1")).all()
+        assert [tuple(row) for row in events] == [(2, "raised")]
 
     def test_the_time_of_day_and_a_quantity_in_other_digits_are_the_same_thing(self, hospital: Any) -> None:
         house = hospital()

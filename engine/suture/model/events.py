@@ -17,6 +17,7 @@ from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ZERO = Decimal(0)
 NAMESPACE = uuid.UUID("5b0d9a1c-7f0e-5c0b-9d51-3a6a5e1f7d11")
 """Namespace of every UUIDv5 that Suture derives (RFC 9562 section 5.5)."""
 
@@ -111,15 +112,19 @@ def event_id(event_type: str, key: str, generation: int = 0) -> str:
 
 
 def digest(data: Mapping[str, Any]) -> int:
-    """What a business key stands for, as a number: CRC-32 of patient, account, item, quantity as it was sent, and day.
+    """What a business key stands for, as a number: CRC-32 of patient, account, item, quantity with unit as sent, and day.
 
     Two lines with one business key and other digests are not the same thing in the world.
     """
     get = data.get
-    quantity, used_at = get("entered_quantity") or get("quantity"), get("used_at")
+    quantity, used_at = get("entered_quantity"), get("used_at")
+    unit = get("entered_unit")
+    if quantity is None:
+        quantity, unit = get("quantity") or ZERO, get("unit")
+    size = hash(quantity.copy_abs())  # the same in every process, and for 1 and 1.0; of -1 it is that of -2
     day = used_at and used_at.toordinal()
-    number = hash(quantity or 0)  # of numbers, it is the same in every process, and for 1 and 1.0
-    return crc32(f"{get('patient')}\x1f{get('account')}\x1f{get('item')}\x1f{number}\x1f{day}".encode("utf-8", "surrogatepass"))
+    text = f"{get('patient')}\x1f{get('account')}\x1f{get('item')}\x1f{size}\x1f{quantity < ZERO}\x1f{unit}\x1f{day}"
+    return crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def idempotency_key(destination: str, parts: list[str]) -> str:

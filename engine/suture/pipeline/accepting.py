@@ -11,9 +11,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from suture.mapping.keys import findable
 from suture.model import states
 from suture.model.errors import MessageError
-from suture.model.message import Message, Note
+from suture.model.message import Gap, Message, Note
 from suture.ports import Settled
 from suture.wire import er7
 from suture.wire.events import sole_event
@@ -48,7 +49,7 @@ def look(accept: Collection[str], message: Message) -> Looked:
         parsed = er7.Message.parse(message.raw)
     except MessageError:
         return TAKEN  # it is parked when it is parsed for good
-    code, event, structure = (parsed.get(f"MSH-9.{n}").strip().upper() for n in (1, 2, 3))
+    code, event, structure = (_text(parsed, f"MSH-9.{n}") for n in (1, 2, 3))
     kind, how = _read(parsed, code, event, structure)
     if kind in accept:
         return Looked(None, Note(0, TYPE_READ, MSH_9, f"the message is taken as {kind.replace('^', ' ')}: {how}"))
@@ -61,7 +62,7 @@ def _read(parsed: er7.Message, code: str, event: str, structure: str) -> tuple[s
     """The type that is meant, as far as it can be read, and how it was."""
     if event:
         return f"{code}^{event}", "MSH-9 has blanks or lower case"
-    own = parsed.get("EVN-1").strip().upper()
+    own = _text(parsed, "EVN-1")
     code, _, rest = code.partition("_")
     if own:
         return f"{code}^{own}", "MSH-9 names no event, and EVN-1 does"
@@ -69,11 +70,16 @@ def _read(parsed: er7.Message, code: str, event: str, structure: str) -> tuple[s
     return f"{code}^{sole_event(named)}", "MSH-9 names a structure that one event alone has"
 
 
+def _text(parsed: er7.Message, place: str) -> str:
+    """The value at a place without blanks, in upper case; null is none."""
+    return parsed.get(place).strip().upper().strip('"')
+
+
 def _filtered(message: Message) -> Settled:
     return Settled(states.FILTERED, f"{message.type} is not accepted by the channel", (), (), (), ())
 
 
 def _unreadable(message: Message) -> Settled:
-    kind = message.type or "nothing"
-    reason = f"{UNREADABLE_TYPE}: {MSH_9}: it says {kind}, whose event cannot be read, so nobody knows whether the channel accepts it"
-    return Settled(states.PARKED, reason, (), (), (), (), stage="parse", place=MSH_9)
+    reason = "a type whose event cannot be read, so nobody knows whether the channel accepts it"
+    gap = Gap(0, "", MSH_9, reason, value=findable(message.type), kind=UNREADABLE_TYPE)
+    return Settled(states.PARKED, f"{UNREADABLE_TYPE}: {MSH_9}: {reason}", (), (), (), [gap])

@@ -44,7 +44,7 @@ def sort(events: list[Event], first: Firsts, claims: Mapping[str, Claim], place:
     """Sort a message's events. claims: of keys that are taken, as of `Processed.settle`. place: where the key stands."""
     if not claims and len(first) == len({event.line for event in events}):  # as nearly always
         return Sorted(events, [], [(key, 0, content) for key, (_, content) in first.items()], [])
-    found = Sorted([], [], [], [])
+    found, first = Sorted([], [], [], []), _kept(events, first, claims)
     for key, (_, content) in first.items():
         claim = claims.get(key)
         if claim is None:
@@ -53,6 +53,19 @@ def sort(events: list[Event], first: Firsts, claims: Mapping[str, Claim], place:
             found.claims.append((key, claim.generation + 1, content))
     for event in events:
         _place(event, first[event.key], claims.get(event.key), found, place)
+    return found
+
+
+def _kept(events: Sequence[Event], first: Firsts, claims: Mapping[str, Claim]) -> Firsts:
+    """The same, but for keys of the message itself, which is processed again: the line that raised their events keeps them."""
+    found = dict(first)
+    for key, (_, content) in first.items():
+        claim = claims.get(key)
+        if claim is not None and claim.own and claim.digest != content:
+            same = (event.line for event in events if event.key == key and digest(event.data) == claim.digest)
+            line = next(same, None)
+            if line is not None:
+                found[key] = line, claim.digest or 0
     return found
 
 

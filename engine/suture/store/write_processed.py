@@ -103,8 +103,8 @@ def _settle(connection: Connection, operation: Processed, taken: Taken) -> Settl
             owner, at_us, generation, digest = taken[key]
             if owner != operation.message.id:
                 claims[key] = Claim(owner, generation, at_us < since_us, digest)
-            elif generation:
-                claims[key] = Claim(owner, generation - 1, True)
+            elif generation or operation.revision:
+                claims[key] = Claim(owner, generation - 1, True, digest, own=True)
     if operation.ready is not None and not claims:
         return operation.ready
     return operation.settle(claims, _positions(connection, operation.touches))
