@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from suture.wire import dictionary
 from suture.wire.er7 import Message, Segment, unescape
@@ -35,7 +36,7 @@ DATES = frozenset({"DT", "TS", "DTM"})
 CODES = frozenset({"ID", "IS", "SI", "NM", "HD", "PL", "CM_INTERNAL_LOCATION", "MSG", "CM_MSG", "PT", "VID", "MO", "CP", "CQ", "TM", "SN"})
 CODED = frozenset({"CE", "CWE", "CNE", "CF"})
 
-_NAMED = re.compile(r"family|given|surname|middle initial|last name|maiden name|\balias\b|called by|addressee", re.I)
+_NAMED = re.compile(r"famil|given|surname|middle initial|last name|maiden name|\balias\b|called by|addressee", re.I)
 _NUMBER = re.compile(
     r"social security|\bssn\b|driver'?s license|licen[cs]e number|account number|visit number|(placer|filler|group) (order )?number|"
     r"guarantor number|patient id\b|patient identifier|member number|medicare|medicaid|champus id|military id|employee (id|number)|"
@@ -126,7 +127,9 @@ def _kind(types: list[str], names: list[str], divided: bool) -> str:
 
 
 def _code(types: list[str], leaf: Leaf) -> bool:
-    """Is it a code, or a number that counts something, in which no text is expected?"""
+    """Is it a code, or a number that counts something, in which no text is expected, and none stands: it has no blank?"""
+    if " " in leaf.raw.strip():
+        return False
     if any(each in CODED for each in types):
         at = next(n for n, each in enumerate(types) if each in CODED)
         return (leaf.component, leaf.sub)[min(at, 1)] not in (2, 5, 9)
@@ -159,13 +162,26 @@ def _bare(text: str) -> str:
     return re.sub(r"[\W_]", "", text).casefold()
 
 
-def _has_number(text: str, number: str) -> bool:
-    pattern = r"[\W_]{0,2}".join(map(re.escape, number))
-    return re.search(rf"(?<![^\W_]){pattern}(?![^\W_])", text.casefold()) is not None
+_RUN = re.compile(r"[^\W_]+")
+
+
+@lru_cache(4096)
+def _numbers(text: str, longest: int) -> frozenset[str]:
+    """Every run of letters and digits, and every few of them that up to two characters part, put together."""
+    runs = list(_RUN.finditer(text.casefold()))
+    found = set()
+    for at, run in enumerate(runs):
+        key, end = "", run.start()
+        for part in runs[at:]:
+            if part.start() - end > 2 or len(key) > longest:
+                break
+            key, end = key + part[0], part.end()
+            found.add(key)
+    return frozenset(found)
 
 
 def _has_name(text: str, name: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text.casefold()) is not None
+    return name in text.casefold() and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text.casefold()) is not None
 
 
 def left(original: Message, copy: Message, version: str) -> Iterator[str]:
@@ -195,9 +211,12 @@ def _same(was: Place, now: Place, told: Told) -> Iterator[str]:
         yield from _date(old, new)
     elif was.kind and old.casefold() == new.casefold() and len(_bare(old)) >= (5 if was.kind == "number" else 3) and _bare(old).strip("0"):
         yield f"{was.kind} in clear"
-    for number in told.numbers | (set() if was.code else told.entities):
-        if (_bare(old) == number == _bare(new)) if was.code else (_has_number(old, number) and _has_number(new, number)):
-            yield "a number of somebody"
+    if was.code and _bare(old) == _bare(new) in told.numbers:
+        yield "a number of somebody"
+    elif not was.code:
+        known = told.numbers | told.entities
+        longest = max(map(len, known), default=0)
+        yield from ("a number of somebody" for _ in known & _numbers(old, longest) & _numbers(new, longest))
     if not was.code:
         for name in told.names:
             if name != old.casefold() and _has_name(old, name) and _has_name(new, name):

@@ -74,9 +74,9 @@ def test_lines_that_are_no_segment_and_files_that_are_no_hl7_are_replaced() -> N
     for bad in (f"{MARKER} of a broken note", f"pid|{MARKER}", f"PID {MARKER}", f"PRC {MARKER}", f"ZIT{MARKER}"):
         assert MARKER.encode() not in anonymized(head + bad.encode() + b"\r", keep=["ZIT"])
     assert MARKER.encode() not in anonymized(f"{MARKER} and so on\n\n{MARKER}".encode())
-    assert anonymized(b"FHS|^~\\&|A|B|||||name|comment here\r") == b"FHS|^~\\&|A|B|||||name|text removed\r"
+    assert anonymized(b"FHS|^~\\&|A|B||||||comment here\r") == b"FHS|^~\\&|A|B||||||text removed\r"
     for codec in ("utf-16-le", "utf-32-be"):
-        wide, told = ("\ufeffBHS|^~\\&|A|B|||||name|" + end for end in ("comment here\r", "text removed\r"))
+        wide, told = ("\ufeffBHS|^~\\&|A|B||||||" + end for end in ("comment here\r", "text removed\r"))
         assert anonymized(wide.encode(codec)) == told.encode(codec)
         message = "MSH|^~\\&|A|B|C|D|20260304||ADT^A01|1|P|2.5.1\rPID|1||||Ågren\r"
         framed = anonymized(b"\x0b" + message.encode(codec) + b"\x1c\r")

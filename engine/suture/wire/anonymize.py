@@ -136,16 +136,18 @@ class _Walk:
         return field.join(fields)
 
     def _field(self, segment: Segment, number: int, text: str, standard: bool) -> str:
-        name = segment.name
+        name, self._instead.unsure = segment.name, False
         if name == "MSH" and number not in (7, *known.FIELDS[name]):
             return self._parts(text, self._instead.code)
         if name in known.CATALOGUE:
             return self._parts(text, self._instead.text)
-        spec = dictionary.field(self._version, name, number) or dictionary.field("2.8.2", name, number)
+        spec = dictionary.field(self._version, name, number)
+        self._instead.unsure = spec is None
+        spec = spec or dictionary.field("2.8.2", name, number)
         if not standard or spec is None:
             return self._parts(text, self._instead.unknown)
-        if number in known.WHOLE.get(name, ()):
-            return self._parts(text, self._instead.token)
+        if number in known.WHOLE.get(name, ()) and spec.datatype in known.CODED:
+            return self._parts(text, self._instead.any)
         if name == "OBX" and number == 5:
             return self._result(segment, text)
         if name == "NTE" and number == 3:
@@ -209,7 +211,7 @@ class _Walk:
                 out.append(self._parts(part, self._instead.entity))  # order numbers are of type ID there
             else:
                 inner = specs[number - 1].datatype
-                coded = code or (datatype in known.CODES and (datatype not in known.TEXTED or number not in known.WORDED))
+                coded = number not in known.WORDED if datatype in known.TEXTED else code or datatype in known.CODES
                 out.append(self._composite(inner, part, strict and datatype not in known.CODED, min(depth + 1, 2), coded))
         return separator.join(out)
 
@@ -224,7 +226,7 @@ class _Walk:
         separator = self._d.subcomponent if depth == 0 else ""
         if kind in (known.DATA, known.TEXT):
             return replace(text)
-        rest = replace if kind in (known.FAMILY, known.PLACE) else self._instead.token  # surnames of one's own and of a partner
+        rest = self._instead.kinds[known.REST[kind]] if kind in known.REST else self._instead.unknown
         written = parts.split(text, separator)
         return separator.join(
             part if not part or part == parts.NULL else replace(part) if number == 0 else rest(part) for number, part in enumerate(written)

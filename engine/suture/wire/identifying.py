@@ -13,8 +13,10 @@ FAMILY, GIVEN, TITLE, STREET, CITY, TEXT, DATA = "family", "given", "title", "st
 """Drawn from a list, left if it is a known title, made up, drawn from a list, filled, removed."""
 
 _PERSON = {1: FAMILY, 2: GIVEN, 3: GIVEN, 4: TITLE, 5: TITLE, 6: TITLE, 14: TITLE, 15: GIVEN}
-_NUMBERED_PERSON = {1: ID, 2: FAMILY, 3: GIVEN, 4: GIVEN, 5: TITLE, 6: TITLE, 7: TITLE, 21: TITLE}
+_NUMBERED_PERSON = {1: ID, 2: FAMILY, 3: GIVEN, 4: GIVEN, 5: TITLE, 6: TITLE, 7: TITLE}
 _ADDRESS = {1: STREET, 2: PLACE, 3: CITY, 4: KEEP, 5: ID, 8: PLACE, 9: PLACE, 10: PLACE, 19: FAMILY, 20: TEXT}
+REST = {FAMILY: FAMILY, STREET: PLACE, PLACE: PLACE}
+"""What is done with the subcomponents behind the first: further surnames, the name of the street, the text of a county's code."""
 
 
 def _each(names: Iterable[str], rules: Mapping[int, str]) -> dict[str, Mapping[int, str]]:
@@ -23,7 +25,8 @@ def _each(names: Iterable[str], rules: Mapping[int, str]) -> dict[str, Mapping[i
 
 COMPONENTS: Mapping[str, Mapping[int, str]] = {
     **{"XPN": _PERSON, "PN": _PERSON},
-    **_each(("XCN", "CN", "CN_SIMPLE", "CNN", "CNS", "PPN"), _NUMBERED_PERSON),
+    **_each(("XCN", "CN", "CN_SIMPLE", "CNN", "CNS"), {**_NUMBERED_PERSON, 21: TITLE}),
+    "PPN": {**_NUMBERED_PERSON, 22: TITLE},
     **{"XAD": _ADDRESS, "AD": _ADDRESS, "SAD": {1: STREET, 2: STREET, 3: ID}, "FN": {1: FAMILY, 2: KEEP, 3: FAMILY, 4: KEEP, 5: FAMILY}},
     **_each(("CX", "CK", "CK_ACCOUNT_NO", "CM_PAT_ID", "CM_PAT_ID_0192"), {1: ID, 2: ID}),
     **_each(("DLN", "CM_LICENSE_NO", "PLN", "CM_PLN", "PI", "CM_PI"), {1: ID}),

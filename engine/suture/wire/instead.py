@@ -13,7 +13,7 @@ from suture.wire import identifying as known
 from suture.wire.delimiters import Delimiters
 from suture.wire.escapes import unescape
 from suture.wire.pseudonym import CITIES, FAMILY, GIVEN, Pseudonyms, filler
-from suture.wire.repeated import Repeated
+from suture.wire.repeated import NAME_MIN, PLACE_MIN, Repeated
 
 _KEPT_ESCAPES = re.compile(r"[FSTREHNP]|\.(?:br|sp|fi|nf|in|ti|sk|ce)[ +-]?\d{0,4}")
 _DATE = re.compile(
@@ -26,13 +26,14 @@ _DATE_DIGITS = 8
 class Instead:
     """One message's values. person: whose dates they are, which changes with each PID. learning: values are only noted.
 
+    of_people: the segment is about people. unsure: the version does not have the field, and what stands there may be anything.
     What is written where it belongs is noted (`Repeated`), and found again where it does not.
     """
 
     def __init__(self, pseudonyms: Pseudonyms, delimiters: Delimiters) -> None:
         self._p, self._d = pseudonyms, delimiters
         self._repeated = Repeated()
-        self.learning, self.person, self.of_people = False, "", False
+        self.learning, self.person, self.of_people, self.unsure = False, "", False, False
         self.kinds: Mapping[str, Callable[[str], str]] = {
             known.KEEP: self.code,
             known.ID: self.identifier,
@@ -40,10 +41,10 @@ class Instead:
             known.FAMILY: lambda text: self._named(text, self._family),
             known.GIVEN: lambda text: self._named(text, self._given),
             known.TITLE: lambda text: text if text.strip(". ").upper().replace(".", "") in known.TITLES else self.token(text),
-            known.STREET: lambda text: self._named(text, self._p.street),
-            known.PLACE: lambda text: self._named(text, self.token),
+            known.STREET: lambda text: self._named(text, self._p.street, PLACE_MIN),
+            known.PLACE: self._place,
             known.DATE: self.moved,
-            known.CITY: lambda text: self._named(text, self._city),
+            known.CITY: lambda text: self._named(text, self._city, PLACE_MIN),
             known.TEXT: self.free,
             known.DATA: lambda text: base64.b64encode(b"data removed").decode(),
         }
@@ -83,7 +84,9 @@ class Instead:
         return self._pieces(text, lambda piece: filler(len(piece)))
 
     def code(self, text: str) -> str:
-        """A code, which stays unless it is a number of somebody; in a segment about people, or a name."""
+        """A code, which stays unless it is a number of somebody; in a segment about people, or a name. With a blank it is a text."""
+        if self.unsure or " " in text.strip():
+            return self.text(text)
         return self._repeated.in_code(text, self.of_people)
 
     def text(self, text: str) -> str:
@@ -95,9 +98,16 @@ class Instead:
                 return self.free(text)
         return found
 
-    def _named(self, text: str, instead: Callable[[str], str]) -> str:
+    def any(self, text: str) -> str:
+        """A part of a code that names somebody: a date, or a number or a name."""
+        return self._p.moved(text, self.person) if _DATE.fullmatch(text) else self.stated(text)
+
+    def _place(self, text: str) -> str:
+        return self._p.moved(text, self.person) if _DATE.fullmatch(text) else self._named(text, self.token, PLACE_MIN)
+
+    def _named(self, text: str, instead: Callable[[str], str], least: int = NAME_MIN) -> str:
         if self.learning:
-            self._repeated.name(unescape(text, self._d), instead)
+            self._repeated.name(unescape(text, self._d), instead, least)
         return instead(text)
 
     def _numbered(self, text: str, in_codes: bool) -> str:

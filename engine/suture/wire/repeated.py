@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-NUMBER_MIN, NAME_MIN = 5, 3
-"""Letters and digits of the shortest number, and of the shortest name, that is looked for."""
+NUMBER_MIN, PLACE_MIN, NAME_MIN = 5, 4, 3
+"""Letters and digits of the shortest number, name of a place and name of a person that is looked for."""
 GAP_MAX = 2
 """Characters that may stand between two parts of a name or number."""
 PARTS_MAX = 40
@@ -33,10 +33,10 @@ class Repeated:
         self._names: set[str] = set()
         self._parts = 0
 
-    def name(self, text: str, instead: Callable[[str], str]) -> None:
-        """A name, of a person or a place. instead: what is written for it, as it is written somewhere else."""
+    def name(self, text: str, instead: Callable[[str], str], least: int = NAME_MIN) -> None:
+        """A name of so many letters at least. instead: what is written for it, as it is written somewhere else."""
         key = bare(text)
-        if len(key) >= NAME_MIN and not key.isdigit():
+        if len(key) >= least and not key.isdigit():
             self._add(self._words, key, instead, text)
             self._names.add(key)
 
