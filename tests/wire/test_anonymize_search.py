@@ -220,6 +220,19 @@ def test_a_name_is_found_between_and_inside_escapes(hidden: str) -> None:
     assert list(identity.left(Message.parse(raw), Message.parse(copy), "2.5.1")) == []
 
 
+@pytest.mark.parametrize("written", ["19480229", "1948-02-29", "02/29/1948", "29.02.1948"])
+def test_a_birth_date_in_a_text_moves_as_the_date_does_however_it_is_written(written: str) -> None:
+    copy = Message.parse(ANONYMIZER.unit("\r".join([*patient("2.5.1"), f"AL1|1||X^born {written}^L"]).encode()))
+    born = copy.get("PID-7")
+    parts = {"1948": born[:4], "02": born[4:6], "29": born[6:]}
+    assert copy.get("AL1-3.2") == "born " + re.sub("1948|02|29", lambda match: parts[match[0]], written) != f"born {written}"
+
+
+def test_one_half_of_a_double_name_is_found() -> None:
+    copy = ANONYMIZER.unit("\r".join([*patient("2.5.1"), "NK1|1|Tanneberg-Ulmhoff^Pia", "AL1|1||X^as Mrs Ulmhoff says^L"]).encode())
+    assert b"Ulmhoff" not in copy and b"^as Mrs " in copy and b" says^L" in copy
+
+
 def test_an_escaped_name_is_found_where_it_is_written_otherwise() -> None:
     raw = "\r".join(
         [*patient("2.5.1"), r"NK1|1|O\T\Hara-Quist^Pia", "AL1|1||X^says O'Hara Quist, PIA^L", r"AL1|2||X^O\T\hara\T\quist^L"]

@@ -56,8 +56,9 @@ def anonymize(
     """Replace what tells who somebody is, and leave structure, codes, prices and items byte for byte.
 
     The same identifier, name, address or phone number becomes the same pseudonym in every message and file that is
-    done with the same key; a patient's dates all move by the same number of weeks. Free text, documents and segments that
-    the standard does not have are replaced whole. Whoever has the key can tell who is who: keep it as you keep the data.
+    done with the same key, also where it is repeated in a text; a patient's dates all move by the same number of weeks. Free
+    text, documents and segments that the standard does not have are replaced whole. Whoever has the key can tell who is who:
+    keep it as you keep the data.
 
     It does not promise that nobody can be recognised: rare codes, places, times of day, intervals, prices, and the names of
     hospitals and systems stay; one name may be written in two ways, and be two; what a sender put into a field for codes

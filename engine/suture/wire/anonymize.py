@@ -211,7 +211,7 @@ class _Walk:
                 out.append(self._parts(part, self._instead.entity))  # order numbers are of type ID there
             else:
                 inner = specs[number - 1].datatype
-                coded = number not in known.WORDED if datatype in known.TEXTED else code or datatype in known.CODES
+                coded = number not in known.WORDED if datatype in known.TEXTED else code or datatype in known.CODED
                 out.append(self._composite(inner, part, strict and datatype not in known.CODED, min(depth + 1, 2), coded))
         return separator.join(out)
 
@@ -239,7 +239,7 @@ class _Walk:
             return self._parts(text, self._instead.unknown)
         worded = strict and datatype in ("ID", "IS") and " " in text.strip()
         if not strict or (datatype in known.CODED and not worded) or (datatype in known.NUMBERS and _NUMBER.fullmatch(text)):
-            return self._parts(text, self._instead.code if code or datatype in known.CODES | known.NUMBERS else self._instead.text)
+            return self._parts(text, self._instead.code if code or datatype in known.CODED | known.NUMBERS else self._instead.text)
         kinds = known.COMPONENTS.get(datatype, {})
         return self._ruled(kinds[1], text, depth) if 1 in kinds else self._parts(text, self._instead.stated)
 

@@ -5,7 +5,7 @@ The list follows the identifiers of 45 CFR 164.514(b)(2) (HIPAA, safe harbor), r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 KEEP, ID, ENTITY, DATE, PLACE = "keep", "id", "entity", "date", "place"
 """What is done with a value: left, permuted within its format (a person's number, a thing's), moved, permuted as a name is."""
@@ -19,30 +19,29 @@ REST = {FAMILY: FAMILY, STREET: PLACE, PLACE: PLACE}
 """What is done with the subcomponents behind the first: further surnames, the name of the street, the text of a county's code."""
 
 
-def _each(names: Iterable[str], rules: Mapping[int, str]) -> dict[str, Mapping[int, str]]:
-    return dict.fromkeys(names, rules)
+def _each(names: str, rules: Mapping[int, str]) -> dict[str, Mapping[int, str]]:
+    return dict.fromkeys(names.split(), rules)
 
 
 COMPONENTS: Mapping[str, Mapping[int, str]] = {
     **{"XPN": _PERSON, "PN": _PERSON},
-    **_each(("XCN", "CN", "CN_SIMPLE", "CNN", "CNS"), {**_NUMBERED_PERSON, 21: TITLE}),
+    **_each("XCN CN CN_SIMPLE CNN CNS", {**_NUMBERED_PERSON, 21: TITLE}),
     "PPN": {**_NUMBERED_PERSON, 22: TITLE},
     **{"XAD": _ADDRESS, "AD": _ADDRESS, "SAD": {1: STREET, 2: STREET, 3: ID}, "FN": {1: FAMILY, 2: KEEP, 3: FAMILY, 4: KEEP, 5: FAMILY}},
-    **_each(("CX", "CK", "CK_ACCOUNT_NO", "CM_PAT_ID", "CM_PAT_ID_0192"), {1: ID, 2: ID}),
-    **_each(("DLN", "CM_LICENSE_NO", "PLN", "CM_PLN", "PI", "CM_PI"), {1: ID}),
-    **_each(("EI", "CM_PLACER", "CM_FILLER", "CM_GROUP_ID"), {1: ENTITY}),
+    **_each("CX CK CK_ACCOUNT_NO CM_PAT_ID CM_PAT_ID_0192", {1: ID, 2: ID}),
+    **_each("DLN CM_LICENSE_NO PLN CM_PLN PI CM_PI", {1: ID}),
+    **_each("EI CM_PLACER CM_FILLER CM_GROUP_ID", {1: ENTITY}),
     **{"XTN": {1: ID, 4: ID, 5: ID, 6: ID, 7: ID, 8: ID, 9: TEXT, 10: ID, 11: ID, 12: ID}, "TN": {1: ID}, "ED": {5: DATA}, "RP": {1: ID}},
     **{"CWE": {9: TEXT}, "CE": {}, "CNE": {9: TEXT}, "CF": {}, "HD": {}, "PL": {}},
 }
 """Data type to what is done with its components; the others go by their own data type."""
 
-ALWAYS = COMPONENTS.keys() - {"CWE", "CE", "CNE", "CF", "HD", "PL"}
+ALWAYS = frozenset(COMPONENTS) - {"CWE", "CE", "CNE", "CF", "HD", "PL"}
 """Data types that tell who somebody is wherever they stand."""
 CODED = frozenset({"ID", "IS", "SI", "CE", "CWE", "CNE", "CF", "HD", "PL", "CP", "MO", "MOC", "TM", "VID", "MSG", "PT", "CQ"})
 """Data types that are left even where everything else is replaced: codes, prices, places."""
-CODES = CODED | {"CM_INTERNAL_LOCATION", "CM_MSG", "CM_CCD", "SCV"}
-"""Data types in which no text is expected, but for the components with text of those that have some."""
 TEXTED = frozenset({"CE", "CWE", "CNE", "CF"})
+"""Codes that have texts beside them (WORDED)."""
 NUMBERS = frozenset({"NM", "SN"})
 """Left where they are numbers."""
 DATES = frozenset({"DT", "DTM", "TS"})
@@ -111,8 +110,8 @@ NAMES: Mapping[str, frozenset[int]] = {"PID": frozenset({6})}
 """Fields that are a plain text in early versions, and a name."""
 
 BATCH: Mapping[str, Mapping[int, str]] = {
-    **_each(("FHS", "BHS"), {7: DATE, 8: ID, 9: ID, 10: TEXT, 11: ID, 12: ID}),
-    **_each(("FTS", "BTS"), {2: TEXT}),
+    **_each("FHS BHS", {7: DATE, 8: ID, 9: ID, 10: TEXT, 11: ID, 12: ID}),
+    **_each("FTS BTS", {2: TEXT}),
 }
 """Batch segments: when they were written, the name of the file, the control numbers, and free text."""
 

@@ -20,7 +20,6 @@ _DATE = re.compile(
     r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])(?:[0-5]\d){1,2}(?:\.\d{1,4})?)?(?:[+-]\d{4})?"
 )
 """What is taken for a date where the standard does not say what stands there."""
-_DATE_DIGITS = 8
 
 
 class Instead:
@@ -64,8 +63,9 @@ class Instead:
     def moved(self, text: str) -> str:
         """A date or time."""
         found = self._p.moved(text, self.person)
-        if self.learning and self.of_people and found[:_DATE_DIGITS].isdigit():
-            self._repeated.number(text[:_DATE_DIGITS], found[:_DATE_DIGITS], in_codes=False)
+        if self.learning and self.of_people and text[:8].isdigit() and found[:8].isdigit():
+            for old, new in zip(_orders(text[:8]), _orders(found[:8]), strict=True):
+                self._repeated.number(old, new, in_codes=False)
         return found
 
     def token(self, text: str) -> str:
@@ -107,7 +107,10 @@ class Instead:
 
     def _named(self, text: str, instead: Callable[[str], str], least: int = NAME_MIN) -> str:
         if self.learning:
-            self._repeated.name(unescape(text, self._d), instead, least)
+            whole = unescape(text, self._d)
+            self._repeated.name(whole, instead, least)
+            for part in whole.split("-"):  # one half of a double name
+                self._repeated.name(part, instead, PLACE_MIN)
         return instead(text)
 
     def _numbered(self, text: str, in_codes: bool) -> str:
@@ -143,3 +146,9 @@ class Instead:
             else:
                 out.append(mark + replace(pieces[index]))
         return "".join(out)
+
+
+def _orders(day: str) -> tuple[str, str, str]:
+    """A day as people write it: the year, the month or the day first."""
+    year, month, of_month = day[:4], day[4:6], day[6:8]
+    return year + month + of_month, month + of_month + year, of_month + month + year
