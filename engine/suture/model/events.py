@@ -118,12 +118,12 @@ def digest(data: Mapping[str, Any]) -> int:
     """
     get = data.get
     quantity, used_at = get("entered_quantity"), get("used_at")
-    unit = get("entered_unit")
     if quantity is None:
-        quantity, unit = get("quantity") or ZERO, get("unit")
-    size = hash(quantity.copy_abs())  # the same in every process, and for 1 and 1.0; of -1 it is that of -2
-    day = used_at and used_at.toordinal()
-    text = f"{get('patient')}\x1f{get('account')}\x1f{get('item')}\x1f{size}\x1f{quantity < ZERO}\x1f{unit}\x1f{day}"
+        quantity, unit = get("quantity", ZERO), get("unit")
+    else:
+        unit = get("entered_unit")
+    size, day = quantity.normalize(), used_at and used_at.toordinal()
+    text = f"{get('patient')}\x1f{get('account')}\x1f{get('item')}\x1f{size!s}\x1f{unit}\x1f{day}"
     return crc32(text.encode("utf-8", "surrogatepass"))
 
 
