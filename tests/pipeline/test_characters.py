@@ -35,6 +35,9 @@ segments:
 """
 MAPPING = examples.MAPPING.replace("description: item.description", "description: FT1-8.1")
 
+RECEIVED_US = 1_775_056_530_000_000
+"""1 April 2026, the day of the messages: service dates have bounds around the time of receipt."""
+
 
 def charge(text: bytes = b"Ada", charset: bytes = b"", separators: bytes = b"^~\\&", number: bytes = b"T1") -> bytes:
     """A charge of one line, with a text in FT1-8."""
@@ -45,14 +48,14 @@ def charge(text: bytes = b"Ada", charset: bytes = b"", separators: bytes = b"^~\
 
 def mapped(raw: bytes, outputs: list[Output] | None = None) -> Settled:
     plan = Plan("c", outputs or [Output("erp", frozenset({"supply.used"}), EVENTS)], inbound=examples.inbound(MAPPING, key=KEYS))
-    ready = process(plan, Message("c", raw, 0, "C0001", "DFT^P03", id=1), 0).ready
+    ready = process(plan, Message("c", raw, RECEIVED_US, "C0001", "DFT^P03", id=1), 0).ready
     assert ready is not None
     return ready
 
 
 def passed(raw: bytes, output: Output | None = None, encoding: str = "utf-8") -> Settled:
     plan = Plan("c", [output or Output("d")], encoding=encoding)
-    ready = process(plan, Message("c", raw, 0, "C0001", "DFT^P03", id=1), 0).ready
+    ready = process(plan, Message("c", raw, RECEIVED_US, "C0001", "DFT^P03", id=1), 0).ready
     assert ready is not None
     return ready
 
@@ -283,7 +286,7 @@ def test_a_mapping_that_says_a_set_is_written_in_it() -> None:
 def test_a_payload_that_is_made_anew_is_in_the_set_too() -> None:
     output = Output("d", target=target("8859/1"))
     raw = charge("Müller".encode())
-    message, plan = Message("c", raw, 0, "C0001", "DFT^P03", id=1), Plan("c", [output])
+    message, plan = Message("c", raw, RECEIVED_US, "C0001", "DFT^P03", id=1), Plan("c", [output])
     (delivery,) = passed(raw, output).deliveries
     made: Any = remade(plan, delivery, message, (), 0)
     assert made.body == delivery.body

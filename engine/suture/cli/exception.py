@@ -151,7 +151,24 @@ def _remedy(row: dict[str, Any]) -> str:
     return f"{look}; {fix}; then: suture channel reload {row['channel']} && suture message reprocess {number} --reason ..."
 
 
+_FIXES = {
+    "KEY_CONFLICT": "compare it with the one that has the key (suture message trace); where they are two things, add to `business_key` "
+    "what tells them apart (what came under the old key is not known under the new one), else resolve it",
+    "NO_EVENT": "let an `emit` of the mapping take such lines, or name them in `skip`",
+    "NO_LINES": "ask the sender; where such messages mean nothing here, take their type out of `accept`",
+    "UNREADABLE_TYPE": "ask the sender for the event in MSH-9.2; what cannot be used is to be resolved",
+    "AMBIGUOUS_CONTEXT": "say in the mapping which segment is meant, such as NTE(1)-3, or have each patient's message sent alone",
+    "AMBIGUOUS_VALUE": "say in the path which repetition is meant, by number or by what is in it",
+    "OUT_OF_BOUNDS": "have it corrected at its source, or widen `bounds` of the channel or `between` of the value",
+    "STOCK_UNIT": "add a conversion to the unit of the stock, or mend the unit in stock.csv",
+    "CHARSET": "set another value, or `send_as` and `send_as_unfit` of the endpoint",
+}
+"""What mends an exception, by its code, where it is neither a table nor a value of the mapping."""
+
+
 def _fix(row: dict[str, Any]) -> str:
+    if row["code"] in _FIXES:
+        return _FIXES[row["code"]]
     return f"add {row['value']!r} to the table {row['table_name']}" if row["table_name"] else "correct the mapping or the table"
 
 
