@@ -251,6 +251,12 @@ def test_names_in_other_characters_are_found_in_any_case(codec: str) -> None:
     assert again.casefold() not in copy.casefold() and "I10^" in copy and copy.count("\r") == 3
 
 
+def test_a_name_in_hexadecimal_is_of_the_messages_character_set() -> None:
+    head = "MSH|^~\\&|A|||||||1|P|2.5.1||||||8859/1\rPID|||7704419||Ågrén^Pelle\rDG1|1||I10^"
+    copy = ANONYMIZER.unit((head + "\\XC56772E96E\\ has it^I10\r").encode("latin-1"))
+    assert b"6772E96E" not in copy and b"|I10^" in copy
+
+
 def test_a_message_with_its_own_separators_is_searched_too() -> None:
     raw = "\r".join(patient("2.5.1") + [f"OBX|1|CWE|X^{FAMILY}||Y^{MRN} {GIVEN}^L"]).replace("|", "#").replace("^", "%").replace("&", "@")
     raw = raw.replace("~", "=").replace("\\", "!")

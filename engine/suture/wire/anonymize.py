@@ -47,7 +47,8 @@ class Anonymizer:
             delimiters = delimiters_of(text[begin:])
         except MessageError:
             return self._other(raw)
-        walk = _Walk(self._pseudonyms, self._keep, delimiters, parts.version_of(message, self._version))
+        instead = Instead(self._pseudonyms, delimiters, message.encoding)
+        walk = _Walk(instead, self._keep, delimiters, parts.version_of(message, self._version))
         return (text[:begin] + walk.text(text[begin:])).encode(codec, "surrogateescape")
 
     def _other(self, raw: bytes) -> bytes:
@@ -89,9 +90,8 @@ def _batch(line: str, instead: Instead) -> str:
 class _Walk:
     """One message on its way: whose dates are moved how far changes with each PID."""
 
-    def __init__(self, pseudonyms: Pseudonyms, keep: frozenset[str], delimiters: Delimiters, version: str) -> None:
-        self._keep, self._d, self._version = keep, delimiters, version
-        self._instead = Instead(pseudonyms, delimiters)
+    def __init__(self, instead: Instead, keep: frozenset[str], delimiters: Delimiters, version: str) -> None:
+        self._instead, self._keep, self._d, self._version = instead, keep, delimiters, version
         marks = "".join(re.escape(mark) for mark in (delimiters.repetition, delimiters.component, delimiters.subcomponent) if mark)
         self._marks = re.compile(f"([{marks}])" if marks else "(?!)()")
 

@@ -25,12 +25,13 @@ _DATE = re.compile(
 class Instead:
     """One message's values. person: whose dates they are, which changes with each PID. learning: values are only noted.
 
-    of_people: the segment is about people. unsure: the version does not have the field, and what stands there may be anything.
+    encoding: the message's codec. of_people: the segment is about people. unsure: the version does not have the field, so that
+    anything may stand there.
     What is written where it belongs is noted (`Repeated`), and found again where it does not.
     """
 
-    def __init__(self, pseudonyms: Pseudonyms, delimiters: Delimiters) -> None:
-        self._p, self._d = pseudonyms, delimiters
+    def __init__(self, pseudonyms: Pseudonyms, delimiters: Delimiters, encoding: str = "utf-8") -> None:
+        self._p, self._d, self._encoding = pseudonyms, delimiters, encoding
         self._repeated = Repeated()
         self.learning, self.person, self.of_people, self.unsure = False, "", False, False
         self.kinds: Mapping[str, Callable[[str], str]] = {
@@ -93,7 +94,7 @@ class Instead:
         """A text that stays, but for names and numbers in it; all of it goes where an escape hides one."""
         found = self._repeated.in_text(text)
         if self._d.escape and self._d.escape in found:
-            plain = unescape(found, self._d)
+            plain = self._plain(found)
             if self._repeated.in_text(plain) != plain:
                 return self.free(text)
         return found
@@ -107,7 +108,7 @@ class Instead:
 
     def _named(self, text: str, instead: Callable[[str], str], least: int = NAME_MIN) -> str:
         if self.learning:
-            whole = unescape(text, self._d)
+            whole = self._plain(text)
             self._repeated.name(whole, instead, least)
             for part in whole.split("-"):  # one half of a double name
                 self._repeated.name(part, instead, PLACE_MIN)
@@ -116,11 +117,14 @@ class Instead:
     def _numbered(self, text: str, in_codes: bool) -> str:
         found = self.token(text)
         if self.learning and "@" in text:
-            self._repeated.name(unescape(text, self._d), self._p.email)
+            self._repeated.name(self._plain(text), self._p.email)
         elif self.learning:
-            plain = unescape(text, self._d)
+            plain = self._plain(text)
             self._repeated.number(plain, found if plain == text else self.token(plain), in_codes)
         return found
+
+    def _plain(self, text: str) -> str:
+        return unescape(text, self._d, self._encoding)
 
     def _family(self, text: str) -> str:
         return self._p.choice("family", text, FAMILY)
