@@ -153,7 +153,46 @@ class TestJoiningLines:
         found = lines.joined(text, "\\")
         assert re.sub(r"\\X((?:0D|20)+)\\", lambda match: bytes.fromhex(match[1]).decode(), found) == text
         left, odd = lines.segments_of(found)
-        assert all(re.match(r" *\w{2,4}\|", left[line.number - 1]) for line in odd.broken)
+        assert all(re.match(r"[^\w|]*\w{2,4} *\|", left[line.number - 1]) for line in odd.broken)
+
+    @ALL_CODECS
+    @pytest.mark.parametrize("name", ["PID", "FT1", "MSH", "NTE", "pid", "ZIM"])
+    @pytest.mark.parametrize(
+        "line",
+        ["\x0c{}|1||M8", "\xa0{}|1", '"{}|1', "\x0b{}|1", "> {}|1", "{} |1", "{}^1", "{},1", "{}-1|x", "? {}\t|x", "|{}|1"],
+    )
+    def test_leaves_a_name_with_signs_around_it(self, codec: str, name: str, line: str) -> None:
+        left = parse(f"NTE|1||a\r{line.format(name)}|x\r", codec, join=True)
+        assert (left.odd.joined, [one.number for one in left.odd.broken]) == ((), [3])
+
+    @pytest.mark.parametrize("lead", ["\u200b", "\ufeff", "\u2028", "\x85", "\xe9", "\U0001f600"])
+    @pytest.mark.parametrize("codec", ["utf-8", "utf-16-le"])
+    def test_leaves_a_name_behind_what_ascii_does_not_have(self, codec: str, lead: str) -> None:
+        assert parse(f"NTE|1||a\r{lead}PID|1\r", codec, join=True).odd.joined == ()
+
+    @pytest.mark.parametrize("line", [b"\xff\xff\xffPID|1", b"P\xff\xffD|1", b"\xff\xff1|1", b"FT1\xff1", b"FT1XX|1", b"1 FT1|1"])
+    def test_leaves_a_name_among_bytes_of_no_character(self, line: bytes) -> None:
+        assert er7.Message.parse(f"{HEAD}\rNTE|1||a\r".encode() + line + b"\r", join=True).odd.joined == ()
+
+    @pytest.mark.parametrize(
+        "line", ["SZ 5 STD OFFSET|27000123|3", "see note", "3 x 5 cm|", "and the rest, as he said|3", "^L|||3", "|20|PCS", "SZ 5^CDM|||3"]
+    )
+    def test_joins_what_is_the_rest_of_a_text(self, line: str) -> None:
+        message = parse(f"NTE|1||a\r{line}\r", join=True)
+        assert message.odd.joined == (OddLine(3, "NTE"),)
+        assert message.to_bytes().endswith(f"\rNTE|1||a\\X0D\\{line}\r".encode())
+
+    @given(
+        st.text(st.characters(exclude_categories=("L", "N", "Cs"), exclude_characters="\r\n"), max_size=40),
+        st.sampled_from(["PID", "PV1", "MSH", "FT1", "NTE", "OBX", "OBR", "ORC", "ZU1"]),
+        st.characters(exclude_categories=("L", "N", "Cs")),
+        st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n"), max_size=10),
+        st.sampled_from(["\r", "\n", "\r\n"]),
+    )
+    def test_never_joins_a_line_whose_first_word_is_a_name(self, lead: str, name: str, sign: str, rest: str, end: str) -> None:
+        raw = f"{HEAD}|{end}NTE|1||a{end}".encode() + f"{lead}{name}{sign}{rest}{end}".encode()
+        joined = er7.Message.parse(raw, join=True).odd.joined
+        assert not joined or "\n" in lead
 
 
 class TestAMessageBeginsAtItsHeader:

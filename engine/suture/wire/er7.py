@@ -332,11 +332,13 @@ _UNDECODABLE = re.compile("[\udc80-\udcff]")
 def _joined(message: Message, codec: str) -> Message:
     """The message with lines that are no segments joined to the fields before them; as it is where one of them cannot be.
 
-    It cannot where no escape character is there to keep the line end with, and where the character set is switched: what was
-    switched to ends with the line.
+    It cannot where one of them may be meant for a segment, as characters or as bytes; where no escape character is there to keep
+    the line end with; and where the character set is switched: what was switched to ends with the line.
     """
     d, wide = message.delimiters, charsets.is_wide(codec)
     if not d.escape or not d.field.isascii() or codec == charsets.JAPANESE or codec.startswith(charsets.SWITCHING):
+        return message
+    if any(lines.is_own(message.segments[odd.number - 1].text, d.field) for odd in message.odd.broken):
         return message
     raw, own = message.raw, codec if wide else "latin-1"
     text = charsets.decode_all(raw, codec)[0].lstrip(lines.LEAD) if wide else raw[lines.lead_of(raw) :].decode(own)

@@ -18,6 +18,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
+from suture.wire.names import SEGMENTS
+
 LEAD = "\ufeff \t\r\n\x0b"
 _LEAD_BYTES = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b])*")
 _BLANKS = " \t"
@@ -197,12 +199,12 @@ def joined(text: str, escape: str) -> str:
     """The text with each line that is no segment joined to the field before it, the line ends between them as an escape sequence.
 
     So the value is what the sender had, and is written as a sender who escapes would have written it. What may be meant for a
-    segment, two to four letters and digits before the field separator, stays a line of its own.
+    segment stays a line of its own: see `_own_line`.
     """
     separator = text[3:4]
     end = _mixed(separator).pattern if "\r" in text else "\n"
     ends = re.compile(f"(?:{end})(?:{_HOLLOW_PART}(?:{end}))*")
-    own = _own_line(separator)
+    own = _own_line(separator, "\r" if "\r" in text else "\n")
 
     def joint(match: re.Match[str]) -> str:
         if own.match(text, match.end()):
@@ -212,9 +214,34 @@ def joined(text: str, escape: str) -> str:
     return ends.sub(joint, text)
 
 
+def is_own(line: str, separator: str) -> bool:
+    """Is this line not joined to the one before it, whatever that is?"""
+    return _own_line(separator, "\r").match(line) is not None
+
+
+_ALNUM = "[0-9A-Za-z]"
+_HIGH = r"[^\x00-\x7f]"
+"""What ASCII does not have: a letter, a blank of its own or a byte of one, which nobody can tell where bytes stand for characters."""
+_KNOWN = f"(?:(?i:{'|'.join(SEGMENTS)})|Z[A-Z0-9]{{2}})"
+
+
 @lru_cache(32)
-def _own_line(separator: str) -> re.Pattern[str]:
-    """The beginning of a line that is not joined to the one before it."""
-    s = re.escape(separator)
-    segment = f"[{_BLANKS}]*(?:{_NAME}(?:[\r\n{s}]|\\Z)|[\\w\udc80-\udcff]{{2,4}}{s})"
-    return re.compile(f"{segment}|{_HOLLOW.pattern}\\Z")
+def _own_line(separator: str, end: str) -> re.Pattern[str]:
+    """The beginning of a line that is not joined to the one before it: in doubt it is none that continues a text.
+
+    That is, behind any signs: two to four letters and digits (or bytes that may be some) before the field separator; the name
+    of a segment that the standard has, in capitals or not, or of a Z-segment, before anything but a letter or digit, or as the
+    beginning of a word before the field separator. And such a name behind a number alone, before the field separator.
+    """
+    s, low = re.escape(separator), r"[\x00-\x09\x0b\x0c\x0e-\x20\x7f]*"
+    lead, inner = f"[^0-9A-Za-z{end}]*+", f"[^0-9A-Za-z{end}{s}]*+"
+    patterns = (
+        f"[{_BLANKS}]*{_NAME}(?:[\r\n{s}]|\\Z)",
+        f"{inner}(?:{_ALNUM}{{2,4}}|{_ALNUM}{{1,3}}{_HIGH}{{1,8}}{_ALNUM}{{0,3}}|(?<={_HIGH}){_ALNUM}){low}{s}",
+        f"{_HIGH}{{2,4}}{s}",
+        f"{lead}{_KNOWN}(?!{_ALNUM})",
+        f"{lead}{_KNOWN}{_ALNUM}*{s}",
+        f"[^A-Za-z{end}{s}]*+(?<![0-9]){_KNOWN}{low}{s}",
+        f"{_HOLLOW.pattern}\\Z",
+    )
+    return re.compile("|".join(patterns))
