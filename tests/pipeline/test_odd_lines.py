@@ -136,6 +136,18 @@ class TestASecondPatient:
         assert settled(swap, order_by=by_pid, context="PID").state == states.PROCESSED
 
 
+class TestASecondHeader:
+    @pytest.mark.parametrize("line", ["MSH", "MSH|^~\\&|B", " " * 40 + "MSH|^~\\&|B", "\tMSH"])
+    @pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+    def test_parks_what_is_passed_on(self, line: str, codec: str) -> None:
+        came = settled((raw(ft1()).decode() + f"{line}\rPID|1||M8\r").encode(codec))
+        assert (came.state, came.deliveries) == (states.PARKED, ())
+        assert came.reason.startswith("AMBIGUOUS_CONTEXT: MSH(2): ")
+
+    def test_is_none_in_a_text(self) -> None:
+        assert settled(raw(ft1()) + b"NTE|1||MSH\r").state == states.PROCESSED
+
+
 STRAY = raw(ft1()) + b"NT\xe9|1||a\r"
 
 

@@ -205,6 +205,10 @@ class TestAMessageBeginsAtItsHeader:
         assert lines.messages_in(data, 10) == [0, len(self.ONE) + len(lead.strip(b" \t\x0b\xef\xbb\xbf"))]
         assert len(list(cut.messages([data], 1 << 20))) == 2
 
+    @pytest.mark.parametrize("blanks", [b" " * 33, b"\t" * 500, b" \x0b" * 40])
+    def test_behind_any_number_of_blanks(self, blanks: bytes) -> None:
+        assert lines.messages_in(self.ONE + blanks + self.ONE, 10) == [0, len(self.ONE)]
+
     @pytest.mark.parametrize("text", [b"MSH and more", b"MSH, see above", b"MSH", b"MSHA|x", b"MSH see | there", b"x MSH|^~\\&|A"])
     def test_and_a_text_is_none(self, text: bytes) -> None:
         data = self.ONE + b"NTE|1||see\r" + text + b"\r"

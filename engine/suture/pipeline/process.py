@@ -27,7 +27,7 @@ from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendere
 from suture.pipeline.validation import Validation, refusal, reported
 from suture.ports import STOCK_UNIT, Claim, Delivery, Processed, Settled, StockKey, Unrendered
 from suture.wire import ack, acknowledgement, er7
-from suture.wire.context import require_one
+from suture.wire.context import require_one, require_own_header
 from suture.wire.continuation import Limits, links
 from suture.wire.finding import Finding
 from suture.wire.lines import NOTHING
@@ -165,6 +165,7 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
     lane = plan.order_by(parsed, None) if plan.order_by else ""
     job = _Job(plan, message, _clean(lane), now_us, skip)
     if plan.inbound is None:
+        require_own_header(parsed)
         if plan.context and len(parsed.named(plan.context)) > 1:
             require_one(parsed, (plan.context,))
         going, held = _sorted(job.passed(parsed))

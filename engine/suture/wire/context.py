@@ -25,6 +25,16 @@ def require_one(message: Message, names: Sequence[str] = CONTEXT) -> None:
             raise MessageError("map", "AMBIGUOUS_CONTEXT", f"{name}(2)", reason)
 
 
+def require_own_header(message: Message) -> None:
+    """Raise MessageError (AMBIGUOUS_CONTEXT) for what has a second MSH: it is more than one message, and has one answer.
+
+    It takes one look at each byte of a message that has none.
+    """
+    raw = message.raw
+    if raw[:3] != b"MSH" or raw.find(b"MSH", 3) >= 0:
+        require_one(message, ("MSH",))
+
+
 def _may_repeat(message: Message, name: str) -> bool:
     return name != "MSH" and may_repeat(*_kind(message), name)
 

@@ -40,7 +40,7 @@ BEGINS = rb"(?:(?:MSH|FHS|BHS)%b|(?:BTS|FTS)[^\w ])" % _HEADER
 """How the first segment of a message and the segments around messages begin, as a pattern. (`MSH see above` is a text.)"""
 BEGINS_BYTES = 10
 """The longest text at which that is known."""
-_MESSAGE = re.compile(rb"[\r\n](?P<lead>(?:\xef\xbb\xbf)?[ \t\x0b]{0,32})MSH%b" % _HEADER)
+_MESSAGE = re.compile(rb"[\r\n](?P<lead>(?:\xef\xbb\xbf)?[ \t\x0b]*)MSH%b" % _HEADER)
 
 
 def lead_of(raw: bytes) -> int:
