@@ -75,7 +75,6 @@ def test_it_hangs_on_the_first_message_of_its_batch_and_that_of_a_file_on_the_fi
         (BHS + one(1), "BATCH_UNENDED"),
         (FHS + BHS + one(1) + b"BTS|1\r", "BATCH_UNENDED"),
         (BHS + one(1) + BHS + one(2) + b"BTS|1\r", "BATCH_NESTING"),
-        (BHS + b"PID|1||4711\r" + one(1) + b"BTS|1\r", "STRAY_SEGMENT"),
     ],
 )
 def test_so_is_whatever_else_is_wrong_with_an_envelope(house: House, raw: bytes, code: str) -> None:
@@ -84,6 +83,28 @@ def test_so_is_whatever_else_is_wrong_with_an_envelope(house: House, raw: bytes,
     assert found[:3] == (1, "batch", code) and "4711" not in found[4]
     assert house.observer.notes == [("c", code)]
     assert messages(house)[0] == ("M1", "processed")
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize(
+    ("raw", "strays"),
+    [
+        (BHS + b"PID|1||4711\r" + one(1) + b"BTS|1\r", b"PID|1||4711\r"),
+        (BHS + b"NTE|1||4711\r" + one(1) + b"BTS|1\rZZZ|4711\rZZ1|2\r", b"NTE|1||4711\rZZZ|4711\rZZ1|2\r"),
+        (BHS + b"x 4711\r" + b"BTS|0\r", b"x 4711\r"),
+    ],
+)
+def test_segments_of_no_message_are_kept_in_a_message_of_their_own(house: House, raw: bytes, strays: bytes, codec: str) -> None:
+    mark = b"\xff\xfe" if codec == "utf-16-le" else b""
+    heard = house.receive(mark + raw.decode().encode(codec))
+    assert heard.stored == [True]
+    (found,) = opened(house)
+    assert found[1:] == ("batch", "STRAY_SEGMENT", "", "segments that belong to no message (batch B7)")
+    assert house.observer.notes == [("c", "STRAY_SEGMENT")]
+    assert messages(house) == [*([("M1", "processed")] if b"MSH" in raw else []), ("B7", "parked")]
+    b = tables.message_body.c
+    with house.database.connect() as connection:
+        assert connection.execute(select(b.raw).where(b.message_id == found[0])).scalar_one() == BHS + strays
 
 
 @pytest.mark.parametrize("raw", [BHS + b"BTS|4\r", FHS + b"FTS|2\r"])

@@ -29,7 +29,8 @@ class Inward:
     """Where what a batch was cut into goes, for one sender.
 
     receive(raw, answer, say, faults): takes one message; what is wrong with its batch is kept with it, and taken out of the list.
-    keep(header, raw, faults, told): keeps an envelope without a message to hang its faults on; told(stored) when that is durable.
+    keep(header, raw, faults, told): keeps an envelope without a message to hang its faults on, or segments of no message;
+    told(stored) when that is durable.
     """
 
     receive: Callable[[bytes, Answer, Say | None, list[Fault]], None]
@@ -57,7 +58,8 @@ class Batches:
         """Take a batch. It is answered once, when each of its messages has its answer, and so is durable.
 
         A batch with too many messages or envelopes, or without any that can be read, is refused whole, and of it only its first
-        segment is kept. What is wrong with the envelope is kept as exceptions. A batch of acknowledgements is not answered.
+        segment is kept. What is wrong with the envelope is kept as exceptions, and segments of no message in a message of their
+        own, behind the first segment of the batch. A batch of acknowledgements is not answered.
         """
         for _ in self.hand_on(raw, answer, say, self.cut(raw)):
             pass
@@ -74,6 +76,7 @@ class Batches:
             self._refuse(head, answer, Finding(CARDINALITY, ERROR, None, text))
             return
         faults, waiting = envelopes.faults_of(events), list[Fault]()
+        strays, told = envelopes.strays_of(events)
         gathered = _Gathered(self._answers, events, answer, self._width)
         said = None if say is None else partial(_said, say)
         events.reverse()
@@ -83,9 +86,10 @@ class Batches:
                 waiting += faults.pop(event.number, ())
                 self._inward.receive(event.raw, partial(gathered.answered, event.number), said, waiting)
                 yield
-        waiting += faults.pop(0, ())
+        waiting += (*faults.pop(0, ()), *told)
         if waiting:
-            self._inward.keep(self._header(head), head[:KEPT_BYTES], waiting, gathered.envelope_kept)
+            kept = self._line(head) + b"\r" + strays if strays else head[:KEPT_BYTES]
+            self._inward.keep(self._header(head), kept, waiting, gathered.envelope_kept)
         else:
             gathered.all_received()
 

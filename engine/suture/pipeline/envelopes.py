@@ -19,7 +19,7 @@ _COUNT = "BATCH_COUNT"
 def faults_of(events: Sequence[batch.Event]) -> dict[int, list[Fault]]:
     """What is wrong with a frame's envelopes, by the message that it is told with: the first of its batch, else of the frame.
 
-    0 stands for a frame without messages.
+    Segments that belong to no message are told by `strays_of`. 0 stands for a frame without messages.
     """
     placed = list(_placed(events))
     more = len(placed) - FAULTS_MAX
@@ -44,9 +44,21 @@ def _placed(events: Sequence[batch.Event]) -> Iterator[tuple[int, Fault]]:
         elif isinstance(event, batch.Found):
             first = first or event.number
         elif isinstance(event, batch.Fault):
+            if event.raw:
+                continue
             yield first, Fault(event.code, event.text[:5] if event.code == _COUNT else "", 0, event.text + named)
         else:
             first, named = 0, file
+
+
+def strays_of(events: Sequence[batch.Event]) -> tuple[bytes, list[Fault]]:
+    """The segments of a frame that belong to no message, and what is to be told of them; b"" and nothing when there are none."""
+    strays = [event for event in events if isinstance(event, batch.Fault) and event.raw]
+    if not strays:
+        return b"", []
+    opened = next((event for event in events if isinstance(event, batch.Opened)), None)
+    reason = strays[0].text + (_named(opened) if opened else "")
+    return b"".join(event.raw for event in strays), [Fault(strays[0].code, "", 0, reason)]
 
 
 def _named(opened: batch.Opened) -> str:

@@ -119,7 +119,7 @@ def left_alone(state: str, duplicate_of: int | None, reason: str) -> str:
     if state == states.DUPLICATE and duplicate_of:
         return f"it has the bytes of message {duplicate_of}; reprocess that one"
     if state == states.PARKED and reason.startswith(_ENVELOPES):
-        return "it is the envelope of a batch without its messages; have the batch sent again"
+        return "it is a batch without its messages, or what stood outside of them; have the batch sent again"
     if state == states.PARKED and reason.startswith(_CUT):
         return "it was over the limit, and only its header was kept; have it sent again"
     return ""

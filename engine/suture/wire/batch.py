@@ -61,11 +61,15 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong with the envelope. code: as in docs/errors.md. offset: bytes from the begin of the stream."""
+    """Something wrong with the envelope. code: as in docs/errors.md. offset: bytes from the begin of the stream.
+
+    raw: segments that belong to no message, of a wide stream in UTF-8.
+    """
 
     code: str
     offset: int
     text: str
+    raw: bytes = b""
 
 
 Event = Opened | Found | Closed | Fault
@@ -192,7 +196,8 @@ class _Envelope:
         if more and more[0][:3] == b"MSH":  # no header, and nobody's: whoever reads it will refuse it, and nothing is dropped
             yield self.message(more[0] + b"\r")
         elif name not in _KINDS or more:
-            yield Fault("STRAY_SEGMENT", offset, "segments that belong to no message; they are dropped")
+            stray = more[0] if name in _KINDS else raw
+            yield Fault("STRAY_SEGMENT", offset, "segments that belong to no message", stray.rstrip(_NOTHING) + b"\r")
 
     def too_large(self, name: bytes, offset: int, limit_bytes: int) -> Iterator[Event]:
         """A piece that was dropped; a message counts as one."""
