@@ -88,6 +88,27 @@ def test_such_a_byte_in_hexadecimal_is_read_and_remarked_too():
     assert er7.Message.parse(message("8859/2", b"O\\X92\\Hara")).get("PID-5.1") == "O\\X92\\Hara"
 
 
+@pytest.mark.parametrize(
+    ("written", "value"), [("O\\X0092\\Hara", "O’Hara"), ("O\\X00\\\\X92\\Hara", "O’Hara"), ("\\X004F0092\\", "O’"), ("\\X92\\", "’")]
+)
+def test_such_a_unit_of_utf_16_is_read_as_its_byte_is(written, value):
+    read = er7.Message.parse(message("8859/1", written.encode()))
+    assert read.get("PID-5.1") == value
+    assert [str(one.place) for one in remarks(read)] == ["PID-5"]
+
+
+@pytest.mark.parametrize("written", ["\\X0081\\", "\\X81\\", "\\X00920081\\", "\\X009\\", "\\X9200\\"])
+def test_where_nothing_was_read_so_it_stays_as_it_is_and_nothing_is_remarked(written):
+    read = er7.Message.parse(message("8859/1", written.encode()))
+    assert read.get("PID-5.1") == written
+    assert remarks(read) == []
+
+
+def test_a_unit_with_such_a_byte_that_is_another_character_is_not_remarked():
+    read = er7.Message.parse(message("8859/1", b"\\X00410392\\"))
+    assert (read.get("PID-5.1"), remarks(read)) == ("AΒ", [])
+
+
 def test_a_remark_names_the_first_place_and_how_many_segments_have_some():
     read = er7.Message.parse(message("8859/1", b"Ada", b"NTE|1|a\rNTE|2\x92|b\rNTE|3\x92|c\r"))
     (remark,) = remarks(read)

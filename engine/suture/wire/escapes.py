@@ -12,7 +12,7 @@ from functools import lru_cache
 from suture.model.errors import MessageError
 from suture.wire.charsets import is_wide
 from suture.wire.delimiters import DOUBLED, STANDARD, Delimiters
-from suture.wire.windows import READERS
+from suture.wire.windows import C1, READERS
 
 ROLES = {"F": "field", "S": "component", "T": "subcomponent", "R": "repetition", "E": "escape", "P": "truncation"}
 _USUAL = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "P": "#"}
@@ -23,6 +23,8 @@ _FORMATTING = {".br": "\n", ".ce": "\n", ".fi": "", ".nf": "", "H": "", "N": ""}
 
 _BLANKS_MAX = 999
 """Blank lines or blanks that one \\.sp n\\ or \\.sk n\\ may stand for; a larger number is no formatting, and is kept."""
+
+_C1_UNITS = re.compile("[\x80-\x9f]")
 
 _CONTROLS = "\r\n\x0b\x1c"
 """Line ends, and the bytes that MLLP frames messages with: they never stand in a value that is written."""
@@ -115,7 +117,36 @@ def _units(raw: bytes, encoding: str) -> str | None:
         text = raw.decode(codec)
     except UnicodeError:
         return None
-    return None if "\0" in text else text
+    return None if "\0" in text else _of_windows(text, encoding)
+
+
+def _of_windows(text: str, encoding: str) -> str | None:
+    """The same with units 0080 to 009F as the bytes 80 to 9F are read under ISO 8859; None where one is no character there."""
+    if encoding not in READERS or not _C1_UNITS.search(text):
+        return text
+    try:
+        return _C1_UNITS.sub(lambda unit: unit[0].encode("latin-1").decode(READERS[encoding]), text)
+    except UnicodeError:
+        return None
+
+
+def before_c1(text: str, d: Delimiters, encoding: str) -> str | None:
+    """What stands before the first sequence of whose bytes or units one of 80 to 9F was read as Windows has it; None: there is none."""
+    if not d.escape or d.escape not in text or encoding not in READERS:
+        return None
+    if d.repeats == DOUBLED:
+        text = undoubled(text, d.escape)
+    for match in _sequences(d.escape).finditer(text):
+        if match[1][0] == "X" and _bytes(match[0], d.escape, encoding) is not None and _has_c1(match[1], d.escape):
+            return text[: match.start()]
+    return None
+
+
+def _has_c1(code: str, escape: str) -> bool:
+    raw = bytes.fromhex(code.replace(escape, "").replace("X", ""))
+    if 0 not in raw:
+        return C1.search(raw) is not None
+    return any(high == 0 and 0x80 <= low < 0xA0 for high, low in zip(raw[::2], raw[1::2], strict=False))
 
 
 def _blanks(code: str) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from suture.wire.delimiters import DOUBLED, HEADERS, NEEDLESS, STANDARD, UNCLEAR
 from suture.wire.er7 import Message, Segment
+from suture.wire.escapes import before_c1
 from suture.wire.finding import Location
-from suture.wire.windows import C1, NAMES, READERS, part_of
+from suture.wire.windows import C1, READERS, part_of
 
 C1_BYTES, MSH2_TWICE = "c1_bytes", "msh2_twice"
 
@@ -19,8 +19,6 @@ _TWICE = {
     UNCLEAR: "a character has two meanings, so that values cannot be told from separators",
 }
 _READ = "bytes 80 to 9F, for which ISO 8859 has no characters, are read as Windows-1252 has them; have the sender declare it in MSH-18"
-_HEX = re.compile(r"X(?:[0-9A-F]{2})*?[89][0-9A-F]", re.IGNORECASE)
-"""Behind an escape character: bytes in hexadecimal, one of 80 to 9F among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,4 @@ def _before(segment: Segment) -> str | None:
     kept = bytes(getattr(segment, "kept", b""))
     if match := C1.search(kept):
         return kept[: match.start()].decode("latin-1")
-    e, text = segment.delimiters.escape, segment.text
-    if e and NAMES.get(part_of(segment.encoding)) and (hexed := re.search(re.escape(e) + _HEX.pattern, text, re.IGNORECASE)):
-        return text[: hexed.start()]
-    return None
+    return before_c1(segment.text, segment.delimiters, part_of(segment.encoding))
