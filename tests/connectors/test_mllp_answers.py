@@ -265,6 +265,174 @@ async def test_what_was_accepted_by_its_application_is_not_refused_by_a_second_a
         assert "delivery 1," in text
 
 
+# -- and where the connection would have ended, or was another one ------------------------------------------------------
+
+EACH = {"messages_per_connection": 1, "application_timeout_s": 60, "ack_timeout_s": 5}
+EACH_CLOSED = {"messages_per_connection": 1, "listening": 0, "connections": 1}
+
+
+class Twofold(FaultyPeer):
+    """Answers CA, and then this code; the second answer is held back until `let_go`. One message of a connection is enough."""
+
+    def __init__(self, code: str, closes: bool = False, lone_end: bool = False) -> None:
+        super().__init__("mllp")
+        self.code, self.closes, self.lone_end = code, closes, lone_end
+
+    async def _do(self, fault: Fault, seen: Seen, writer: Any) -> None:
+        writer.write(answer(seen.control_id, "CA"))
+        await self._go.wait()
+        said = answer(seen.control_id, self.code)
+        writer.write(said[:-1] if self.lone_end else said)
+        if self.closes:
+            await self._end(writer, b"", reset=False)
+
+
+@pytest.mark.parametrize("code", ["AE", "AR", "CE", "CR"])
+@pytest.mark.parametrize(("closes", "lone_end"), [(False, False), (True, False), (True, True)])
+async def test_a_refusal_is_heard_where_each_message_has_its_connection(reactor: Any, code: str, closes: bool, lone_end: bool) -> None:
+    async with Twofold(code, closes, lone_end) as peer, sender(KIT, reactor, peer.port, **EACH, **ONE) as s:
+        refusals = Refusals(s)
+        for number in (1, 2, 3):
+            assert isinstance(await s.send(asking(number, "", "")).outcome(), Accepted)
+        assert [seen.connection for seen in peer.seen] == [1, 2, 3]
+        peer.let_go()
+        await refusals.come(3)
+        assert sorted((number, outcome.code) for number, _, outcome in refusals.told) == [(1, code), (2, code), (3, code)]
+        await peer.until(lambda: not peer.open)
+
+
+async def test_a_refusal_is_heard_from_a_peer_that_was_found_to_close_early(reactor: Any) -> None:
+    async with Twofold("AE") as peer, sender(KIT, reactor, peer.port, ack_timeout_s=5, **ONE) as s:
+        refusals = Refusals(s)
+        s.destination.messages_per_connection = 1
+        assert isinstance(await s.send(asking(1, "", "")).outcome(), Accepted)
+        peer.let_go()
+        await refusals.come(1)
+
+
+async def test_an_application_that_accepts_ends_the_listening(reactor: Any) -> None:
+    async with Twofold("AA") as peer, sender(KIT, reactor, peer.port, **EACH, **ONE) as s:
+        refusals = Refusals(s)
+        for number in (1, 2):
+            assert isinstance(await s.send(asking(number, "", "")).outcome(), Accepted)
+        assert peer.open == 2
+        peer.let_go()
+        await peer.until(lambda: not peer.open)
+        assert s.destination.counts()["quarantined"] == {"AFTER_COMMIT": 2}
+        assert refusals.told == []
+
+
+@pytest.mark.parametrize("ends", ["quota", "idle", "closed"])
+async def test_listening_ends_after_the_application_timeout_and_not_before(reactor: Any, ends: str) -> None:
+    settings = {"messages_per_connection": 1 if ends == "quota" else 0, "idle_s": 1 if ends == "idle" else 300}
+    async with KIT.peer(usual=Ack("CA")) as peer, sender(KIT, reactor, peer.port, application_timeout_s=20, **settings, **ONE) as s:
+        clock = timed(s)
+        one = s.send(asking(1, "", ""))
+        await passed(clock, 1, lambda: one.outcomes)
+        if ends == "closed":
+            await s.close()
+        for _ in range(100):
+            clock.advance(0.1)
+            await asyncio.sleep(0)
+        assert peer.open == 1
+        await passed(clock, 20, lambda: not s.destination._all)
+        await peer.until(lambda: not peer.open)
+        if ends == "closed":
+            await passed(clock, 1, lambda: not clock.getDelayedCalls())
+
+
+@pytest.mark.parametrize("asked", [("AL", "NE"), ("", "")])
+async def test_nothing_is_listened_to_where_the_ca_is_the_last_word(reactor: Any, asked: tuple[str, str]) -> None:
+    settings: dict[str, Any] = {"messages_per_connection": 1} if asked[0] else {"messages_per_connection": 1, "ack": "commit"}
+    async with KIT.peer(usual=Ack("CA")) as peer, sender(KIT, reactor, peer.port, ack_timeout_s=5, **settings, **ONE) as s:
+        assert isinstance(await s.send(asking(1, *asked)).outcome(), Accepted)
+        await peer.until(lambda: not peer.open)
+
+
+async def test_so_many_connections_are_listened_to_and_the_oldest_ends_first(reactor: Any) -> None:
+    async with Twofold("AE") as peer, sender(KIT, reactor, peer.port, listening=3, **EACH, **ONE) as s:
+        refusals = Refusals(s)
+        sent = [s.send(asking(number, "", "")) for number in range(1, 8)]
+        for one in sent:
+            assert isinstance(await one.outcome(), Accepted)
+        peer.let_go()
+        await refusals.come(3)
+        await peer.until(lambda: not peer.open)
+        assert [number for number, _, _ in refusals.told] == [5, 6, 7]
+        assert [code for code, _ in s.notes].count("CLOSED_UNHEARD") == 1
+
+
+async def test_a_closed_destination_hears_a_refusal_while_it_can(reactor: Any) -> None:
+    async with Twofold("AE") as peer, sender(KIT, reactor, peer.port, ack_timeout_s=5, **ONE) as s:
+        refusals = Refusals(s)
+        assert isinstance(await s.send(asking(1, "", "")).outcome(), Accepted)
+        await s.close()
+        peer.let_go()
+        await refusals.come(1)
+        await peer.until(lambda: not peer.open)
+
+
+async def test_a_refusal_is_heard_on_a_connection_where_another_message_was_given_up(reactor: Any) -> None:
+    script = [Raw(answer(M1, "CA")), Silence()]
+    async with KIT.peer(script) as peer, sender(KIT, reactor, peer.port, ack_timeout_s=0.3, **ONE) as s:
+        refusals = Refusals(s)
+        assert isinstance(await s.send(asking(1, "", "")).outcome(), Accepted)
+        assert (await s.send(asking(2, "", "")).outcome()).code == "ACK_TIMEOUT"
+        assert peer.open == 1
+        await peer.say(answer(M1, "AE"))
+        await refusals.come(1)
+        await peer.until(lambda: not peer.open)
+        assert [number for number, _, _ in refusals.told] == [1]
+
+
+@pytest.mark.parametrize("settings", [{}, {"ack": "commit"}])
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_refusal_over_another_connection_is_that_of_the_delivery_it_names(
+    reactor: Any, settings: dict[str, Any], gone: bool
+) -> None:
+    more = {**settings, "connections": 1 if gone else 2}
+    first: Fault = Raw(answer(M1, "CA"))
+    async with KIT.peer([first, Silence(), Silence()]) as peer, sender(KIT, reactor, peer.port, ack_timeout_s=5, **more) as s:
+        refusals = Refusals(s)
+        assert isinstance(await s.send(asking(1, "", "")).outcome(), Accepted)
+        if gone:
+            await peer.drop()
+            second = s.send(asking(2, "", ""))
+            await peer.got(2)
+            await peer.say(answer(M1, "AE"))
+        else:
+            s.send(asking(2, "", ""))
+            second = s.send(asking(3, "", ""))
+            await peer.got(3)
+            assert peer.seen[-1].connection == 2
+            (writer,) = [writer for writer in peer._writers if writer.get_extra_info("peername") == _name(s, second)]
+            writer.write(answer(M1, "AE"))
+        await refusals.come(1)
+        assert [(number, outcome.code) for number, _, outcome in refusals.told] == [(1, "AE")]
+        assert not second.outcomes
+        await peer.say(answer("M11") + answer("M111"))
+        assert isinstance(await second.outcome(), Accepted)
+
+
+def _name(s: Sender, one: Any) -> Any:
+    """The address of our side of the connection on which this is in flight."""
+    (peer,) = [p for p in s.destination._peers if any(f.letter.delivery.id == one.delivery.id for f in p.waiting)]
+    return peer.transport.getHost().host, peer.transport.getHost().port
+
+
+async def test_a_refusal_that_names_two_deliveries_is_that_of_neither(reactor: Any) -> None:
+    async with KIT.peer(usual=Ack("CA")) as peer, sender(KIT, reactor, peer.port, ack_timeout_s=5, **EACH_CLOSED) as s:
+        refusals = Refusals(s)
+        for number in (1, 2):
+            assert isinstance(await s.send(KIT.delivery(number, "SAME")).outcome(), Accepted)
+        peer.usual = Silence()
+        third = s.send(asking(3, "", ""))
+        await peer.got(3)
+        await peer.say(answer("SAME", "AE") + answer("M111"))
+        assert isinstance(await third.outcome(), Accepted)
+        assert refusals.told == []
+
+
 # -- answers without an MSA, and codes in any writing ------------------------------------------------------------------
 
 NO_MSA = frame(b"MSH|^~\\&|P|P|S|S|20260301||ACK|1|P|2.5.1\r")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from suture.connectors import words
 from suture.connectors.control_ids import REMEMBERED, Used, likeness
+from suture.connectors.mllp_afterwards import Early
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater
 from suture.model.value import Value, changed
 from suture.ports import Delivery
@@ -119,11 +120,20 @@ def with_words(outcome: Outcome, answer: bytes) -> Outcome:
 
 
 class Answers:
-    """The answers of one connection. used: what went out on it. elsewhere(control id): the delivery that went over another."""
+    """The answers of one connection. used: what went out on it. elsewhere(control id): the deliveries that went over any.
 
-    def __init__(self, rules: Rules, used: Used, elsewhere: Callable[[str], int | None]) -> None:
-        self.rules, self._used, self._elsewhere = rules, used, elsewhere
+    everywhere: what commit acknowledgements have accepted on all connections of the destination.
+    """
+
+    def __init__(self, rules: Rules, used: Used, elsewhere: Callable[[str], set[int]], everywhere: Early) -> None:
+        self.rules, self._used, self._elsewhere, self._everywhere = rules, used, elsewhere, everywhere
         self._early: dict[str, Delivery] = {}
+        self._unheard: set[str] = set()
+
+    @property
+    def expects(self) -> bool:
+        """Whether more may follow: something was accepted by a CA that it did not ask for, and its application has not spoken."""
+        return bool(self._unheard)
 
     def step(self, answer: bytes, waiting: list[InFlight]) -> Step:
         """What this answer does."""
@@ -153,7 +163,7 @@ class Answers:
 
     def doubted(self, one: InFlight) -> None:
         """It is not accepted after all."""
-        self._early.pop(one.letter.control_id, None)
+        self._forget(one.letter.control_id)
 
     def silence(self, one: InFlight) -> Ends | None:
         """What it means that nothing came after a commit acknowledgement, where that means something: ER asks to be told of errors only."""
@@ -203,8 +213,8 @@ class Answers:
 
     def _unasked(self, said: Said) -> Step:
         """An HL7 answer where only commit acknowledgements of release 2 are waited for."""
-        if not said.flaw and said.control_id in self._early:
-            return self._after_commit(said)
+        if not said.flaw and (accepted := self._accepted(said.control_id)) is not None:
+            return accepted._after_commit(said)
         return Strays("UNASKED_ACK", "an HL7 answer came where only commit acknowledgements are waited for")
 
     def _commit(self, one: InFlight, said: Said, how: str) -> Step:
@@ -218,11 +228,20 @@ class Answers:
 
     def _early_end(self, one: InFlight, outcome: Accepted, unasked: bool = False) -> Ends:
         """It is accepted, and its application may have something to say later."""
+        name = one.letter.control_id
         if one.letter.delivery.id:
-            self._early[one.letter.control_id] = changed(one.letter.delivery, body=b"")
+            self._early[name] = changed(one.letter.delivery, body=b"")
+            self._everywhere.add(name, self)
+            if unasked:
+                self._unheard.add(name)
         if len(self._early) > REMEMBERED:
-            del self._early[next(iter(self._early))]
+            self._forget(next(iter(self._early)))
         return Ends(one, outcome, unasked)
+
+    def _forget(self, name: str) -> None:
+        self._early.pop(name, None)
+        self._unheard.discard(name)
+        self._everywhere.drop(name, self)
 
     def _without_msa(self, said: Said, waiting: list[InFlight]) -> Step:
         """It does not say whose it is: it is that of the one in flight, where the settings say what it means."""
@@ -241,11 +260,12 @@ class Answers:
         if number is not None:
             what = f"delivery {number}" if number else "a request for a sequence number"
             return Strays(LATE, f"an answer came for {what}, which has its answer or is no longer waited for")
+        if not (self.rules.by_order and waiting) and (accepted := self._accepted(name)) is not None:
+            return accepted._after_commit(said)
         if self.rules.by_order:
             return self._in_turn(said, waiting)
-        number = self._elsewhere(name)
-        if number is not None:
-            what = f"the control id of delivery {number}, which went over another connection"
+        if numbers := self._elsewhere(name):
+            what = f"the control id of delivery {min(numbers)}, which went over another connection"
         else:
             what = next(filter(None, (likeness(name, one.letter.control_id) for one in waiting)), "of no message that was sent here")
         for one in waiting:
@@ -253,6 +273,13 @@ class Answers:
         if waiting:
             return Strays(FOREIGN, f"an answer came whose MSA-2 is {what}; delivery {waiting[0].letter.delivery.id} was in flight")
         return Strays(LATE, f"an answer came that nothing waits for; its MSA-2 is {what}")
+
+    def _accepted(self, name: str) -> Answers | None:
+        """The answers of the connection on which it was accepted early: this one, or another where no other delivery has the name."""
+        if name in self._early:
+            return self
+        other = self._everywhere.whose(name)
+        return other if other is not None and self._elsewhere(name) <= {other._early[name].id} else None
 
     def _in_turn(self, said: Said, waiting: list[InFlight]) -> Step:
         """The answer of the one that is in flight, unless it is rather that of an earlier one."""
@@ -280,7 +307,8 @@ class Answers:
         number = self._early[said.control_id].id
         if said.code == STORED or isinstance(outcome, Ambiguous):
             return Strays(LATE, f"an answer came for delivery {number}, which has its answer")
-        delivery = self._early.pop(said.control_id)
+        delivery = self._early[said.control_id]
+        self._forget(said.control_id)
         if isinstance(outcome, Accepted):
             return Strays(AFTERWARDS, f"an application accepts delivery {number}, which its commit acknowledgement had accepted already")
         return Refuses(delivery, with_words(Rejected(outcome.code, outcome.reason, said.raw), said.raw))

@@ -14,6 +14,7 @@ from suture.connectors.access import Host, Seldom
 from suture.connectors.charset import SEND_AS, SEND_AS_UNFIT, CharacterSet, check_unfit
 from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
+from suture.connectors.mllp_afterwards import Early, Listening
 from suture.connectors.mllp_answers import Letter, Rules
 from suture.connectors.mllp_complaints import Complaints
 from suture.connectors.mllp_peer import Backoff, Peer, connect
@@ -32,6 +33,7 @@ COMPLAINTS_S = 60.0
 """Seconds in which answers that complete nothing are noted once; each is counted."""
 RENAMED = "messages whose control id (MSH-10) is empty or was used before go out under one of ours; their attempts say which"
 ENDS_EARLY = "the peer ends connections after its first answer; from now on each message has its own (messages_per_connection: 1)"
+UNHEARD = "more connections than `listening` wait for what an application says after its CA; the oldest is closed unheard; see `ack`"
 CUT_SHORT = 2
 """Connections in a row that a peer ended after its first answer, with another message on its way, until each gets one message."""
 
@@ -80,6 +82,13 @@ class Config(BaseModel):
         0,
         ge=0,
         description="Messages on one connection, then it is closed: 1 for a peer that closes after each answer (default 0: no limit)",
+    )
+    listening: int = Field(
+        16,
+        ge=0,
+        le=1024,
+        description="Connections beside `connections` that stay open for application_timeout_s to hear what follows a CA that was not "
+        "asked for; the oldest is closed first (default 16)",
     )
     idle_s: float = Field(300, gt=0, description="Seconds a connection may rest before it is closed and a new one made (default 300)")
     reconnect_max_s: float = Field(5, ge=0, description="Seconds between attempts to connect to a dead peer, at most (default 5)")
@@ -171,6 +180,8 @@ class Destination:
         self.server_name = (config.tls.server_name if config.tls else "") or config.host
         self.shaking: set[Peer] = set()
         self._peers: set[Peer] = set()
+        self.early = Early()
+        self._listening = Listening(config.listening)
         self._resting: dict[Peer, None] = {}
         self._queue: deque[tuple[Delivery, Done]] = deque()
         self._connecting = 0
@@ -253,9 +264,20 @@ class Destination:
         elif self._closed and not peer.waiting:
             peer.end()
 
+    def listen(self, peer: Peer) -> None:
+        """A connection carries no more messages, and is open for what an application may say; another may take its place."""
+        self._peers.discard(peer)
+        self._resting.pop(peer, None)
+        oldest = self._listening.add(peer)
+        if oldest is not None:
+            self.complaints.once("CLOSED_UNHEARD", UNHEARD)
+            oldest.close()
+        self.clock.callLater(0, self._pump)
+
     def lost(self, peer: Peer) -> None:
         """A connection is gone; what was in flight on it has its outcome."""
         self._peers.discard(peer)
+        self._listening.discard(peer)
         self._resting.pop(peer, None)
         if not peer.heard and not peer.ending:
             self.backoff.failed(self.clock.seconds())
@@ -284,26 +306,30 @@ class Destination:
         for _, done in queue:
             done(outcome)
 
-    def elsewhere(self, control_id: str) -> int | None:
-        """The delivery that went out under this control id on one of the connections; None: none did."""
-        return next((number for peer in self._peers if (number := peer.used.delivery(control_id)) is not None), None)
+    @property
+    def _all(self) -> set[Peer]:
+        return self._peers.union(self._listening)
+
+    def elsewhere(self, control_id: str) -> set[int]:
+        """The deliveries that went out under this control id on the connections that are open."""
+        return {number for peer in self._all if (number := peer.used.delivery(control_id)) is not None}
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started, by kind (framing, quarantined) and code."""
-        framing = sum((p.unframer.quirks for p in self._peers), self.complaints.quirks)
+        framing = sum((p.unframer.quirks for p in self._all), self.complaints.quirks)
         return {"framing": framing, "quarantined": self.complaints.codes}
 
     def held(self) -> sockets.Held:
         """The sockets of its connections."""
-        for peer in self._peers | self.shaking:
+        for peer in self._all | self.shaking:
             yield sockets.bare(peer.transport), peer.transport.abortConnection
 
     def _busy(self) -> bool:
-        return bool(self._connecting) or any(peer.waiting for peer in self._peers)
+        return bool(self._connecting or self._listening) or any(peer.waiting for peer in self._peers)
 
     def _swept(self) -> None:
         now_s = self.clock.seconds()
-        for peer in list(self._peers):
+        for peer in self._all:
             peer.look(now_s)
         for peer in [p for p in self.shaking if now_s - p.used_s > self.config.connect_timeout_s]:
             peer.cut("no agreement on TLS in time")
@@ -316,7 +342,10 @@ class Destination:
             peer.abort(Ambiguous(code, reason))
 
     def close(self) -> None:
-        """Close idle connections now and the others when their answer has come, or its time is over."""
+        """Close idle connections now and the others when their answer has come, or its time is over.
+
+        Those that are open for what an application may say stay so long; nobody has to wait for them.
+        """
         self._closed = True
         if self._again is not None:
             self._again.cancel()

@@ -63,6 +63,7 @@ class Peer(protocol.Protocol):
 
     usable: more may be sent on it. ready: it was, once. heard: the peer has sent something on it. used: what went out on it.
     answers: messages that have their answer. cut_short: the peer ended it when one had, and more were on their way.
+    listening: it is open for what applications may still say, until listens_until_s at the latest.
     """
 
     transport: Any
@@ -72,12 +73,12 @@ class Peer(protocol.Protocol):
         self.unframer = mllp.Unframer(self.config.limit_bytes, destination.framing)
         self.waiting: list[InFlight] = []
         self.used = Used()
-        self._judge = Answers(destination.rules, self.used, destination.elsewhere)
+        self._judge = Answers(destination.rules, self.used, destination.elsewhere, destination.early)
         self.answers = 0
         self.ready = self.usable = self.heard = False
-        self.ending = self.cut_short = self._worked = False
+        self.ending = self.listening = self.cut_short = self._worked = False
         self.why = ""
-        self.used_s = destination.clock.seconds()
+        self.used_s = self.listens_until_s = destination.clock.seconds()
         self._sent = self._written_bytes = self._quirks = 0
         self._lone_end_s: float | None = None
         self._odd = b""
@@ -121,6 +122,11 @@ class Peer(protocol.Protocol):
         """Whether it has had all the messages that one connection gets."""
         return 0 < self.destination.messages_per_connection <= self._sent
 
+    @property
+    def listens(self) -> bool:
+        """Whether an application may say more of what a commit acknowledgement accepted, and there is time for it."""
+        return self._judge.expects and self.destination.clock.seconds() < self.listens_until_s
+
     def send(self, letter: Letter) -> None:
         """Send it; done is called once, later."""
         framing = self.destination.framing
@@ -161,6 +167,7 @@ class Peer(protocol.Protocol):
         match self._judge.step(answer, self.waiting):
             case Ends(one, outcome, unasked):
                 if unasked:
+                    self.listens_until_s = self.destination.clock.seconds() + self.config.application_timeout_s
                     self.destination.complaints.once("COMMIT_UNASKED", UNASKED)
                 self._finish(one, outcome)
             case Waits(one):
@@ -175,6 +182,8 @@ class Peer(protocol.Protocol):
                 self.destination.refused(delivery, outcome)
             case Doubts(outcome):
                 self.abort(outcome)
+        if self.listening and not self.listens:
+            self.close()
 
     def _finish(self, one: InFlight, outcome: Outcome) -> None:
         self.waiting.remove(one)
@@ -214,13 +223,15 @@ class Peer(protocol.Protocol):
             self._give_up(late)
         elif self.usable and not self.waiting and now_s - self.used_s > self.config.idle_s:
             self.end()  # a firewall may have forgotten it
+        elif self.listening and not self.listens:
+            self.close()
 
     def _give_up(self, late: list[InFlight]) -> None:
         """Wait no longer for these; the connection stays until the others have their answers, or their time is over."""
         self.usable = False
         self.waiting = [one for one in self.waiting if one not in late]
         unseen = [] if self.waiting else [one for one in late if self._unseen(one)]
-        if not self.waiting:
+        if not self.waiting and (unseen or not self._listen()):
             self.transport.abortConnection()
         for one in late:
             one.letter.done(UNSEEN if one in unseen else self._judge.timed_out(one, self.config.ack_timeout_s, self._odd))
@@ -236,22 +247,36 @@ class Peer(protocol.Protocol):
             self._complain()
 
     def end(self) -> None:
-        """Close it; nothing is in flight."""
-        self.usable, self.ending = False, True
+        """Send no more on it, and close it; nothing is in flight. It stays open for what an application may still say."""
+        if not self._listen():
+            self.close()
+
+    def _listen(self) -> bool:
+        """Stay open beside the connections that carry messages, if there is anything to be heard."""
+        self.usable = False
+        if self.connected and self.config.listening and self.listens and not self.listening:
+            self.listening = self.ending = True
+            self.destination.listen(self)
+        return self.listening
+
+    def close(self) -> None:
+        """Close it; nothing is in flight, and nothing is waited for."""
+        self.usable, self.ending, self.listening = False, True, False
         if self.config.tls is not None or self.gone or unsent_bytes(self.transport):
             self.transport.abortConnection()  # over TLS it says goodbye, and does not wait for the peer's
         else:
             self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
-        self.usable = False
+        self.usable = self.listening = False
+        self.connected = 0
         handle = self.transport.getHandle() if self.config.tls is not None else None
         if not self.ready:
             self.destination.shaking.discard(self)
             code = "TLS" if self.config.tls else "CONNECT"
             self.destination.failed(code, self.why or tls.plain(reason, handle) or "the connection ended before TLS was agreed on")
             return
-        for answer in self.unframer.close() if self.waiting else ():
+        for answer in self.unframer.close() if self.waiting or self._judge.expects else ():
             self._answered(answer)
         waiting, self.waiting = self.waiting, []
         self.cut_short = self.answers == 1 and bool(waiting)
