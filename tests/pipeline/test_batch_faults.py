@@ -121,6 +121,31 @@ def test_an_envelope_without_messages_is_kept_itself(house: House, raw: bytes) -
     assert "have the batch sent again" in preview.left_alone(row["state"], row["duplicate_of"], row["reason"])
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize(
+    ("raw", "codes"),
+    [
+        (one(1) + b"BTS|5\r", ["BATCH_COUNT"]),
+        (one(1) + b"BTS|5|a comment\rZZZ|4711\r", ["BATCH_COUNT", "STRAY_SEGMENT"]),
+        (one(1) + b"FTS|1\r", ["BATCH_NESTING", "BATCH_COUNT"]),
+        (one(1) + BHS, ["BATCH_UNENDED"]),
+        (one(1) + one(2) + b"  BTS|3\r", ["BATCH_COUNT"]),
+        (one(1) + BHS + one(2) + b"BTS|2\r", ["BATCH_COUNT"]),
+        (one(1) + b"BTS|1\r", []),
+        (one(1) + one(2) + b"BTS|2\r", []),
+        (one(1) + b"NTE|1||BTS|5\r", []),
+    ],
+)
+def test_an_envelope_behind_a_message_is_told_of_with_the_first(house: House, raw: bytes, codes: list[str], codec: str) -> None:
+    mark = b"\xff\xfe" if codec == "utf-16-le" else b""
+    heard = house.receive(mark + raw.decode().encode(codec))
+    house.deliver()
+    assert [row[:3] for row in opened(house)] == [(1, "batch", code) for code in codes]
+    assert house.observer.notes == [("c", code) for code in codes]
+    assert {state for _, state in messages(house)} == {"processed"}
+    assert set(heard.codes) == {"AA"}
+
+
 def test_an_envelope_that_cannot_be_kept_is_not_said_to_be(house: House) -> None:
     write = house.journal.write
     house.journal.write = lambda o: o.failed(ValueError("no")) if isinstance(o, Received) else write(o)  # type: ignore[method-assign]

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 
+from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import Inward, positive
 from suture.pipeline.envelopes import TOO_LARGE
 from suture.ports import Fault
-from suture.wire import acknowledgement, lines, widths
+from suture.wire import acknowledgement, batch, lines, widths
 from suture.wire.finding import CARDINALITY, ERROR, Finding
 from suture.wire.header import Header
 
+_END_BYTES = 160
+"""Where a trailer of a batch stands behind a message that has no header before it: BTS-2 has 80 characters."""
+_AROUND = re.compile(rb"[\r\n][ \t\x0b]*(?!MSH)%b" % lines.BEGINS)
+
 
 def may_be_several(raw: bytes) -> bool:
-    """Is there more than one MSH, wherever it stands? It takes one look at each byte, and mostly says no."""
-    return raw.find(b"MSH", 3) >= 0 if raw[:3] == b"MSH" else Header.read(raw) is not None
+    """Is there more than one MSH, wherever it stands, or the name of a segment around messages in the end? Mostly not.
+
+    It takes one look at each byte.
+    """
+    if raw[:3] != b"MSH":
+        return Header.read(raw) is not None
+    if raw.find(b"MSH", 3) >= 0:
+        return True
+    end = raw[-_END_BYTES:]
+    return b"TS" in end or b"HS" in end
 
 
 class Together:
-    """Receives what may be several messages of one sender of a channel."""
+    """Receives what may be several messages of one sender of a channel.
+
+    Segments of an envelope among them stay in the message that they stand in; what is wrong with it is kept with the first.
+    """
 
     def __init__(self, answers: Answers, inward: Inward) -> None:
         self._answers, self._inward = answers, inward
+        self._faults: list[Fault] = []
 
     def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
         """Take them in their order. Too many of them are refused whole, and only the first segment is kept."""
@@ -31,12 +50,14 @@ class Together:
             pass
 
     def cut(self, raw: bytes) -> list[bytes] | None:
-        """The messages, which are the bytes that came when they are put one behind another; None where they are too many. Pure."""
+        """The messages, which are the bytes that came when they are put one behind another; None where they are too many."""
         width, limit = widths.width_of(raw), self._answers.rules.batch_messages
         view, mark = (raw, b"") if width is widths.NARROW else (width.view(raw.removeprefix(width.mark)), width.mark)
         begins = lines.messages_in(view, limit)
         if len(begins) > limit:
             return None
+        if _AROUND.search(view):
+            self._faults = _faults_of(raw)
         if len(begins) == 1:
             return [raw]
         rest, size = raw[len(mark) :], width.size
@@ -49,13 +70,13 @@ class Together:
             self._refuse(head, answer)
             return
         if len(messages) == 1:
-            self._inward.receive(messages[0], answer, say, [])
+            self._inward.receive(messages[0], answer, say, self._faults)
             return
         told = _Told(len(messages), answer, say)
         messages.reverse()
         for number in range(len(messages)):
             said = None if say is None else partial(told.said, number)
-            self._inward.receive(messages.pop(), partial(told.answered, number), said, [])
+            self._inward.receive(messages.pop(), partial(told.answered, number), said, self._faults)
             yield
 
     def _refuse(self, head: bytes, answer: Answer) -> None:
@@ -70,6 +91,12 @@ class Together:
 
     def _refused(self, header: Header, answer: Answer, finding: Finding, stored: bool) -> None:
         self._answers.refused(header, answer, finding)
+
+
+def _faults_of(raw: bytes) -> list[Fault]:
+    """What is wrong with the envelopes in a frame, as if it were a batch."""
+    events = batch.cut(raw, max(len(raw), 1))
+    return [*chain.from_iterable(envelopes.faults_of(events).values()), *envelopes.strays_of(events)[1]]
 
 
 class _Told:
