@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from suture.model.events import Event, event_id
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Rejected, TryLater
-from suture.ports import Attempted, Delivery, Processed, Received, Settled, Work
+from suture.ports import Attempted, Claim, Delivery, Processed, Received, Settled, Work
 from suture.store import backlog, tables
 from suture.store.journal import Journal
 from tests.store.desk import Kept
@@ -190,9 +190,16 @@ def test_a_message_does_not_stand_in_its_own_way_when_it_is_processed_again(jour
     journal.settle()
     processed(journal, message, ["K1"])
     journal.settle()
-    results = processed(journal, message, ["K1"], revision=1)
+    told = []
+
+    def settle(claims, stock):
+        told.append(claims["K1"])
+        return Settled("processed", "", (), (), (), (), [("K1", 0, 1)])
+
+    results = processed(journal, message, ["K1"], settle, revision=1)
     journal.settle()
     assert results[0].state == "processed"
+    assert told == [Claim(message.id, -1, True, 1, own=True)]
     assert rows(engine_db, tables.message)[0].revision == 1
 
 
