@@ -28,10 +28,9 @@ def may_be_several(raw: bytes) -> bool:
     """
     if raw[:3] != b"MSH":
         return Header.read(raw) is not None
-    if raw.find(b"MSH", 3) >= 0:
+    if raw.rfind(b"MSH") or raw.rfind(b"TS", -_END_BYTES) >= 0:
         return True
-    end = raw[-_END_BYTES:]
-    return b"TS" in end or b"HS" in end
+    return raw.rfind(b"HS", -_END_BYTES) >= 0
 
 
 class Together:
