@@ -143,7 +143,9 @@ class Receiver:
                 self._journal.write(Received(message, self._window_us, done, failed, self._with(faults)))
             return
         stored = partial(self._stored, header, answer, say, at_s, None)
-        self._journal.write(Received(message, self._window_us, stored, partial(self._failed, header, answer), self._with(faults) if faults else ()))
+        self._journal.write(
+            Received(message, self._window_us, stored, partial(self._failed, header, answer), self._with(faults) if faults else ())
+        )
 
     def _acknowledgement(self, header: Header, message: Message, answer: Answer, faults: tuple[Fault, ...]) -> None:
         """It is kept like any message, and never answered as one, nor counted, nor joined. header: as far as it may be answered."""
