@@ -28,7 +28,7 @@ def may_be_several(raw: bytes) -> bool:
     """
     if raw[:3] != b"MSH":
         return Header.read(raw) is not None
-    if raw.rfind(b"MSH") or raw.rfind(b"TS", -_END_BYTES) >= 0:
+    if raw.rfind(b"TS", -_END_BYTES) >= 0 or lines.has_second(raw):
         return True
     return raw.rfind(b"HS", -_END_BYTES) >= 0
 
@@ -50,6 +50,8 @@ class Together:
 
     def cut(self, raw: bytes) -> list[bytes] | None:
         """The messages, which are the bytes that came when they are put one behind another; None where they are too many."""
+        if not may_be_several(raw):
+            return [raw]
         width, limit = widths.width_of(raw), self._answers.rules.batch_messages
         view, mark = (raw, b"") if width is widths.NARROW else (width.view(raw.removeprefix(width.mark)), width.mark)
         begins = lines.messages_in(view, limit)

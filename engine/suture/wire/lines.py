@@ -48,6 +48,29 @@ def lead_of(raw: bytes) -> int:
     return _LEAD_BYTES.match(raw).end()  # type: ignore[union-attr]  # it always matches
 
 
+LOOKS = 1000
+"""So many lines are looked at before bytes are gone through from end to end."""
+LOOKED_AT_BYTES = 65_536
+"""Shorter bytes are searched for MSH; in longer ones, which have few lines, the lines are looked at."""
+
+
+def has_second(raw: bytes) -> bool:
+    """May there be a further message in bytes that begin with MSH? It costs little, and mostly says no."""
+    if len(raw) <= LOOKED_AT_BYTES:
+        return raw.rfind(b"MSH") > 0
+    for end in (b"\r", b"\n"):
+        at = raw.find(end)
+        for _ in range(LOOKS):
+            if at < 0:
+                break
+            if raw[at + 1 : at + 65].lstrip(b" \t\x0b\xef\xbb\xbf")[:3] in (b"MSH", b"") and at + 1 < len(raw):
+                return True
+            at = raw.find(end, at + 1)
+        else:
+            return True
+    return False
+
+
 def messages_in(view: bytes, limit: int) -> list[int]:
     """Where each message begins in bytes that begin with MSH (behind what `lead_of` counts): 0, and every further header.
 
@@ -107,8 +130,7 @@ def lines_of(text: str) -> list[str]:
 
 def segments_of(text: str) -> tuple[list[str], Odd]:
     """The segments of a text that begins with MSH, and what is odd about them."""
-    lines = lines_of(text)
-    return (lines, NOTHING) if is_usual(text) else trimmed(lines, text[3:4])
+    return trimmed(lines_of(text), text[3:4])
 
 
 def is_usual(text: str) -> bool:
