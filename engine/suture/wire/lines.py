@@ -38,8 +38,6 @@ _HEADER = rb"(?:\||(?P<sign>[^\w\s\x1b\x1c])[^\w\s]{1,5}(?P=sign))"
 """What follows MSH, FHS or BHS of a header: the usual separator, or any other one with the characters of MSH-2 and itself again."""
 BEGINS = rb"(?:(?:MSH|FHS|BHS)%b|(?:BTS|FTS)[^\w ])" % _HEADER
 """How the first segment of a message and the segments around messages begin, as a pattern. (`MSH see above` is a text.)"""
-BEGINS_BYTES = 10
-"""The longest text at which that is known."""
 _MESSAGE = re.compile(rb"[\r\n](?P<lead>(?:\xef\xbb\xbf)?[ \t\x0b]*)MSH%b" % _HEADER)
 
 
