@@ -13,6 +13,7 @@ from suture.mapping import codegen_lines
 from suture.mapping.codegen import Code
 from suture.mapping.inbound import Inbound
 from suture.mapping.rules import Bounds, Money, Rules
+from suture.model.events import digest
 from suture.wire import er7
 from tests.mapping.examples import CHICAGO, MAPPING, ft1, inbound, message
 
@@ -170,6 +171,7 @@ def test_it_gives_what_the_careful_way_gives(name: str, made: er7.Message, recei
     assert quick == careful
     # Equality does not see the order of fields, nor 1.0 for 1, and payloads show both.
     assert [str(event.data) for event in quick.events] == [str(event.data) for event in careful.events]
+    assert [event.content for event in quick.events] == [digest(event.data) for event in careful.events]
 
 
 def test_a_message_in_which_nothing_is_wrong_goes_no_other_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,20 @@ class TestBlanksBeforeAName:
         assert message.get("NTE-3") == "a\n b"
 
 
+class TestWhatCameBefore:
+    @pytest.mark.parametrize("line", ["    |", "\x00\x01\x02\x03", " \t \t"])
+    def test_does_not_make_a_segment_of_what_is_none(self, line: str) -> None:
+        parse(f"FT1|1|T1\r{line}\r")
+        again = parse(f"FT1|1|T1\r{line[:4]}ZZZ|2\r")
+        assert again.odd != NOTHING
+
+    def test_goes_for_one_separator_only(self) -> None:
+        parse("FT1|1|T1\r")
+        message = er7.Message.parse(b"MSH^~|\\&^A\rFT1|1|T1\r")
+        assert [one.place for one in message.odd.broken] == ["MSH"]
+        assert message.named("FT1") == message.segments[1:]
+
+
 class TestJoiningLines:
     LINE = "FT1|1|T1||20260401||CG|IMP-1^HIP STEM\rSZ 5^L|||3\r"
 

@@ -97,13 +97,13 @@ def local(slot: int) -> str:
 class Texts:
     """Expressions for texts: paths of the line (the raw fields in `f`), paths of the message (read once), columns, constants.
 
-    own: the line is looked at; width: how many of its fields are asked for; sure: slots that are not None here; all as
-    far as is known.
+    own: the line is looked at; segment: as the segment that it is, too; width: how many of its fields are asked for; sure: slots
+    that are not None here; all as far as is known.
     """
 
     def __init__(self, code: Code) -> None:
         self.code = code
-        self.own, self.width = False, 0
+        self.own, self.segment, self.width = False, False, 0
         self.sure: set[int] = set()
         self._named: dict[str, str] = {}
         self._segments: dict[tuple[str, int], str] = {}
@@ -140,6 +140,7 @@ class Texts:
         """The text at a path of a line without special characters."""
         self.own = True
         if not (is_plain(path) or is_chosen(path)) or path.segment in er7.HEADERS:
+            self.segment = True
             return f"{self.code.const(text_getter(path))}(message, segment)"
         self.width = max(self.width, path.field + 1)
         text = f"f[{path.field}]"

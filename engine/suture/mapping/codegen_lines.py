@@ -11,14 +11,15 @@ from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
 from suture.mapping.plan import Call, EmitPlan, Plan
 from suture.mapping.rules import NEAREST
 from suture.mapping.steps import Condition
-from suture.model.events import Event, event_id
+from suture.model.events import DIGESTED, Event, digest_of, event_id
+from suture.wire import er7
 from suture.wire.context import is_shared
 
 Quick = Callable[..., bool]
-"""quick(message, segments, mapped, found, slow, received): map a message with standard separators into mapped and found (what it
-is found by). False: nothing is done, because a value of the whole message is wrong, or two segments stand where one is
-meant. A line in which anything is out of the ordinary is left to slow(message, segment, line, mapped, found, whole, received),
-which returns its `whole` for the next one."""
+"""quick(message, texts, mapped, found, slow, received): map a message with standard separators into mapped and found (what it
+is found by). texts: of its lines. False: nothing is done, because a value of the whole message is wrong, or two segments stand
+where one is meant. A line in which anything is out of the ordinary is left to slow(message, line, mapped, found, whole,
+received), which returns its `whole` for the next one."""
 
 
 def quick_way(plan: Plan) -> Quick:
@@ -29,7 +30,7 @@ def quick_way(plan: Plan) -> Quick:
 class _Lines:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.code = Code("message, segments, mapped, found, slow, received", stop="return False")
+        self.code = Code("message, texts, mapped, found, slow, received", stop="return False")
         self.texts = Texts(self.code)
         self.steps = StepWriter(self.code, self.texts)
 
@@ -42,8 +43,8 @@ class _Lines:
         self.steps.write(plan.whole.steps)
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")
-        code.stop = "whole = slow(message, segment, line, mapped, found, whole, received); continue"
-        with code.block("for segment in segments"):
+        code.stop = "whole = slow(message, line, mapped, found, whole, received); continue"
+        with code.block("for text in texts"):
             code.line("line += 1")
             with code.deferred() as fields:
                 self._line()
@@ -56,12 +57,18 @@ class _Lines:
         width = self.texts.width
         if not self.texts.own:
             return
-        put("text = segment.text")
         put(f"if {special(self.code, 'text')}: {self.code.stop}")
+        if self.texts.segment:
+            put(f"segment = {self._segment()}")
         if not width:
             return
-        put("f = segment.fields")
+        put(f"f = text.split({self.code.const(er7.STANDARD.field)})")
         put(f"if len(f) < {width}: f = f + {self.code.const([''] * width)}")
+
+    def _segment(self) -> str:
+        """The segment of the line; who has no need of it in every line asks for its text only."""
+        each = self.plan.each
+        return "None" if each is None else f"message.named({self.code.const(each)})[line - 1]"
 
     def _line(self) -> None:
         plan, code = self.plan, self.code
@@ -90,7 +97,7 @@ class _Lines:
     def _key(self, key: BusinessKey) -> None:
         """The business key; where it is not made of plain texts, BusinessKey itself makes it."""
         code, parts = self.code, [local(slot) for slot in key.slots]
-        made = f"key = {code.const(key.of)}(({', '.join(parts)},), message, segment, line)"
+        made = f"key = {code.const(key.of)}(({', '.join(parts)},), message, {self._segment()}, line)"
         if key.telling is None:
             code.line(made)
             return
@@ -124,7 +131,18 @@ class _Lines:
             self._call(emit, call)
         number, type_ = f"(line - 1) * {len(self.plan.emits)} + {emit.index}", code.const(emit.type)
         id_ = f"{code.const(event_id)}({type_}, key)"
-        code.line(f"e{emit.index} = {code.const(Event)}({type_}, {number}, line, key, data, 0, {id_})")
+        code.line(f"e{emit.index} = {code.const(Event)}({type_}, {number}, line, key, data, 0, {id_}, {self._digest(emit)})")
+
+    def _digest(self, emit: EmitPlan) -> str:
+        """What the key stands for, by the first event of a line; None where it is to be made of the event's fields."""
+        if emit.index or any(call.field in DIGESTED for call in emit.assembly.calls):
+            return "None"
+        names = {name: local(slot) for name, slot in emit.assembly.fields}
+        asked = names.get("entered_quantity")
+        if asked:
+            for name in ("quantity", "unit"):
+                names[name] = f"({names[name]} if {asked} is None else {names[f'entered_{name}']})"
+        return f"{self.code.const(digest_of)}({', '.join(names.get(name, 'None') for name in DIGESTED)})"
 
     def _call(self, emit: EmitPlan, call: Call) -> None:
         """A field that a function makes of those before it."""

@@ -67,6 +67,7 @@ class StepWriter:
             code.line(f"{name} = [{name}] if {name} else None")
         else:
             self.texts.own |= own
+            self.texts.segment |= own
             code.line(f"{name} = {code.const(every(made.path))}(message, {'segment' if own else 'None'}) or None")
         if made.needs_value:
             code.stop_if(f"{name} is None")

@@ -63,7 +63,7 @@ class Inbound:
         if message.delimiters not in er7.USUAL:
             return self.run_carefully(message, received_at_us)
         mapped, found = Mapped(), Found()
-        if not self._quick(message, self._segments(message, mapped), mapped, found, self._slow_line, received_at_us):
+        if not self._quick(message, self._texts(message, mapped), mapped, found, self._slow_line, received_at_us):
             return self.run_carefully(message, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
@@ -74,20 +74,21 @@ class Inbound:
         mapped, found = Mapped(), Found()
         whole = self._whole(message, received_at_us)
         self._plan.search.of_message(whole.slots, found)
-        for line, segment in enumerate(self._segments(message, mapped), 1):
-            self._slow_line(message, segment, line, mapped, found, whole, received_at_us)
+        for line in range(1, len(self._texts(message, mapped)) + 1):
+            self._slow_line(message, line, mapped, found, whole, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
 
-    def _segments(self, message: er7.Message, mapped: Mapped) -> Sequence[er7.Segment | None]:
+    def _texts(self, message: er7.Message, mapped: Mapped) -> Sequence[str]:
+        """The texts of the lines; where each message is one, there is no text of it."""
         each = self._plan.each
-        segments: Sequence[er7.Segment | None] = (None,) if each is None else message.named(each)
-        if not segments:
+        texts = ("",) if each is None else message.texts(each)
+        if not texts:
             mapped.gaps.append(Gap(0, "", each or "", f"the message has no {each} segment, and comes to nothing", kind=NO_LINES))
-        elif len(segments) > self._lines_max:
+        elif len(texts) > self._lines_max:
             raise MessageError("map", "TOO_MANY_LINES", each or "", f"more than {self._lines_max} lines in one message")
-        mapped.lines = len(segments)
-        return segments
+        mapped.lines = len(texts)
+        return texts
 
     def _whole(self, message: er7.Message, received_at_us: int | None) -> _Whole:
         whole = _Whole(self._blank.copy(), {})
@@ -98,7 +99,6 @@ class Inbound:
     def _slow_line(
         self,
         message: er7.Message,
-        segment: er7.Segment | None,
         line: int,
         mapped: Mapped,
         found: Found,
@@ -108,8 +108,8 @@ class Inbound:
         """Map one line. whole: what the line before gave back; None for the first one."""
         whole = whole or self._whole(message, received_at_us)
         slots = whole.slots.copy()
-        if segment is not None:
-            slots[SEGMENT] = segment
+        if self._plan.each is not None:
+            segment = slots[SEGMENT] = message.named(self._plan.each)[line - 1]
             slots[FIELDS] = segment.fields if segment.delimiters in er7.USUAL else None
         self._line(slots, line, whole.failed, mapped)
         self._plan.search.of_line(slots, found)

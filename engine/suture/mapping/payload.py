@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b32encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from suture.mapping.values import dumps
+from suture.mapping.values import dumps, encoded
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Message, Note
@@ -58,17 +58,17 @@ def control_id(idempotency_key: str) -> str:
 def data_json(event: Event) -> bytes:
     """An event's data as JSON. Raises MessageError when a text in it cannot be written as UTF-8."""
     if not event.json:
-        event.json = _json(event.data)
+        event.json = _json(event.data, encoded)
     return event.json
 
 
 def json_payload(content: Any, content_type: str = JSON) -> Payload:
     """Content as JSON. Raises MessageError when a text in it cannot be written as UTF-8."""
-    return Payload(_json(content), content_type)
+    return Payload(_json(content, dumps), content_type)
 
 
-def _json(content: Any) -> bytes:
+def _json(content: Any, write: Callable[[Any], bytes]) -> bytes:
     try:
-        return dumps(content)
+        return write(content)
     except TypeError:
         raise MessageError("render", "NOT_JSON", "", "a value cannot be written as JSON") from None

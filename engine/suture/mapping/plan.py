@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,11 +14,11 @@ from suture.mapping.sources import Held, Slots, Source
 from suture.mapping.steps import Condition, Steps, matching
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
+from suture.model.value import Draft, fresh
 from suture.wire.context import CONTEXT
 
 
-@dataclass(slots=True)
-class Mapped:
+class Mapped(Draft):
     """What a mapping makes of one message. Every line has events, a gap, or a condition of `skip` that filters it.
 
     lines: how many there are, numbered from 1. filtered: (line, place, reason) of lines that `skip` names.
@@ -27,14 +27,17 @@ class Mapped:
     search: (kind, value) pairs. Reasons hold places and texts of the mapping, never content.
     """
 
-    events: list[Event] = field(default_factory=list)
+    events: list[Event] = fresh(list)
     lines: int = 0
-    filtered: list[tuple[int, str, str]] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    keys: dict[int, str] = field(default_factory=dict, repr=False)
-    search: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    suppressed: list[tuple[int, str, str]] = field(default_factory=list)
-    held: list[tuple[int, str]] = field(default_factory=list)
+    filtered: list[tuple[int, str, str]] = fresh(list)
+    gaps: list[Gap] = fresh(list)
+    keys: dict[int, str] = fresh(dict)
+    search: list[tuple[str, str]] = fresh(list)
+    suppressed: list[tuple[int, str, str]] = fresh(list)
+    held: list[tuple[int, str]] = fresh(list)
+
+    def __repr__(self) -> str:
+        return f"Mapped({self.lines} lines, {len(self.events)} events, {len(self.gaps)} gaps)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha1
@@ -16,6 +15,8 @@ from typing import Any
 from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from suture.model.value import Draft
 
 ZERO = Decimal(0)
 NAMESPACE = uuid.UUID("5b0d9a1c-7f0e-5c0b-9d51-3a6a5e1f7d11")
@@ -85,24 +86,40 @@ EVENT_TYPES: dict[str, type[BaseModel]] = {
 }
 
 
-@dataclass(slots=True)
-class Event:
+class Event(Draft, eq=False, gc=False):
     """One canonical event of one line of a message.
 
     number: its place among the message's events, stable over reprocessing. line: the source line (FT1 number from 1).
     key: the business key's text; two events of one type with one key are the same thing in the world.
-    generation: 0 unless the sender used the key again after the duplicate window. json: the data as JSON, made once
-    by whoever needs it first, because several payloads and the store hold it.
+    generation: 0 unless the sender used the key again after the duplicate window. digest: of what the key stands for, once
+    somebody has asked. json: the data as JSON, made once by whoever needs it first, because several payloads and the store hold it.
     """
 
     type: str
     number: int
     line: int
     key: str
-    data: dict[str, Any] = field(repr=False)
+    data: dict[str, Any]
     generation: int = 0
     id: str = ""
-    json: bytes = field(default=b"", repr=False, compare=False)
+    digest: int | None = None
+    json: bytes = b""
+
+    def __eq__(self, other: object) -> bool:
+        """What is only kept with it to be made once does not count."""
+        if not isinstance(other, Event):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in Event.__struct_fields__ if name not in ("digest", "json"))
+
+    def __repr__(self) -> str:
+        return f"Event({self.type}, number={self.number}, line={self.line}, id={self.id})"
+
+    @property
+    def content(self) -> int:
+        """What its business key stands for, as `digest_of` says."""
+        if self.digest is None:
+            self.digest = digest(self.data)
+        return self.digest
 
 
 def event_id(event_type: str, key: str, generation: int = 0) -> str:
@@ -111,19 +128,27 @@ def event_id(event_type: str, key: str, generation: int = 0) -> str:
     return _uuid5(name)
 
 
+DIGESTED = ("patient", "account", "item", "quantity", "unit", "used_at")
+"""The fields that a digest is made of, in the order of `digest_of`."""
+
+
 def digest(data: Mapping[str, Any]) -> int:
+    """`digest_of` for the fields of an event."""
+    get = data.get
+    quantity = get("entered_quantity")
+    sent = (get("quantity", ZERO), get("unit")) if quantity is None else (quantity, get("entered_unit"))
+    return digest_of(get("patient"), get("account"), get("item"), *sent, get("used_at"))
+
+
+def digest_of(
+    patient: str | None, account: str | None, item: str | None, quantity: Decimal, unit: str | None, used_at: datetime | date | None
+) -> int:
     """What a business key stands for, as a number: CRC-32 of patient, account, item, quantity with unit as sent, and day.
 
     Two lines with one business key and other digests are not the same thing in the world.
     """
-    get = data.get
-    quantity, used_at = get("entered_quantity"), get("used_at")
-    if quantity is None:
-        quantity, unit = get("quantity", ZERO), get("unit")
-    else:
-        unit = get("entered_unit")
-    size, day = quantity.normalize(), used_at and used_at.toordinal()
-    text = f"{get('patient')}\x1f{get('account')}\x1f{get('item')}\x1f{size!s}\x1f{unit}\x1f{day}"
+    day = used_at and used_at.toordinal()
+    text = f"{patient}\x1f{account}\x1f{item}\x1f{quantity.normalize()!s}\x1f{unit}\x1f{day}"
     return crc32(text.encode("utf-8", "surrogatepass"))
 
 

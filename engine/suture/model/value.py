@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, structs
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct, field, structs
 
 
 class Value(Struct, frozen=True):
@@ -11,6 +14,15 @@ class Value(Struct, frozen=True):
     Like a frozen dataclass, which costs ten times as much to make, and a NamedTuple, which costs twice as much, and three
     times as much to read from; an engine makes some twenty for each message.
     """
+
+
+class Draft(Struct):
+    """What one message is filled into on its way through a part: like a Value, and its fields may be set."""
+
+
+def fresh(kind: Callable[[], Any]) -> Any:
+    """The default of a field: one of its own for each, a list as a rule."""
+    return field(default_factory=kind)
 
 
 changed = structs.replace

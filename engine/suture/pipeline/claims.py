@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from suture.mapping.keys import findable
-from suture.model.events import Event, digest, event_id
+from suture.model.events import Event, event_id
 from suture.model.message import Gap
+from suture.model.value import Draft
 from suture.ports import Claim
 
 KEY_CONFLICT = "KEY_CONFLICT"
@@ -22,12 +22,11 @@ def firsts(events: Sequence[Event]) -> Firsts:
     found: dict[str, tuple[int, int]] = {}
     for event in events:
         if event.key not in found:
-            found[event.key] = event.line, digest(event.data)
+            found[event.key] = event.line, event.content
     return found
 
 
-@dataclass(slots=True)
-class Sorted:
+class Sorted(Draft):
     """Events by who holds their keys.
 
     events: that are new. duplicates: the same thing, which came before. claims: keys to claim, with generation and
@@ -42,7 +41,8 @@ class Sorted:
 
 def sort(events: list[Event], first: Firsts, claims: Mapping[str, Claim], place: str) -> Sorted:
     """Sort a message's events. claims: of keys that are taken, as of `Processed.settle`. place: where the key stands."""
-    if not claims and len(first) == len({event.line for event in events}):  # as nearly always
+    one_each = len(first) == len(events) or len(first) == len({event.line for event in events})
+    if one_each and not claims:  # as nearly always
         return Sorted(events, [], [(key, 0, content) for key, (_, content) in first.items()], [])
     found, first = Sorted([], [], [], []), _kept(events, first, claims)
     for key, (_, content) in first.items():
@@ -62,7 +62,7 @@ def _kept(events: Sequence[Event], first: Firsts, claims: Mapping[str, Claim]) -
     for key, (_, content) in first.items():
         claim = claims.get(key)
         if claim is not None and claim.own and claim.digest != content:
-            same = (event.line for event in events if event.key == key and digest(event.data) == claim.digest)
+            same = (event.line for event in events if event.key == key and event.content == claim.digest)
             line = next(same, None)
             if line is not None:
                 found[key] = line, claim.digest or 0
@@ -81,7 +81,7 @@ def _place(event: Event, first: tuple[int, int], claim: Claim | None, found: Sor
             event.id = event_id(event.type, event.key, event.generation)
         found.events.append(event)
         return
-    if known is None or known == (content if event.line == line else digest(event.data)):
+    if known is None or known == (content if event.line == line else event.content):
         found.duplicates.append(event)
     elif not any(gap.line == event.line for gap in found.conflicts):
         found.conflicts.append(_conflict(event, holder, place))

@@ -15,7 +15,7 @@ from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.message import Gap, Message, Note
-from suture.model.value import changed
+from suture.model.value import Draft, changed
 from suture.pipeline.accepting import TAKEN, look
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.apart import acknowledging
@@ -213,9 +213,8 @@ def _clean(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode() if not text.isascii() or "\x00" in text else text
 
 
-@dataclass(slots=True)
-class _Job:
-    """One message on its way. (Not frozen: one is made for every message, and Python makes those four times as slowly.)"""
+class _Job(Draft):
+    """One message on its way."""
 
     plan: Plan
     message: Message
@@ -253,8 +252,8 @@ class _Job:
             taken = self.skip.get(output.destination, frozenset())
             mine = [e for e in events if e.type in output.types and e.number not in taken]
             if mine:
-                groups = [[e] for e in mine] if output.per_event else [mine]
-                found.extend(self.delivery(output, group) for group in groups)
+                for group in [[e] for e in mine] if output.per_event else (mine,):
+                    found.append(self.delivery(output, group))
         return found
 
     def delivery(self, output: Output, events: Sequence[Event]) -> Delivery | Unrendered:

@@ -42,6 +42,8 @@ TURNS_S = 0.005
 """Seconds after which no more turns are waited for: they are long when messages are dear to map."""
 _COMPANY_S = 0.003
 """Seconds more that they may wait for operations that are in a hurry, to be committed with them."""
+_SIZED = frozenset({Received, Processed})
+"""Kinds that keep messages and payloads in memory."""
 _TOGETHER = (Work, Sending)
 """Kinds that take along everything handed over before them: what was done first is durable first."""
 CallBack = Callable[[Callable[[], None]], None]
@@ -105,7 +107,7 @@ class Journal(threading.Thread):
         """
         self._pending += 1
         kind = type(operation)
-        added_bytes = operation.size_bytes if isinstance(operation, (Received, Processed)) else 0
+        added_bytes = operation.size_bytes if kind in _SIZED else 0  # type: ignore[union-attr]
         self.held.bytes += added_bytes
         mine = self._gathered.get(kind)
         if mine is None:

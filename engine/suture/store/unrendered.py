@@ -126,7 +126,7 @@ def _stored_events(old: Delivery) -> Select[Any]:
 
 def _event(row: Any) -> Event:
     body = bytes(row.body)
-    return Event(row.type, row.number, row.line, row.key, typed(row.type, json.loads(body)), 0, row.event_id, body)
+    return Event(row.type, row.number, row.line, row.key, typed(row.type, json.loads(body)), 0, row.event_id, json=body)
 
 
 def _keep_reason(connection: Connection, u: Unrendered, now_us: int) -> None:

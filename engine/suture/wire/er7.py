@@ -62,7 +62,7 @@ class Message:
     odd: what is odd about its lines.
     """
 
-    __slots__ = ("_by_name", "_lines", "_segments", "delimiters", "encoding", "odd", "raw", "seen", "undecodable")
+    __slots__ = ("_by_head", "_lines", "_segments", "delimiters", "encoding", "odd", "raw", "seen", "undecodable")
 
     def __init__(self, raw: bytes, segments: list[Segment], encoding: str, undecodable: bool = False, odd: Odd = lines.NOTHING) -> None:
         self.raw, self.odd = raw, odd
@@ -70,7 +70,7 @@ class Message:
         self.encoding = encoding
         self.delimiters = segments[0].delimiters
         self._lines: list[str] = []
-        self._by_name: dict[str, list[str]] = {}
+        self._by_head: dict[str, list[str]] | None = None
         self._segments: list[Segment] | None = segments
         self.seen: dict[str, list[Segment]] = {}
         """What `named` has given so far."""
@@ -108,8 +108,8 @@ class Message:
         message = cls.__new__(cls)
         message.raw, message.encoding, message.undecodable = raw, charsets.UTF_8, undecodable
         message.delimiters = delimiters_of(text)
-        message._lines, message.odd = lines.segments_of(text)
-        message._by_name, message._segments, message.seen = {}, None, {}
+        message._lines, message._by_head, message.odd = lines.by_head(text)
+        message._segments, message.seen = None, {}
         return message
 
     @property
@@ -126,6 +126,7 @@ class Message:
             made = {name: iter(found) for name, found in self.seen.items()}
             d = self.delimiters
             self._segments = [next(made[line[:3]]) if line[:3] in made else Segment(line, d) for line in self._lines]
+            self._by_head = None
         return self._segments
 
     @segments.setter
@@ -147,19 +148,25 @@ class Message:
         """The segments of that name, in order."""
         found = self.seen.get(name)
         if found is None:
-            found = self.seen[name] = self._found(name)
+            d, by_head = self.delimiters, self._by_head
+            if by_head is None or name in by_head:
+                found = self._found(name)
+            else:
+                found = [Segment(line, d) for line in by_head.get(name + d.field, ())]
+            self.seen[name] = found
         return found
 
     def _found(self, name: str) -> list[Segment]:
         if self._segments is not None:
             return [segment for segment in self._segments if segment.name == name]
-        if not self._by_name:
-            for line in self._lines:
-                if (other := line[:3]) in self._by_name:
-                    self._by_name[other].append(line)
-                else:
-                    self._by_name[other] = [line]
-        return [Segment(line, self.delimiters) for line in self._by_name.get(name, ())]
+        return [Segment(line, self.delimiters) for line in self._lines if line[:3] == name]
+
+    def texts(self, name: str) -> Sequence[str]:
+        """The segments of that name as ER7 text, in order."""
+        by_head = self._by_head
+        if by_head is None or name in by_head or name in self.seen:
+            return [segment.text for segment in self.named(name)]
+        return by_head.get(name + self.delimiters.field, ())
 
     def get(self, place: str | Path) -> str:
         """The value at a path such as PID-3.1; "" when absent. Raises ValueError for a path that is none, or has a `*`."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from suture.model.value import Draft
 from suture.wire import charsets
 
 _HEAD_BYTES = 16_384
@@ -19,11 +19,9 @@ _VERSION = re.compile(rb"\s{0,9}(\d)\.(\d{1,3})(?:\.(\d{1,3}))?")
 _LATEST = (2, 5, 1)
 
 
-@dataclass(slots=True)
-class Header:
+class Header(Draft, gc=False):
     """What an answer needs of the message that it answers. fields[0] is MSH, fields[n] is MSH-(n+1).
 
-    (Not frozen: one is made for every message, and Python makes those three times as slowly.)
     wide: the codec when the message is in UTF-16 or UTF-32 (the fields are then UTF-8), else "". mark: its byte order mark.
     """
 

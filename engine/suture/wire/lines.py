@@ -108,6 +108,10 @@ class Odd:
 
 NOTHING = Odd()
 
+HEADS_MAX = 4096
+_HEADS: set[str] = set()
+"""Heads of segments that have been seen, for the usual separator: so many are remembered."""
+
 
 def lines_of(text: str) -> list[str]:
     """The lines of a text that begins with MSH, as they are."""
@@ -129,6 +133,26 @@ def lines_of(text: str) -> list[str]:
 def segments_of(text: str) -> tuple[list[str], Odd]:
     """The segments of a text that begins with MSH, and what is odd about them."""
     return trimmed(lines_of(text), text[3:4])
+
+
+def by_head(text: str) -> tuple[list[str], dict[str, list[str]] | None, Odd]:
+    """The same, and the segments by their heads (name and separator, or a name alone); None where a line is none."""
+    lines, separator = lines_of(text), text[3:4]
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if (head := line[:4]) in found:
+            found[head].append(line)
+        else:
+            found[head] = [line]
+    usual = separator == "|"
+    if usual and _HEADS.issuperset(found):
+        return lines, found, NOTHING
+    if not all(map(_segment(separator).match, found)):
+        lines, odd = trimmed(lines, separator)
+        return lines, None, odd
+    if usual and len(_HEADS) < HEADS_MAX:
+        _HEADS.update(found)
+    return lines, found, NOTHING
 
 
 def is_usual(text: str) -> bool:
