@@ -107,25 +107,28 @@ class Journal(threading.Thread):
         """
         self._pending += 1
         kind = type(operation)
-        added_bytes = operation.size_bytes if kind in _SIZED else 0  # type: ignore[union-attr]
-        self.held.bytes += added_bytes
         mine = self._gathered.get(kind)
-        if mine is None:
+        if begins := mine is None:
             mine = self._gathered[kind] = Piece((operation,))
-            mine.size_bytes = added_bytes
             self._ages.handed(self._pending, self._now())
-            patience_s = _PATIENCE_S.get(kind)
-            if added_bytes >= GROUP_BYTES:
-                self._due(kind, mine)
-            elif patience_s is None:
-                self._later(0.0, partial(self._turned, TURNS, self._now() + TURNS_S, kind, mine))
-            else:
-                self._later(patience_s, partial(self._ripe, kind, mine))
-            return
-        mine.append(operation)
-        mine.size_bytes += added_bytes
+        else:
+            mine.append(operation)
+        if kind in _SIZED:
+            added_bytes = operation.size_bytes  # type: ignore[union-attr]
+            self.held.bytes += added_bytes
+            mine.size_bytes += added_bytes
         if len(mine) >= PIECE or mine.size_bytes >= GROUP_BYTES:
             self._due(kind, mine)
+        elif begins:
+            self._begun(kind, mine)
+
+    def _begun(self, kind: type, mine: Piece) -> None:
+        """A new piece waits for others of its kind."""
+        patience_s = _PATIENCE_S.get(kind)
+        if patience_s is None:
+            self._later(0.0, partial(self._turned, TURNS, self._now() + TURNS_S, kind, mine))
+        else:
+            self._later(patience_s, partial(self._ripe, kind, mine))
 
     def _turned(self, turns: int, until_s: float, kind: type, mine: Piece) -> None:
         """One more turn of the reactor is over, of so many."""
