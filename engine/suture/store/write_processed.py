@@ -127,9 +127,12 @@ def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch)
 def _numbered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
     """The settled message with its deliveries as they are stored: under their numbers."""
     if settled.deliveries:
-        numbered = [changed(d, id=sequences.next_delivery(), created_at_us=operation.at_us) for d in settled.deliveries]
-        batch.deliveries.extend(map(delivery_row, numbered))
-        batch.bodies.extend([(d.id, d.body) for d in numbered])
+        numbered = list[Delivery]()
+        for made in settled.deliveries:
+            d = changed(made, id=sequences.next_delivery(), created_at_us=operation.at_us)
+            numbered.append(d)
+            batch.deliveries.append(delivery_row(d))
+            batch.bodies.append((d.id, d.body))
         settled = changed(settled, deliveries=numbered)
     return _unrendered(operation, settled, sequences, batch) if settled.unrendered else settled
 
