@@ -118,6 +118,14 @@ class TestBlanksBeforeAName:
         ]
 
 
+class TestASegmentAroundMessages:
+    def test_far_from_the_end_of_its_message_is_noted_and_the_charges_go_on(self, hospital: Any) -> None:
+        house = hospital()
+        number = takes(house, raw(ft1(), more=f"BTS|7\rNTE|1||{'x' * 300}\r"))
+        assert (house.state(number), house.raised()) == ("processed", 2)
+        assert (0, "ENVELOPE_LINE", "BTS") in house.notes(number)
+
+
 class TestASecondPatient:
     def test_parks_the_message(self, hospital: Any) -> None:
         house = hospital()

@@ -98,6 +98,18 @@ class TestBlanksBeforeAName:
         assert message.get("NTE-3") == "a\n b"
 
 
+class TestASegmentAroundMessages:
+    @SIZES
+    @ALL_CODECS
+    def test_is_told_wherever_it_stands(self, codec: str, large: bool) -> None:
+        message = parse(f"FT1|1|T1\r BTS|1\rNTE|1||{'x' * 300}\rFTS|1\r", codec)
+        assert message.odd.around == (OddLine(3, "BTS"), OddLine(5, "FTS"))
+        assert message.odd.trimmed == (OddLine(3, "BTS"),)
+        assert [one.name for one in message.segments] == ["MSH", "FT1", "BTS", "NTE", "FTS"]
+        assert message.get("BTS-1") == "1"
+        assert parse("FT1|1|T1\rBTX|1\r", codec).odd is NOTHING
+
+
 class TestWhatCameBefore:
     @pytest.mark.parametrize("line", ["    |", "\x00\x01\x02\x03", " \t \t"])
     def test_does_not_make_a_segment_of_what_is_none(self, line: str) -> None:

@@ -70,6 +70,8 @@ def tell(odd: Odd, number: int, what: str = "") -> None:
         click.echo(f"suture: {where}{line.place}: BAD_SEGMENT: {BROKEN}: line {line.number}, behind this segment{what}", err=True)
     for line in odd.trimmed:
         click.echo(f"suture: {where}{line.place}: blanks before the segment's name, in line {line.number}", err=True)
+    for line in odd.around:
+        click.echo(f"suture: {where}{line.place}: a segment around messages, in line {line.number} of this one", err=True)
 
 
 def tell_remarks(message: er7.Message, number: int) -> None:

@@ -21,6 +21,7 @@ def line_notes(parsed: er7.Message, strays: bool) -> list[Note]:
     remarks = (
         (odd.broken, "STRAY_NAME", "is passed over: its name has bytes of no character"),
         (odd.trimmed, "BLANKS_TRIMMED", "has blanks before the segment's name; they are left out"),
+        (odd.around, "ENVELOPE_LINE", "is a segment around messages, and stands in one; it stays there"),
         (odd.joined, "LINE_JOINED", "is no segment; it is joined to the field before it"),
     )
     return [Note(0, code, line.place, f"line {line.number} {what}") for lines, code, what in remarks for line in lines]

@@ -352,7 +352,7 @@ def _joined(message: Message, codec: str) -> Message:
     found = Message.parse(charsets.encode(lines.joined(text, d.escape), own, ""), codec, codec)
     if found.odd.broken:
         return message
-    found.raw, found.odd = raw, Odd(trimmed=message.odd.trimmed, joined=message.odd.broken)
+    found.raw, found.odd = raw, Odd((), (), message.odd.trimmed, message.odd.broken, message.odd.around)
     return found
 
 

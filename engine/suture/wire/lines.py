@@ -31,6 +31,8 @@ _STRAY = re.compile("[A-Z\udc80-\udcff][A-Z0-9\udc80-\udcff]{2}")
 
 BROKEN = "a line that does not begin with a segment's name and the field separator"
 """What a line is that is no segment, in words."""
+ENVELOPE = frozenset({"FHS", "BHS", "BTS", "FTS"})
+"""The segments around messages in a batch (HL7 2.5.1 section 2.10.3)."""
 is_name = re.compile(_NAME).fullmatch
 """Can this be the name of a segment?"""
 
@@ -97,13 +99,15 @@ class Odd:
     """What is odd about the lines of a message.
 
     broken: no segments. stray: of these, what would be one but for bytes in its name that are not of the character set.
-    trimmed: had blanks before their names. joined: no segments, which were joined to the field before them.
+    trimmed: had blanks before their names. joined: no segments, which were joined to the field before them. around: segments
+    around messages, which are in this one.
     """
 
     broken: tuple[OddLine, ...] = ()
     stray: tuple[OddLine, ...] = ()
     trimmed: tuple[OddLine, ...] = ()
     joined: tuple[OddLine, ...] = ()
+    around: tuple[OddLine, ...] = ()
 
 
 NOTHING = Odd()
@@ -136,7 +140,7 @@ def segments_of(text: str) -> tuple[list[str], Odd]:
 
 
 def by_head(text: str) -> tuple[list[str], dict[str, list[str]] | None, Odd]:
-    """The same, and the segments by their heads (name and separator, or a name alone); None where a line is none."""
+    """The same, and the segments by their heads (name and separator, or a name alone); None where any line may be odd."""
     lines, separator = lines_of(text), text[3:4]
     found: dict[str, list[str]] = {}
     for line in lines:
@@ -147,7 +151,7 @@ def by_head(text: str) -> tuple[list[str], dict[str, list[str]] | None, Odd]:
     usual = separator == "|"
     if usual and _HEADS.issuperset(found):
         return lines, found, NOTHING
-    if not all(map(_segment(separator).match, found)):
+    if not all(map(_segment(separator).match, found)) or not ENVELOPE.isdisjoint([head[:3] for head in found]):
         lines, odd = trimmed(lines, separator)
         return lines, None, odd
     if usual and len(_HEADS) < HEADS_MAX:
@@ -163,23 +167,27 @@ def is_usual(text: str) -> bool:
 def trimmed(lines: list[str], separator: str) -> tuple[list[str], Odd]:
     """The same lines without blanks before names, and what is odd about them."""
     is_segment = _segment(separator).match
-    if all(map(is_segment, lines)):
+    if all(map(is_segment, lines)) and ENVELOPE.isdisjoint([line[:3] for line in lines]):
         return lines, NOTHING
     found: list[str] = []
     counts, place = Counter[str](), ""
-    broken, stray, blanks = list[OddLine](), list[OddLine](), list[OddLine]()
+    broken, stray, blanks, around = list[OddLine](), list[OddLine](), list[OddLine](), list[OddLine]()
     for number, line in enumerate(lines, 1):
         bare = line.lstrip(_BLANKS)
         if is_segment(bare):
             place = _counted(counts, bare[:3])
             if bare != line:
                 blanks.append(OddLine(number, place))
+            if bare[:3] in ENVELOPE:
+                around.append(OddLine(number, place))
             line = bare
         elif number > 1 and not _HOLLOW.fullmatch(bare):
             broken.append(OddLine(number, place))
             stray += [broken[-1]] if _is_stray(line, separator) else []
         found.append(line)
-    return found, Odd(tuple(broken), tuple(stray), tuple(blanks)) if broken or blanks else NOTHING
+    if not (broken or blanks or around):
+        return found, NOTHING
+    return found, Odd(tuple(broken), tuple(stray), tuple(blanks), (), tuple(around))
 
 
 def _counted(counts: Counter[str], name: str) -> str:
