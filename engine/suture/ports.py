@@ -8,7 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from suture.model import states
 from suture.model.events import Event
+from suture.model.fault import Fault
 from suture.model.message import Gap, Message, Note
 from suture.model.outcome import Outcome
 from suture.model.value import Value
@@ -113,34 +115,33 @@ NOTHING: Mapping[Any, Any] = MappingProxyType({})
 class Settled(Value, frozen=True):
     """What one message came to: the rows that are written in one transaction; a value.
 
-    claims: (business key, generation, digest). findings: of validation, for the answer and the metrics. stage, place:
-    where a message is parked (parse, map, validate), and the path that its exception shows. unrendered: deliveries that
-    are held because they have no payload. notes: remarks that are kept with the message.
+    claims: (business key, generation, digest). findings: of validation, for the answer and the metrics. fault: why a message
+    is parked as a whole; without one, its gaps say why. unrendered: deliveries that are held because they have no payload.
+    notes: remarks that are kept with the message.
     """
 
     state: str
     reason: str
-    events: Sequence[Event]
-    duplicates: Sequence[Event]
-    deliveries: Sequence[Delivery]
-    gaps: Sequence[Gap]
+    events: Sequence[Event] = ()
+    duplicates: Sequence[Event] = ()
+    deliveries: Sequence[Delivery] = ()
+    gaps: Sequence[Gap] = ()
     claims: Sequence[tuple[str, int, int]] = ()
     stock: Mapping[StockKey, Decimal] = NOTHING
     findings: Sequence[Finding] = ()
-    stage: str = "map"
-    place: str = ""
+    fault: Fault | None = None
     unrendered: Sequence[Unrendered] = ()
     notes: Sequence[Note] = ()
 
+    @classmethod
+    def parked(cls, fault: Fault, findings: Sequence[Finding] = ()) -> Settled:
+        """The message as a whole waits for a person."""
+        return cls(states.PARKED, str(fault), findings=findings, fault=fault)
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An open exception of a message. code: as in docs/errors.md. path: FT1-7.1, "" when unknown. line: 0 for the message."""
-
-    code: str
-    path: str
-    line: int
-    reason: str = ""
+    @classmethod
+    def filtered(cls, reason: str) -> Settled:
+        """The message comes to nothing, as the channel says."""
+        return cls(states.FILTERED, reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from sqlalchemy import Engine
 from suture.mapping.plan import Mapped
 from suture.model import states
 from suture.model.errors import MessageError
+from suture.model.fault import Fault
 from suture.model.message import Gap, Message
 from suture.model.outcome import Accepted, Held, Rejected, TryLater
 from suture.pipeline.answer_rules import AnswerRules, Setting
-from suture.pipeline.verdict import fault_of, location, of_settled
-from suture.ports import Settled
+from suture.pipeline.verdict import location, of_past, of_settled
+from suture.ports import Past, Settled
 from suture.wire.finding import CARDINALITY, OTHER, Location
 from tests.pipeline.house import House, Parked
 
@@ -246,9 +247,11 @@ def test_a_path_becomes_a_location(path, line, place):
     assert location(path, line) == place
 
 
-@pytest.mark.parametrize(("reason", "path"), [("CHARSET: MSH-18: bytes", "MSH-18"), ("STORE: it: was so", ""), ("NO_EVENTS: x", "")])
-def test_a_place_is_read_from_the_reason_a_message_is_parked_for(reason, path):
-    assert fault_of(reason).path == path
+@pytest.mark.parametrize(("code", "place", "where"), [("CHARSET", "MSH-18", Location("MSH", 1, 18)), ("STORE", "", None)])
+def test_an_answer_names_the_place_that_a_message_is_parked_for(code, place, where):
+    parked = Settled.parked(Fault(code, "parse", place, "it: was so"))
+    again = Past(7, states.PARKED, [Fault(code, "parse", place, "it: was so")])
+    assert [one.location for one in (*of_settled(parked).findings, *of_past(again).findings)] == [where, where]
 
 
 def test_no_content_reaches_an_answer(database):

@@ -3,11 +3,13 @@
 from typing import Any
 
 from suture.model import states
+from suture.model.fault import Fault
 from suture.model.message import Message
 from suture.pipeline.process import Output, Plan, process
+from suture.pipeline.receive import NOT_HL7
 from suture.pipeline.validation import Validation
 from suture.pipeline.verdict import of_past, of_settled
-from suture.ports import Fault, Past, Settled
+from suture.ports import Past, Settled
 from suture.wire import er7
 from suture.wire.finding import Finding, Location
 from suture.wire.profile import Profile, Rule
@@ -37,7 +39,8 @@ def test_without_validation_nothing_is_asked():
 
 def test_an_enforced_profile_parks_the_message_with_the_place():
     parked = settled(profile=NO_VISIT, enforce_profile=True)
-    assert (parked.state, parked.stage, parked.place) == (states.PARKED, "validate", "PV1")
+    assert parked.fault is not None
+    assert (parked.state, parked.fault.stage, parked.fault.place) == (states.PARKED, "validate", "PV1")
     assert parked.reason == "VALIDATION: PV1: the segment is required"
     assert parked.deliveries == ()
     assert [one.code for one in parked.findings] == [100]
@@ -67,7 +70,8 @@ def test_findings_of_the_standard_park_only_where_it_is_enforced():
 def test_errors_are_told_before_warnings_and_not_all_of_them():
     many = [Finding(104, "W", Location("PID", 1, 5), "long"), *(Finding(101, "E", Location("FT1", n, 7), "missing") for n in range(1, 9))]
     parked = settled(findings=many, standard=Rules(), enforce_standard=True)
-    assert parked.place == "FT1-7"
+    assert parked.fault is not None
+    assert parked.fault.place == "FT1-7"
     assert parked.reason.startswith("VALIDATION: FT1-7: missing; FT1(2)-7: missing;")
     assert parked.reason.endswith("; and 4 more")
 
@@ -88,7 +92,7 @@ def test_the_standard_is_asked_for_messages_that_are_accepted():
     assert asked.asks_the_standard(message)
     other = RAW.replace(b"DFT^P03", b"ADT^A01")
     assert not asked.asks_the_standard(Message("or", other, 0, type="ADT^A01"))
-    assert not asked.asks_the_standard(Message("or", b"", 0, type="DFT^P03", fault="not an HL7 v2 message"))
+    assert not asked.asks_the_standard(Message("or", b"", 0, type="DFT^P03", fault=NOT_HL7))
     assert not Plan("or", [], validation=Validation(profile=NO_VISIT)).asks_the_standard(message)
     assert not Plan("or", []).asks_the_standard(message)
 
@@ -101,8 +105,8 @@ def test_an_error_that_is_only_reported_is_a_warning_to_a_sender_that_hears_all_
 
 def test_a_repetition_of_a_message_that_validation_parked_hears_what_was_wrong():
     parked = settled(profile=NO_VISIT, enforce_profile=True)
-    code, _, reason = parked.reason.partition(": ")
-    told = of_past(Past(7, states.PARKED, [Fault(code, parked.place, 0, reason)]))
+    assert parked.fault is not None
+    told = of_past(Past(7, states.PARKED, [parked.fault]))
     assert (told.fate, told.reason, told.findings[0].code) == ("error", of_settled(parked).reason, 199)
 
 
@@ -117,7 +121,7 @@ def test_a_passed_message_asks_for_an_answer_where_its_delivery_waits_for_one():
 
 
 def test_a_repetition_of_a_fragment_that_was_parked_hears_why():
-    told = of_past(Past(7, states.PARKED, [Fault("CONTINUATION_TIMEOUT", "", 0, "no fragment followed its DSC within 5 s")]))
+    told = of_past(Past(7, states.PARKED, [Fault("CONTINUATION_TIMEOUT", "map", "", "no fragment followed its DSC within 5 s")]))
     assert (told.reason, told.findings[0].code) == ("no fragment followed its DSC within 5 s", 100)
 
 

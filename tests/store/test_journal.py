@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from suture.model.events import Event, event_id
+from suture.model.fault import Fault
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Rejected, TryLater
 from suture.ports import Attempted, Claim, Delivery, Processed, Received, Settled, Work
@@ -53,7 +54,7 @@ def journal(engine_db, request):
     assert not writer.is_alive()
 
 
-def receive(journal, control_id, raw=None, at_us=1_000_000, sender="A|B", fault=""):
+def receive(journal, control_id, raw=None, at_us=1_000_000, sender="A|B", fault=None):
     results = []
     message = Message("c", raw or b"MSH " + control_id.encode(), at_us, control_id, "DFT^P03", sender, "peer", 0, fault)
     kept = Kept(message)
@@ -102,8 +103,8 @@ def test_messages_get_growing_numbers_and_keep_their_bytes(journal, engine_db):
 def test_a_message_parked_by_validation_is_one_exception_with_its_place(journal, engine_db):
     message, _ = receive(journal, "M1")
     journal.settle()
-    reason = "VALIDATION: PID-3: a value is required; PV1: the segment is required"
-    processed(journal, message, settled=Settled("parked", reason, (), (), (), (), stage="validate", place="PID-3"))
+    fault = Fault("VALIDATION", "validate", "PID-3", "PID-3: a value is required; PV1: the segment is required")
+    processed(journal, message, settled=Settled.parked(fault))
     journal.settle()
     (exception,) = rows(engine_db, tables.exception)
     assert (exception.stage, exception.code, exception.path) == ("validate", "VALIDATION", "PID-3")
@@ -129,14 +130,15 @@ def test_a_duplicate_in_the_same_group_is_seen(journal):
 
 
 def test_a_message_with_a_fault_is_parked_with_an_exception(journal, engine_db):
-    _, results = receive(journal, "", b"junk", fault="not HL7")
+    _, results = receive(journal, "", b"junk", fault=Fault("NOT_HL7", "parse", "MSH", "not HL7"))
     journal.settle()
     assert results == ["parked"]
     assert [(r.stage, r.code) for r in rows(engine_db, tables.exception)] == [("parse", "NOT_HL7")]
 
 
 def test_messages_of_which_only_the_header_is_kept_are_the_same_when_the_same_is_said_of_them(journal):
-    results = [receive(journal, "M1", fault=f"a message of {size} bytes, over the limit")[1] for size in (1, 2, 1)]
+    faults = [Fault("FRAME_TOO_LARGE", "parse", "MSH", f"a message of {size} bytes, over the limit") for size in (1, 2, 1)]
+    results = [receive(journal, "M1", fault=fault)[1] for fault in faults]
     journal.settle()
     assert results == [["parked"], ["parked"], ["duplicate"]]
 

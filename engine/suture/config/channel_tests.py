@@ -21,6 +21,7 @@ from suture.model.errors import MessageError, Problem
 from suture.model.events import Event
 from suture.model.message import Gap, Message
 from suture.pipeline.process import SKIPPED, Plan, process
+from suture.pipeline.receive import NOT_HL7
 from suture.ports import Claim, Settled, StockKey
 from suture.wire import ack
 from suture.wire.finding import Finding
@@ -110,7 +111,7 @@ def _faults(settled: Settled) -> Iterator[str]:
 def _message(channel: str, raw: bytes, number: int) -> Message:
     header = ack.Header.read(raw)
     if header is None:
-        return Message(channel, raw, NOW_US, id=number, fault="not an HL7 v2 message")
+        return Message(channel, raw, NOW_US, id=number, fault=NOT_HL7)
     sent_us = _us(header.text(7))
     return Message(
         channel, raw, sent_us, control_id=header.text(10), type=header.type, sender=f"{header.text(3)}|{header.text(4)}", id=number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from suture.model.fault import Fault
 from suture.model.value import Value
 
 
@@ -12,8 +13,7 @@ class Message(Value, frozen=True, gc=False):
 
     id: given by the journal, 0 until stored. received_at_us: UTC, microseconds since 1970.
     peer: where it came from (host:port or file name), never content. duplicate_of: the id of a stored message that has
-    these very bytes, 0 when there is none. fault: why it waits for a person as soon as it is stored; fault_code: as in
-    docs/errors.md.
+    these very bytes, 0 when there is none. fault: why it waits for a person as soon as it is stored.
     """
 
     channel: str
@@ -24,8 +24,7 @@ class Message(Value, frozen=True, gc=False):
     sender: str = ""
     peer: str = ""
     id: int = 0
-    fault: str = ""
-    fault_code: str = "NOT_HL7"
+    fault: Fault | None = None
     duplicate_of: int = 0
 
     def __repr__(self) -> str:

@@ -76,10 +76,10 @@ def _text(parsed: er7.Message, place: str) -> str:
 
 
 def _filtered(message: Message) -> Settled:
-    return Settled(states.FILTERED, f"{message.type} is not accepted by the channel", (), (), (), ())
+    return Settled.filtered(f"{message.type} is not accepted by the channel")
 
 
 def _unreadable(message: Message) -> Settled:
     reason = "a type whose event cannot be read, so nobody knows whether the channel accepts it"
     gap = Gap(0, "", MSH_9, reason, value=findable(message.type), kind=UNREADABLE_TYPE)
-    return Settled(states.PARKED, f"{UNREADABLE_TYPE}: {MSH_9}: {reason}", (), (), (), [gap])
+    return Settled(states.PARKED, f"{UNREADABLE_TYPE}: {MSH_9}: {reason}", gaps=[gap])

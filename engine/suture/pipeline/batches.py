@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from suture.model.fault import Fault
 from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
-from suture.ports import Fault
 from suture.wire import batch, widths
 from suture.wire.batch import Answered
 from suture.wire.finding import CARDINALITY, ERROR, Finding
@@ -100,7 +100,7 @@ class Batches:
             told: Callable[[bool], None] = partial(answer, None)
         else:
             told = partial(self._refused, header, answer, finding)
-        self._inward.keep(header, self._line(head) + b"\r", [Fault(envelopes.TOO_LARGE, "", 0, finding.text)], told)
+        self._inward.keep(header, self._line(head) + b"\r", [envelopes.too_large(finding.text)], told)
 
     def _refused(self, header: Header, answer: Answer, finding: Finding, stored: bool) -> None:
         self._answers.refused(header, answer, finding)

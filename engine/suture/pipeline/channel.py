@@ -9,6 +9,7 @@ from functools import partial
 
 from suture.model import states
 from suture.model.errors import SutureError
+from suture.model.fault import Fault
 from suture.model.message import Message
 from suture.model.value import Value, changed
 from suture.pipeline.answers import Answers
@@ -267,8 +268,8 @@ class Channel:
         """The store takes the message but not what it came to: park it, so that the channel goes on."""
         self.in_work -= 1
         code = error.args[0] if isinstance(error, SutureError) else type(error).__name__
-        settled = Settled(states.PARKED, f"STORE: what the message came to cannot be stored ({code})", (), (), (), ())
-        parked = fixed(self.plan, message, int(begin_s * 1e6), revision, settled)
+        fault = Fault("STORE", "map", "", f"what the message came to cannot be stored ({code})")
+        parked = fixed(self.plan, message, int(begin_s * 1e6), revision, Settled.parked(fault))
         self.in_work += 1
         self._journal.write(changed(parked, done=partial(self._processed, message, begin_s, then), failed=partial(self._left, then)))
 

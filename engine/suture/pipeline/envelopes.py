@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from suture.ports import Fault
+from suture.model import states
+from suture.model.fault import Fault
+from suture.model.value import changed
 from suture.wire import acknowledgement, batch
 from suture.wire.header import Header, text_of, type_of
 
@@ -16,6 +18,11 @@ NAMED_BYTES = 40
 _COUNT = "BATCH_COUNT"
 
 
+def too_large(text: str) -> Fault:
+    """A frame that is refused whole, for how much is in it."""
+    return Fault(TOO_LARGE, states.BATCH_STAGE, "", text)
+
+
 def faults_of(events: Sequence[batch.Event]) -> dict[int, list[Fault]]:
     """What is wrong with a frame's envelopes, by the message that it is told with: the first of its batch, else of the frame.
 
@@ -25,7 +32,7 @@ def faults_of(events: Sequence[batch.Event]) -> dict[int, list[Fault]]:
     more = len(placed) - FAULTS_MAX
     if more > 0:
         at, last = placed[FAULTS_MAX - 1]
-        placed[FAULTS_MAX - 1 :] = [(at, Fault(last.code, last.path, 0, f"{last.reason} (and {more} more like these)"))]
+        placed[FAULTS_MAX - 1 :] = [(at, changed(last, reason=f"{last.reason} (and {more} more like these)"))]
     first = next((event.number for event in events if isinstance(event, batch.Found)), 0)
     found: dict[int, list[Fault]] = {}
     for at, fault in placed:
@@ -46,7 +53,7 @@ def _placed(events: Sequence[batch.Event]) -> Iterator[tuple[int, Fault]]:
         elif isinstance(event, batch.Fault):
             if event.raw:
                 continue
-            yield first, Fault(event.code, event.text[:5] if event.code == _COUNT else "", 0, event.text + named)
+            yield first, Fault(event.code, states.BATCH_STAGE, event.text[:5] if event.code == _COUNT else "", event.text + named)
         else:
             first, named = 0, file
 
@@ -58,7 +65,7 @@ def strays_of(events: Sequence[batch.Event]) -> tuple[bytes, list[Fault]]:
         return b"", []
     opened = next((event for event in events if isinstance(event, batch.Opened)), None)
     reason = strays[0].text + (_named(opened) if opened else "")
-    return b"".join(event.raw for event in strays), [Fault(strays[0].code, "", 0, reason)]
+    return b"".join(event.raw for event in strays), [Fault(strays[0].code, states.BATCH_STAGE, "", reason)]
 
 
 def _named(opened: batch.Opened) -> str:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from suture.model import states
+from suture.model.fault import Fault
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Asker, Say
 from suture.pipeline.turns import LARGE_BYTES, Turns
@@ -119,7 +120,7 @@ class Fragments:
         if asker is not None:
             self._answers.whole(first, asker, state, whole)
         for fragment in chain.items:
-            self._settle(fragment.message, Settled(states.FILTERED, f"a fragment of message {whole.id}", (), (), (), ()), None)
+            self._settle(fragment.message, Settled.filtered(f"a fragment of message {whole.id}"), None)
         if state == states.RECEIVED:
             self._process(whole)
 
@@ -131,7 +132,7 @@ class Fragments:
         finding = Finding(SEGMENT_SEQUENCE, ERROR, Location("DSC"), broken.reason)
         asker = broken.items[-1].asker
         for fragment in broken.items:
-            settled = Settled(states.PARKED, f"{broken.code}: {broken.reason}", (), (), (), (), findings=[finding])
+            settled = Settled.parked(Fault(broken.code, "map", "", broken.reason), [finding])
             tell = partial(self._answers.broken, asker, finding) if asker and fragment is broken.items[-1] else None
             self._settle(fragment.message, settled, tell)
 

@@ -14,6 +14,7 @@ from suture.master.stock import ReplenishmentData, StockLevels
 from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
+from suture.model.fault import Fault
 from suture.model.message import Gap, Message, Note
 from suture.model.value import Draft, changed
 from suture.pipeline.accepting import TAKEN, look
@@ -45,6 +46,9 @@ STOCK_TABLE = "stock"
 """The table of stock positions, in exceptions."""
 STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
+
+
+_FRAGMENT = Fault("CONTINUATION_UNKNOWN", "map", "DSC", "DSC: a fragment alone cannot be processed; have the message sent again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +132,14 @@ def process(
     """
     if not message.fault and acknowledgement.is_one(message.type, message.raw):
         reason = f"an acknowledgement ({message.type or 'without a type'}) that came as a message: it is kept, and never processed"
-        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, reason, (), (), (), ()))
+        return fixed(plan, message, now_us, revision, Settled.filtered(reason))
     looked = TAKEN if plan.takes(message) else look(plan.accept, message)
     if looked.settled:
         return fixed(plan, message, now_us, revision, looked.settled)
     if plan.answer.restricts and (refused := _refused(plan, message)):
-        return fixed(plan, message, now_us, revision, Settled(states.FILTERED, refused, (), (), (), ()))
+        return fixed(plan, message, now_us, revision, Settled.filtered(refused))
     if plan.continuation and _is_fragment(message):
-        reason = "CONTINUATION_UNKNOWN: DSC: a fragment alone cannot be processed; have the message sent again"
-        return fixed(plan, message, now_us, revision, Settled(states.PARKED, reason, (), (), (), ()))
+        return fixed(plan, message, now_us, revision, Settled.parked(_FRAGMENT))
     work = _tried(plan, message, now_us, skip or {}, revision, findings)
     if looked.note:
         work = remarked(work, [looked.note])
@@ -169,7 +172,7 @@ def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip
         if plan.context and len(parsed.named(plan.context)) > 1:
             require_one(parsed, (plan.context,))
         going, held = _sorted(job.passed(parsed))
-        settled = _with(held, Settled(states.PROCESSED, "", (), (), going, (), notes=job.notes))
+        settled = _with(held, Settled(states.PROCESSED, "", deliveries=going, notes=job.notes))
         return fixed(plan, message, now_us, revision, settled)
     check_values(parsed, plan.only_reports)
     mapped = plan.inbound.run(parsed, message.received_at_us)
@@ -194,7 +197,7 @@ def _refused(plan: Plan, message: Message) -> str:
 
 def _parked(error: MessageError) -> Settled:
     reason = f"{error.place}: {error.reason}" if error.place else error.reason
-    return Settled(states.PARKED, f"{error.code}: {reason}", (), (), (), (), stage=error.stage, place=error.place)
+    return Settled.parked(Fault(error.code, error.stage, error.place, reason))
 
 
 def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from suture.model import states
+from suture.model.fault import Fault
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import Batches, Inward, width_of
@@ -14,13 +15,14 @@ from suture.pipeline.fragments import Fragments
 from suture.pipeline.sequences import Counted, Sequences
 from suture.pipeline.together import Together, may_be_several
 from suture.pipeline.turns import LARGE_BYTES, Turns
-from suture.ports import Clock, Fault, Journal, Observer, Received
+from suture.ports import Clock, Journal, Observer, Received
 from suture.wire import acknowledgement
 from suture.wire.header import Header, text_of, type_of
 from suture.wire.oversize import TooLarge
 from suture.wire.widths import Width
 
 FRAME_TOO_LARGE = "FRAME_TOO_LARGE"
+NOT_HL7 = Fault("NOT_HL7", "parse", "MSH", "not an HL7 v2 message: it does not begin with MSH and a separator")
 ACKNOWLEDGEMENT = "ACKNOWLEDGEMENT"
 """What an acknowledgement that came as a message is counted as."""
 KEPT_NAMES_BYTES = 512
@@ -92,10 +94,11 @@ class Receiver:
         header = Header.of_beginning(large.head)
         size = f"{'more than ' if large.endless else ''}{large.size_bytes:,} bytes"
         named = f" (control id {header.text(10)})" if header and header.get(10) else ""
-        fault = f"a message{named} of {size}, over the source's limit of {limit_bytes:,}; only its header is kept"
+        reason = f"a message{named} of {size}, over the source's limit of {limit_bytes:,}; only its header is kept"
         kept = header.separator.join(header.fields) + b"\r" if header else b""
         at_us = int(self._clock.seconds() * 1e6)
-        message = Message(self._channel, kept, at_us, *_names(header), peer, fault=fault, fault_code=FRAME_TOO_LARGE)
+        fault = Fault(FRAME_TOO_LARGE, "parse", "MSH", reason)
+        message = Message(self._channel, kept, at_us, *_names(header), peer, fault=fault)
         if header is not None and acknowledgement.is_one(message.type, kept):
             header = acknowledgement.quiet(header, large.head)
         told = partial(self._answers.too_large, header, answer, f"the message has {size}, and no more than {limit_bytes:,} are taken")
@@ -108,9 +111,8 @@ class Receiver:
     def _envelope(self, peer: str, header: Header, raw: bytes, faults: list[Fault], told: Callable[[bool], None]) -> None:
         """Keep the envelope of a batch that has no message to keep its faults with; it waits for a person."""
         self._count(faults)
-        code, reason = faults[0].code, faults[0].reason
         names = header.text(10), "", f"{header.text(3)}|{header.text(4)}"
-        message = Message(self._channel, raw, int(self._clock.seconds() * 1e6), *names, peer, fault=reason, fault_code=code)
+        message = Message(self._channel, raw, int(self._clock.seconds() * 1e6), *names, peer, fault=faults[0])
         done = partial(self._kept, partial(told, True))
         self._journal.write(Received(message, self._window_us, done, lambda error: told(False), tuple(faults)))
 
@@ -130,7 +132,7 @@ class Receiver:
     def _one(self, peer: str, raw: bytes, answer: Answer, say: Say | None, faults: list[Fault] | None = None) -> None:
         header = Header.read(raw)
         at_s = self._clock.seconds()
-        fault = "" if header is not None else "not an HL7 v2 message: it does not begin with MSH and a separator"
+        fault = None if header is not None else NOT_HL7
         message = Message(self._channel, raw, int(at_s * 1e6), *_names(header), peer, 0, fault)
         if header is not None and acknowledgement.is_one(message.type, raw):
             self._acknowledgement(acknowledgement.quiet(header, raw), message, answer, self._with(faults))

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 
+from suture.model.fault import Fault
 from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import Inward, positive
-from suture.pipeline.envelopes import TOO_LARGE
-from suture.ports import Fault
 from suture.wire import acknowledgement, batch, lines, widths
 from suture.wire.finding import CARDINALITY, ERROR, Finding
 from suture.wire.header import Header
@@ -88,7 +87,7 @@ class Together:
         if acknowledgement.is_one(header.type, first):
             header = acknowledgement.quiet(header, first)
         told = partial(self._refused, header, answer, Finding(CARDINALITY, ERROR, None, text))
-        self._inward.keep(header, first, [Fault(TOO_LARGE, "", 0, text)], told)
+        self._inward.keep(header, first, [envelopes.too_large(text)], told)
 
     def _refused(self, header: Header, answer: Answer, finding: Finding, stored: bool) -> None:
         self._answers.refused(header, answer, finding)

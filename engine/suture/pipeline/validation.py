@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suture.model import states
+from suture.model.fault import Fault
 from suture.model.value import changed
 from suture.ports import Processed, Settled
 from suture.wire import er7
@@ -49,9 +50,8 @@ def _wrong(findings: Sequence[Finding]) -> bool:
 def refusal(verdict: Verdict) -> Settled:
     """A message that is parked because of its findings; errors are told first."""
     told = sorted(verdict.findings, key=lambda one: one.severity != ERROR)
-    reason = f"VALIDATION: {in_words(told)}"
     place = str(told[0].location) if told[0].location else ""
-    return Settled(states.PARKED, reason, (), (), (), (), findings=verdict.findings, stage="validate", place=place)
+    return Settled.parked(Fault("VALIDATION", "validate", place, in_words(told)), verdict.findings)
 
 
 def reported(work: Processed, findings: Sequence[Finding]) -> Processed:

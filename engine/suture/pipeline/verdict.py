@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from suture.model import states
-from suture.ports import Fault, Past, Settled
+from suture.model.fault import Fault
+from suture.ports import Past, Settled
 from suture.wire.due import Fate
 from suture.wire.finding import (
     APPLICATION_ERROR,
@@ -98,10 +99,9 @@ def of_settled(settled: Settled) -> Verdict:
     """
     if settled.findings:
         return _told(settled.state, settled.findings)
-    faults = [Fault(gap.code, gap.path, gap.line) for gap in settled.gaps]
-    if settled.state == states.PARKED and not faults:
-        faults = [fault_of(settled.reason)]
-    return _judged(settled.state, faults)
+    if settled.fault is not None:
+        return _judged(settled.state, [settled.fault])
+    return _judged(settled.state, [Fault(gap.code, "map", gap.path, gap.reason, gap.line) for gap in settled.gaps])
 
 
 def _told(state: str, findings: Sequence[Finding]) -> Verdict:
@@ -112,14 +112,7 @@ def _told(state: str, findings: Sequence[Finding]) -> Verdict:
 
 def of_past(past: Past) -> Verdict:
     """The verdict on a message that was processed before, from what the store says of it."""
-    return _judged(past.state, [fault if fault.path else fault_of(f"{fault.code}: {fault.reason}") for fault in past.faults])
-
-
-def fault_of(reason: str) -> Fault:
-    """The fault in a parked message's reason, which is written as `CODE: place: why`."""
-    code, _, rest = reason.partition(": ")
-    place = rest.partition(": ")[0]
-    return Fault(code, place if _PLACE.fullmatch(place) else "", 0, rest)
+    return _judged(past.state, past.faults)
 
 
 def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
@@ -131,10 +124,10 @@ def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
 def _finding(fault: Fault, severity: str) -> Finding:
     code = SEGMENT_SEQUENCE if fault.code.startswith(CONTINUATION) else _CODES.get(fault.code, APPLICATION_ERROR)
     if fault.code == VALIDATION or fault.code.startswith(CONTINUATION):
-        text = fault.reason.removeprefix(f"{fault.path}: ").partition("; ")[0]
+        text = fault.reason.removeprefix(f"{fault.place}: ").partition("; ")[0]
     else:
         text = _SAYS.get(fault.code, "the message cannot be processed")
-    return Finding(code, severity, location(fault.path, fault.line), text)
+    return Finding(code, severity, location(fault.place, fault.line), text)
 
 
 def location(path: str, line: int) -> Location | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from suture.model import states
-from suture.ports import Fault, Past
+from suture.model.fault import Fault
+from suture.ports import Past
 from suture.store import state as facts
 from suture.store.tables import delivery, engine_state, exception, message
 
@@ -60,7 +61,8 @@ def recall(connection: Connection, number: int) -> Past:
     number, state = _first(connection, number)
     e, d = exception.c, delivery.c
     open_ones = (e.message_id == number, e.delivery_id.is_(None), e.resolved_at_us.is_(None), e.stage != states.BATCH_STAGE)
-    faults = [Fault(*row) for row in connection.execute(select(e.code, e.path, e.line, e.reason).where(*open_ones).order_by(e.id))]
+    asked = select(e.code, e.stage, e.path, e.reason, e.line).where(*open_ones).order_by(e.id)
+    faults = [Fault(*row) for row in connection.execute(asked)]
     rows = connection.execute(select(d.id, d.destination, d.state, d.original_id).where(d.message_id == number).order_by(d.id)).all()
     replaced = {row.original_id for row in rows if row.original_id}
     return Past(number, state, faults, [(row.id, row.destination, row.state) for row in rows if row.id not in replaced])

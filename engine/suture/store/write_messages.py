@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from suture.model import states
+from suture.model.fault import Fault
 from suture.model.message import Message
 from suture.model.value import changed
-from suture.ports import Fault, Received
+from suture.ports import Received
 from suture.store import rows, tables
 from suture.store.sequences import Sequences
 
@@ -55,13 +56,13 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
         if original:
             m = changed(m, duplicate_of=original)
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
-        reason = f"the same message as {original}" if original else m.fault and _reason(m)
+        reason = f"the same message as {original}" if original else _reason(m)
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))
         bodies.append((m.id, m.raw))
         if operation.faults:
             faults += _of_its_batch(connection, m, operation.faults)
-        if state == states.PARKED and m.fault_code not in [fault.code for fault in operation.faults]:
-            faults.append((m.id, m.channel, "parse", m.fault_code, "MSH", m.fault, m.received_at_us))
+        if state == states.PARKED and m.fault and m.fault.code not in [fault.code for fault in operation.faults]:
+            faults.append(_exception(m, m.fault))
         results[id(operation)] = partial(operation.done, state, m)
     rows.insert(connection, tables.message, MESSAGE, messages)
     rows.insert_bodies(connection, tables.message_body, BODY, bodies)
@@ -74,11 +75,15 @@ def _of_its_batch(connection: Connection, m: Message, faults: Sequence[Fault]) -
     known = set(rows.query(connection, asked, (m.duplicate_of, states.BATCH_STAGE))) if m.duplicate_of else set()
     for fault in faults:
         if (fault.code, fault.reason) not in known:
-            yield m.id, m.channel, states.BATCH_STAGE, fault.code, fault.path, fault.reason, m.received_at_us
+            yield _exception(m, fault)
+
+
+def _exception(m: Message, fault: Fault) -> tuple[Any, ...]:
+    return m.id, m.channel, fault.stage, fault.code, fault.place, fault.reason, m.received_at_us
 
 
 def _reason(m: Message) -> str:
-    return m.fault and f"{m.fault_code}: {m.fault}"
+    return str(m.fault) if m.fault else ""
 
 
 def _key(m: Message) -> Key:

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from suture.mapping.payload import data_json
-from suture.model import states
 from suture.model.message import Note
 from suture.model.value import changed
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
@@ -154,10 +153,9 @@ def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
             batch.events.append((m.id, operation.revision, e.number, e.id, e.type, e.line, state, e.key, data_json(e)))
     for g in settled.gaps:
         batch.exceptions.append((m.id, m.channel, "map", g.code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us))
-    if settled.state == states.PARKED and not settled.gaps:
-        code, _, reason = settled.reason.partition(": ")
-        where = (settled.stage, code[:40], 0, "", settled.place)
-        batch.exceptions.append((m.id, m.channel, *where, "", "", reason or settled.reason, at_us))
+    if (fault := settled.fault) is not None:
+        where = (fault.stage, fault.code[:40], 0, "", fault.place)
+        batch.exceptions.append((m.id, m.channel, *where, "", "", fault.reason, at_us))
     if settled.notes:
         batch.notes.append((m.id, operation.revision, _json(settled.notes)))
     run = m.id >> RUN_BITS
