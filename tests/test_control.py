@@ -292,7 +292,7 @@ def test_every_look_at_content_is_audited(world: World) -> None:
 
 def test_a_search_for_a_patient_is_audited_without_the_patient(world: World) -> None:
     world.store.message(search={"patient": "MRN-SECRET", "item": "I1"})
-    assert len(world.control().messages(MessageFilter(patient="MRN-SECRET", item="I1"))) == 1
+    assert len(world.control().messages(MessageFilter(find=(("patient", "MRN-SECRET"), ("item", "I1"))))) == 1
     ((_, verb, target, reason),) = world.audit()
     assert (verb, reason) == ("find", "1 found")
     assert target.startswith("patient #") and "SECRET" not in target

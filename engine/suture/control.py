@@ -115,14 +115,14 @@ class Control:
             return summary.balance(connection, channel)
 
     def messages(self, wanted: MessageFilter) -> list[Row]:
-        """Messages newest first; a search for a patient or an account is audited (by the value's hash).
+        """Messages newest first; a search for anything but an item is audited (by the value's hash).
 
         Raises NotFound for a channel that there is not.
         """
         with dialect.reading(self._engine) as connection:
             found = queries.messages(connection, wanted)
             self._require_filter(connection, wanted.channel, found)
-        for kind, value in wanted.search_keys():
+        for kind, value in wanted.find:
             if kind != "item":
                 self._audit("find", f"{kind} #{search.search_hash(kind, value) & (1 << 64) - 1:016x}", f"{len(found)} found")
         return found

@@ -190,6 +190,8 @@ def test_messages_are_listed_in_the_sites_zone(site: Site) -> None:
     [
         (["--patient", "P1"], [1]),
         (["--item", "I1", "--account", "A2"], [2]),
+        (["--find", "item=I1", "--find", "encounter=E2"], [2]),
+        (["--find", "encounter=E9"], []),
         (["--control-id", "CAB000003"], [3]),
         (["--state", "parked"], [2]),
         (["--channel", "adt"], [3]),
@@ -202,9 +204,22 @@ def test_messages_are_listed_in_the_sites_zone(site: Site) -> None:
 )
 def test_messages_are_found(site: Site, options: list[str], expected: list[int]) -> None:
     site.store.message(search={"patient": "P1", "item": "I1"})
-    site.store.message("parked", search={"patient": "P2", "item": "I1", "account": "A2"})
+    site.store.message("parked", search={"patient": "P2", "item": "I1", "account": "A2", "encounter": "E2"})
     site.store.message(channel="adt")
     assert [row["id"] for row in site("message", "list", "--json", *options).json] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("patinet=P1", "--find: unknown kind 'patinet'; did you mean 'patient'?"),
+        ("encounter", "--find takes KIND=VALUE, such as encounter=E-4471"),
+        ("encounter=", "--find takes KIND=VALUE, such as encounter=E-4471"),
+    ],
+)
+def test_what_cannot_be_found_by_is_said(site: Site, text: str, says: str) -> None:
+    ran = site("message", "list", "--find", text)
+    assert ran.code == exits.WRONG and says in ran.err
 
 
 def test_a_wrong_time_says_how_to_write_one(site: Site) -> None:

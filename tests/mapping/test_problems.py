@@ -34,6 +34,7 @@ def test_the_example_has_no_problems() -> None:
     ("old", "new", "place", "text"),
     [
         ("event: supply.used", "event: supply.usd", "emit.0.event", "unknown event 'supply.usd'; did you mean 'supply.used'?"),
+        ('search: {patient: "', 'search: {patinet: "', "search.patinet", "unknown kind 'patinet'; did you mean 'patient'?"),
         ("supplier: item", "suplier: item", "emit.0.set.suplier", "unknown field of supply.used 'suplier'; did you mean 'supplier'?"),
         ("table: items", "table: itms", "emit.0.set.item.table", "unknown table 'itms'; did you mean 'items'?"),
         (

@@ -29,6 +29,7 @@ from suture.cli.options import (
 )
 from suture.cli.session import Session
 from suture.model.errors import MessageError
+from suture.model.search import USUAL, wrong_kind
 
 if TYPE_CHECKING:
     from suture.store.queries import MessageFilter
@@ -45,7 +46,19 @@ def message() -> None:
 def _filter(session: Session, since: str | None, until: str | None, **given: Any) -> MessageFilter:
     from suture.store.queries import MessageFilter
 
-    return MessageFilter(since_us=moment(session, since, "--since"), until_us=moment(session, until, "--until"), **given)
+    find = [(kind, value) for kind in USUAL if (value := given.pop(kind)) is not None]
+    find += map(_found_by, given.pop("find"))
+    given |= {"since_us": moment(session, since, "--since"), "until_us": moment(session, until, "--until")}
+    return MessageFilter(find=tuple(find), **given)
+
+
+def _found_by(text: str) -> tuple[str, str]:
+    kind, equals, value = text.partition("=")
+    if not equals or not value:
+        raise click.UsageError("--find takes KIND=VALUE, such as encounter=E-4471")
+    if wrong := wrong_kind(kind):
+        raise click.UsageError(f"--find: {wrong}")
+    return kind, value
 
 
 @message.command("list")
@@ -60,6 +73,7 @@ def list_(session: Session, **given: Any) -> int:
       suture message list --channel or-supply --state parked --since today
       suture message list --patient 4471001 --item IMP-4471
       suture message list --control-id CAB000123 --json
+      suture message list --find encounter=E-4471
     """
     wanted = _filter(session, **given)
     found = session.control.messages(wanted)

@@ -122,6 +122,7 @@ def message_filters(command: Command) -> Command:
             click.option("--patient", help="Of this patient (as the mapping's `search` names it).", metavar="ID"),
             click.option("--account", help="Of this patient account.", metavar="ID"),
             click.option("--item", help="With this item.", metavar="ID"),
+            click.option("--find", multiple=True, help="By a kind of value that a mapping's `search` names.", metavar="KIND=VALUE"),
             click.option("--since", help=f"Received at or after: {times.EXAMPLES}.", metavar="TIME"),
             click.option("--until", help="Received before.", metavar="TIME"),
         ]
@@ -159,7 +160,7 @@ def time_filters(made: str) -> Callable[[Command], Command]:
 
 def named(**given: Any) -> dict[str, Any]:
     """The filters that were written."""
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value not in (None, ())}
 
 
 def require_one(ids: Sequence[int], filters: dict[str, Any], noun: str, example: str) -> None:

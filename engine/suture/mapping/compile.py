@@ -19,6 +19,7 @@ from suture.mapping.sources import Source
 from suture.mapping.spec import Conditions, Emit, InboundSpec
 from suture.mapping.steps import Condition, Step, Steps, refusal
 from suture.mapping.tables import Tables
+from suture.model.search import wrong_kind
 from suture.wire import er7
 
 __all__ = ["Inbound", "Mapped", "SpecError", "compile_inbound"]
@@ -107,6 +108,8 @@ class _Compiler:
     def _search(self) -> Search:
         search = Search([], [])
         for kind, paths in self.spec.search.items():
+            if wrong := wrong_kind(kind):
+                self.problems.add(("search", kind), wrong)
             slots = [self.program.text(("search", kind, i), path, first=True) for i, path in enumerate(paths)]
             if not slots:
                 self.problems.add(("search", kind), "no path; write one, e.g. PID-3.1, or leave the key out")

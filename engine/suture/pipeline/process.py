@@ -48,7 +48,8 @@ STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
 
 
-_FRAGMENT = Fault("CONTINUATION_UNKNOWN", "map", "DSC", "DSC: a fragment alone cannot be processed; have the message sent again")
+_DSC = "DSC"
+_FRAGMENT = Fault("CONTINUATION_UNKNOWN", "map", _DSC, f"{_DSC}: a fragment alone cannot be processed; have the message sent again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_c
 
 from suture.model import states
 from suture.model.outcome import apart
+from suture.model.search import selective_first
 from suture.store import search
 from suture.store.tables import OPEN, attempt, delivery, delivery_body, event, exception, message, message_body
 
@@ -28,24 +29,18 @@ OPEN_MESSAGE: ColumnElement[bool] = literal_column("state = 'received'")
 class MessageFilter:
     """Which messages: every field that is set must fit. since_us and until_us: when received, until not included.
 
-    before_id: only older ones (the next page: the last id of the page before). limit: most rows that come back.
+    find: (kind, value) pairs that the message is filed under, all of them. before_id: only older ones (the next page: the last id
+    of the page before). limit: most rows that come back.
     """
 
     channel: str | None = None
     state: str | None = None
     control_id: str | None = None
-    patient: str | None = None
-    account: str | None = None
-    item: str | None = None
+    find: tuple[tuple[str, str], ...] = ()
     since_us: int | None = None
     until_us: int | None = None
     before_id: int | None = None
     limit: int = 50
-
-    def search_keys(self) -> list[tuple[str, str]]:
-        """What is looked up in the search index, the most selective first."""
-        given = (("patient", self.patient), ("account", self.account), ("item", self.item))
-        return [(kind, value) for kind, value in given if value is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +98,13 @@ class ReleaseFilter:
 
 
 def messages(connection: Connection, wanted: MessageFilter) -> list[Row]:
-    """Messages newest first. By patient, account, item or control id: under a second on millions.
+    """Messages newest first. By what they are filed under or control id: under a second on millions.
 
     By state or channel alone, rows are read backwards until `limit` are found: about half a second a million.
     """
     conditions = _message_conditions(wanted)
     low, high = _id_range(connection, message, message.c.received_at_us, wanted)
-    if wanted.search_keys():
+    if wanted.find:
         return _searched(connection, wanted, conditions, low, high)
     statement = _page(select(message), message, conditions, low, high, wanted.limit)
     if wanted.state == states.RECEIVED:
@@ -127,7 +122,7 @@ def _message_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
 
 def _searched(connection: Connection, wanted: MessageFilter, conditions: list[ColumnElement[bool]], low: int, high: int) -> list[Row]:
     found: list[Row] = []
-    for ids in search.find(connection, wanted.search_keys(), low, high):
+    for ids in search.find(connection, selective_first([*wanted.find]), low, high):
         for part in _parts(ids, 500):
             statement = select(message).where(message.c.id.in_(part), *conditions).order_by(message.c.id.desc())
             found += _rows(connection, statement.limit(wanted.limit - len(found)))

@@ -1,4 +1,4 @@
-"""Find messages by patient, account or item: a hash a value, filed under the run of message ids it was seen in."""
+"""Find messages by patient, account, item or what a mapping names: a hash a value, filed under the run of message ids it was seen in."""
 
 from __future__ import annotations
 
