@@ -18,7 +18,7 @@ from bench.report import table
 from suture.model.errors import MessageError
 from suture.wire.dictionary import nearest
 from suture.wire.er7 import Message
-from suture.wire.finding import TOO_LONG, Finding
+from suture.model.finding import TOO_LONG, Finding
 from suture.wire.validate import Rules, validate_message
 
 LIMIT = 10_000

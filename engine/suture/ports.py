@@ -11,10 +11,10 @@ from typing import Any, Literal, Protocol
 from suture.model import states
 from suture.model.events import Event
 from suture.model.fault import Fault
+from suture.model.finding import Finding
 from suture.model.message import Gap, Message, Note
 from suture.model.outcome import Outcome
 from suture.model.value import Value
-from suture.wire.finding import Finding
 
 
 class Clock(Protocol):

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from suture.connectors import words
 from suture.connectors.mllp_answers import with_words
 from suture.model.errors import MessageError
+from suture.model.finding import Finding, Location
 from suture.wire import ack, batch, continuation, er7, mllp, profile, quick, render, reply, sequence, validate, xml
-from suture.wire.finding import Finding, Location
 from suture.wire.header import Header
 
 LIMIT_BYTES = 4096

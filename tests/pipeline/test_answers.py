@@ -13,12 +13,12 @@ from suture.mapping.plan import Mapped
 from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.fault import Fault
+from suture.model.finding import CARDINALITY, OTHER, Location
 from suture.model.message import Gap, Message
 from suture.model.outcome import Accepted, Held, Rejected, TryLater
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.verdict import location, of_past, of_settled
 from suture.ports import Past, Settled
-from suture.wire.finding import CARDINALITY, OTHER, Location
 from tests.pipeline.house import House, Parked
 
 PARKED = MessageError("map", "MISSING_VALUE", "PID-3", "required")

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from suture.model.errors import MessageError
+from suture.model.finding import Finding
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
 from suture.model.value import changed
@@ -25,7 +26,6 @@ from suture.pipeline.validation import Validation
 from suture.ports import Delivery, Processed, Received, Settled
 from suture.store.past import Memory
 from suture.wire.continuation import Limits
-from suture.wire.finding import Finding
 from suture.wire.profile import Profile, Rule
 from suture.wire.validate import Rules
 from tests.pipeline.house import House, Silent

@@ -4,6 +4,7 @@ from typing import Any
 
 from suture.model import states
 from suture.model.fault import Fault
+from suture.model.finding import Finding, Location
 from suture.model.message import Message
 from suture.pipeline.process import Output, Plan, process
 from suture.pipeline.receive import NOT_HL7
@@ -11,7 +12,6 @@ from suture.pipeline.validation import Validation
 from suture.pipeline.verdict import of_past, of_settled
 from suture.ports import Past, Settled
 from suture.wire import er7
-from suture.wire.finding import Finding, Location
 from suture.wire.profile import Profile, Rule
 from suture.wire.validate import Rules, validate
 

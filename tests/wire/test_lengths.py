@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from suture.model.finding import TOO_LONG
 from suture.wire import dictionary, lengths
 from suture.wire.dictionary import VERSIONS, FieldSpec
-from suture.wire.finding import TOO_LONG
 from suture.wire.validate import STANDARD, Rules, validate
 
 TEXTS = ("ST", "IS", "TX", "FT")

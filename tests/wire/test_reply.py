@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suture.model.finding import CARDINALITY, ERROR, REQUIRED_FIELD_MISSING, TABLE_VALUE, WARNING, Finding, Location
 from suture.wire import er7
-from suture.wire.finding import CARDINALITY, ERROR, REQUIRED_FIELD_MISSING, TABLE_VALUE, WARNING, Finding, Location
 from suture.wire.header import Header
 from suture.wire.reply import ERRORS_MAX, Reply, build, filled, form, value, written
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.wire.finding import Finding
+from suture.model.finding import Finding
 from suture.wire.validate import SEVERITIES, Rules, validate
 
 TOP = Path(__file__).parents[2]

@@ -12,8 +12,9 @@ import click
 
 from suture.cli import exits, files
 from suture.cli.hl7_common import echo_json, encoding_option, json_option, styled, version_option
+from suture.model import finding
 from suture.model.errors import ConfigError, MessageError
-from suture.wire import batch, er7, finding, render
+from suture.wire import batch, er7, render
 
 if TYPE_CHECKING:
     from suture.wire.profile import Profile

@@ -19,12 +19,12 @@ from suture.mapping.times import time_parser
 from suture.model import states
 from suture.model.errors import MessageError, Problem
 from suture.model.events import Event
+from suture.model.finding import Finding
 from suture.model.message import Gap, Message
 from suture.pipeline.process import SKIPPED, Plan, process
 from suture.pipeline.receive import NOT_HL7
 from suture.ports import Claim, Settled, StockKey
 from suture.wire import ack
-from suture.wire.finding import Finding
 from suture.wire.validate import validate
 
 NOW_US = 1_767_225_600_000_000

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from suture.wire import finding
-from suture.wire.finding import Finding
+from suture.model import finding
+from suture.model.finding import Finding
 from suture.wire.validate import Rules, validate
 
 Done = Callable[[Sequence[Finding]], None]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from suture.pipeline.accepting import is_type
-from suture.ports import AckTime
-from suture.wire.finding import (
+from suture.model.finding import (
     ERROR,
     UNSUPPORTED_EVENT,
     UNSUPPORTED_MESSAGE_TYPE,
@@ -16,6 +14,8 @@ from suture.wire.finding import (
     Finding,
     Location,
 )
+from suture.pipeline.accepting import is_type
+from suture.ports import AckTime
 from suture.wire.header import Header
 from suture.wire.reply import value
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from suture.model import states
+from suture.model.finding import APPLICATION_ERROR, ERROR, Finding
 from suture.model.message import Message
 from suture.pipeline import verdict
 from suture.pipeline.answer_rules import AnswerRules
@@ -20,7 +21,6 @@ from suture.pipeline.verdict import GOOD, Verdict
 from suture.ports import Clock, Delivery, Journal, Memory, Past, Settled, Work
 from suture.wire import due
 from suture.wire.due import Fate
-from suture.wire.finding import APPLICATION_ERROR, ERROR, Finding
 from suture.wire.header import Header
 from suture.wire.reply import Form, Reply, filled, form, written
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from suture.model.fault import Fault
+from suture.model.finding import CARDINALITY, ERROR, Finding
 from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.wire import batch, widths
 from suture.wire.batch import Answered
-from suture.wire.finding import CARDINALITY, ERROR, Finding
 from suture.wire.header import Header
 from suture.wire.widths import Width
 

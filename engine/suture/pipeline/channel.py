@@ -10,6 +10,7 @@ from functools import partial
 from suture.model import states
 from suture.model.errors import SutureError
 from suture.model.fault import Fault
+from suture.model.finding import Finding
 from suture.model.message import Message
 from suture.model.value import Value, changed
 from suture.pipeline.answers import Answers
@@ -20,7 +21,6 @@ from suture.pipeline.receive import Receiver, Ways
 from suture.pipeline.sequences import Sequences
 from suture.pipeline.turns import A_TURN, LARGE_BYTES, Soon, Turns
 from suture.ports import Aside, Clock, Held, Journal, Memory, Observer, Processed, Settled, Validator
-from suture.wire.finding import Finding
 
 Then = Callable[[], None]
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from suture.model import states
 from suture.model.fault import Fault
+from suture.model.finding import ERROR, SEGMENT_SEQUENCE, Finding, Location
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Asker, Say
 from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.ports import Clock, Journal, Received, Settled
 from suture.wire.continuation import Assembler, Broken, Chain, Limits, links
-from suture.wire.finding import ERROR, SEGMENT_SEQUENCE, Finding, Location
 from suture.wire.header import Header
 
 Then = Callable[[], None]

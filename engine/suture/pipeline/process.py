@@ -15,6 +15,7 @@ from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
 from suture.model.fault import Fault
+from suture.model.finding import Finding
 from suture.model.message import Gap, Message, Note
 from suture.model.value import Draft, changed
 from suture.pipeline.accepting import TAKEN, look
@@ -30,7 +31,6 @@ from suture.ports import STOCK_UNIT, Claim, Delivery, Processed, Settled, StockK
 from suture.wire import ack, acknowledgement, er7
 from suture.wire.context import require_one, require_own_header
 from suture.wire.continuation import Limits, links
-from suture.wire.finding import Finding
 from suture.wire.lines import NOTHING
 from suture.wire.recode import Target
 

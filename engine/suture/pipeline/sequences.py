@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from suture.model.finding import APPLICATION_ERROR, DATA_TYPE, ERROR, Finding, Location
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers
 from suture.ports import Clock, Journal, Memory, Work
-from suture.wire.finding import APPLICATION_ERROR, DATA_TYPE, ERROR, Finding, Location
 from suture.wire.header import Header
 from suture.wire.sequence import arrival, number_of
 

@@ -8,11 +8,11 @@ from functools import partial
 from itertools import chain
 
 from suture.model.fault import Fault
+from suture.model.finding import CARDINALITY, ERROR, Finding
 from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import Inward, positive
 from suture.wire import acknowledgement, batch, lines, widths
-from suture.wire.finding import CARDINALITY, ERROR, Finding
 from suture.wire.header import Header
 
 _END_BYTES = 160

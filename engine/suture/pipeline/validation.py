@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from suture.model import states
 from suture.model.fault import Fault
+from suture.model.finding import ERROR, Finding
 from suture.model.value import changed
 from suture.ports import Processed, Settled
 from suture.wire import er7
-from suture.wire.finding import ERROR, Finding
 from suture.wire.profile import Profile
 from suture.wire.validate import Rules
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 
 from suture.model import states
 from suture.model.fault import Fault
-from suture.ports import Past, Settled
-from suture.wire.due import Fate
-from suture.wire.finding import (
+from suture.model.finding import (
     APPLICATION_ERROR,
     CARDINALITY,
     DATA_TYPE,
@@ -26,6 +24,8 @@ from suture.wire.finding import (
     Finding,
     Location,
 )
+from suture.ports import Past, Settled
+from suture.wire.due import Fate
 
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[([^\]]+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
 VALIDATION = "VALIDATION"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from suture.model.finding import Location
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater
 from suture.model.value import Value
-from suture.wire.finding import MEANING, Location
+from suture.wire.conditions import MEANING
 from suture.wire.header import Header, text_of
 from suture.wire.reply import build
 from suture.wire.sequence import number_of

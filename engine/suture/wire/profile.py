@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from suture.wire import er7, finding
+from suture.model import finding
+from suture.model.finding import Finding, Location
+from suture.wire import er7
 from suture.wire.choosing import meets
-from suture.wire.finding import Finding, Location
 from suture.wire.pattern import Pattern
 from suture.wire.primitives import is_count, is_date, is_moment, is_number
 from suture.wire.reading import value_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from suture.model.finding import Location
 from suture.wire.delimiters import DOUBLED, HEADERS, NEEDLESS, STANDARD, UNCLEAR
 from suture.wire.er7 import Message, Segment
 from suture.wire.escapes import before_c1
-from suture.wire.finding import Location
 from suture.wire.windows import C1, READERS, part_of
 
 C1_BYTES, MSH2_TWICE = "c1_bytes", "msh2_twice"

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from suture.model.finding import APPLICATION_ERROR, ERROR, SEGMENT_SEQUENCE, Finding, Location
+from suture.wire.conditions import MEANING
 from suture.wire.er7 import Delimiters, escape
-from suture.wire.finding import APPLICATION_ERROR, ERROR, MEANING, SEGMENT_SEQUENCE, Finding, Location
 from suture.wire.header import Header
 
 ERRORS_MAX = 50

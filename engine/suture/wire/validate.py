@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from suture.model import finding
 from suture.model.errors import MessageError
-from suture.wire import dictionary, er7, finding
+from suture.model.finding import Finding, Location
+from suture.wire import dictionary, er7
 from suture.wire.dictionary import FieldSpec
-from suture.wire.finding import Finding, Location
 from suture.wire.lines import BROKEN, Odd, OddLine, is_name
 from suture.wire.primitives import CHECKS
 from suture.wire.remarks import remarks

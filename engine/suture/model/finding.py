@@ -1,4 +1,4 @@
-"""What is wrong with a message, and where: what validation finds and an ERR segment tells."""
+"""What validation finds wrong with a message, and where. How an answer tells it is the business of its format."""
 
 from __future__ import annotations
 
@@ -19,33 +19,15 @@ UNKNOWN_KEY = 204
 DUPLICATE_KEY = 205
 RECORD_LOCKED = 206
 APPLICATION_ERROR = 207
-
-MEANING = {
-    SEGMENT_SEQUENCE: "Segment sequence error",
-    REQUIRED_FIELD_MISSING: "Required field missing",
-    DATA_TYPE: "Data type error",
-    TABLE_VALUE: "Table value not found",
-    TOO_LONG: "Value too long",
-    CARDINALITY: "Non-Conformant Cardinality",
-    OTHER: "Other HL7 Error",
-    UNSUPPORTED_MESSAGE_TYPE: "Unsupported message type",
-    UNSUPPORTED_EVENT: "Unsupported event code",
-    UNSUPPORTED_PROCESSING_ID: "Unsupported processing id",
-    UNSUPPORTED_VERSION: "Unsupported version id",
-    UNKNOWN_KEY: "Unknown key identifier",
-    DUPLICATE_KEY: "Duplicate key identifier",
-    RECORD_LOCKED: "Application record locked",
-    APPLICATION_ERROR: "Application internal error",
-}
-"""HL7 table 0357, message error condition codes."""
+"""What can be wrong. The numbers are those of HL7 table 0357, which tests of channels and metrics have known from the beginning."""
 
 ERROR, WARNING, INFORMATION = "E", "W", "I"
-"""HL7 table 0516, error severity."""
+"""How bad it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a message, as the ERL data type has it (HL7 2.5.1 section 2.A.28); numbers count from 1, 0: not named.
+    """A place in a message of segments; numbers count from 1, 0: not named.
 
     sequence: which of the segments of that name.
     """
@@ -70,7 +52,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong. code: of HL7 table 0357. severity: of table 0516. text: for people, never content (PHI)."""
+    """One thing wrong. code and severity: as above. text: for people, never content (PHI)."""
 
     code: int
     severity: str
