@@ -17,7 +17,6 @@ from suture.store import dialect, fitness, journey, orders, preview, queries, se
 from suture.store.engine import Engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter, Row, with_words
 
-CHANNEL_VERBS = ("start", "stop", "restart", "reload")
 MOST_IDS = 10_000
 """Most messages or deliveries in one request of an operator."""
 IDS_A_COMMAND = 500

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from suture.config.answer import Answer, Continuation
 from suture.config.channel import Channel
 from suture.config.conf import Conf
-from suture.config.validate import read_model, validate
+from suture.config.validate import validate
 from suture.config.yaml_file import parse_yaml
 from suture.connectors.registry import DESTINATIONS, SOURCES
 from suture.connectors.tls import ClientTls, ServerTls
@@ -164,18 +162,6 @@ def test_of_alternatives_only_the_one_that_was_meant_is_spoken_of(text: str, exp
 def test_long_values_are_shortened():
     found = said(f"site: {{zone: UTC}}\nhttp: {{port: {'x' * 80}}}\n", Conf)
     assert found == [f"f.yaml:2: http.port: '{'x' * 57}...' is not a whole number, e.g. 8080"]
-
-
-def test_read_model_gives_the_model_or_the_problems(tmp_path: Path):
-    path = tmp_path / "x.yaml"
-    path.write_text("wait_h: 2\n")
-    model, _, problems = read_model(path, Part, "x.yaml")
-    assert model == Part(wait_h=2) and problems == []
-    path.write_text("wait_h: 2\nwait_h: 3\n")
-    model, _, problems = read_model(path, Part, "x.yaml")
-    assert model is None and list(map(str, problems)) == ["x.yaml:2: 'wait_h' is written twice (first at line 1); keep one"]
-    path.write_text("# nothing\n")
-    assert list(map(str, read_model(path, Part, "x.yaml")[2])) == ["x.yaml:1: the file is empty"]
 
 
 def seconds(model: type[BaseModel]) -> list[str]:

@@ -9,22 +9,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from suture.config.wording import word
-from suture.config.yaml_file import Document, Loc, read_yaml
+from suture.config.yaml_file import Document, Loc
 from suture.model.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)
-
-
-def read_model(path: Path, model: type[M], shown_as: str | None = None) -> tuple[M | None, Document | None, list[Problem]]:
-    """Read a YAML file as a model. The model is None when there are problems."""
-    document, problems = read_yaml(path, shown_as)
-    if document is None:
-        return None, None, problems
-    if is_empty(document):
-        return None, document, [*problems, Problem(document.file, 1, "", "the file is empty")]
-    value, more = validate(document, model)
-    problems += more
-    return (None if problems else value), document, problems
 
 
 def is_empty(document: Document) -> bool:

@@ -14,8 +14,6 @@ from suture.model.errors import StoreError, StoreRefused
 from suture.store import copying, dialect, orders, rows, schema
 from suture.store.archive import Manifest, Worked, Writer
 
-SHARE = 50
-"""Percent of one processor that a backup takes, at most: the rest is the engine's."""
 _UNHURRIED = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
 _ALONE = "SELECT name FROM pg_settings WHERE name = :name"
 

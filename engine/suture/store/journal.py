@@ -409,7 +409,3 @@ def _dispose(connection: Connection | None) -> None:
 
 def _bind(function: Callable[[Any], None], value: Any) -> Result:
     return lambda: function(value)
-
-
-def _nothing() -> None:
-    pass

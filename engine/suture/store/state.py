@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select, text
 
 from suture.model import states
-from suture.store.tables import OPEN, channel_state, command, delivery, destination_state, engine_state, message
+from suture.store.tables import OPEN, channel_state, command, delivery, destination_state, engine_state
 
 HEARTBEAT, PHASE = "heartbeat_us", "phase"
 """Facts about the engine: its last sign of life, by its own clock, and whether it is starting, running or stopping."""
@@ -94,8 +94,3 @@ def answer(connection: Connection, request: int, ok: bool, result: Any, now_us: 
     """Say what became of a request."""
     change = command.update().where(command.c.id == request)
     connection.execute(change.values(done_at_us=now_us, ok=int(ok), result=json.dumps(result)))
-
-
-def message_revision(connection: Connection, number: int) -> int:
-    """How often a message was reprocessed."""
-    return connection.execute(select(message.c.revision).where(message.c.id == number)).scalar() or 0

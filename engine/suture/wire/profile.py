@@ -250,10 +250,3 @@ def _values(raw: str, place: er7.Path, each: bool, segment: er7.Segment) -> Iter
             continue
         if each or number == place.repetition:
             yield number, value_of(segment, text, place.component, place.sub)
-
-
-def _pick(text: str, separator: str, number: int) -> str:
-    if not separator or separator not in text:
-        return text if number == 1 else ""
-    parts = text.split(separator, number)
-    return parts[number - 1] if number <= len(parts) else ""
