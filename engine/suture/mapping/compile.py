@@ -180,7 +180,7 @@ class _Compiler:
 
 
 def _steps(program: Program, wanted: Callable[[Step], Any]) -> Steps:
-    return Steps([step for step in program.steps if wanted(step)])
+    return Steps(tuple([step for step in program.steps if wanted(step)]))
 
 
 def _exclusive(one: Emit, other: Emit) -> bool:

@@ -9,7 +9,7 @@ from suture.mapping.codegen_lines import quick_way
 from suture.mapping.keys import Found
 from suture.mapping.plan import EmitPlan, Mapped, Plan
 from suture.mapping.rules import AMBIGUOUS
-from suture.mapping.sources import DIFFERENT, FIELDS, MESSAGE, RECEIVED, SEGMENT, Held, Slots, Source, keepable
+from suture.mapping.sources import DIFFERENT, MESSAGE, RECEIVED, SEGMENT, Held, Slots, Source, keepable
 from suture.mapping.steps import Condition
 from suture.model.errors import MessageError
 from suture.model.events import Event
@@ -109,53 +109,18 @@ class Inbound:
         whole = whole or self._whole(message, received_at_us)
         slots = whole.slots.copy()
         if self._plan.each is not None:
-            segment = slots[SEGMENT] = message.named(self._plan.each)[line - 1]
-            slots[FIELDS] = segment.fields if segment.delimiters in er7.USUAL else None
+            slots[SEGMENT] = message.named(self._plan.each)[line - 1]
         self._line(slots, line, whole.failed, mapped)
         self._plan.search.of_line(slots, found)
         return whole
 
     def _line(self, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
         plan = self._plan
-        for run in plan.texts.runs:
-            run(slots)
+        for step in plan.texts.steps:
+            step.run(slots)
         sure = [one for one in plan.skip if one.source.needs.isdisjoint(failed)] if failed else plan.skip
-        if undecided(plan, slots, line, mapped) or skipped(sure, slots, line, mapped):
-            return
-        if failed or plan.skip_bound:
+        if not undecided(plan, slots, line, mapped) and not skipped(sure, slots, line, mapped):
             Careful(plan, slots, line, failed, mapped).run()
-            return
-        try:
-            self._raise_events(slots, line, mapped)
-        except Held:
-            Careful(plan, slots, line, failed, mapped).run()
-
-    def _raise_events(self, slots: Slots, line: int, mapped: Mapped) -> None:
-        """All events of a line in which nothing is wrong. Raises Held, and leaves mapped as it is, at the first gap."""
-        plan, key = self._plan, ""
-        events: list[Event] = []
-        refused: list[tuple[int, str, str]] = []
-        for emit in plan.emits:
-            reason = emit.refuse(slots) if emit.refuse else ""
-            if not reason:
-                if not key:
-                    key = plan.key.text(slots, line)
-                    for run in plan.shared.runs:
-                        run(slots)
-                for run in emit.before.runs:
-                    run(slots)
-                reason = emit.refuse_bound(slots) if emit.refuse_bound else ""
-            if reason:
-                refused.append((line, emit.type, reason))
-                continue
-            for run in emit.after.runs:
-                run(slots)
-            events.append(emit.event(slots, line, len(plan.emits), key))
-        mapped.keys[line] = key or plan.key.text(slots, line)
-        mapped.events += events
-        mapped.suppressed += refused
-        if not events:
-            mapped.gaps.append(nothing(plan, slots, line))
 
 
 def undecided(plan: Plan, slots: Slots, line: int, mapped: Mapped) -> bool:
@@ -196,8 +161,7 @@ def nothing(plan: Plan, slots: Slots, line: int) -> Gap:
 
 
 class Careful:
-    """A line in which something is wrong, gone through step by step: every gap is found, and only the events that need
-    what is wrong are held."""
+    """A line gone through step by step: every gap is found, and only the events that need what is wrong are held."""
 
     def __init__(self, plan: Plan, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
         self.plan, self.slots, self.line, self.mapped = plan, slots, line, mapped
@@ -205,7 +169,7 @@ class Careful:
         self.key = plan.key.text(slots, line)
         self.gaps: dict[Gap, None] = {}
         self.events: list[Event] = []
-        self.refused: list[tuple[int, str, str]] = []
+        self.refused: dict[int, str] = {}
 
     def run(self) -> None:
         """Note what the line came to."""
@@ -219,7 +183,7 @@ class Careful:
             self._emit(emit)
         mapped.keys[self.line] = self.key
         mapped.events += self.events
-        mapped.suppressed += self.refused
+        mapped.suppressed += [(self.line, emit.type, self.refused[emit.index]) for emit in plan.emits if emit.index in self.refused]
         mapped.gaps.extend(self.gaps)
         if not self.events and not self.gaps:
             mapped.gaps.append(nothing(plan, self.slots, self.line))
@@ -239,7 +203,7 @@ class Careful:
     def _refused(self, emit: EmitPlan, refuse: Callable[[Slots], str] | None) -> bool:
         reason = refuse(self.slots) if refuse else ""
         if reason:
-            self.refused.append((self.line, emit.type, reason))
+            self.refused[emit.index] = reason
         return bool(reason)
 
     def _emit(self, emit: EmitPlan) -> None:

@@ -20,10 +20,10 @@ Slots = list[Any]
 Read = Callable[[Slots], str]
 Tell = Callable[[Slots], "str | Doubt"]
 Run = Callable[[Slots], None]
+Get = Callable[[er7.Message, "er7.Segment | None"], Any]
 
-MESSAGE, SEGMENT, FIELDS, RECEIVED, FIRST_FREE = 0, 1, 2, 3, 4
-"""Slots of the message, of the repeated segment and of its raw fields (None: with separators of its own), of the time of
-receipt (microseconds, or None), and the first one for a value."""
+MESSAGE, SEGMENT, RECEIVED, FIRST_FREE = 0, 1, 2, 3
+"""Slots of the message, of the repeated segment, of the time of receipt (microseconds, or None), and the first one for a value."""
 
 NULL = '""'
 """HL7's word for "delete this value"."""
@@ -75,7 +75,7 @@ def path_source(path: er7.Path, each: str | None, text_slot: int | None = None) 
     """The value at a path. text_slot: of the plain text there, when a step reads it anyway."""
     read = sole_text(path, each) if text_slot is None else itemgetter(text_slot)
     needs = frozenset() if text_slot is None else frozenset({text_slot})
-    tell = sole(path, each, told_text(path, each))
+    tell = sole(path, each, tell_getter(path))
     return Source(("path", path.text), path.text, read, tell, needs, is_own(path, each), path=path, slot=text_slot)
 
 
@@ -92,7 +92,7 @@ def text_getter(path: er7.Path) -> er7.Getter:
     return read
 
 
-def tell_getter(path: er7.Path) -> Callable[[er7.Message, er7.Segment | None], str | Doubt]:
+def tell_getter(path: er7.Path) -> Get:
     """The text at a path, without blanks around it; or what is in doubt about it."""
     tell = told(path)
 
@@ -103,54 +103,21 @@ def tell_getter(path: er7.Path) -> Callable[[er7.Message, er7.Segment | None], s
     return read
 
 
-def plain_text(path: er7.Path, each: str | None) -> Read:
-    """The text at a path, as `text_getter` gives it, as a reader of slots."""
-    return _quick(path, each, text_getter(path))
-
-
-def told_text(path: er7.Path, each: str | None) -> Tell:
-    """The text at a path or what is in doubt about it, as a reader of slots."""
-    return _quick(path, each, tell_getter(path))
-
-
-def _quick(path: er7.Path, each: str | None, get: Callable[[er7.Message, er7.Segment | None], Any]) -> Callable[[Slots], Any]:
-    """A getter as a reader of slots, which looks at a plain field of the line itself."""
-    quick = is_own(path, each) and path.repetition == 1 and not path.choices and path.segment not in er7.HEADERS
-    index, first, head_only = path.field, (path.component or 1) == 1 and (path.sub or 1) == 1, path.component == 1
-
-    def read(slots: Slots) -> Any:
-        return get(slots[MESSAGE], slots[SEGMENT])
-
-    def read_quickly(slots: Slots) -> Any:
-        fields = slots[FIELDS]
-        if fields is None:
-            return read(slots)
-        if index >= len(fields):
-            return ""
-        text: str = fields[index]
-        if text.isalnum() or not text:
-            return text if first else ""
-        if "~" in text:
-            return read(slots)
-        if head_only:
-            text = text.partition("^")[0]
-        if "^" in text or "&" in text or "\\" in text or text == NULL:
-            return read(slots)
-        return text.strip() if first else ""
-
-    return read_quickly if quick else read
+def of_slots(get: Get) -> Callable[[Slots], Any]:
+    """A getter as a reader of slots."""
+    return lambda slots: get(slots[MESSAGE], slots[SEGMENT])
 
 
 def sole_text(path: er7.Path, each: str | None) -> Read:
     """The same for a value that a line is made of: where `is_sole`, it raises Held when the segment may be another line's."""
-    return sole(path, each, plain_text(path, each))
+    return sole(path, each, text_getter(path))
 
 
-def sole(path: er7.Path, each: str | None, read: Callable[[Slots], Any]) -> Callable[[Slots], Any]:
-    """A reader of slots that raises Held where `is_sole` and the segment may be another line's."""
+def sole(path: er7.Path, each: str | None, get: Get) -> Callable[[Slots], Any]:
+    """A getter as a reader of slots that raises Held where `is_sole` and the segment may be another line's."""
+    read, name = of_slots(get), path.segment
     if not is_sole(path, each):
         return read
-    name = path.segment
     first = path.text.replace(name, f"{name}(1)", 1)
 
     def read_sole(slots: Slots) -> Any:

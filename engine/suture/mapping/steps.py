@@ -16,9 +16,7 @@ from suture.mapping.functions import EXACT, negate
 from suture.mapping.rules import AMBIGUOUS, OUT_OF_BOUNDS, Limit
 from suture.mapping.sources import (
     DIFFERENT,
-    MESSAGE,
     RECEIVED,
-    SEGMENT,
     Held,
     Read,
     Run,
@@ -26,9 +24,10 @@ from suture.mapping.sources import (
     Source,
     code_of,
     keepable,
-    plain_text,
+    of_slots,
     sole,
     sole_text,
+    text_getter,
 )
 from suture.mapping.tables import Table
 from suture.mapping.time_steps import Times
@@ -61,14 +60,11 @@ class Step:
     made: Maker
 
 
+@dataclass(frozen=True, slots=True)
 class Steps:
-    """Steps in an order in which each finds what it needs. runs: their functions, for who stops at the first Held."""
+    """Steps in an order in which each finds what it needs."""
 
-    __slots__ = ("runs", "steps")
-
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self.steps = tuple(steps)
-        self.runs = tuple(step.run for step in steps)
+    steps: tuple[Step, ...]
 
     def run_all(self, slots: Slots, failed: dict[int, Held | None]) -> None:
         """Fill the slots; note in failed, by slot, what is held (None: only because of another one)."""
@@ -97,7 +93,7 @@ class Text:
 
     def step(self, slot: int) -> Run:
         """The function that fills slot."""
-        read = (plain_text if self.first else sole_text)(self.path, self.each)
+        read = of_slots(text_getter(self.path)) if self.first else sole_text(self.path, self.each)
 
         def run(slots: Slots) -> None:
             slots[slot] = ""
@@ -117,8 +113,7 @@ class Several:
 
     def step(self, slot: int) -> Run:
         """The function that fills slot."""
-        every_one = every(self.path)
-        read = sole(self.path, self.each, lambda slots: every_one(slots[MESSAGE], slots[SEGMENT]))
+        read = sole(self.path, self.each, every(self.path))
 
         def run(slots: Slots) -> None:
             found = read(slots)
