@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from suture.mapping.sources import NULL, Source, tell_getter, text_getter
+from suture.mapping.sources import NULL, Get, Source, sure_getter, tell_getter, text_getter
 from suture.mapping.steps import Condition
 from suture.wire import er7
-from suture.wire.telling import Doubt
+from suture.wire.telling import Doubt, every
 
 SPECIAL = ("~", "&", "\\", NULL)
 """What makes a text in standard separators more than plain components: these are read with all care."""
+DOUBTFUL = ("~", "\\", NULL)
+"""Of these, the ones that make more of the first component than a cut."""
 
 
 class Code:
@@ -97,12 +99,13 @@ def local(slot: int) -> str:
 class Texts:
     """Expressions for texts: paths of the line (the raw fields in `f`), paths of the message (read once), columns, constants.
 
-    own: the line is looked at; segment: as the segment that it is, too; width: how many of its fields are asked for; sure: slots
-    that are not None here; all as far as is known.
+    each: the repeated segment. own: the line is looked at; segment: as the segment that it is, too; width: how many of its
+    fields are asked for; sure: slots that are not None here; all as far as is known. odd: there are special characters somewhere
+    in the line, so that each of its fields is looked at before it is read.
     """
 
-    def __init__(self, code: Code) -> None:
-        self.code = code
+    def __init__(self, code: Code, each: str | None) -> None:
+        self.code, self.each, self.odd = code, each, False
         self.own, self.segment, self.width = False, False, 0
         self.sure: set[int] = set()
         self._named: dict[str, str] = {}
@@ -137,16 +140,44 @@ class Texts:
         return " and ".join(f"{self.source(c.source)} in {self.code.const(c.values)}" for c in conditions)
 
     def of_line(self, path: er7.Path) -> str:
-        """The text at a path of a line without special characters."""
-        self.own = True
+        """The text at a path of a line. In an odd line it raises Doubted where the text is in doubt."""
+        get = sure_getter if self.odd else text_getter
         if not (is_plain(path) or is_chosen(path)) or path.segment in er7.HEADERS:
-            self.segment = True
-            return f"{self.code.const(text_getter(path))}(message, segment)"
-        self.width = max(self.width, path.field + 1)
+            self.own = self.segment = True
+            return f"{self.code.const(get(path))}(message, segment)"
+        return self._where_plain(path, self._plain(path), get)
+
+    def list_of_line(self, path: er7.Path) -> str:
+        """The list of all texts that a path means; None where there is none."""
+        if is_plain(path) and path.segment not in er7.HEADERS:
+            return self._where_plain(path, f"[one] if (one := {self._plain(path)}) else None", every) + (" or None" if self.odd else "")
+        self.own = self.segment = True
+        return f"{self.code.const(every(path))}(message, segment) or None"
+
+    def list_of_message(self, path: er7.Path) -> str:
+        """The same of a segment that stands once in the message."""
+        return f"{self.code.const(every(path))}(message, None) or None"
+
+    def _plain(self, path: er7.Path) -> str:
+        """The text at a path of a field without special characters; in an odd line, of one without DOUBTFUL ones."""
+        self.own, self.width = True, max(self.width, path.field + 1)
         text = f"f[{path.field}]"
         if path.choices:
             return self._chosen(path, "h", f'(h := {text}.split("^"))')
-        return f'{text}.partition("^")[0].strip()' if path.component else f"{text}.strip()"
+        if path.component:
+            text += '.partition("^")[0].partition("&")[0]' if self.odd else '.partition("^")[0]'
+        return f"{text}.strip()"
+
+    def _where_plain(self, path: er7.Path, plain: str, get: Callable[[er7.Path], Get]) -> str:
+        """The short expression; in an odd line only where the field is none of those with a special character."""
+        if not self.odd:
+            return plain
+        is_special = special(self.code, f"f[{path.field}]", SPECIAL if path.choices else DOUBTFUL)
+        return f"({self.code.const(get(path))}(message, {self.of_each()}) if {is_special} else {plain})"
+
+    def of_each(self) -> str:
+        """The segment of the line, for who has no need of it in every line."""
+        return "None" if self.each is None else f"message.named({self.code.const(self.each)})[line - 1]"
 
     def of_message(self, path: er7.Path) -> str:
         """The text at a path of a segment that stands once in the message: read once, before the lines are gone through."""

@@ -10,6 +10,7 @@ from suture.mapping.functions import negate
 from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
 from suture.mapping.plan import Call, EmitPlan, Plan
 from suture.mapping.rules import NEAREST
+from suture.mapping.sources import Doubted
 from suture.mapping.steps import Condition
 from suture.model.events import DIGESTED, Event, digest_of, event_id
 from suture.wire import er7
@@ -31,7 +32,7 @@ class _Lines:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.code = Code("message, texts, mapped, found, slow, received", stop="return False")
-        self.texts = Texts(self.code)
+        self.texts = Texts(self.code, plan.each)
         self.steps = StepWriter(self.code, self.texts)
 
     def function(self) -> Quick:
@@ -47,6 +48,8 @@ class _Lines:
         with code.block("for text in texts"):
             code.line("line += 1")
             with code.deferred() as fields:
+                if plan.each is not None:
+                    self._odd_line()
                 self._line()
             self._fields(fields)
         code.line("return True")
@@ -57,18 +60,24 @@ class _Lines:
         width = self.texts.width
         if not self.texts.own:
             return
-        put(f"if {special(self.code, 'text')}: {self.code.stop}")
         if self.texts.segment:
-            put(f"segment = {self._segment()}")
+            put(f"segment = {self.texts.of_each()}")
         if not width:
             return
         put(f"f = text.split({self.code.const(er7.STANDARD.field)})")
         put(f"if len(f) < {width}: f = f + {self.code.const([''] * width)}")
 
-    def _segment(self) -> str:
-        """The segment of the line; who has no need of it in every line asks for its text only."""
-        each = self.plan.each
-        return "None" if each is None else f"message.named({self.code.const(each)})[line - 1]"
+    def _odd_line(self) -> None:
+        """A line with special characters: one of them costs no more than the field that it stands in, unless it puts that in doubt."""
+        code, texts, sure = self.code, self.texts, set(self.texts.sure)
+        with code.block(f"if {special(code, 'text')}"):
+            texts.odd = True
+            with code.block("try"):
+                self._line()
+            code.line(f"except {code.const(Doubted)}: {code.stop}")
+            code.line("continue")
+        texts.odd = False
+        texts.sure.intersection_update(sure)
 
     def _line(self) -> None:
         plan, code = self.plan, self.code
@@ -97,7 +106,7 @@ class _Lines:
     def _key(self, key: BusinessKey) -> None:
         """The business key; where it is not made of plain texts, BusinessKey itself makes it."""
         code, parts = self.code, [local(slot) for slot in key.slots]
-        made = f"key = {code.const(key.of)}(({', '.join(parts)},), message, {self._segment()}, line)"
+        made = f"key = {code.const(key.of)}(({', '.join(parts)},), message, {self.texts.of_each()}, line)"
         if key.telling is None:
             code.line(made)
             return

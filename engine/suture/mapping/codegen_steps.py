@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from suture.mapping.codegen import Code, Texts, is_plain, local
+from suture.mapping.codegen import Code, Texts, local
 from suture.mapping.functions import EXACT, negate
 from suture.mapping.rules import Limit
 from suture.mapping.sources import is_own
@@ -14,7 +14,6 @@ from suture.mapping.steps import Conversion, Credit, Recipe, Several, Step, Text
 from suture.mapping.tables import Table
 from suture.mapping.time_steps import Day, Times
 from suture.mapping.values import Parser
-from suture.wire.telling import every
 
 ZERO = Decimal(0)
 
@@ -60,15 +59,9 @@ class StepWriter:
                 raise TypeError(f"no source text for a step of {type(made).__name__}")
 
     def _several(self, made: Several, slot: int) -> None:
-        """A list: of a plain field in a line without special characters, it has one value at most."""
+        """A list."""
         code, name, own = self.code, local(slot), is_own(made.path, made.each)
-        if own and is_plain(made.path):
-            code.line(f"{name} = {self.texts.of_line(made.path)}")
-            code.line(f"{name} = [{name}] if {name} else None")
-        else:
-            self.texts.own |= own
-            self.texts.segment |= own
-            code.line(f"{name} = {code.const(every(made.path))}(message, {'segment' if own else 'None'}) or None")
+        code.line(f"{name} = {self.texts.list_of_line(made.path) if own else self.texts.list_of_message(made.path)}")
         if made.needs_value:
             code.stop_if(f"{name} is None")
             self.sure.add(slot)

@@ -103,6 +103,23 @@ def tell_getter(path: er7.Path) -> Get:
     return read
 
 
+class Doubted(Exception):
+    """What a text is cannot be told; the careful way says why."""
+
+
+def sure_getter(path: er7.Path) -> Get:
+    """The text at a path, without blanks around it. Raises Doubted where there is anything in doubt about it."""
+    tell = tell_getter(path)
+
+    def read(message: er7.Message, segment: er7.Segment | None) -> str:
+        text = tell(message, segment)
+        if not isinstance(text, str):
+            raise Doubted
+        return text
+
+    return read
+
+
 def of_slots(get: Get) -> Callable[[Slots], Any]:
     """A getter as a reader of slots."""
     return lambda slots: get(slots[MESSAGE], slots[SEGMENT])
