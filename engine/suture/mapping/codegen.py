@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from suture.mapping.conditions import Condition
+from suture.mapping.rules import Limit
 from suture.mapping.sources import NULL, Get, Source, sure_getter, tell_getter, text_getter
-from suture.mapping.steps import Condition
 from suture.wire import er7
 from suture.wire.telling import Doubt, every
 
@@ -89,6 +90,11 @@ class Code:
 def special(code: Code, text: str, characters: Sequence[str] = SPECIAL) -> str:
     """Is anything in this text that asks for care?"""
     return " or ".join(f"{code.const(one)} in {text}" for one in characters)
+
+
+def within(code: Code, limit: Limit, name: str) -> str:
+    """Is the number in a variable within a limit?"""
+    return f"({code.const(limit.low)} <= {name} <= {code.const(limit.high)})"
 
 
 def local(slot: int) -> str:

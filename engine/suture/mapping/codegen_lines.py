@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from suture.mapping.codegen import Code, Texts, local, special
-from suture.mapping.codegen_steps import ZERO, StepWriter, within
+from suture.mapping.codegen import Code, Texts, local, special, within
+from suture.mapping.conditions import Condition
 from suture.mapping.functions import negate
 from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
 from suture.mapping.plan import Call, EmitPlan, Plan
 from suture.mapping.rules import NEAREST
 from suture.mapping.sources import Doubted
-from suture.mapping.steps import Condition
+from suture.mapping.steps import ZERO
 from suture.model.events import DIGESTED, Event, digest_of, event_id
 from suture.wire import er7
 from suture.wire.context import is_shared
@@ -33,7 +33,6 @@ class _Lines:
         self.plan = plan
         self.code = Code("message, texts, mapped, found, slow, received", stop="return False")
         self.texts = Texts(self.code, plan.each)
-        self.steps = StepWriter(self.code, self.texts)
 
     def function(self) -> Quick:
         plan, code = self.plan, self.code
@@ -41,7 +40,7 @@ class _Lines:
             code.head(f"if len({self.texts.segments(name)}) > 1: return False")
         for name in sorted(plan.soles - plan.once) if plan.each else ():
             code.head(f"if not {code.const(is_shared)}(message, {code.const(name)}, {code.const(plan.each)}): return False")
-        self.steps.write(plan.whole.steps)
+        plan.whole.write(self.texts)
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")
         code.stop = "whole = slow(message, line, mapped, found, whole, received); continue"
@@ -76,12 +75,11 @@ class _Lines:
                 self._line()
             code.line(f"except {code.const(Doubted)}: {code.stop}")
             code.line("continue")
-        texts.odd = False
-        texts.sure.intersection_update(sure)
+        texts.odd, texts.sure = False, sure
 
     def _line(self) -> None:
         plan, code = self.plan, self.code
-        self.steps.write(plan.texts.steps)
+        plan.texts.write(self.texts)
         for skip in plan.skip:
             code.stop_if(self.texts.holds((skip,)))
         for emit in plan.emits:
@@ -90,7 +88,7 @@ class _Lines:
         if all(emit.when for emit in plan.emits):
             code.stop_if(" and ".join(_reason(emit) for emit in plan.emits))
         self._key(plan.key)
-        self.steps.write(plan.shared.steps)
+        plan.shared.write(self.texts)
         for skip in plan.skip_bound:
             code.stop_if(self.texts.holds((skip,)))
         for emit in plan.emits:
@@ -122,11 +120,11 @@ class _Lines:
         if _may_fail(emit):
             code.line(f"e{emit.index} = None")
         with code.block(f"if {_reason(emit)} is None", wanted=bool(emit.when)):
-            self.steps.write(emit.before.steps)
+            emit.before.write(self.texts)
             if emit.bound:
                 self._refuse(emit, emit.bound)
             with code.block(f"if {_reason(emit)} is None", wanted=bool(emit.bound)):
-                self.steps.write(emit.after.steps)
+                emit.after.write(self.texts)
                 self._event(emit)
         self.texts.sure.intersection_update(sure)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from suture.mapping.compile_checks import split_column
 from suture.mapping.compile_emit import EmitCompiler, Emitted
+from suture.mapping.conditions import Condition, refusal
 from suture.mapping.hints import Loc, Problems, SpecError
 from suture.mapping.inbound import Inbound
 from suture.mapping.keys import BusinessKey, Clue, Search, telling
@@ -17,7 +18,7 @@ from suture.mapping.program import Program
 from suture.mapping.rules import Rules
 from suture.mapping.sources import Source
 from suture.mapping.spec import Conditions, Emit, InboundSpec
-from suture.mapping.steps import Condition, Step, Steps, refusal
+from suture.mapping.steps import Step, Steps
 from suture.mapping.tables import Tables
 from suture.model.search import wrong_kind
 from suture.wire import er7

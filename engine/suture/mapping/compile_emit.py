@@ -10,15 +10,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from suture.mapping.compile_checks import ValueChecks, split_column
+from suture.mapping.conditions import Condition
 from suture.mapping.fields import field_type
 from suture.mapping.functions import FIELD_FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS
 from suture.mapping.hints import Loc, Problems, suggestion
 from suture.mapping.plan import Call
 from suture.mapping.program import Program
+from suture.mapping.recipes import Recipe
 from suture.mapping.rules import ROUNDED, Limit, number_parser
 from suture.mapping.sources import Source, column_source, text_source
 from suture.mapping.spec import Conditions, Emit, Value
-from suture.mapping.steps import Condition, Conversion, Credit, Recipe, Several
+from suture.mapping.steps import Conversion, Credit, Several
 from suture.mapping.tables import Table, Tables
 from suture.mapping.time_steps import Day, Times
 from suture.mapping.values import forms, parser

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from suture.mapping.codegen_lines import quick_way
+from suture.mapping.conditions import Condition
 from suture.mapping.keys import Found
 from suture.mapping.plan import EmitPlan, Mapped, Plan
 from suture.mapping.rules import AMBIGUOUS
 from suture.mapping.sources import DIFFERENT, MESSAGE, RECEIVED, SEGMENT, Held, Slots, Source, keepable
-from suture.mapping.steps import Condition
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from suture.mapping.conditions import Condition, matching
 from suture.mapping.functions import negate
 from suture.mapping.keys import BusinessKey, Search
 from suture.mapping.rules import OUT_OF_BOUNDS, Limit, rounded
 from suture.mapping.sources import Held, Slots, Source
-from suture.mapping.steps import Condition, Steps, matching
+from suture.mapping.steps import Steps
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
 from suture.model.value import Draft, fresh

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
+from suture.mapping.conditions import Condition
 from suture.mapping.hints import Loc, Problems
 from suture.mapping.rules import Rules
 from suture.mapping.sources import FIRST_FREE, Source, is_own, is_sole, path_source
-from suture.mapping.steps import Condition, Maker, Step, Text
+from suture.mapping.steps import Maker, Step, Text
 from suture.wire import er7
 
 

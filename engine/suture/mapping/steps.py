@@ -6,44 +6,31 @@ raises Held; what needs that value is then left out, and the events that need it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
+from suture.mapping.codegen import Texts, local, within
+from suture.mapping.conditions import Condition, matching
 from suture.mapping.functions import EXACT, negate
-from suture.mapping.rules import AMBIGUOUS, OUT_OF_BOUNDS, Limit
-from suture.mapping.sources import (
-    DIFFERENT,
-    RECEIVED,
-    Held,
-    Read,
-    Run,
-    Slots,
-    Source,
-    code_of,
-    keepable,
-    of_slots,
-    sole,
-    sole_text,
-    text_getter,
-)
+from suture.mapping.rules import OUT_OF_BOUNDS, Limit
+from suture.mapping.sources import Held, Run, Slots, Source, code_of, is_own, keepable, of_slots, sole, sole_text, text_getter
 from suture.mapping.tables import Table
-from suture.mapping.time_steps import Times
-from suture.mapping.values import Parser, text_parser
 from suture.wire import er7
-from suture.wire.telling import Doubt, every
+from suture.wire.telling import every
 
-NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
-"""What a malformed value is, by `as`."""
+ZERO = Decimal(0)
 
 
 class Maker(Protocol):
-    """What a step does, in a form that can be run and that the code generator can read."""
+    """What a step does: as a function, which says what is wrong, and as source text, which stops where anything is."""
 
     def step(self, slot: int) -> Run:
-        """The function that fills slot (and the next ones, where it gives several values)."""
+        """The function that fills slot (and the next ones, where it gives several values). It raises Held."""
+
+    def write(self, slot: int, texts: Texts) -> None:
+        """Add the lines that do the same to texts.code, and to texts.sure the slots that are never None behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +57,11 @@ class Steps:
         """Fill the slots; note in failed, by slot, what is held (None: only because of another one)."""
         for step in self.steps:
             _carefully(step, slots, failed)
+
+    def write(self, texts: Texts) -> None:
+        """The same as source text."""
+        for step in self.steps:
+            step.made.write(step.slot, texts)
 
 
 def _carefully(step: Step, slots: Slots, failed: dict[int, Held | None]) -> None:
@@ -101,6 +93,11 @@ class Text:
 
         return run
 
+    def write(self, slot: int, texts: Texts) -> None:
+        """The same as source text."""
+        own = is_own(self.path, self.each)
+        texts.code.line(f"{local(slot)} = {texts.of_line(self.path) if own else texts.of_message(self.path)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Several:
@@ -123,195 +120,13 @@ class Several:
 
         return run
 
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one field gets its value.
-
-    form: the parser that only looks at the form, None for text; parse: the one that is used, which holds limit against
-    a number. times: gives the message's own parser, in times_slot, which is used in its place. day_slot: of the service
-    date, where the table is dated.
-    """
-
-    field: str
-    sources: tuple[Source, ...]
-    as_: str = "text"
-    form: Parser | None = None
-    parse: Parser | None = None
-    times: Times | None = None
-    times_slot: int | None = None
-    limit: Limit | None = None
-    change: Callable[[str], str] | None = None
-    table: Table | None = None
-    day_slot: int | None = None
-    needs_value: bool = False
-    needs_row: bool = False
-    finish: Callable[[Decimal], Any] | None = None
-
-    def key(self) -> tuple[Any, ...]:
-        """Equal for recipes that give the same value, so that two events pay for it once."""
-        sources = tuple(source.id for source in self.sources)
-        table = self.table.name if self.table else None
-        return (self.field, sources, self.as_, self.parse, self.change, table, self.day_slot, self.needs_value, self.needs_row, self.finish)
-
-    @property
-    def slots(self) -> tuple[int, ...]:
-        """The slots that it needs beside its sources'."""
-        return tuple(slot for slot in (self.day_slot, self.times_slot) if slot is not None)
-
-    def needs(self) -> frozenset[int]:
-        """The slots it needs."""
-        return frozenset(self.slots).union(*(source.needs for source in self.sources))
-
-    def step(self, slot: int) -> Run:
-        """The function that fills slot (and the next one with the row, where there is a table)."""
-        if self.table is not None:
-            return _lookup(self, self.table, slot)
-        if self.parse is None and not self.needs_value:
-            return _text(_reader(self), slot)
-        return _typed(self, slot)
-
-
-def _reader(recipe: Recipe) -> Read:
-    """The first source that is not empty, changed by the text function; null ends the search. Raises Held where values differ."""
-    change = recipe.change
-
-    def read(slots: Slots) -> str:
-        for source in recipe.sources:
-            text = source.tell(slots)
-            if isinstance(text, str):
-                if text:
-                    return change(text) if change else text
-                continue
-            if text is Doubt.SEVERAL:
-                raise Held(recipe.field, source.place, DIFFERENT, kind=AMBIGUOUS)
-            return ""
-        return ""
-
-    return read
-
-
-def _text(read: Read, slot: int) -> Run:
-    def run(slots: Slots) -> None:
-        slots[slot] = read(slots) or None
-
-    return run
-
-
-def _typed(recipe: Recipe, slot: int) -> Run:
-    read, value_of, needs_value = _reader(recipe), _converter(recipe), recipe.needs_value
-
-    def run(slots: Slots) -> None:
-        text = read(slots)
-        if text:
-            slots[slot] = value_of(text, slots)
-        elif needs_value:
-            raise _missing(recipe, slots)
-        else:
-            slots[slot] = None
-
-    return run
-
-
-def _lookup(recipe: Recipe, table: Table, slot: int) -> Run:
-    read, value_of = _reader(recipe), None if recipe.parse is None else _converter(recipe)
-    find, result, day_slot, row_slot = table.lookup, table.result, recipe.day_slot, slot + 1
-
-    def run(slots: Slots) -> None:
-        code = read(slots)
-        slots[slot] = slots[row_slot] = None
-        if not code:
-            if recipe.needs_value:
-                raise _missing(recipe, slots)
-            return
-        row = find(code, None if day_slot is None else slots[day_slot])
-        if row is None and recipe.needs_row:
-            raise Held(recipe.field, _used(recipe, slots).place, table.absence(code), table.name, keepable(code))
-        slots[row_slot] = row
-        text = code if row is None or result is None else row[result]
-        if text:
-            slots[slot] = value_of(text, slots) if value_of else text
-        elif recipe.needs_value:
-            raise Held(recipe.field, _used(recipe, slots).place, f"{table.name} gives nothing for this code", table.name, keepable(code))
-
-    return run
-
-
-def _converter(recipe: Recipe) -> Callable[[str, Slots], Any]:
-    finish, times_slot = recipe.finish, recipe.times_slot
-    parse: Parser = recipe.parse or text_parser
-
-    def convert(text: str, slots: Slots) -> Any:
-        value: Any = parse(text) if times_slot is None else slots[times_slot](text)
-        if value is None:
-            raise _malformed(recipe, text, slots)
-        return finish(value) if finish else value
-
-    return convert
-
-
-def _used(recipe: Recipe, slots: Slots) -> Source:
-    """The source that gave the value or said that there is none, else the first."""
-    return next((source for source in recipe.sources if source.tell(slots)), recipe.sources[0])
-
-
-def _missing(recipe: Recipe, slots: Slots) -> Held:
-    used = _used(recipe, slots)
-    if used.tell(slots) is Doubt.NULL:
-        return Held(recipe.field, used.place, 'required, and null ("") in the message')
-    places = ", ".join(source.place for source in recipe.sources if source.place != "default")
-    column = next((source for source in recipe.sources if source.code is not None), None)
-    if column is None or any(source.code is None for source in recipe.sources):
-        return Held(recipe.field, places, "required, and empty in the message")
-    return Held(recipe.field, places, f"required, and empty in {column.table}", column.table, code_of(column, slots))
-
-
-def _malformed(recipe: Recipe, text: str, slots: Slots) -> Held:
-    source, reason, kind = _used(recipe, slots), NOT_A[recipe.as_], ""
-    if recipe.form is not None and recipe.form(text) is not None:
-        kind = OUT_OF_BOUNDS
-        reason = recipe.times.why(text, slots[RECEIVED]) if recipe.times else recipe.limit.broken if recipe.limit else reason
-    if source.code is None:
-        return Held(recipe.field, source.place, reason, kind=kind)
-    return Held(recipe.field, source.place, f"{reason} in {source.table}", source.table, code_of(source, slots), kind)
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition: a place and the values that match."""
-
-    place: str
-    source: Source
-    values: frozenset[str]
-
-    @property
-    def reason(self) -> str:
-        """Why a line does not match: place and texts of the mapping, never content."""
-        return f"{self.place} is not {' or '.join(sorted(self.values))}"
-
-
-def refusal(conditions: Sequence[Condition]) -> Callable[[Slots], str] | None:
-    """A function that says which condition does not match, "" when all do; None without conditions."""
-    if not conditions:
-        return None
-    known = [(c.source.read, c.values, c.reason) for c in conditions]
-
-    def refuse(slots: Slots) -> str:
-        for read, values, reason in known:
-            if read(slots) not in values:
-                return reason
-        return ""
-
-    return refuse
-
-
-def matching(conditions: Sequence[Condition]) -> Callable[[Slots], bool]:
-    """Do all conditions match?"""
-    known = [(c.source.read, c.values) for c in conditions]
-    if len(known) == 1:
-        read_one, values_one = known[0]
-        return lambda slots: read_one(slots) in values_one
-    return lambda slots: all(read(slots) in values for read, values in known)
+    def write(self, slot: int, texts: Texts) -> None:
+        """The same as source text."""
+        own = is_own(self.path, self.each)
+        texts.code.line(f"{local(slot)} = {texts.list_of_line(self.path) if own else texts.list_of_message(self.path)}")
+        if self.needs_value:
+            texts.code.stop_if(f"{local(slot)} is None")
+            texts.sure.add(slot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +145,15 @@ class Credit:
             slots[slot] = negate(number) if number is not None and number > 0 and matches(slots) else number
 
         return run
+
+    def write(self, slot: int, texts: Texts) -> None:
+        """The same as source text."""
+        code, number = texts.code, local(self.number)
+        code.line(f"{local(slot)} = {number}")
+        with code.block(f"if {texts.holds(self.conditions)}"):
+            is_number = "" if self.number in texts.sure else f"{number} is not None and "
+            code.line(f"if {is_number}{number} > {code.const(ZERO)}: {local(slot)} = {code.const(negate)}({number})")
+        texts.sure |= {slot} if self.number in texts.sure else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +185,22 @@ class Conversion:
             slots[slot : slot + 5] = converted, to, quantity, unit, factor
 
         return run
+
+    def write(self, slot: int, texts: Texts) -> None:
+        """The same as source text."""
+        code, quantity, unit, to = texts.code, local(self.quantity), local(self.unit), f"t{slot}"
+        names = [local(slot + i) for i in range(5)]
+        day = "None" if self.day_slot is None else local(self.day_slot)
+        code.line(f"{to} = {texts.source(self.to)}")
+        code.stop_if(f"{quantity} is None or {unit} is None or not {to}")
+        code.line(f"{names[0]} = {quantity}; {names[1]} = {unit}; {names[2]} = {names[3]} = {names[4]} = None")
+        with code.block(f"if {unit} != {to}"):
+            code.line(f"{names[4]} = {code.const(self.table.factor)}({texts.key_of(self.to)}, {unit}, {to}, {day})")
+            code.stop_if(f"{names[4]} is None")
+            code.line(f"{names[0]} = {code.const(EXACT.multiply)}({quantity}, {names[4]}); {names[1]} = {to}")
+            code.stop_if(f"not {within(code, self.limit, names[0])}")
+            code.line(f"{names[2]} = {quantity}; {names[3]} = {unit}")
+        texts.sure |= {slot, slot + 1}
 
     def _factor(self, slots: Slots, unit: str, to: str) -> Decimal:
         item = code_of(self.to, slots)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from suture.mapping.codegen import Texts, local
 from suture.mapping.remembered import remembered
 from suture.mapping.rules import Rules
 from suture.mapping.sources import MESSAGE, RECEIVED, Held, Run, Slots
@@ -54,6 +55,10 @@ class Times:
             slots[slot] = self.of(slots[MESSAGE], slots[RECEIVED])
 
         return run
+
+    def write(self, slot: int, texts: Texts) -> None:
+        """The same as source text."""
+        texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}(message, received)")
 
     def _day_of(self, at_us: int) -> date:
         return (_EPOCH + timedelta(microseconds=at_us)).astimezone(self._rules.zone).date()
@@ -104,3 +109,10 @@ class Day:
             slots[slot] = found
 
         return run
+
+    def write(self, slot: int, texts: Texts) -> None:
+        """The same as source text."""
+        used_at = "None" if self.used_at is None else local(self.used_at)
+        texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}({used_at}, message)")
+        texts.code.stop_if(f"{local(slot)} is None")
+        texts.sure.add(slot)
