@@ -158,15 +158,49 @@ ODD = st.sampled_from(
         "x" * 450,
     ]
 )
-FIELD = st.one_of(PLAIN, PLAIN, ITEM, ODD)
+MORE = st.sampled_from(
+    [
+        "&",
+        "&X",
+        "&^",
+        " & ",
+        "^A&B^CDM",
+        "^A^CDM&X",
+        "^A^B&CDM",
+        "~",
+        "~A",
+        "~^B",
+        "~~",
+        "^A~B^A^CDM",
+        '^""',
+        '^""^CDM',
+        '&""',
+        "\\T\\",
+        "^A\\S\\B^CDM",
+    ]
+)
+"""What may stand behind a value: it stays the value, or one is in doubt, or there is another one."""
+
+
+@st.composite
+def dressed(draw: st.DrawFn) -> str:
+    """A value that is written as none of the simple senders writes it."""
+    value = draw(st.one_of(PLAIN, ITEM))
+    spelled = f"\\X{value[:1].encode().hex()}\\{value[1:]}" if value else '""'
+    return draw(st.sampled_from([value, value, f"{value}~{value}", spelled])) + draw(MORE)
+
+
+FIELD = st.one_of(PLAIN, PLAIN, ITEM, ODD, dressed())
+READ = st.sampled_from([1, 2, 3, 4, 6, 7, 7, 10, 12, 16, 20, 25, 26, 34, 43])
+"""Fields that some of the mappings read."""
 
 
 @st.composite
 def lines(draw: st.DrawFn) -> str:
     """An FT1 of the example with some fields replaced, and cut off somewhere."""
     fields = ft1(draw(ITEM), type=draw(st.sampled_from(["CG", "CG", "CD", "PY", "AJ", ""])), id=draw(FIELD)).split("|")
-    for index in draw(st.lists(st.integers(0, len(fields) - 1), max_size=4)):
-        fields[index] = draw(FIELD)
+    for index in draw(st.lists(st.one_of(READ, st.integers(0, len(fields))), max_size=4)):
+        fields[index - 1] = draw(FIELD)
     return "|".join(fields[: draw(st.one_of(st.none(), st.integers(0, 43)))])
 
 
@@ -196,6 +230,65 @@ def test_a_message_in_which_nothing_is_wrong_goes_no_other_way(monkeypatch: pyte
     found = inbound().run(message(ft1(quantity="2"), ft1("GLV-1", id="T2", unit="BX"), ft1(id="T3", type="CD"), ft1("NEW-1", id="T4")))
     assert len(found.events) == 7
     assert found.suppressed == [(2, "charge.raised", "item.chargeable is not Y")]
+
+
+def with_field(number: int, text: str, **given: str) -> str:
+    """An FT1 of the example with this text in a field."""
+    fields = ft1(**given).split("|")
+    fields[number - 1] = text
+    return "|".join(fields)
+
+
+@pytest.fixture
+def careful_lines(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lines that went the careful way since."""
+    gone: list[int] = []
+    slow_line = Inbound._slow_line
+
+    def spy(self: Inbound, message: er7.Message, line: int, *rest: Any) -> Any:
+        gone.append(line)
+        return slow_line(self, message, line, *rest)
+
+    monkeypatch.setattr(Inbound, "_slow_line", spy)
+    return gone
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "field", "value"),
+    [
+        (8, "A&B", "item", "IMP-1"),
+        (8, "A~B", "item", "IMP-1"),
+        (8, '""', "item", "IMP-1"),
+        (5, "A\\T\\B", "item", "IMP-1"),
+        (7, "NEW-1&X^A TEXT^CDM", "item", "NEW-1"),
+        (7, "NEW-1^A & TEXT~^ANOTHER", "item", "NEW-1"),
+        (7, "NEW-1~NEW-1^THE SAME", "item", "NEW-1"),
+        (7, "\\X4E\\EW-1^A TEXT", "item", "NEW-1"),
+        (7, 'NEW-1^""', "item", "NEW-1"),
+        (2, "A&B", "transaction", "A&B"),
+        (2, "A\\T\\B", "transaction", "A&B"),
+        (2, "A~A", "transaction", "A"),
+        (10, "2~", "quantity", 2),
+        (43, "^DZ&X", "entered_unit", "DZ"),
+        (43, "^DZ~", "entered_unit", "DZ"),
+    ],
+)
+def test_a_special_character_is_no_reason_to_go_the_careful_way(
+    number: int, text: str, field: str, value: Any, careful_lines: list[int]
+) -> None:
+    found = MAPPINGS["the example"].run(message(ft1(id="T0"), with_field(number, text), ft1(id="T9")))
+    assert careful_lines == []
+    assert [event.line for event in found.events] == [1, 1, 2, 2, 3, 3]
+    assert found.events[2].data[field] == value
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(7, "IMP-1~IMP-2"), (7, '""'), (7, '""^A'), (2, "A~B"), (16, "OR1~OR2"), (43, '^""'), (43, "^EA~^BX"), (6, "CG~CD")],
+)
+def test_a_value_in_doubt_is(number: int, text: str, careful_lines: list[int]) -> None:
+    MAPPINGS["the example"].run(message(ft1(id="T0"), with_field(number, text), ft1(id="T9")))
+    assert careful_lines == [2]
 
 
 def test_what_is_not_raised_is_told_in_the_order_of_the_mapping_either_way() -> None:
