@@ -16,9 +16,9 @@ from pathlib import Path
 from bench.corpus import messages
 from bench.report import table
 from suture.model.errors import MessageError
+from suture.model.finding import TOO_LONG, Finding
 from suture.wire.dictionary import nearest
 from suture.wire.er7 import Message
-from suture.model.finding import TOO_LONG, Finding
 from suture.wire.validate import Rules, validate_message
 
 LIMIT = 10_000
