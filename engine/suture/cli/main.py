@@ -11,11 +11,42 @@ from collections.abc import Sequence
 import click
 
 from suture import __version__
-from suture.cli import audit, channel, completion, db, delivery, exception, exits, hl7, listen, message, send, site, status
+from suture.cli import exits
+from suture.cli.shelf import Listing, Shelf
 from suture.model.errors import ConfigError, StoreError, StoreRefused, SutureError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+COMMANDS = {
+    "init": ("suture.cli.site:init", "Make a site: a directory with a working channel, its mappings and tables."),
+    "run": ("suture.cli.site:run", "Run the engine until Ctrl-C or SIGTERM; it drains, then stops."),
+    "demo": (
+        "suture.cli.site:demo",
+        "Play a surgical day through the engine with simulated cabinets, ERP, billing and analytics, and prove the balance.",
+    ),
+    "check": ("suture.cli.site:check", "Check a site's files and run the channels' own tests; nothing is started."),
+    "status": (
+        "suture.cli.status:status",
+        "Show how the engine, its channels and their destinations are doing, from what can be known now.",
+    ),
+    "channel": ("suture.cli.channel:channel", "Channels: list, show, start, stop, restart, reload, resync."),
+    "message": ("suture.cli.message:message", "Messages: list, show, trace, resend, reprocess."),
+    "delivery": ("suture.cli.delivery:delivery", "Deliveries: list, show, release."),
+    "exception": ("suture.cli.exception:exception", "Exceptions, which wait for a person: list, show, resolve."),
+    "audit": ("suture.cli.audit:audit", "The audit: who did what, when and why."),
+    "hl7": ("suture.cli.hl7:hl7", "HL7 v2 messages in files: show, diff, get, validate, anonymize, generate."),
+    "send": ("suture.cli.send:send", "Send the HL7 messages of a file over MLLP, each when the one before is answered, and print the ACKs."),
+    "listen": ("suture.cli.listen:listen", "Receive HL7 messages over MLLP and answer them as told: a receiver for tests, not for production."),
+    "db": ("suture.cli.db:db", "The database: its schema, its backups."),
+    "completion": ("suture.cli.completion:completion", "Print a script that completes `suture` in your shell."),
+}
+"""Where each command is, and the first sentence of its help, so that none has to be loaded for another, or for a list."""
+
+
+@click.group(
+    cls=Listing,
+    commands=Shelf(COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="suture")
 def cli() -> None:
     """Suture, an interface engine for the charge and supply side of hospitals.
@@ -26,26 +57,6 @@ def cli() -> None:
       suture run --site mysite       run it (another terminal for the rest)
       suture status --site mysite    see how it is doing
     """
-
-
-for command in (
-    site.init,
-    site.run,
-    site.demo,
-    site.check,
-    status.status,
-    channel.channel,
-    message.message,
-    delivery.delivery,
-    exception.exception,
-    audit.audit,
-    hl7.hl7,
-    send.send,
-    listen.listen,
-    db.db,
-    completion.completion,
-):
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,11 +121,11 @@ def _let_go_of_output() -> None:
 
 
 def _tell(error: SutureError) -> int:
-    from suture.control import NotFound
-
     if isinstance(error, ConfigError):
         click.echo(str(error), err=True)
         return exits.WRONG
+    from suture.control import NotFound
+
     click.echo(f"suture: {error}", err=True)
     if isinstance(error, NotFound):
         return exits.NOT_FOUND

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from suture.model.errors import MessageError
-from suture.wire import parts
-from suture.wire.er7 import Message
 
 Leaf = tuple[str, str]
 """A path such as FT1(2)-7.1, and the value there, unescaped."""
@@ -14,6 +12,9 @@ Leaf = tuple[str, str]
 
 def segments(raw: bytes) -> list[tuple[str, list[Leaf]]]:
     """The segments in order, each with its filled values. Raises MessageError when raw is not HL7."""
+    from suture.wire import parts  # here, for most commands that may show a message show none
+    from suture.wire.er7 import Message
+
     found = []
     for place, segment in parts.places(Message.parse(raw)):
         found.append((place, [(leaf.path(place), parts.value(segment, leaf)) for leaf in parts.leaves(segment)]))
