@@ -3,12 +3,12 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from suture.store import tables
+from suture.store import indexes
 
 
 def _migrate(connection: Connection) -> None:
     # Suture begins SQLite transactions itself, so that DDL is part of them there too: all of an upgrade, or nothing.
-    context.configure(connection=connection, target_metadata=tables.metadata, transactional_ddl=True)
+    context.configure(connection=connection, target_metadata=indexes.metadata, transactional_ddl=True)
     with context.begin_transaction():
         context.run_migrations()
 

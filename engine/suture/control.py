@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suture.model.errors import CommandError, StoreError
-from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary, unrendered
+from suture.store import dialect, fitness, journey, orders, preview, queries, search, standing, summary
 from suture.store.engine import Engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter, Row, with_words
 
@@ -212,7 +212,7 @@ class Control:
             _require_destinations(destinations, found)
             found = [row for row in found if not destinations or row["destination"] in destinations]
             related = queries.deliveries_of(connection, [row["message_id"] for row in found])
-            bare = unrendered.numbers(connection, [row["message_id"] for row in found])
+            bare = queries.bare(connection, [row["message_id"] for row in found])
         return preview.resend(found, related, insist, bare)
 
     def preview_release(self, delivery_ids: Sequence[int]) -> list[preview.Item]:
@@ -221,7 +221,7 @@ class Control:
             found = queries.delivery_rows(connection, list(delivery_ids))
             _require_ids("delivery", delivery_ids, [row["id"] for row in found])
             messages = [row["message_id"] for row in found]
-            return preview.release(found, queries.deliveries_of(connection, messages), unrendered.numbers(connection, messages))
+            return preview.release(found, queries.deliveries_of(connection, messages), queries.bare(connection, messages))
 
     def preview_resolve(self, exception_ids: Sequence[int]) -> list[Row]:
         """The exceptions that would be closed, and those that are. Raises NotFound."""
@@ -235,7 +235,7 @@ class Control:
         with dialect.reading(self._engine) as connection:
             found = queries.message_rows(connection, list(message_ids))
             _require_ids("message", message_ids, [row["id"] for row in found])
-            related, bare = queries.deliveries_of(connection, list(message_ids)), unrendered.numbers(connection, message_ids)
+            related, bare = queries.deliveries_of(connection, list(message_ids)), queries.bare(connection, message_ids)
             return preview.reprocess(found, related, insist, bare)
 
     # -- acting ----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from suture.model.events import Event
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.process import NO_RULES, Output, Plan
 from suture.ports import Delivery
-from suture.store import backlog, dialect, orders, preview, queries, state, summary, tables, unrendered
+from suture.store import backlog, dialect, orders, preview, queries, state, summary, tables
 from suture.wire import er7
 from tests.mapping import examples
 from tests.pipeline.house import House
@@ -151,7 +151,7 @@ class Place(House):
         """(delivery, action, why) of what a request for message 1 would do."""
         with self.database.connect() as connection:
             rows, messages = queries.deliveries_of(connection, [1]), queries.message_rows(connection, [1])
-            bare = unrendered.numbers(connection, [1])
+            bare = queries.bare(connection, [1])
         if verb == "reprocess":
             items = preview.reprocess(messages, rows, False, bare)
         elif verb == "release":

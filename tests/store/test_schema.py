@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
 from suture.model.errors import StoreError
-from suture.store import schema, tables
+from suture.store import indexes, schema
 from suture.store.engine import open_engine
 
 
@@ -28,7 +28,7 @@ def test_migrating_from_nothing_gives_the_tables_of_the_code(empty_db: Engine) -
     schema.upgrade(empty_db)
     with empty_db.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": empty_db.dialect.name == "postgresql"})
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, indexes.metadata) == []
 
 
 def _ddl(engine: Engine) -> dict[str, str]:
@@ -46,7 +46,7 @@ def _sorted(sql: str) -> str:
 def test_the_sqlite_tables_are_the_same_to_the_letter(tmp_path: Path) -> None:
     migrated, created = (open_engine(f"sqlite:///{name}.db", site=tmp_path) for name in ("migrated", "created"))
     schema.upgrade(migrated)
-    tables.metadata.create_all(created)
+    indexes.metadata.create_all(created)
     assert _ddl(migrated) == _ddl(created)
 
 

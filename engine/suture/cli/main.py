@@ -15,7 +15,6 @@ from suture.cli import exits
 from suture.cli.shelf import Listing, Shelf
 from suture.model.errors import ConfigError, StoreError, StoreRefused, SutureError
 
-
 COMMANDS = {
     "init": ("suture.cli.site:init", "Make a site: a directory with a working channel, its mappings and tables."),
     "run": ("suture.cli.site:run", "Run the engine until Ctrl-C or SIGTERM; it drains, then stops."),
@@ -34,8 +33,14 @@ COMMANDS = {
     "exception": ("suture.cli.exception:exception", "Exceptions, which wait for a person: list, show, resolve."),
     "audit": ("suture.cli.audit:audit", "The audit: who did what, when and why."),
     "hl7": ("suture.cli.hl7:hl7", "HL7 v2 messages in files: show, diff, get, validate, anonymize, generate."),
-    "send": ("suture.cli.send:send", "Send the HL7 messages of a file over MLLP, each when the one before is answered, and print the ACKs."),
-    "listen": ("suture.cli.listen:listen", "Receive HL7 messages over MLLP and answer them as told: a receiver for tests, not for production."),
+    "send": (
+        "suture.cli.send:send",
+        "Send the HL7 messages of a file over MLLP, each when the one before is answered, and print the ACKs.",
+    ),
+    "listen": (
+        "suture.cli.listen:listen",
+        "Receive HL7 messages over MLLP and answer them as told: a receiver for tests, not for production.",
+    ),
     "db": ("suture.cli.db:db", "The database: its schema, its backups."),
     "completion": ("suture.cli.completion:completion", "Print a script that completes `suture` in your shell."),
 }

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from suture.config.answer import Answer, Continuation
 from suture.config.connector import OneConnector, with_connectors
-from suture.config.shape import did_you_mean
+from suture.config.meant import did_you_mean
 from suture.config.zone import known_zone
 from suture.connectors.registry import SOURCES
 from suture.wire import charsets, er7

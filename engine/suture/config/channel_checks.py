@@ -11,7 +11,7 @@ from typing import Any
 
 from suture.config.connector import one_connector
 from suture.config.mappings import FORMS, Library
-from suture.config.shape import did_you_mean
+from suture.config.meant import did_you_mean
 from suture.config.yaml_file import Document
 from suture.connectors.registry import SOURCES
 from suture.model.errors import Problem

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from suture.config.answer import Listed
 from suture.config.connector import OneConnector, one_connector, with_connectors
+from suture.config.meant import did_you_mean
 from suture.config.references import Resolver
-from suture.config.shape import did_you_mean
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.config.zone import known_zone

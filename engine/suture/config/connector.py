@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from suture.config.shape import nearest
+from suture.config.meant import nearest
 from suture.config.yaml_file import Document, Loc
 from suture.model.errors import Problem
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from suture.config.channel import Listed, MessageType, Name, Place
-from suture.config.shape import did_you_mean
+from suture.config.meant import did_you_mean
 from suture.config.yaml_file import Document
 from suture.mapping.tables import Table
 from suture.model.errors import Problem

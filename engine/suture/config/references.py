@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suture.config.shape import nearest
+from suture.config.meant import nearest
 from suture.config.yaml_file import Document, Loc, decode
 from suture.model.errors import Problem
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel, SecretStr
@@ -84,18 +83,3 @@ def _inside(kind: Any, step: str | int) -> Iterator[Any]:
             yield from alternatives(args[1])
         elif isinstance(step, int) and issubclass(origin, Sequence):
             yield from alternatives(args[min(step, len(args) - 1)] if args[-1] is not Ellipsis else args[0])
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The known word that was probably meant, or ""."""
-    by_lower = {w.lower(): w for w in words}
-    found = difflib.get_close_matches(word.lower(), by_lower, 1, 0.6)
-    return by_lower[found[0]] if found else ""
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """The end of a sentence: the word that was probably meant, else the words there are."""
-    words = list(words)
-    if meant := nearest(word, words):
-        return f"; did you mean {meant!r}?"
-    return f"; there are: {', '.join(words)}" if words else ""

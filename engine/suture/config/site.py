@@ -26,9 +26,9 @@ from suture.config.conf import (
 )
 from suture.config.directories import unreadable
 from suture.config.mappings import Library, read_library
+from suture.config.meant import did_you_mean
 from suture.config.references import Resolver
 from suture.config.rules import rules_of
-from suture.config.shape import did_you_mean
 from suture.config.validate import is_empty, validate
 from suture.config.yaml_file import Document, read_yaml
 from suture.connectors.registry import DESTINATIONS, SOURCES

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from suture.config.channel import Listed
-from suture.config.shape import alternatives, did_you_mean
+from suture.config.meant import did_you_mean
+from suture.config.shape import alternatives
 from suture.config.validate import is_empty, validate
 from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.mapping.times import from_iso

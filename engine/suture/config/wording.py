@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from suture.config.shape import did_you_mean, field_at, is_secret, keys_at
+from suture.config.meant import did_you_mean
+from suture.config.shape import field_at, is_secret, keys_at
 from suture.config.yaml_file import Document, Loc
 
 UNITS = {

@@ -15,6 +15,7 @@ from suture.ports import STOCK_UNIT, Delivery
 from suture.store import rows, unrendered
 from suture.store.backlog import READ_BYTES, deliveries_by_id, stored_message
 from suture.store.preview import NO_PAYLOAD, left_alone
+from suture.store.queries import without_payload
 from suture.store.sequences import Sequences
 from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
 from suture.store.write_processed import BODY, DELIVERY, delivery_row
@@ -202,7 +203,7 @@ def _open_of(number: int) -> tuple[Any, ...]:
 
 def _taken_events(connection: Connection, number: int) -> dict[str, frozenset[int]]:
     going = delivery.c.state.in_((*states.DELIVERED, *states.WAITING, states.HELD))
-    made = (delivery.c.message_id == number, going, ~unrendered.without_payload())
+    made = (delivery.c.message_id == number, going, ~without_payload())
     taken: dict[str, set[int]] = {}
     for row in connection.execute(select(delivery.c.destination, delivery.c.events).where(*made)):
         # A delivery without events is the message itself, which goes by the number 0.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, literal_column, or_, select
 
 from suture.model import states
 from suture.model.outcome import apart
@@ -179,6 +179,19 @@ def deliveries_of(connection: Connection, message_ids: list[int]) -> list[Row]:
     for part in _parts(sorted(set(message_ids)), 500):
         found += _rows(connection, select(delivery).where(delivery.c.message_id.in_(part)).order_by(delivery.c.id))
     return found
+
+
+def without_payload() -> ColumnElement[bool]:
+    """The condition on `delivery` that no payload could be made for it (unrendered.py)."""
+    return ~exists().where(delivery_body.c.delivery_id == delivery.c.id)
+
+
+def bare(connection: Connection, message_ids: Iterable[int]) -> frozenset[int]:
+    """Which deliveries of these messages have no payload."""
+    held, found = select(delivery.c.id).where(delivery.c.state == states.HELD, without_payload()), set[int]()
+    for part in _parts(sorted(set(message_ids)), 500):
+        found.update(connection.execute(held.where(delivery.c.message_id.in_(part))).scalars())
+    return frozenset(found)
 
 
 def delivery_rows(connection: Connection, ids: list[int]) -> list[Row]:

@@ -12,8 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection, Dialect, Engine, Table
 from sqlalchemy.exc import DBAPIError
 
 LARGE_BYTES = 65_536
@@ -141,15 +140,15 @@ def _values(places: Sequence[str], rows: int) -> str:
 def update(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
     """Update rows by id: columns name the places of each tuple after the first, which is the id."""
     for part in chunks(rows):
-        sql = _update_sql(table, columns, len(part), is_sqlite(connection))
+        sql = _update_sql(table, columns, len(part), connection.dialect)
         execute(connection, sql, list(chain.from_iterable(part)))
 
 
 @lru_cache(maxsize=256)
-def _update_sql(table: Table, columns: tuple[str, ...], rows: int, sqlite: bool) -> str:
-    places = list(_marks(sqlite, rows * (len(columns) + 1)))
-    if not sqlite:  # PostgreSQL takes a list of values for text unless the first row says what they are
-        kinds = [table.c[name].type.compile(postgresql.dialect()) for name in ("id", *columns)]
+def _update_sql(table: Table, columns: tuple[str, ...], rows: int, dialect: Dialect) -> str:
+    places = list(_marks(dialect.name == "sqlite", rows * (len(columns) + 1)))
+    if dialect.name != "sqlite":  # PostgreSQL takes a list of values for text unless the first row says what they are
+        kinds = [table.c[name].type.compile(dialect) for name in ("id", *columns)]
         places[: len(kinds)] = [f"{place}::{kind}" for place, kind in zip(places, kinds, strict=False)]
     given = ", ".join(f"{c} = v.column{i}" for i, c in enumerate(columns, start=2))
     return f'UPDATE "{table.name}" SET {given} FROM (VALUES {_values(places, rows)}) AS v WHERE "{table.name}".id = v.column1'

@@ -2,12 +2,12 @@
 
 Hot tables have keys that grow, so that a commit touches the last pages only. Times are UTC, integers, microseconds
 since 1970. Large bodies have tables of their own, written once and never updated. Codes are text, states as in
-model/states.py.
+model/states.py. Their indexes are in store/indexes.py.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text
 
 metadata = MetaData()
 
@@ -40,8 +40,6 @@ message = Table(
         comment="how often it was reprocessed; its events carry the same number",
     ),
 )
-Index("message_control", message.c.control_id, message.c.sender)
-Index("message_open", message.c.id, sqlite_where=text("state = 'received'"), postgresql_where=text("state = 'received'"))
 
 message_body = Table(
     "message_body", metadata, _id("message_id", primary_key=True, autoincrement=False), Column("raw", LargeBinary, nullable=False)
@@ -107,8 +105,6 @@ delivery = Table(
 )
 OPEN = "state IN ('queued', 'in_flight', 'retrying', 'held')"
 """Deliveries that are not at their end; the condition of the partial index delivery_open."""
-Index("delivery_message", delivery.c.message_id)
-Index("delivery_open", delivery.c.channel, delivery.c.destination, delivery.c.id, sqlite_where=text(OPEN), postgresql_where=text(OPEN))
 
 delivery_body = Table(
     "delivery_body", metadata, _id("delivery_id", primary_key=True, autoincrement=False), Column("body", LargeBinary, nullable=False)
@@ -148,8 +144,6 @@ exception = Table(
     Column("resolution", String),
     sqlite_autoincrement=True,
 )
-Index("exception_message", exception.c.message_id)
-Index("exception_open", exception.c.id, sqlite_where=text("resolved_at_us IS NULL"), postgresql_where=text("resolved_at_us IS NULL"))
 
 search_key = Table(
     "search_key",
@@ -206,7 +200,6 @@ command = Table(
     Column("result", Text, comment="JSON, or the error in plain words"),
     sqlite_autoincrement=True,
 )
-Index("command_open", command.c.id, sqlite_where=text("done_at_us IS NULL"), postgresql_where=text("done_at_us IS NULL"))
 
 audit = Table(
     "audit",

@@ -7,20 +7,20 @@ does a reprocessing of their message, which puts new deliveries in their place.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from suture.mapping.fields import typed
 from suture.mapping.payload import Payload
-from suture.model import states
 from suture.model.events import Event, idempotency_key
 from suture.model.message import Message
 from suture.model.value import changed
 from suture.ports import Delivery, Settled, Unrendered
 from suture.store import rows
 from suture.store.backlog import delivery_of, stored_message
+from suture.store.queries import without_payload
 from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
 
 EXCEPTION = (
@@ -28,8 +28,6 @@ EXCEPTION = (
     *("path", "table_name", "value", "reason", "opened_at_us"),
 )
 STAGE = "render"
-PART = 500
-"""Messages that are asked about in one statement."""
 _WITHOUT_BODY = """SELECT id, destination, events FROM delivery
 WHERE message_id = {} AND state = 'held' AND NOT EXISTS (SELECT 1 FROM delivery_body WHERE delivery_id = delivery.id)"""
 _CLOSE = "UPDATE delivery SET state = 'skipped', updated_at_us = {}, reason = {} WHERE id = {}"
@@ -59,20 +57,6 @@ def give_way(connection: Connection, number: int, settled: Settled, at_us: int) 
             reason = "made anew when its message was reprocessed"
             rows.execute(connection, rows.marked(connection, _CLOSE, 3), (at_us, reason, delivery_id))
             rows.execute(connection, rows.marked(connection, _RESOLVE, 3), (at_us, number, delivery_id))
-
-
-def without_payload() -> ColumnElement[bool]:
-    """The condition on `delivery`."""
-    return ~exists().where(delivery_body.c.delivery_id == delivery.c.id)
-
-
-def numbers(connection: Connection, message_ids: Iterable[int]) -> frozenset[int]:
-    """Which deliveries of these messages have no payload."""
-    t, ids, found = delivery.c, sorted(set(message_ids)), set[int]()
-    for start in range(0, len(ids), PART):
-        held = select(t.id).where(t.message_id.in_(ids[start : start + PART]), t.state == states.HELD, without_payload())
-        found.update(connection.execute(held).scalars())
-    return frozenset(found)
 
 
 def by_id(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
