@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+LOADED = 50_000
+"""New objects after which garbage is looked for, where nothing else sets it: to load a command makes many that stay."""
 
 
 def main() -> int:
     """Load the command and run it; returns its exit code (cli/exits.py)."""
+    gc.set_threshold(LOADED)
     try:
         from suture.cli.main import main as command
 
@@ -14,6 +19,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nended", file=sys.stderr)
         return 130
+    finally:
+        gc.freeze()  # the process ends: what it holds need not be looked through for what is not used any more
 
 
 if __name__ == "__main__":
