@@ -24,6 +24,7 @@ from typing import IO, Any
 import orjson
 
 from suture.model.errors import StoreRefused
+from suture.store.switch import sync_directory
 
 UNFINISHED = ".suture-unfinished"
 FORMAT = 1
@@ -185,15 +186,6 @@ def _name(unfinished: Path, path: Path, replace: bool) -> None:
         unfinished.rename(path)
         return
     unfinished.unlink()
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    number = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 
 from suture.model.errors import StoreError
-from suture.store.archive import sync_directory
 
 INTENT, NEW, LOCK = "-restoring", "-restored", "-lock"
 """Beside the database: the intent, the new database until it has its name, and the engine's lock (ownership.py)."""
@@ -83,6 +82,15 @@ def _finish(place: str) -> None:
 
 def sync_file(path: str) -> None:
     """Make the content of a file durable. (Not for a database that this process has open: closing it lets go of SQLite's locks.)"""
+    _sync(path)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    _sync(directory)
+
+
+def _sync(path: str | Path) -> None:
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
