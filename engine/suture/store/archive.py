@@ -24,7 +24,7 @@ from typing import IO, Any
 import orjson
 
 from suture.model.errors import StoreRefused
-from suture.store.switch import sync_directory
+from suture.store.switch import sync
 
 UNFINISHED = ".suture-unfinished"
 FORMAT = 1
@@ -152,7 +152,7 @@ class Writer:
             os.fsync(self._file.fileno())
             self._file.close()
             _name(self._unfinished, self._path, replace)
-            sync_directory(self._path.parent)
+            sync(self._path.parent)
 
     def abandon(self) -> None:
         """Leave nothing behind."""

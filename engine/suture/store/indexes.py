@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, text
+from sqlalchemy import Index, text
 
-from suture.store.tables import OPEN, command, delivery, exception, message, metadata
+from suture.store.tables import OPEN, command, delivery, exception, message
 
-__all__ = ["metadata"]
-
-
-def _partial(name: str, *columns: Column[int], where: str) -> None:
-    Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
-
+metadata = message.metadata
 
 Index("message_control", message.c.control_id, message.c.sender)
+Index("message_open", message.c.id, sqlite_where=text("state = 'received'"), postgresql_where=text("state = 'received'"))
 Index("delivery_message", delivery.c.message_id)
+Index("delivery_open", delivery.c.channel, delivery.c.destination, delivery.c.id, sqlite_where=text(OPEN), postgresql_where=text(OPEN))
 Index("exception_message", exception.c.message_id)
-_partial("message_open", message.c.id, where="state = 'received'")
-_partial("delivery_open", delivery.c.channel, delivery.c.destination, delivery.c.id, where=OPEN)
-_partial("exception_open", exception.c.id, where="resolved_at_us IS NULL")
-_partial("command_open", command.c.id, where="done_at_us IS NULL")
+Index("exception_open", exception.c.id, sqlite_where=text("resolved_at_us IS NULL"), postgresql_where=text("resolved_at_us IS NULL"))
+Index("command_open", command.c.id, sqlite_where=text("done_at_us IS NULL"), postgresql_where=text("done_at_us IS NULL"))

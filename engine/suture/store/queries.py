@@ -138,10 +138,7 @@ def message_row(connection: Connection, message_id: int) -> Row | None:
 
 def message_rows(connection: Connection, ids: list[int]) -> list[Row]:
     """These messages, by id; those that are not there are left out."""
-    found: list[Row] = []
-    for part in _parts(sorted(set(ids)), 500):
-        found += _rows(connection, select(message).where(message.c.id.in_(part)).order_by(message.c.id))
-    return found
+    return _in_parts(connection, select(message).order_by(message.c.id), message.c.id, ids)
 
 
 def raw(connection: Connection, message_id: int) -> bytes | None:
@@ -175,10 +172,7 @@ def deliveries(connection: Connection, wanted: DeliveryFilter) -> list[Row]:
 
 def deliveries_of(connection: Connection, message_ids: list[int]) -> list[Row]:
     """All deliveries of these messages, in the order they were made."""
-    found: list[Row] = []
-    for part in _parts(sorted(set(message_ids)), 500):
-        found += _rows(connection, select(delivery).where(delivery.c.message_id.in_(part)).order_by(delivery.c.id))
-    return found
+    return _in_parts(connection, select(delivery).order_by(delivery.c.id), delivery.c.message_id, message_ids)
 
 
 def without_payload() -> ColumnElement[bool]:
@@ -188,18 +182,13 @@ def without_payload() -> ColumnElement[bool]:
 
 def bare(connection: Connection, message_ids: Iterable[int]) -> frozenset[int]:
     """Which deliveries of these messages have no payload."""
-    held, found = select(delivery.c.id).where(delivery.c.state == states.HELD, without_payload()), set[int]()
-    for part in _parts(sorted(set(message_ids)), 500):
-        found.update(connection.execute(held.where(delivery.c.message_id.in_(part))).scalars())
-    return frozenset(found)
+    held = select(delivery.c.id).where(delivery.c.state == states.HELD, without_payload())
+    return frozenset(row["id"] for row in _in_parts(connection, held, delivery.c.message_id, message_ids))
 
 
 def delivery_rows(connection: Connection, ids: list[int]) -> list[Row]:
     """These deliveries, by id; those that are not there are left out."""
-    found: list[Row] = []
-    for part in _parts(sorted(set(ids)), 500):
-        found += _rows(connection, select(delivery).where(delivery.c.id.in_(part)).order_by(delivery.c.id))
-    return found
+    return _in_parts(connection, select(delivery).order_by(delivery.c.id), delivery.c.id, ids)
 
 
 def delivery_row(connection: Connection, delivery_id: int) -> Row | None:
@@ -251,10 +240,7 @@ def releasable(connection: Connection, wanted: ReleaseFilter) -> list[int]:
 
 def exception_rows(connection: Connection, ids: list[int]) -> list[Row]:
     """These exceptions, by id; those that are not there are left out."""
-    found: list[Row] = []
-    for part in _parts(sorted(set(ids)), 500):
-        found += _rows(connection, select(exception).where(exception.c.id.in_(part)).order_by(exception.c.id))
-    return found
+    return _in_parts(connection, select(exception).order_by(exception.c.id), exception.c.id, ids)
 
 
 def exception_row(connection: Connection, exception_id: int) -> Row | None:
@@ -311,6 +297,11 @@ def _page(statement: Select[Any], table: Table, conditions: list[ColumnElement[b
 
 def _parts(ids: list[int], size: int) -> Iterator[list[int]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _in_parts(connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Iterable[int]) -> list[Row]:
+    """The rows of a statement whose column is one of these; a statement takes only so many."""
+    return [row for part in _parts(sorted(set(ids)), 500) for row in _rows(connection, statement.where(column.in_(part)))]
 
 
 def _rows(connection: Connection, statement: Select[Any]) -> list[Row]:

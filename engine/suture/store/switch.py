@@ -35,7 +35,7 @@ def begin(path: str, aside: str) -> None:
     The caller holds the engine's lock.
     """
     place = real(path)
-    sync_file(place + NEW)
+    sync(place + NEW)
     intent = place + INTENT
     number = os.open(intent + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(number, "w") as file:
@@ -43,7 +43,7 @@ def begin(path: str, aside: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.rename(intent + "~", intent)
-    sync_directory(Path(place).parent)
+    sync(Path(place).parent)
     _finish(place)
 
 
@@ -73,24 +73,18 @@ def _finish(place: str) -> None:
         for companion in COMPANIONS:
             if os.path.exists(place + companion):
                 os.rename(place + companion, aside + companion)
-        sync_directory(directory)  # the old log must be away, durably, before a new database has its name
+        sync(directory)  # the old log must be away, durably, before a new database has its name
         os.rename(place + NEW, place)
-        sync_directory(directory)
+        sync(directory)
     os.unlink(place + INTENT)
-    sync_directory(directory)
+    sync(directory)
 
 
-def sync_file(path: str) -> None:
-    """Make the content of a file durable. (Not for a database that this process has open: closing it lets go of SQLite's locks.)"""
-    _sync(path)
+def sync(path: str | Path) -> None:
+    """Make the content of a file, or the names in a directory, durable.
 
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    _sync(directory)
-
-
-def _sync(path: str | Path) -> None:
+    (Not for a database that this process has open: closing it lets go of SQLite's locks.)
+    """
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
