@@ -58,15 +58,25 @@ class Core:
 
 
 class Source:
+    """A source. opens, closes: what these raise, if anything; ends: what its end waits for."""
+
     def __init__(self) -> None:
         self.is_open = False
+        self.opens: Exception | None = None
+        self.closes: Exception | None = None
+        self.ends: defer.Deferred[None] = defer.succeed(None)
 
     def open(self) -> None:
+        if self.opens:
+            raise self.opens
         self.is_open = True
 
     def set_full(self, full: bool) -> None: ...
 
     async def close(self, timeout_s: float) -> None:
+        await self.ends
+        if self.closes:
+            raise self.closes
         self.is_open = False
 
 
@@ -317,3 +327,75 @@ def test_a_destination_that_failed_in_an_earlier_run_fails_since_then_until_it_t
     breaker = hall.built[-1].lane.breaker
     assert (breaker.since_s, breaker.reason) == (since_s, reason) != (None, "")
     assert breaker.allows(hall.clock.seconds(), 0), "it is tried at once"
+
+
+MARKER = "ZZMARKER"
+
+
+def test_a_source_that_cannot_be_closed_is_told_and_nothing_of_its_channel_goes_on(hall: Hall, caplog: Any) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    (_, first) = hall.built
+    first.lane.in_flight, first.source.closes = 0, RuntimeError(MARKER)
+    stopped = hall.do(hall.stop_channel("or-supply"))
+    hall.wait(1)
+    assert not first.lane.running, "a channel that is stopped would go on sending"
+    assert stopped == [None] and first.actual == "stopped" and not first.working
+    assert "it cannot be closed" in caplog.text
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(1)
+    assert hall.channels["or-supply"].actual == "running" and hall.met == []
+
+
+def test_a_source_whose_end_never_comes_is_waited_for_only_so_long(hall: Hall) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    hall.built[-1].lane.in_flight, hall.built[-1].source.ends = 0, defer.Deferred()
+    stopped = hall.do(hall.stop_channel("or-supply"))
+    hall.wait(DRAIN_S - 1)
+    assert not stopped
+    hall.wait(2)
+    assert stopped == [None] and not hall.built[-1].lane.running
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (RuntimeError(MARKER), "its source cannot be opened: RuntimeError at test_engine_stops.py:"),
+        (OSError(98, "Address already in use"), "its source cannot be opened: Address already in use"),
+        (SutureError("cannot listen on 127.0.0.1:1: Permission denied"), "cannot listen on 127.0.0.1:1: Permission denied"),
+    ],
+)
+def test_a_source_that_can_neither_be_opened_nor_closed_fails_for_what_came_first(hall: Hall, error: Exception, says: str) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    failing = hall.built[-1]
+    failing.source.opens, failing.source.closes = error, KeyError(MARKER)
+    hall.reading.answer()
+    failing.lane.in_flight = 0
+    hall.wait(1)
+    assert failing.actual == "failed" and failing.reason.startswith(says)
+    assert MARKER not in failing.reason and not failing.lane.running and not failing.working
+
+
+class Peer:
+    """A destination. ends: what its end waits for."""
+
+    def __init__(self) -> None:
+        self.ends: defer.Deferred[None] = defer.Deferred()
+
+    async def close(self) -> None:
+        await self.ends
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_end_of_a_destination_is_waited_for_and_one_that_fails_is_told(hall: Hall, caplog: Any, fails: bool) -> None:
+    hall.do(hall.start_channel("or-supply"))
+    hall.wait(0.1)
+    channel, peer = hall.built[-1], Peer()
+    channel.lane.in_flight, channel.peers = 0, {"erp": peer}  # type: ignore[dict-item]
+    stopped = hall.do(hall.stop_channel("or-supply"))
+    hall.wait(1)
+    assert not stopped, "its connections are still open"
+    peer.ends.errback(OSError(MARKER)) if fails else peer.ends.callback(None)
+    hall.wait(0.1)
+    assert stopped == [None] and ("it cannot be closed" in caplog.text) == fails

@@ -20,6 +20,6 @@ def test_a_channel_at_whose_door_nobody_listens_does_not_run(actual: str, listen
     assert ("does not listen" in fact.reason) == (told == "failed")
 
 
-def test_a_source_that_does_not_listen_but_fetch_is_left_alone() -> None:
-    channel: Any = SimpleNamespace(name="files", actual="running", reason="", source=SimpleNamespace())
+def test_a_source_that_says_that_messages_can_come_in_is_left_alone() -> None:
+    channel: Any = SimpleNamespace(name="files", actual="running", reason="", source=SimpleNamespace(listening=True))
     assert _channel(channel, "running") == ChannelFact("files", "running", "running")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -291,11 +291,7 @@ class Backlog(Protocol):
 
 
 class Destination(Protocol):
-    """One peer. No retry, no storage, no metrics inside: the pipeline owns those.
-
-    What only a connector can see (odd framing, answers for nobody) it may tell as `counts()`: a Counter by code for each kind.
-    One whose peers may refuse what they have accepted calls its attribute `refused(delivery, outcome)` then.
-    """
+    """Where deliveries go, for those that decide when. No retry, no storage, no metrics inside: the pipeline owns those."""
 
     def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:
         """Send once; done is called exactly once, on the reactor, never inside this call. Never raises."""
@@ -303,8 +299,49 @@ class Destination(Protocol):
     def cut(self, code: str, reason: str) -> None:
         """Give up what is in flight and what waits for a connection, at once: nothing of it goes out any more. It may be sent to again."""
 
-    def close(self) -> Any:
-        """Close connections; returns a Deferred or None."""
+
+class Connector(Protocol):
+    """What every connector tells of itself, from when it is made, open or not. docs/spec/connector.md has its duties."""
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """What only a connector can see (odd framing, answers for nobody), since it was made: how often, by kind and code."""
+
+    def held(self) -> Iterable[tuple[Any, Callable[[], None]]]:
+        """The sockets of its connections, each with what ends it at once."""
+
+
+class Peer(Destination, Connector, Protocol):
+    """The connector of one peer. The engine sets may_send, asked right before bytes leave; time_of_day, in UNIX seconds; and
+    refused, to be called when the peer refuses what it has accepted."""
+
+    may_send: Callable[[], bool]
+    time_of_day: Callable[[], float]
+    refused: Callable[[Delivery, Outcome], None]
+
+    async def close(self) -> None:
+        """Close what is idle at once and the rest when its answer has come or its time is over; awaits nothing but Deferreds."""
+
+
+class Source(Connector, Protocol):
+    """Where a channel's messages come from. room: the engine's connectors.room.Room, for unfinished messages; None until it is set."""
+
+    room: Any
+
+    @property
+    def listening(self) -> bool:
+        """Whether messages can come in."""
+
+    def open(self) -> None:
+        """Begin to take messages. Raises SutureError, in words for an operator, where it cannot; anything else is told as a bug."""
+
+    def set_full(self, full: bool) -> None:
+        """Read nothing more from now on, or go on; also while it is not open."""
+
+    async def close(self, drain_s: float) -> None:
+        """Take nothing more, wait until what was taken is answered, drain_s seconds at most, and close; awaits nothing but Deferreds.
+
+        One that is not open stays so.
+        """
 
 
 class Validator(Protocol):

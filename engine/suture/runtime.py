@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from twisted.internet import defer, error
+from twisted.internet import defer
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
@@ -24,7 +24,7 @@ from suture.pipeline.channel import Around, Channel
 from suture.pipeline.deliver import Lanes, World
 from suture.pipeline.numbering import Desk, Numbered
 from suture.pipeline.process import Plan
-from suture.ports import Aside, Destination, Held, Work
+from suture.ports import Aside, Connector, Destination, Held, Work
 from suture.store import state
 from suture.store.backlog import Reader
 from suture.store.past import Memory
@@ -78,7 +78,7 @@ class RunningChannel:
         told: Told,
         site_name: str,
     ) -> None:
-        self.name, self._journal, self._settings = files.name, world.journal, files.source_settings
+        self.name, self._journal = files.name, world.journal
         self.log = Log(files.name)
         self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
@@ -88,7 +88,7 @@ class RunningChannel:
         self.numbered = {
             d.name: Numbered(self.peers[d.name], files.name, d.name, desk, self._note(d.name))
             for d in files.destinations.values()
-            if getattr(d.settings, "sequence", False)
+            if d.settings.numbered
         }
         ways: dict[str, Destination] = {**self.peers, **self.numbered}
         self.lanes = {
@@ -106,8 +106,7 @@ class RunningChannel:
             partial(self._halted, told),
             Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, shared.pool), shared.aside, shared.held),
         )
-        self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self._note(""))
-        self.source.refuse = self.core.receiver.too_large
+        self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self.core.receiver.too_large, self._note(""))
         self.actual, self.reason = "stopped", ""
         self._earlier: dict[str, Lanes] = {}
         self._begun = self._ending = self._over = False
@@ -143,15 +142,18 @@ class RunningChannel:
         return note
 
     def counts(self) -> Iterator[tuple[str, str, str, int]]:
-        """What its connectors counted: (destination or "" for the source, kind, code, count); not every connector counts."""
-        for name, connector in {"": self.source, **self.peers}.items():
-            for kind, codes in getattr(connector, "counts", dict)().items():
+        """What its connectors counted: (destination or "" for the source, kind, code, count)."""
+        for name, connector in self._connectors().items():
+            for kind, codes in connector.counts().items():
                 yield from ((name, kind, code, count) for code, count in codes.items())
 
     def held(self) -> Iterator[tuple[socket.socket, Callable[[], None]]]:
-        """The sockets of its connections, each with what ends it; not every connector has any."""
-        for connector in (self.source, *self.peers.values()):
-            yield from getattr(connector, "held", tuple)()
+        """The sockets of its connections, each with what ends it."""
+        for connector in self._connectors().values():
+            yield from connector.held()
+
+    def _connectors(self) -> dict[str, Connector]:
+        return {"": self.source, **self.peers}
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """One message from the source."""
@@ -192,17 +194,9 @@ class RunningChannel:
             self.source.open()
         except Exception as e:
             await self.stop(drain_s)
-            raise SutureError(self._closed_for(e)) from None
+            raise SutureError(str(e) if isinstance(e, SutureError) else f"its source cannot be opened: {reason_of(e)}") from None
         self.actual, self.reason = "running", ""
         self.log.info("channel is running")
-
-    def _closed_for(self, e: Exception) -> str:
-        """Why the source cannot be opened."""
-        if not isinstance(e, error.CannotListenError):
-            return f"its source cannot be opened: {reason_of(e)}"
-        settings = self._settings
-        why = getattr(e.socketError, "strerror", None) or "not possible"
-        return f"cannot listen on {getattr(settings, 'host', '')}:{getattr(settings, 'port', '')}: {why}"
 
     async def _destination_facts(self) -> DestinationFacts:
         numbers = {name: await self._read(partial(Memory().sent, channel=self.name, destination=name)) for name in self.numbered}
@@ -289,21 +283,25 @@ class RunningChannel:
         def left_s() -> float:
             return max(0.05, drain_s - (self._reactor.seconds() - begin_s))
 
-        await self.source.close(left_s() / 2)
+        await self._ended([self.source.close(left_s() / 2)], left_s())
         await self.until(lambda: self.core.in_work == 0, left_s())
         for lanes in self.lanes.values():
             lanes.stop()
         await self.until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
         self.core.stop()
-        for name in self.peers:
-            defer.Deferred.fromCoroutine(self._close(name)).addErrback(lambda f: self.log.error("it cannot be closed", f.value))
+        await self._ended([self._close(name) for name in self.peers], left_s())
         self.actual = "stopped"
         self.log.info("channel is stopped")
 
     async def _close(self, name: str) -> None:
         """Close a destination's connections when its last answer has come, or the time for that is over."""
         await self.until(lambda: not self.lanes[name].in_flight, None)
-        self.peers[name].close()
+        await self.peers[name].close()
+
+    async def _ended(self, closings: Iterable[Coroutine[Any, Any, None]], timeout_s: float) -> None:
+        """Wait until these are closed, or the time is over; one that cannot be is told, and keeps nobody from what comes next."""
+        going = [defer.Deferred.fromCoroutine(one).addErrback(lambda f: self.log.error("it cannot be closed", f.value)) for one in closings]
+        await self.until(lambda: all(one.called for one in going), timeout_s)
 
     async def until(self, true: Callable[[], bool], timeout_s: float | None) -> None:
         """Wait until something is true, or the time is over."""
@@ -334,6 +332,9 @@ class Unbuilt(RunningChannel):
         self.actual, self.reason = "failed", reason
         self._begun = self._ending = self._over = False
         self._cannot = reason
+
+    def _connectors(self) -> dict[str, Connector]:
+        return {}
 
     async def start(self, drain_s: float) -> None:
         """Raises SutureError, with the reason."""

@@ -73,7 +73,7 @@ def _owner(tenure: Tenure, store: str) -> OwnerFact:
 
 def _channel(channel: RunningChannel, wanted: str) -> ChannelFact:
     """A channel at whose door nobody listens takes nothing, whatever it thinks."""
-    if channel.actual == "running" and not getattr(channel.source, "listening", True):
+    if channel.actual == "running" and not channel.source.listening:
         return ChannelFact(channel.name, wanted, "failed", f"it does not listen any more; `suture channel restart {channel.name}`")
     return ChannelFact(channel.name, wanted, channel.actual, channel.reason)
 

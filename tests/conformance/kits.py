@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 from twisted.internet import defer
 
-from suture.connectors.registry import DESTINATIONS
+from suture.connectors.registry import DESTINATIONS, DestinationModule
 from suture.model.outcome import Accepted, Ambiguous, Outcome
 from suture.ports import Delivery
 from tests.faults.peer import WIRES, Fault, FaultyPeer, Seen
@@ -36,7 +35,7 @@ class Kit:
     has_ids: bool
 
     @property
-    def module(self) -> ModuleType:
+    def module(self) -> DestinationModule:
         """The connector."""
         return DESTINATIONS[self.name]
 
@@ -125,11 +124,7 @@ class Sender:
 
     async def close(self) -> None:
         """Close the destination, as a channel does, and wait for it."""
-        closing = self.destination.close()
-        if isinstance(closing, defer.Deferred):
-            closing = closing.asFuture(asyncio.get_running_loop())
-        if closing is not None:
-            await closing
+        await defer.Deferred.fromCoroutine(self.destination.close()).asFuture(asyncio.get_running_loop())
 
     def check(self) -> None:
         """What holds for every transport, whatever the peer did."""

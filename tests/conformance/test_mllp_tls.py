@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from OpenSSL import SSL
-from twisted.internet.error import CannotListenError
 
 from suture.connectors import mllp_in
 from suture.connectors.mllp_out import Destination
+from suture.model.errors import SutureError
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
 from suture.wire.mllp import frame
@@ -278,10 +278,10 @@ async def test_a_file_that_cannot_be_used_is_named_at_the_start(reactor: Any, ca
     for path in (tmp_path / "none.pem", tmp_path / "empty.pem"):
         (tmp_path / "empty.pem").write_bytes(b"")
         config = {"port": 0, "tls": {**served(ca.sign("engine"), client_ca=ca.path), missing: str(path)}}
-        source = mllp_in.Source(mllp_in.Config(**config), reactor, lambda *args: None, lambda *args: None)
-        with pytest.raises(CannotListenError) as raised:
+        source = mllp_in.Source(mllp_in.Config(**config), reactor, *[lambda *args: None] * 3)
+        with pytest.raises(SutureError) as raised:
             source.open()
-        assert str(path) in raised.value.socketError.strerror
+        assert f"tls: {path}" in str(raised.value)
 
 
 async def test_a_key_with_a_password(reactor: Any, ca: Authority) -> None:
@@ -289,8 +289,8 @@ async def test_a_key_with_a_password(reactor: Any, ca: Authority) -> None:
     async with stand(reactor, tls=served(pair, key_password="s3cret")) as s:
         await connect(s, client(ca))
     for wrong in ({"key_password": "other"}, {}):
-        source = mllp_in.Source(mllp_in.Config(port=0, tls=served(pair, **wrong)), reactor, lambda *a: None, lambda *a: None)
-        with pytest.raises(CannotListenError):
+        source = mllp_in.Source(mllp_in.Config(port=0, tls=served(pair, **wrong)), reactor, *[lambda *args: None] * 3)
+        with pytest.raises(SutureError, match="tls: "):
             source.open()
 
 

@@ -98,8 +98,10 @@ class Stand:
     def __init__(self, reactor: Any, **settings: Any) -> None:
         base = {"port": 0, "limit_bytes": LIMIT_BYTES, "frame_timeout_s": FRAME_TIMEOUT_S, "idle_s": IDLE_S}
         self.engine, self.clock = Engine(), Clock()
-        self.source = mllp_in.Source(mllp_in.Config(**{**base, **settings}), reactor, self.engine.receive, self.engine.note)
-        self.source.clock, self.source.refuse = self.clock, self.engine.refuse
+        self.source = mllp_in.Source(
+            mllp_in.Config(**{**base, **settings}), reactor, self.engine.receive, self.engine.refuse, self.engine.note
+        )
+        self.source.clock = self.clock
         self.senders: list[Sender] = []
 
     async def sender(self, host: str = "127.0.0.1", **more: Any) -> Sender:

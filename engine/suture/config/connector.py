@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from suture.config.meant import nearest
 from suture.config.yaml_file import Document, Loc
+from suture.connectors.registry import Module
 from suture.model.errors import Problem
 
 
@@ -19,12 +19,12 @@ class OneConnector(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @property
-    def connector(self) -> tuple[str, BaseModel]:
+    def connector(self) -> tuple[str, Any]:
         """The connector's name and its settings."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             if name in self.connector_names() and value is not None:
-                return name, cast(BaseModel, value)
+                return name, value
         raise LookupError("no connector")
 
     @classmethod
@@ -33,7 +33,7 @@ class OneConnector(BaseModel):
         return [name for name, info in cls.model_fields.items() if (info.json_schema_extra or {}) == {"connector": True}]
 
 
-def with_connectors(base: type[OneConnector], modules: Mapping[str, ModuleType]) -> Any:
+def with_connectors(base: type[OneConnector], modules: Mapping[str, Module]) -> Any:
     """The base model with one optional key for every connector."""
     fields: dict[str, Any] = {
         name: (module.Config | None, Field(None, description=_about(module), json_schema_extra={"connector": True}))
@@ -42,7 +42,7 @@ def with_connectors(base: type[OneConnector], modules: Mapping[str, ModuleType])
     return create_model(base.__name__, __base__=base, __doc__=base.__doc__, __module__=base.__module__, **fields)
 
 
-def _about(module: ModuleType) -> str:
+def _about(module: Module) -> str:
     return str(module.Config.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
 

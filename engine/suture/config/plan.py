@@ -10,7 +10,7 @@ from suture.model.events import EVENT_TYPES
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.validation import Validation
-from suture.wire import er7, recode
+from suture.wire import er7
 from suture.wire.context import CONTEXT
 from suture.wire.continuation import Limits
 from suture.wire.validate import Rules
@@ -62,7 +62,7 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
     """How the channel answers: its `answer` section, and the `ack` of its source."""
     given = channel.config.answer
     return AnswerRules(
-        when=getattr(channel.source_settings, "ack", "after_store"),
+        when=channel.source_settings.when,
         within_s=given.within_s,
         template=tuple(given.template),
         waiting=given.waiting,
@@ -82,12 +82,10 @@ def _continuation(given: Continuation | None) -> Limits | None:
 
 def _output(destination: DestinationFiles) -> Output:
     route, settings = destination.route, destination.settings
-    limit_bytes, numbered = destination.endpoint.payload_bytes, getattr(settings, "sequence", False)
-    send_as = getattr(settings, "send_as", None)
-    target = recode.target(send_as, getattr(settings, "send_as_unfit", "refuse")) if send_as else None
+    limit_bytes, numbered, target = destination.endpoint.payload_bytes, settings.numbered, settings.target()
     if destination.renderer is None:
         changes = {er7.path(place): text for place, text in (route.message or {}).items()}
-        answered = getattr(settings, "answered", False)
+        answered = settings.answered
         return Output(destination.name, changes=changes, answered=answered, numbered=numbered, limit_bytes=limit_bytes, target=target)
     types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
     per_event = route.per == "event"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -17,7 +17,8 @@ from suture.config.conf import Conf
 from suture.config.profile import ProfileFile
 from suture.config.shape import alternatives, file_keys, is_model
 from suture.config.tests_file import TestsFile
-from suture.connectors.registry import DESTINATIONS, SOURCES
+from suture.connectors.contract import DestinationSettings
+from suture.connectors.registry import DESTINATIONS, SOURCES, Module
 from suture.mapping.spec import InboundSpec, OutboundSpec
 
 PAGE = Path("docs/reference/configuration.md")
@@ -57,7 +58,8 @@ def page() -> str:
     for title, text, model in SECTIONS:
         parts.append(f"## {title}\n\n{text}\n\n{_table(model)}")
     parts.append("## Connectors\n\nBelow `source:` of a channel or in an endpoint of conf, under the connector's name.\n")
-    for kind, modules in (("source", SOURCES), ("destination", DESTINATIONS)):
+    kinds: dict[str, Mapping[str, Module]] = {"source": SOURCES, "destination": DESTINATIONS}
+    for kind, modules in kinds.items():
         for name, module in sorted(modules.items()):
             about = str(module.Config.__doc__ or "").strip()
             parts.append(f"### {name} ({kind})\n\n{about}\n\n{_table(module.Config)}")
@@ -78,7 +80,8 @@ def _fields(model: type[BaseModel], prefix: str, depth: int = 0) -> Iterator[tup
         for suffix, inner in _nested(model.model_fields["root"].annotation):
             yield from _fields(inner, f"{prefix}{suffix}.".lstrip("."), depth)
         return
-    for key, info in file_keys(model).items():
+    shared = DestinationSettings.model_fields if issubclass(model, DestinationSettings) else ()
+    for key, info in sorted(file_keys(model).items(), key=lambda one: one[0] in shared):  # what is its own comes first
         yield f"{prefix}{key}", info
         if _is_connector(info) or depth > 6:
             continue

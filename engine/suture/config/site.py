@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from suture.config.channel import Channel, Route
 from suture.config.channel_checks import Surroundings, channel_problems, channel_warnings
@@ -31,7 +30,8 @@ from suture.config.references import Resolver
 from suture.config.rules import rules_of
 from suture.config.validate import is_empty, validate
 from suture.config.yaml_file import Document, read_yaml
-from suture.connectors.registry import DESTINATIONS, SOURCES
+from suture.connectors.contract import DestinationSettings, SourceSettings
+from suture.connectors.registry import DESTINATIONS, SOURCES, DestinationModule, SourceModule
 from suture.mapping.compile import Inbound
 from suture.mapping.outbound import Renderer
 from suture.mapping.outbound_hl7 import Hl7Renderer
@@ -53,8 +53,8 @@ class DestinationFiles:
     endpoint_name: str
     endpoint: Endpoint = field(repr=False)
     connector: str
-    module: ModuleType = field(repr=False)
-    settings: BaseModel = field(repr=False)
+    module: DestinationModule = field(repr=False)
+    settings: DestinationSettings = field(repr=False)
     renderer: Renderer | None = field(repr=False)
 
 
@@ -72,8 +72,8 @@ class ChannelFiles:
     stock: StockLevels | None = field(repr=False)
     profile: Profile | None = field(repr=False)
     source_connector: str
-    source_module: ModuleType = field(repr=False)
-    source_settings: BaseModel = field(repr=False)
+    source_module: SourceModule = field(repr=False)
+    source_settings: SourceSettings = field(repr=False)
     destinations: dict[str, DestinationFiles] = field(repr=False)
     processing_ids: frozenset[str] = frozenset()
 
@@ -300,7 +300,7 @@ class SiteLoader:
         if self._conf is not None:
             taken.append((self._conf.http.host, self._conf.http.port, "the `http` of conf"))
         for name, channel in self.channels.items():
-            host, port = getattr(channel.source_settings, "host", ""), getattr(channel.source_settings, "port", 0)
+            host, port = channel.source_settings.listens_on or ("", 0)
             owner = next((who for at, used, who in taken if port and used == port and _overlap(at, host)), None)
             document, loc = self._documents[name], ("source", channel.source_connector, "port")
             if owner:
@@ -335,7 +335,7 @@ def _processing_ids(config: Channel, conf: Conf) -> frozenset[str]:
 def _needless_set(document: Document, name: str, destination: DestinationFiles) -> Problem | None:
     """A character set to send in where no HL7 of ours goes."""
     route = destination.route
-    if getattr(destination.settings, "send_as", None) is None:
+    if destination.settings.send_as is None:
         return None
     if route.acknowledgement:
         text = f"acknowledgements are in the sender's character set; {route.to} has `send_as`, which has no meaning for them"
@@ -356,7 +356,7 @@ def _overlap(one: str, other: str) -> bool:
     return one == other or one in everywhere or other in everywhere
 
 
-def limited(settings: BaseModel, limits: LimitsSection) -> BaseModel:
+def limited(settings: SourceSettings, limits: LimitsSection) -> SourceSettings:
     """The source's settings with the site's limits where neither the channel nor the limits' defaults say more."""
     shared = {"limit_bytes": "message_bytes", "connections": "connections", "idle_s": "read_idle_s"}
     update = {

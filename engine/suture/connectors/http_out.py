@@ -14,21 +14,18 @@ from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
+from twisted.internet import task
 from yarl import URL
 
 from suture import __version__
 from suture.connectors import http_status, leave, sockets
 from suture.connectors.access import Seldom
-from suture.connectors.charset import SEND_AS, SEND_AS_UNFIT, CharacterSet, check_unfit
+from suture.connectors.contract import DestinationSettings, Done, Note, Refused
 from suture.connectors.http_connection import LOST, Answer, Connection, Fault
 from suture.connectors.http_status import Word
 from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
 from suture.model.value import Value
 from suture.ports import Delivery
-from suture.wire.recode import Unfit
-
-Note = Callable[[str, str], None]
-Done = Callable[[Outcome], None]
 
 SWEEP_S = 0.25
 CLOSE_CHECK_S = 0.02
@@ -66,10 +63,9 @@ class Auth(BaseModel):
         return self
 
 
-class Config(BaseModel):
+class Config(DestinationSettings):
     """POST each delivery to a URL."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     url: HttpUrl = Field(repr=False, description="Where to POST, http or https")
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="HTTP method (default POST)")
     timeout_s: float = Field(30, gt=0, description="Seconds for one request from connecting to the end of the answer (default 30)")
@@ -97,9 +93,6 @@ class Config(BaseModel):
         description="What HTTP statuses mean here, over the default: '409' to accept, reject, retry, hold, unavailable or ambiguous",
     )
 
-    send_as: CharacterSet | None = Field(None, description=SEND_AS)
-    send_as_unfit: Unfit = Field("refuse", description=SEND_AS_UNFIT)
-
     @field_validator("headers")
     @classmethod
     def _sendable(cls, headers: dict[str, str]) -> dict[str, str]:
@@ -122,7 +115,6 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _one_proof(self) -> Config:
-        check_unfit(self)
         written = any(name.lower() == "authorization" for name in self.headers)
         if written and (self.auth is not None or self.url.username):
             raise ValueError("the header Authorization is made of `auth`, or of the user in the URL; keep one of them")
@@ -160,6 +152,7 @@ class Destination:
         self._sweep: Any = None
         self._closed = False
         self.may_send: Callable[[], bool] = leave.always
+        self.refused: Refused = leave.nobody
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """POST once over an idle connection, or open one, or wait for one; must be called on a running asyncio loop."""
@@ -310,20 +303,17 @@ class Destination:
         for connection in [c for c in self._connections if c.busy]:
             connection.fail(Fault(code, reason))
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Wait for what is in flight (at most its time), then close the connections."""
         self._closed = True
         for connection in [c for c in self._connections if not c.busy]:
             connection.close()
         self._refuse(Unavailable("CONNECT", "the destination was closed before a connection was free"))
         while self._connections or self._connecting:
-            await asyncio.sleep(CLOSE_CHECK_S)
+            await task.deferLater(self._clock, CLOSE_CHECK_S)
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-
-    def close(self) -> asyncio.Future[None]:
-        """Wait for what is in flight (at most its time), then close the connections."""
-        return asyncio.ensure_future(self._close())
 
 
 def request_head(config: Config) -> bytes:

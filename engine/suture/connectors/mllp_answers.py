@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from suture.connectors import words
+from suture.connectors.contract import Done
 from suture.connectors.control_ids import REMEMBERED, Used, likeness
 from suture.connectors.mllp_afterwards import Early
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater
@@ -19,8 +20,6 @@ from suture.ports import Delivery
 from suture.wire import ack, due, mllp
 from suture.wire.ack import Said
 from suture.wire.header import Header
-
-Done = Callable[[Outcome], None]
 
 STORED = "CA"
 """MSA-1 of a commit acknowledgement that says: stored."""

@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from twisted.internet import defer, error, protocol, tcp
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from suture.connectors import sockets, tls
 from suture.connectors.access import AllowList, Host, Network, Seldom, is_loopback
+from suture.connectors.contract import Note, Receive, Refuse, SourceSettings
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_sender import Connection
 from suture.connectors.proxied import Gate
 from suture.connectors.room import Room
 from suture.connectors.tls import ServerTls
+from suture.model.errors import SutureError
 from suture.ports import AckTime, Clock
 from suture.wire import mllp
-
-Receive = Callable[[bytes, str, Callable[..., None], Callable[..., None]], None]
-"""receive(raw, peer, answer, say): answer(payload, stored=True) is called once, after the message is durable or when it could
-not be stored; payload None means: say nothing. In release 2, `stored` says which commit acknowledgement goes before it.
-
-say sends one more message to the same peer, later: an application acknowledgement after a commit acknowledgement. Before the
-answer, say(None) tells that the message is durable and its answer comes later. say(payload, stored) before the answer is for
-several messages in one frame, each of which is answered: there is one commit acknowledgement for them all.
-"""
-Refuse = Callable[[mllp.TooLarge, int, str, Callable[..., None]], None]
-"""refuse(large, limit_bytes, peer, answer): a message over the limit; answer as of Receive, and with None where nobody waits."""
-Note = Callable[[str, str], None]
-"""note(code, text): a change of state worth a log line; never content."""
 
 REFUSALS_S = 600.0
 """Seconds in which the same address is complained about once."""
 
 
-class Config(BaseModel):
+class Config(SourceSettings):
     """Listen for HL7 v2 over MLLP."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     port: int = Field(ge=0, le=65535, description="TCP port to listen on")
     host: Host = Field("127.0.0.1", description="Address to listen on; beyond loopback only with a reason")
     ack: AckTime = Field("after_store", description="When to answer: after_store (durable), after_process or after_delivery")
@@ -77,21 +64,31 @@ class Config(BaseModel):
             raise ValueError(f"{idle[0]} has no effect without `proxies`; list them, or leave it out")
         return self
 
+    @property
+    def when(self) -> AckTime:
+        """When a message is answered."""
+        return self.ack
+
+    @property
+    def listens_on(self) -> tuple[str, int]:
+        """The address and port."""
+        return self.host, self.port
+
     def framing(self) -> mllp.Framing:
         """The bytes around a message."""
         return framing_of(self.start_byte, self.end_bytes, int(self.release))
 
 
 class Source:
-    """The listener of one channel. Give it `receive`; open, close_to_new, drain and close are its life.
+    """The listener of one channel.
 
     room: for the unfinished frames of all sources of the engine; without one each connection's `limit_bytes` alone counts.
     """
 
     SWEEP_S = 5.0
 
-    def __init__(self, config: Config, reactor: Any, receive: Receive, note: Note) -> None:
-        self.config, self.reactor, self.receive, self.note = config, reactor, receive, note
+    def __init__(self, config: Config, reactor: Any, receive: Receive, refuse: Refuse, note: Note) -> None:
+        self.config, self.reactor, self.receive, self.refuse, self.note = config, reactor, receive, refuse, note
         self.clock: Clock = reactor
         self.connections: set[Connection] = set()
         self.framing, self.commits = config.framing(), config.release == "2"
@@ -99,7 +96,6 @@ class Source:
         self.refused: Counter[str] = Counter()
         self.full = False
         self.room: Room | None = None
-        self.refuse: Refuse = _unanswered
         self.gates: set[Gate] = set()
         self._allow, self._proxies = AllowList(config.allow), AllowList(config.proxies)
         self._inner: Any = None
@@ -121,7 +117,7 @@ class Source:
         return self._port is not None and bool(self._port.connected)
 
     def open(self) -> None:
-        """Start to listen. Raises twisted.internet.error.CannotListenError, also for TLS files that cannot be used."""
+        """Start to listen. Raises SutureError where the port cannot be had, and for TLS files that cannot be used."""
         config = self.config
         self._inner = protocol.ServerFactory()
         self._inner.buildProtocol = lambda address: Connection(self, address)
@@ -129,7 +125,7 @@ class Source:
             try:
                 self.contexts.get()
             except tls.TlsError as e:
-                raise error.CannotListenError(config.host, config.port, OSError(0, f"tls: {e}")) from None
+                raise self._deaf(f"tls: {e}") from None
             creator: Any = tls.Creator(self.contexts)
             self._inner = _SafeFactory(creator, False, self._inner, self.reactor)
         elif not self._allow and not is_loopback(config.host):
@@ -137,13 +133,15 @@ class Source:
         factory: Any = protocol.ServerFactory()
         factory.buildProtocol = self._met
         kind = sockets.SharedPort if config.reuse_port else tcp.Port
-        self._port = kind(config.port, factory, config.backlog, config.host, self.reactor)
+        port = kind(config.port, factory, config.backlog, config.host, self.reactor)
         try:
-            self._port.startListening()
-        except Exception:
-            self._port = None
-            raise
-        self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
+            port.startListening()
+        except error.CannotListenError as e:
+            raise self._deaf(getattr(e.socketError, "strerror", None) or "not possible") from None
+        self._port, self._sweep = port, self.clock.callLater(self.SWEEP_S, self._swept)
+
+    def _deaf(self, why: str) -> SutureError:
+        return SutureError(f"cannot listen on {self.config.host}:{self.config.port}: {why}")
 
     def _met(self, address: Any) -> Any:
         return Gate(self, address) if self._proxies and self._proxies.admits(address.host) else self.begun(address)
@@ -269,8 +267,3 @@ class _SafeProtocol(TLSMemoryBIOProtocol):
 class _SafeFactory(TLSMemoryBIOFactory):
     noisy = False
     protocol = _SafeProtocol
-
-
-def _unanswered(large: mllp.TooLarge, limit_bytes: int, peer: str, answer: Callable[..., None]) -> None:
-    """Where nobody takes refusals: say nothing."""
-    answer(None, False)

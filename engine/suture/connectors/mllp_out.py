@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from suture.connectors import leave, sockets
 from suture.connectors.access import Host, Seldom
-from suture.connectors.charset import SEND_AS, SEND_AS_UNFIT, CharacterSet, check_unfit
+from suture.connectors.contract import DestinationSettings, Done, Note, Refused
 from suture.connectors.control_ids import ControlIds, identity
 from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp_afterwards import Early, Listening
@@ -23,11 +24,6 @@ from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
 from suture.ports import Clock, Delivery
 from suture.wire import ack, mllp
-from suture.wire.recode import Unfit
-
-Note = Callable[[str, str], None]
-Done = Callable[[Outcome], None]
-Refused = Callable[[Delivery, Outcome], None]
 
 COMPLAINTS_S = 60.0
 """Seconds in which answers that complete nothing are noted once; each is counted."""
@@ -52,10 +48,9 @@ def _code(text: str) -> str:
 Code = Annotated[str, AfterValidator(_code)]
 
 
-class Config(BaseModel):
+class Config(DestinationSettings):
     """Send HL7 v2 over MLLP and read the acknowledgement."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     host: Host = Field(description="Host name or address of the peer")
     port: int = Field(ge=1, le=65535, description="TCP port of the peer")
     connections: int = Field(1, ge=1, le=256, description="Connections at a time (default 1)")
@@ -105,9 +100,6 @@ class Config(BaseModel):
         "without an MSA; empty: an empty frame; other: a code that HL7 does not have",
     )
 
-    send_as: CharacterSet | None = Field(None, description=SEND_AS)
-    send_as_unfit: Unfit = Field("refuse", description=SEND_AS_UNFIT)
-
     @field_validator("meaning", mode="before")
     @classmethod
     def _once(cls, meaning: Any) -> Any:
@@ -119,7 +111,6 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _fitting(self) -> Config:
         self.framing()
-        check_unfit(self)
         if self.release == "2" and self.pipeline > 1:
             raise ValueError("pipeline: 1 is needed in release 2; a commit acknowledgement does not say whose it is")
         if self.sequence and (self.connections > 1 or self.pipeline > 1):
@@ -140,6 +131,11 @@ class Config(BaseModel):
                 "match: order has no effect with ack: commit in release 2, whose acknowledgements name no message; leave it out"
             )
         return self
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its messages carry sequence numbers."""
+        return self.sequence
 
     @property
     def answered(self) -> bool:
@@ -189,6 +185,7 @@ class Destination:
         self._sweep: Any = None
         self._again: Any = None
         self.may_send: Callable[[], bool] = leave.always
+        self.time_of_day: Callable[[], float] = time.time
         self.refused: Refused = leave.nobody
 
     def send(self, delivery: Delivery, done: Done) -> None:
@@ -341,7 +338,7 @@ class Destination:
         for peer in [p for p in self._peers if p.waiting]:
             peer.abort(Ambiguous(code, reason))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close idle connections now and the others when their answer has come, or its time is over.
 
         Those that are open for what an application may say stay so long; nobody has to wait for them.

@@ -21,9 +21,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSS
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from suture.connectors.contract import Note
 from suture.ports import Clock
-
-Note = Callable[[str, str], None]
 
 KEY_LIMIT_BYTES = 1 << 20
 DAY_S = 86_400.0

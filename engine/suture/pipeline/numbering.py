@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from suture.model.errors import MessageError
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, Unavailable
@@ -67,10 +66,6 @@ class Numbered:
     def cut(self, code: str, reason: str) -> None:
         """Give up what is in flight."""
         self._peer.cut(code, reason)
-
-    def close(self) -> Any:
-        """Close the connector."""
-        return self._peer.close()
 
     def _next(self) -> None:
         delivery = self._queue[0][0]
