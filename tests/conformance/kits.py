@@ -8,19 +8,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet import defer
-
 from suture.connectors.registry import DESTINATIONS, DestinationModule
 from suture.model.outcome import Accepted, Ambiguous, Outcome
 from suture.ports import Delivery
+from tests.conformance.compliance import MARKER, Witness
 from tests.faults.peer import WIRES, Fault, FaultyPeer, Seen
 
 TIMEOUT_S = 0.4
 CONNECTIONS = 3
 LIMIT_BYTES = 4096
 LARGE_BYTES = 40_000_000
-MARKER = "ZZMARKER"
-"""A patient's name that is in every payload and may be nowhere else."""
+CLOSE_S = 30.0
+"""Seconds that a destination may take to close, at most: those of what is in flight."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,12 @@ class Sender:
     """A destination under test, and everything that it was given and that it said."""
 
     def __init__(self, kit: Kit, reactor: Any, port: int, **more: Any) -> None:
-        self.notes: list[tuple[str, str]] = []
+        self.witness = Witness()
+        self.notes = self.witness.notes
         self.sent: list[Sent] = []
         self._inside = False
         config = kit.module.Config(**{**kit.settings(port), **more})
-        self.destination = kit.module.Destination(config, reactor, lambda code, text: self.notes.append((code, text)))
+        self.destination = kit.module.Destination(config, reactor, self.witness.note)
         self.kit = kit
 
     def send(self, delivery: Delivery | int = 1) -> Sent:
@@ -124,13 +124,14 @@ class Sender:
 
     async def close(self) -> None:
         """Close the destination, as a channel does, and wait for it."""
-        await defer.Deferred.fromCoroutine(self.destination.close()).asFuture(asyncio.get_running_loop())
+        await self.witness.end(self.destination, self.destination.close(), CLOSE_S)
 
     def check(self) -> None:
         """What holds for every transport, whatever the peer did."""
         assert [len(one.outcomes) for one in self.sent] == [1] * len(self.sent), "each delivery has one outcome"
-        said = repr([(o.code, getattr(o, "reason", "")) for one in self.sent for o in one.outcomes]) + repr(self.notes)
-        assert MARKER not in said, "content in a reason or a note"
+        said = repr([(o.code, getattr(o, "reason", "")) for one in self.sent for o in one.outcomes])
+        assert MARKER not in said, "content in a reason"
+        self.witness.check(self.destination)
         assert all(len(o.response) <= LIMIT_BYTES for one in self.sent for o in one.outcomes)
 
 

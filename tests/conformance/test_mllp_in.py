@@ -14,8 +14,8 @@ from suture.model.outcome import Accepted
 from suture.wire import ack
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.kits import KITS, sender
+from tests.conformance.stand import FRAME_TIMEOUT_S, MARKER, stand
 from tests.conformance.test_framing_quirks import ROWS, A, Row
-from tests.conformance.test_sources import FRAME_TIMEOUT_S, MARKER, stand
 
 END_WAIT_S = 2.0
 

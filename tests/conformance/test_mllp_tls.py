@@ -20,7 +20,7 @@ from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, sender
-from tests.conformance.test_sources import FRAME_TIMEOUT_S, LIMIT_BYTES, Sender, Stand, stand
+from tests.conformance.stand import FRAME_TIMEOUT_S, LIMIT_BYTES, Sender, Stand, stand
 from tests.faults.certificates import Authority, Pair
 from tests.faults.peer import Ack, Silence
 

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from suture.connectors import mllp_in
 from suture.wire.mllp import frame
 from suture.wire.proxy import V2
+from tests.conformance.stand import MARKER, Sender, Stand, stand
 from tests.conformance.test_mllp_tls import client, served
-from tests.conformance.test_sources import MARKER, Sender, Stand, stand
 from tests.faults.certificates import Authority
 from tests.wire.test_proxy import binary, text
 

@@ -23,7 +23,7 @@ from suture.model.value import changed
 from suture.reactor import Watchdog
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, Kit, sender
-from tests.conformance.test_sources import stand
+from tests.conformance.stand import stand
 from tests.faults.certificates import Authority
 
 RESETS = 120

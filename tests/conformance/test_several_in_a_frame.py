@@ -13,7 +13,7 @@ from suture.store import schema
 from suture.store.engine import open_engine
 from suture.wire import er7
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
-from tests.conformance.test_sources import Sender, Stand, stand
+from tests.conformance.stand import Sender, Stand, stand
 from tests.pipeline.house import House
 from tests.pipeline.test_together import one
 
@@ -35,7 +35,7 @@ async def sent(s: Stand, house: House, data: bytes, ends: bool = False) -> Sende
     def receive(raw: bytes, peer: str, answer: Any, say: Any) -> None:
         house.channel.receiver.receive(raw, peer, answer, say)
         received.append(raw)
-        s.engine.note("", "")
+        s.engine.changed.set()
 
     s.source.receive = receive
     sender = await s.sender()

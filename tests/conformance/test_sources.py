@@ -1,545 +1,259 @@
-"""The MLLP source, whatever its senders do: each message once, answers in order, one bad sender alone."""
+"""Every source, whatever its transport, keeps the same promises (docs/spec/connector.md). What it is able to do is in its kit."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from twisted.internet import defer
-from twisted.internet.task import Clock
 
-from suture.connectors import mllp_in
-from suture.connectors.registry import SOURCES
-from suture.wire import mllp
-from suture.wire.mllp import frame
-from suture.wire.oversize import HEAD_BYTES
+from suture.connectors.registry import DESTINATIONS, SOURCES
+from suture.model.errors import SutureError
+from suture.observe.facts import CountFact, Facts
+from suture.observe.metrics import Metrics
+from tests.conformance.compliance import KINDS
+from tests.conformance.kits import KITS
+from tests.conformance.stand import LIMIT_BYTES, MARKER, SOURCE_KITS, SourceKit, Stand, stand
 
-LIMIT_BYTES = 2048
-FRAME_TIMEOUT_S = 30.0
-IDLE_S = 300.0
-MARKER = b"ZZMARKER"
-
-Answer = Callable[[bytes | None], None]
+BODIES = [b"MSH|1", b"MSH|2|" + MARKER + b"\r" + b"x" * 1000, b"MSH|\x1c\x0b\xff\x00|3", b"MSH|1"]
 
 
-class Engine:
-    """What stands behind the source: it keeps what it is given and answers when it is told to."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[bytes, str, Answer]] = []
-        self.refused: list[mllp.TooLarge] = []
-        self.notes: list[tuple[str, str]] = []
-        self.at_once = True
-        self._changed = asyncio.Event()
-
-    def receive(self, raw: bytes, peer: str, answer: Answer, say: Any = None) -> None:
-        self.received.append((raw, peer, answer))
-        if self.at_once:
-            answer(b"ACK " + raw)
-        self._changed.set()
-
-    def refuse(self, large: mllp.TooLarge, limit_bytes: int, peer: str, answer: Callable[..., None]) -> None:
-        self.refused.append(large)
-        answer(b"AR", False)
-        self._changed.set()
-
-    def note(self, code: str, text: str) -> None:
-        self.notes.append((code, text))
-        self._changed.set()
-
-    @property
-    def bodies(self) -> list[bytes]:
-        return [raw for raw, _, _ in self.received]
-
-    @property
-    def codes(self) -> list[str]:
-        return [code for code, _ in self.notes]
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not true():
-                self._changed.clear()
-                await self._changed.wait()
+def sources(*needs: str) -> Any:
+    """For each source that is able to do this; the registry says which there are."""
+    kits = [SOURCE_KITS[name] for name in sorted(SOURCES)]
+    return pytest.mark.parametrize("kit", [kit for kit in kits if kit.can.issuperset(needs)], ids=lambda kit: kit.name)
 
 
-class Sender:
-    """A client of the source."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    def say(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def answer(self) -> bytes:
-        """The next answer."""
-        async with asyncio.timeout(5):
-            return (await self.reader.readuntil(b"\x1c\r"))[1:-2]
-
-    async def answers(self, count: int) -> list[bytes]:
-        return [await self.answer() for _ in range(count)]
-
-    async def is_closed(self) -> bool:
-        """Wait for the other side to close."""
-        try:
-            async with asyncio.timeout(5):
-                await self.reader.read()
-                return True
-        except ConnectionError:
-            return True
+async def turns(count: int = 50) -> None:
+    """Let everybody who has something to do now do it."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
-class Stand:
-    """A source, the engine behind it, its clock, and senders to it."""
+async def barrier(s: Stand) -> None:
+    """What was said before this has been dealt with: another sender was heard, and answered where that is done."""
+    one, before = await s.sender(), len(s.engine.received)
+    one.say(s.kit.written(b"MSH|barrier"))
+    await s.engine.until(lambda: len(s.engine.received) > before)
+    await turns()
 
-    def __init__(self, reactor: Any, **settings: Any) -> None:
-        base = {"port": 0, "limit_bytes": LIMIT_BYTES, "frame_timeout_s": FRAME_TIMEOUT_S, "idle_s": IDLE_S}
-        self.engine, self.clock = Engine(), Clock()
-        self.source = mllp_in.Source(
-            mllp_in.Config(**{**base, **settings}), reactor, self.engine.receive, self.engine.refuse, self.engine.note
-        )
-        self.source.clock = self.clock
-        self.senders: list[Sender] = []
 
-    async def sender(self, host: str = "127.0.0.1", **more: Any) -> Sender:
-        self.senders.append(Sender(*await asyncio.open_connection(host, self.source.port, **more)))
-        return self.senders[-1]
+def test_every_connector_has_its_kit() -> None:
+    assert set(SOURCE_KITS) == set(SOURCES) and set(KITS) == set(DESTINATIONS)
 
-    async def close(self, drain_s: float = 1.0) -> None:
-        closing = defer.Deferred.fromCoroutine(self.source.close(drain_s))
-        await closing.asFuture(asyncio.get_running_loop())
 
-    def pass_time(self, seconds: float) -> None:
-        """Let time pass, a second at a time."""
-        for _ in range(int(seconds)):
-            self.clock.advance(1)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_what_connectors_count_is_a_metric(kind: str) -> None:
+    counted = CountFact("adt", "erp", kind, "SOME_CODE", 7)
+    assert 'code="SOME_CODE"' in Metrics(lambda: Facts(counts=(counted,))).render().decode()
+
+
+@sources()
+async def test_each_message_is_handed_on_once_in_order_and_byte_for_byte(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as s:
+        one = await s.sender()
+        for body in BODIES:
+            one.say(kit.written(body))
+        await s.engine.until(lambda: len(s.engine.received) >= len(BODIES))
+        await barrier(s)
+        assert s.engine.bodies == [*BODIES, b"MSH|barrier"]
+        assert all(peer and MARKER.decode() not in peer for _, peer, _ in s.engine.received), "who said it, without content"
+
+
+@sources("answers")
+async def test_nothing_is_answered_before_the_engine_says_so_and_then_what_it_says(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as s:
+        s.engine.at_once = False
+        one = await s.sender()
+        one.say(kit.written(BODIES[0]) + kit.written(BODIES[1]) + kit.written(BODIES[2]))
+        await s.engine.until(lambda: len(s.engine.received) == 3)
+        heard = asyncio.ensure_future(one.answers(2))
+        await barrier(s)
+        assert not heard.done(), "an answer that nobody gave"
+        (_, _, first), (_, _, second), (_, _, third), (_, _, last) = s.engine.received
+        first(b"ACK one")
+        second(None)
+        third(b"ACK three")
+        last(None)
+        assert await heard == [b"ACK one", b"ACK three"], "each once, and none for what is not to be answered"
+
+
+@sources("bytes")
+async def test_a_message_at_the_limit_is_taken_and_one_over_it_is_refused_and_harms_no_other(reactor: Any, kit: SourceKit) -> None:
+    fits, large = b"MSH|" + b"x" * (LIMIT_BYTES - 4), b"MSH|" + MARKER * LIMIT_BYTES
+    async with stand(reactor, kit, **kit.having(bytes=LIMIT_BYTES)) as s:
+        one = await s.sender()
+        one.say(kit.written(fits) + kit.written(large) + kit.written(b"MSH|2"))
+        await s.engine.until(lambda: b"MSH|2" in s.engine.bodies)
+        assert s.engine.bodies == [fits, b"MSH|2"]
+        assert [refused.size_bytes for refused in s.engine.refused] == [len(large)]
+
+
+@sources("bytes", "answers")
+async def test_whoever_sends_too_much_is_told(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit, **kit.having(bytes=LIMIT_BYTES)) as s:
+        one = await s.sender()
+        one.say(kit.written(MARKER * LIMIT_BYTES))
+        assert await one.answer() == b"AR"
+
+
+@sources("senders")
+async def test_senders_over_the_limit_are_turned_away_counted_and_told_once_until_there_is_room(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit, **kit.having(senders=2)) as s:
+        inside = [await s.sender(), await s.sender()]
+        for _ in range(3):
+            assert await (await s.sender()).is_closed()
+        assert len(s.engine.notes) == 1, "a change of state is told once"
+        assert sum(s.source.counts()["refused"].values()) == 3
+        for number, one in enumerate(inside):
+            one.say(kit.written(b"MSH|%d" % number))
+        await s.engine.until(lambda: len(s.engine.received) == 2)
+
+
+@sources("unanswered")
+async def test_a_sender_with_too_much_in_work_is_read_no_further_until_some_of_it_is_answered(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit, **kit.having(unanswered=2)) as s:
+        s.engine.at_once = False
+        one = await s.sender()
+        for number in range(2):
+            one.say(kit.written(b"MSH|%d" % number))
+        await s.engine.until(lambda: len(s.engine.received) == 2)
+        one.say(kit.written(b"MSH|2"))
+        await barrier(s)
+        assert s.engine.bodies == [b"MSH|0", b"MSH|1", b"MSH|barrier"]
+        for _, _, answer in s.engine.received:
+            answer(None)
+        await s.engine.until(lambda: s.engine.bodies[3:] == [b"MSH|2"])
+        s.engine.received[3][2](None)
+
+
+@sources()
+@pytest.mark.parametrize("before", [False, True])
+async def test_a_full_engine_is_given_nothing_and_loses_nothing(reactor: Any, kit: SourceKit, before: bool) -> None:
+    s = Stand(reactor, kit)
+    s.source.set_full(before)  # also before it is open
+    async with opened(s):
+        one = await s.sender()
+        s.source.set_full(True)
+        s.source.set_full(True)
+        one.say(kit.written(BODIES[0]) + kit.written(BODIES[1]))
+        await turns(200)
+        assert s.engine.received == []
+        s.source.set_full(False)
+        await s.engine.until(lambda: len(s.engine.received) == 2)
+        assert s.engine.bodies == BODIES[:2]
 
 
 @asynccontextmanager
-async def stand(reactor: Any, **settings: Any) -> AsyncIterator[Stand]:
-    one = Stand(reactor, **settings)
-    one.source.open()
+async def opened(s: Stand) -> AsyncIterator[Stand]:
+    """This source, open, and closed at the end."""
+    s.source.open()
     try:
-        yield one
+        yield s
     finally:
-        for sender in one.senders:
+        for sender in s.senders:
             sender.writer.close()
-        await one.close(0)
-        assert one.clock.getDelayedCalls() == []
-        assert MARKER.decode() not in repr(one.engine.notes), "content in a note"
+        await s.close(0)
 
 
-def test_every_source_has_its_tests_here() -> None:
-    assert set(SOURCES) == {"mllp_in"}, "a new source needs tests of its own in this file"
+@sources()
+async def test_what_goes_wrong_behind_it_harms_no_other_sender(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as s:
+        receive = s.engine.receive
+        s.source.receive = lambda raw, *more: 1 / 0 if raw == b"bad" else receive(raw, *more)
+        (await s.sender()).say(kit.written(b"bad"))
+        (await s.sender()).say(kit.written(b"MSH|1"))
+        await s.engine.until(lambda: s.engine.bodies == [b"MSH|1"])
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-async def test_chunks_of_any_size_give_the_same_messages(reactor: Any, size: int) -> None:
-    messages = [b"MSH|1", b"MSH|" + b"x" * 100, b"\x1c\x0b in the middle", b"last"]
-    data = b"".join(map(frame, messages))
-    async with stand(reactor) as s:
-        one = await s.sender()
-        for start in range(0, len(data), size):
-            one.say(data[start : start + size])
-            await one.writer.drain()
-            await asyncio.sleep(0)
-        assert await one.answers(4) == [b"ACK " + m for m in messages]
-        assert s.engine.bodies == messages
-
-
-async def test_many_messages_in_one_packet_are_answered_in_order(reactor: Any) -> None:
-    messages = [f"MSH|{i}".encode() for i in range(200)]
-    async with stand(reactor, unanswered=500) as s:
-        one = await s.sender()
-        one.say(b"".join(map(frame, messages)))
-        assert await one.answers(200) == [b"ACK " + m for m in messages]
-
-
-async def test_garbage_between_messages_is_dropped_and_said_once(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one = await s.sender()
-        one.say(b"GET / HTTP/1.1\r\n\r\n" + frame(b"MSH|1") + MARKER + b"\r\n" + frame(b"MSH|2") + b"\0\n" + frame(b"MSH|3"))
-        assert await one.answers(3) == [b"ACK MSH|1", b"ACK MSH|2", b"ACK MSH|3"]
-        one.say(MARKER + frame(b"MSH|4") + b"\0" + frame(b"MSH|5"))
-        assert await one.answers(2) == [b"ACK MSH|4", b"ACK MSH|5"]
-        assert sorted(s.engine.codes) == ["BLANKS_BETWEEN_FRAMES", "STRAY_BYTES"]
-
-
-def large(size: int = LIMIT_BYTES * 3) -> bytes:
-    """A message over the limit."""
-    head = b"MSH|^~\\&|CAB|OR1|SUTURE|S|20260301||DFT^P03|BIG1|P|2.5.1\rPID|1||7||"
-    return head + MARKER * ((size - len(head)) // len(MARKER)) + b"\r"
-
-
-async def test_a_message_over_the_limit_is_refused_and_the_connection_goes_on(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one = await s.sender()
-        one.say(frame(b"MSH|1") + frame(large()) + frame(b"MSH|2"))
-        assert await one.answers(3) == [b"ACK MSH|1", b"AR", b"ACK MSH|2"]
-        assert s.engine.bodies == [b"MSH|1", b"MSH|2"]
-        (refused,) = s.engine.refused
-        assert refused == mllp.TooLarge(large()[:HEAD_BYTES], len(large()), True)
-        assert s.engine.codes == ["FRAME_TOO_LARGE"]
-        assert s.source.counts()["framing"] == {"FRAME_TOO_LARGE": 1}
-
-
-@pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_a_message_over_the_limit_in_pieces(reactor: Any, size: int) -> None:
-    async with stand(reactor) as s:
-        one = await s.sender()
-        stream = frame(large()) + frame(b"MSH|2")
-        for at in range(0, len(stream), size):
-            one.say(stream[at : at + size])
-            await one.writer.drain()
-            await asyncio.sleep(0)
-        assert await one.answers(2) == [b"AR", b"ACK MSH|2"]
-        assert [r.size_bytes for r in s.engine.refused] == [len(large())]
-
-
-async def test_release_2_says_not_stored_of_a_message_over_the_limit(reactor: Any) -> None:
-    async with stand(reactor, release=2) as s:
-        one = await s.sender()
-        one.say(frame(large()))
-        assert await one.answers(2) == [mllp.COMMIT_NAK, b"AR"]
-
-
-async def test_what_is_passed_over_costs_no_memory_and_no_other_its_place(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        good, bad = await s.sender(), await s.sender()
-        most = 0
-        bad.say(b"\x0b" + large()[:200])
-        for _ in range(300):
-            bad.say(b"x" * 100_000)
-            await bad.writer.drain()
-            most = max(most, *(len(c.unframer._buffer) for c in s.source.connections))
-        good.say(frame(b"MSH|" + b"x" * (LIMIT_BYTES - 10)))
-        assert len(await good.answer()) == LIMIT_BYTES - 2
-        bad.say(b"\r\x1c\r" + frame(b"MSH|2"))
-        assert await bad.answers(2) == [b"AR", b"ACK MSH|2"]
-        assert most < LIMIT_BYTES + 100
-        assert s.engine.refused[0].size_bytes == 30_000_201
-
-
-async def test_a_message_without_an_end_is_answered_and_then_its_connection_is_closed(reactor: Any) -> None:
-    async with stand(reactor, skip_bytes=1_000_000) as s:
-        one = await s.sender()
-        one.say(frame(b"MSH|1") + b"\x0b" + large()[:200] + b"x" * 30_000_000)
-        assert await one.answers(2) == [b"ACK MSH|1", b"AR"]
-        assert await one.is_closed()
-        one.writer.close()
-        assert s.engine.refused[0].endless
-        async with asyncio.timeout(10):
-            while s.source.connections:
-                await asyncio.sleep(0.01)
-
-
-async def test_the_connection_of_a_message_without_an_end_waits_for_the_answers_that_are_due(reactor: Any) -> None:
-    async with stand(reactor, skip_bytes=0) as s:
+@sources("answers")
+async def test_a_stop_lets_what_was_taken_be_answered_and_takes_nothing_more(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as s:
         s.engine.at_once = False
         one = await s.sender()
-        one.say(frame(b"MSH|1") + b"\x0b" + large())
-        await s.engine.until(lambda: len(s.engine.received) == 1 and len(s.engine.refused) == 1)
-        assert await one.answer() == b"AR"
-        s.engine.received[0][2](b"ACK 1")
-        assert await one.answer() == b"ACK 1"
-        assert await one.is_closed()
-        one.writer.close()
-        async with asyncio.timeout(10):
-            while s.source.connections:
-                await asyncio.sleep(0.01)
-
-
-async def test_a_message_over_the_limit_that_is_broken_off_is_told_and_not_answered(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one, two = await s.sender(), await s.sender()
-        one.say(b"\x0b" + large() + b"\x0bMSH|2\r\x1c\r")
-        assert await one.answer() == b"ACK MSH|2\r"
-        two.say(b"\x0b" + large())
-        two.writer.write_eof()
-        assert await two.is_closed()
-        await s.engine.until(lambda: len(s.engine.refused) == 2)
-        assert not any(r.ended or r.endless for r in s.engine.refused)
-
-
-async def test_a_message_over_the_limit_whose_time_is_over_is_told(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one = await s.sender()
-        one.say(b"\x0b" + large())
-        async with asyncio.timeout(10):
-            while not any(c.frame_since_s is not None for c in s.source.connections):
-                await asyncio.sleep(0)
-        s.pass_time(FRAME_TIMEOUT_S + 10)
-        assert await one.is_closed()
-        assert "FRAME_TIMEOUT" in s.engine.codes
-        assert [r.ended for r in s.engine.refused] == [False]
-
-
-@pytest.mark.parametrize("empty", [b"", b"\r", b"  \r\n", b"\0"])
-async def test_signs_of_life_are_counted_and_nothing_else(reactor: Any, empty: bytes) -> None:
-    async with stand(reactor, unanswered=4, release=2) as s:
-        one = await s.sender()
-        for _ in range(3):
-            one.say(frame(empty) * 10)
-            one.say(frame(b"MSH|1") + frame(empty) + frame(b"MSH|2"))
-            assert await one.answers(4) == [mllp.COMMIT_ACK, b"ACK MSH|1", mllp.COMMIT_ACK, b"ACK MSH|2"]
-        assert s.source.counts()["framing"] == {"EMPTY_FRAME": 33}
-        assert s.engine.codes == ["EMPTY_FRAME"]
-        s.pass_time(IDLE_S - 10)
-        one.say(frame(empty))
-        async with asyncio.timeout(10):
-            while s.source.counts()["framing"]["EMPTY_FRAME"] < 34:
-                await asyncio.sleep(0)
-        s.pass_time(20)
-        one.say(frame(b"MSH|3"))
-        assert await one.answers(2) == [mllp.COMMIT_ACK, b"ACK MSH|3"]  # it has said something, and is not idle
-
-
-async def test_half_a_message_and_then_silence_ends_the_connection(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        slow, quiet = await s.sender(), await s.sender()
-        slow.say(b"\x0bMSH|" + MARKER)
-        quiet.say(frame(b"MSH|1"))
-        await quiet.answer()
-        await s.engine.until(lambda: len(s.engine.received) == 1)
-        s.pass_time(FRAME_TIMEOUT_S - 5)
-        slow.say(b"still here")
-        quiet.say(frame(b"MSH|2"))
-        await quiet.answer()
-        s.pass_time(10)
-        assert await slow.is_closed()
-        quiet.say(frame(b"MSH|3"))
-        assert await quiet.answer() == b"ACK MSH|3"
-        assert s.engine.codes == ["FRAME_TIMEOUT"]
-
-
-async def test_a_client_that_does_not_speak_mllp_is_not_kept(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one, good = await s.sender(), await s.sender()
-        one.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        good.say(frame(b"MSH|1") + b"\r\n")  # a line end after a message is a habit of some, and no reason
-        await good.answer()
-        await s.engine.until(lambda: len(s.engine.notes) == 2)
-        s.pass_time(FRAME_TIMEOUT_S / 2)
-        one.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        s.pass_time(FRAME_TIMEOUT_S / 2 + 5)
-        assert await one.is_closed()
-        good.say(frame(b"MSH|2"))
-        assert await good.answer() == b"ACK MSH|2"
-        assert sorted(s.engine.codes) == ["BLANKS_BETWEEN_FRAMES", "FRAME_TIMEOUT", "STRAY_BYTES"]
-
-
-async def test_time_that_a_sender_is_held_back_does_not_count_against_its_message(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one, other = await s.sender(), await s.sender()
-        one.say(b"\x0bMSH|be")
-        other.say(frame(b"MSH|1"))
-        await other.answer()
-        s.source.set_full(True)
-        s.pass_time(FRAME_TIMEOUT_S * 3)
-        s.source.set_full(False)
-        s.pass_time(5)
-        one.say(b"gun\x1c\r")
-        assert await one.answer() == b"ACK MSH|begun"
-        assert s.engine.codes == []
-
-
-async def test_a_connection_that_says_nothing_is_closed_after_its_time_and_a_busy_one_is_not(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        silent, busy, waiting = await s.sender(), await s.sender(), await s.sender()
-        for n in range(10):
-            busy.say(frame(b"MSH|%d" % n))
-            await busy.answer()
-            s.pass_time(IDLE_S / 10)
-        s.engine.at_once = False
-        waiting_since = len(s.engine.received)
-        assert waiting_since == 10
-        s.pass_time(6)
-        assert await silent.is_closed()
-        assert await waiting.is_closed()
-        assert s.engine.codes == ["IDLE", "IDLE"]
-        assert len(s.source.connections) == 1
-
-
-async def test_a_sender_that_waits_for_its_answer_is_not_idle(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        s.engine.at_once = False
-        one = await s.sender()
-        one.say(frame(b"MSH|1"))
-        await s.engine.until(lambda: len(s.engine.received) == 1)
-        s.pass_time(IDLE_S * 3)
-        s.engine.received[0][2](b"ACK")
-        assert await one.answer() == b"ACK"
-
-
-async def test_one_connection_too_many_is_closed_and_the_others_go_on(reactor: Any) -> None:
-    async with stand(reactor, connections=3) as s:
-        inside = [await s.sender() for _ in range(3)]
-        for _ in range(4):
-            assert await (await s.sender()).is_closed()
-        assert s.engine.codes == ["TOO_MANY_CONNECTIONS"]
-        assert set(s.source.counts()["refused"]) == {"TOO_MANY_CONNECTIONS"}
-        inside[0].writer.close()
-        await inside[0].writer.wait_closed()
-        async with asyncio.timeout(5):
-            while len(s.source.connections) == 3:
-                await asyncio.sleep(0)
-        new = await s.sender()
-        for n, one in enumerate([*inside[1:], new]):
-            one.say(frame(b"MSH|%d" % n))
-            assert await one.answer() == b"ACK MSH|%d" % n
-
-
-async def test_a_full_engine_reads_nothing_and_goes_on_where_it_was(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one, probe = await s.sender(), await s.sender()
-        probe.say(frame(b"MSH|0"))
-        await probe.answer()
-        s.source.set_full(True)
-        one.say(frame(b"MSH|1"))
-        late = await s.sender()
-        late.say(frame(b"MSH|2"))
-        async with asyncio.timeout(5):
-            while len(s.source.connections) < 3:
-                await asyncio.sleep(0)
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert s.engine.bodies == [b"MSH|0"]
-        s.source.set_full(False)
-        assert (await one.answer(), await late.answer()) == (b"ACK MSH|1", b"ACK MSH|2")
-
-
-async def test_a_sender_with_too_many_unanswered_messages_is_read_no_further(reactor: Any) -> None:
-    async with stand(reactor, unanswered=5) as s:
-        s.engine.at_once = False
-        one, other = await s.sender(), await s.sender()
-        for n in range(5):
-            one.say(frame(b"MSH|%d" % n))
-        await s.engine.until(lambda: len(s.engine.received) == 5)
-        one.say(b"".join(frame(b"MSH|%d" % n) for n in range(5, 40)))
-        other.say(frame(b"OTHER"))
-        await s.engine.until(lambda: b"OTHER" in s.engine.bodies)
-        assert len(s.engine.received) == 6
-        for _, _, answer in list(s.engine.received):
-            answer(b"ACK")
-        await s.engine.until(lambda: len(s.engine.received) == 41)
-        assert s.engine.bodies[:5] + s.engine.bodies[6:] == [b"MSH|%d" % n for n in range(40)]
-        for _, _, answer in s.engine.received[6:]:
-            answer(b"ACK")
-        assert await one.answers(40) == [b"ACK"] * 40
-
-
-async def test_no_answer_is_sent_where_none_is_wanted_and_the_next_goes_on(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        s.engine.at_once = False
-        one = await s.sender()
-        one.say(frame(b"MSH|1") + frame(b"MSH|2"))
-        await s.engine.until(lambda: len(s.engine.received) == 2)
-        s.engine.received[0][2](None)
-        s.engine.received[1][2](b"ACK 2")
-        assert await one.answer() == b"ACK 2"
-
-
-async def test_a_sender_that_is_gone_before_its_answer_harms_nobody(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        s.engine.at_once = False
-        gone, other = await s.sender(), await s.sender()
-        gone.say(frame(b"MSH|1"))
-        await s.engine.until(lambda: len(s.engine.received) == 1)
-        gone.writer.transport.abort()
-        other.say(frame(b"MSH|2"))
-        await s.engine.until(lambda: len(s.engine.received) == 2)
-        for _, _, answer in s.engine.received:
-            answer(b"ACK")
-        assert await other.answer() == b"ACK"
-
-
-async def test_closing_answers_what_was_read_and_takes_nothing_more(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        s.engine.at_once = False
-        one, silent = await s.sender(), await s.sender()
-        one.say(frame(b"MSH|1"))
+        one.say(kit.written(BODIES[0]))
         await s.engine.until(lambda: len(s.engine.received) == 1)
         closing = asyncio.ensure_future(s.close(10))
-        await asyncio.sleep(0)
-        one.say(frame(b"MSH|2"))
-        s.engine.received[0][2](b"ACK 1")
-        assert await one.answer() == b"ACK 1"
+        await turns()
+        one.say(kit.written(BODIES[1]))
+        await turns()
+        assert not closing.done(), "an answer is still to come"
+        s.engine.received[0][2](b"ACK one")
+        assert await one.answer() == b"ACK one"
         await closing
         assert await one.is_closed()
-        assert await silent.is_closed()
-        assert s.engine.bodies == [b"MSH|1"]
+        assert s.engine.bodies == BODIES[:1]
 
 
-async def test_closing_gives_up_on_answers_that_do_not_come(reactor: Any) -> None:
-    async with stand(reactor) as s:
+@sources("answers")
+async def test_a_stop_waits_for_answers_that_do_not_come_only_so_long(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as s:
         s.engine.at_once = False
         one = await s.sender()
-        one.say(frame(b"MSH|1"))
+        one.say(kit.written(BODIES[0]))
         await s.engine.until(lambda: len(s.engine.received) == 1)
         closing = asyncio.ensure_future(s.close(10))
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await turns()
+        s.pass_time(9)
+        await turns()
         assert not closing.done()
-        s.pass_time(11)
+        s.pass_time(2)
         await closing
         assert await one.is_closed()
+        s.engine.received[0][2](b"ACK too late")  # nobody is there, and nobody is harmed
 
 
-async def test_an_error_behind_the_source_harms_no_other_connection(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        one, other = await s.sender(), await s.sender()
-        s.source.receive = lambda raw, peer, answer, say: 1 / 0 if raw == b"bad" else s.engine.receive(raw, peer, answer)
-        one.say(frame(b"bad"))
-        other.say(frame(b"MSH|1"))
-        assert await other.answer() == b"ACK MSH|1"
-        assert await one.is_closed()
-
-
-async def test_a_sender_that_does_not_read_its_answers_is_read_no_further(reactor: Any) -> None:
-    count, size = 3000, 20_000
-    messages = [b"MSH|%d|" % n + b"x" * 1500 for n in range(count)]
-    async with stand(reactor) as s:
-        s.source.receive = lambda raw, peer, answer, say: s.engine.receive(raw, peer, lambda ack: answer(b"ACK" * (size // 3)))
-        reader, writer = await asyncio.open_connection("127.0.0.1", s.source.port, limit=2**16)
-        one = Sender(reader, writer)
-        s.senders.append(one)
-        writer.transport.pause_reading()
-        one.say(b"".join(map(frame, messages)))
-        seen = -1
-        while seen < len(s.engine.received):  # until it stands still
-            seen = len(s.engine.received)
-            await asyncio.sleep(0.2)
-        assert seen < count / 2, "answers for nobody pile up in memory"
-        writer.transport.resume_reading()
-        for _ in range(count):
-            await one.reader.readuntil(b"\x1c\r")
-        assert s.engine.bodies == messages
-
-
-async def test_a_sender_that_never_reads_its_answers_is_closed_after_its_time(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        s.source.receive = lambda raw, peer, answer, say: s.engine.receive(raw, peer, lambda ack: answer(b"x" * 20_000_000))
-        one = await s.sender()
-        one.writer.transport.pause_reading()
-        one.say(frame(b"MSH|1"))
-        await s.engine.until(lambda: len(s.engine.received) == 1)
-        s.pass_time(IDLE_S + 4)
-        good = await s.sender()
-        s.pass_time(6)
-        await s.engine.until(lambda: "IDLE" in s.engine.codes)
-        one.writer.transport.resume_reading()
-        assert await one.is_closed()
-        s.source.receive = s.engine.receive
-        good.say(frame(b"MSH|2"))
-        assert await good.answer() == b"ACK MSH|2"
-
-
-async def test_a_source_knows_whether_anybody_can_connect(reactor: Any) -> None:
-    async with stand(reactor) as s:
-        assert s.source.listening
-        await defer.maybeDeferred(s.source._port.stopListening).asFuture(asyncio.get_running_loop())  # as an error of the socket does
-        assert not s.source.listening
+@sources()
+async def test_it_may_be_closed_before_it_is_open_and_twice(reactor: Any, kit: SourceKit) -> None:
+    s = Stand(reactor, kit)
     assert not s.source.listening
+    await s.close()
+    s.source.open()
+    assert s.source.listening
+    await s.close()
+    await s.close()
+    s.source.set_full(False)  # the engine says so to all that it has
+    assert list(s.source.held()) == [] and s.clock.getDelayedCalls() == []
+
+
+@sources()
+async def test_another_may_begin_where_one_has_ended(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as first:
+        (await first.sender()).say(kit.written(b"MSH|1"))
+        await first.engine.until(lambda: first.engine.bodies == [b"MSH|1"])
+        there = kit.place(first.source)
+    async with stand(reactor, kit, **there) as second:
+        (await second.sender()).say(kit.written(b"MSH|2"))
+        await second.engine.until(lambda: second.engine.bodies == [b"MSH|2"])
+        assert first.engine.bodies == [b"MSH|1"]
+
+
+@sources("listens")
+async def test_a_port_in_use_is_told_in_words_and_may_be_had_later(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as first:
+        second = Stand(reactor, kit, **kit.place(first.source))
+        host, port = second.source.config.listens_on
+        with pytest.raises(SutureError, match=f"cannot listen on {host}:{port}: Address already in use"):
+            second.source.open()
+        assert not second.source.listening
+        await second.close()
+    async with opened(second):
+        (await second.sender()).say(kit.written(b"MSH|1"))
+        await second.engine.until(lambda: second.engine.bodies == [b"MSH|1"])
+
+
+@sources("senders")
+async def test_the_watchdog_can_end_its_connections(reactor: Any, kit: SourceKit) -> None:
+    async with stand(reactor, kit) as s:
+        one, other = await s.sender(), await s.sender()
+        other.say(kit.written(b"MSH|1"))
+        await s.engine.until(lambda: len(s.engine.received) == 1)
+        mine = one.writer.get_extra_info("sockname")
+        ((_, end),) = [(handle, end) for handle, end in s.source.held() if handle.getpeername() == mine]
+        end()
+        assert await one.is_closed()
+        other.say(kit.written(b"MSH|2"))
+        await s.engine.until(lambda: s.engine.bodies == [b"MSH|1", b"MSH|2"])
+        assert len(list(s.source.held())) == 1

@@ -216,6 +216,8 @@ class Connection(protocol.Protocol):
 
     def overdue(self, now_s: float) -> None:
         config = self.source.config
+        if self.closing:
+            return
         if self.clogged:
             if now_s - self.last_at_s > config.idle_s:
                 self.refuse("IDLE", f"answers not read for {config.idle_s:g} s; connection closed")
