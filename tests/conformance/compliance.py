@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections import Counter
 from collections.abc import Coroutine
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, str]] = []
+        self._counted: Counter[tuple[str, str]] = Counter()
 
     def note(self, code: str, text: str) -> None:
         self.notes.append((code, text))
@@ -57,6 +59,9 @@ class Witness:
             assert self.notes.count((code, text)) == 1, f"{code} is told more than once: {text}"
         counts = connector.counts()
         assert set(counts) <= KINDS, "no metric shows another kind"
-        assert all(CODE.fullmatch(code) and count >= 0 for codes in counts.values() for code, count in codes.items())
+        counted = Counter({(kind, code): count for kind, codes in counts.items() for code, count in codes.items()})
+        assert all(CODE.fullmatch(code) for _, code in counted)
+        assert counted >= self._counted, "what was counted is no less later"
+        self._counted = counted
         assert MARKER not in repr(counts)
         assert all(isinstance(handle, socket.socket) and callable(end) for handle, end in connector.held())
