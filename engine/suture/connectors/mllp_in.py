@@ -137,7 +137,7 @@ class Source:
         try:
             port.startListening()
         except error.CannotListenError as e:
-            raise self._deaf(getattr(e.socketError, "strerror", None) or "not possible") from None
+            raise self._deaf(e.socketError.strerror or "not possible") from None
         self._port, self._sweep = port, self.clock.callLater(self.SWEEP_S, self._swept)
 
     def _deaf(self, why: str) -> SutureError:
