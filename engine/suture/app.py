@@ -32,7 +32,8 @@ from suture.observe import http, logs
 from suture.observe.facts import Facts
 from suture.observe.metrics import Metrics
 from suture.pace import Pace
-from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.lanes import Lanes
+from suture.pipeline.world import World
 from suture.ports import Work
 from suture.reactor import Sockets, Watchdog, install
 from suture.runtime import RunningChannel, Shared, Told, Unbuilt, reason_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from suture.connectors.leave import CODE
 from suture.observe.logs import Log
-from suture.pipeline.deliver import Lanes
+from suture.pipeline.lanes import Lanes
 from suture.runtime import RunningChannel
 from suture.store.tenure import Tenure
 

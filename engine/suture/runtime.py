@@ -21,9 +21,10 @@ from suture.model.message import Message
 from suture.observe.logs import Log
 from suture.pipeline.answers import Answer, Say
 from suture.pipeline.channel import Around, Channel
-from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.lanes import Lanes
 from suture.pipeline.numbering import Desk, Numbered
 from suture.pipeline.process import Plan
+from suture.pipeline.world import World
 from suture.ports import Aside, Connector, Destination, Held, Work
 from suture.store import state
 from suture.store.backlog import Reader
@@ -95,7 +96,7 @@ class RunningChannel:
             d.name: Lanes(files.name, d.name, ways[d.name], d.endpoint.policy(), world, told.failing) for d in files.destinations.values()
         }
         for name, peer in self.peers.items():
-            peer.refused = self.lanes[name].refused
+            peer.refused = self.lanes[name].attempts.refused
         plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}")
         self.core = Channel(
             plan,

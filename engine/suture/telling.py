@@ -7,7 +7,7 @@ from typing import Protocol
 from suture.config.site import Site
 from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
 from suture.pace import Pace
-from suture.pipeline.deliver import Lanes
+from suture.pipeline.lanes import Lanes
 from suture.reactor import Watchdog
 from suture.runtime import RunningChannel
 from suture.store import faults
@@ -84,11 +84,11 @@ def _store(found: Fitness, journal: Journal) -> StoreFact:
 
 def _queue(lanes: Lanes, now_s: float) -> QueueFact:
     breaker = lanes.breaker
-    count, longest, oldest_us = lanes.lanes()
+    count, longest, oldest_us = lanes.window.measures()
     return QueueFact(
         lanes.channel,
         lanes.name,
-        waiting=lanes.depth,
+        waiting=lanes.window.depth,
         lanes=count,
         longest=longest,
         oldest_s=max(0.0, now_s - oldest_us / 1e6) if oldest_us else 0.0,

@@ -13,9 +13,10 @@ from twisted.internet.task import Clock
 from suture.model.outcome import Accepted, Outcome
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.channel import Around, Channel
-from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.lanes import Lanes
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.retry import Policy
+from suture.pipeline.world import World
 from suture.ports import Delivery, Work
 from suture.store.backlog import received
 from suture.store.journal import Journal
@@ -96,7 +97,7 @@ class House:
         plan = Plan("c", [Output(name) for name in self.peers], inbound=inbound, window_us=10**12, answer=rules)
         self.channel = Channel(plan, self.lanes, self.journal, self.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
         for lanes in self.lanes.values():
-            lanes.running, lanes._behind = True, False
+            lanes.running, lanes.window.behind = True, False
         self.bugs: list[Any] = []
 
     def _soon(self, call: Callable[[], None]) -> None:

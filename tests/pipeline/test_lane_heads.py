@@ -7,9 +7,10 @@ from twisted.internet.task import Clock
 
 from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
-from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
-from tests.pipeline.test_deliver import Peer, Silent, Store, build, run
+from suture.pipeline.world import World
+from tests.pipeline.test_lanes import Peer, Silent, Store, build, run
 
 HOLD = Policy(in_flight=4, on_ambiguous="hold")
 RESEND = Policy(in_flight=4, first_s=5, jitter=0)

@@ -69,7 +69,7 @@ def test_a_refusal_after_acceptance_is_an_exception_and_can_be_sent_again(run: A
     house, _ = run(Accepted("CA", b"CA"))
     assert rows(house, tables.delivery, "state") == [("accepted",)]
     delivery = sent(house)
-    house.lanes["d"].refused(delivery, Rejected("AE", "the peer answered AE", b"AE", SAYS))
+    house.lanes["d"].attempts.refused(delivery, Rejected("AE", "the peer answered AE", b"AE", SAYS))
     house.settle()
     reason = f"accepted at first, then refused: the peer answered AE; it says: {SAYS}"
     assert rows(house, tables.delivery, "state", "attempts", "reason") == [("refused", 2, reason)]
@@ -78,7 +78,7 @@ def test_a_refusal_after_acceptance_is_an_exception_and_can_be_sent_again(run: A
         (2, "rejected", "AE", b"AE", reason),
     ]
     assert rows(house, tables.exception, "delivery_id", "stage", "code", "field", "reason") == [(delivery.id, "deliver", "AE", "d", reason)]
-    assert (house.lanes["d"].depth, house.lanes["d"].in_flight) == (0, 0)
+    assert (house.lanes["d"].window.depth, house.lanes["d"].in_flight) == (0, 0)
     house.stop()
     with dialect.writing(house.database) as connection:
         numbers = Sequences()
@@ -91,7 +91,7 @@ def test_a_refusal_after_acceptance_is_an_exception_and_can_be_sent_again(run: A
 def test_a_sender_that_was_answered_is_not_answered_again(run: Any) -> None:
     house, heard = run(Accepted("CA"), when="after_delivery")
     assert heard.codes == ["AA"]
-    house.lanes["d"].refused(sent(house), Rejected("AE", "the peer answered AE"))
+    house.lanes["d"].attempts.refused(sent(house), Rejected("AE", "the peer answered AE"))
     house.settle()
     assert heard.codes == ["AA"]
 

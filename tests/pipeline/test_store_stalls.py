@@ -10,8 +10,9 @@ from twisted.internet.task import Clock
 
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Outcome, TryLater
-from suture.pipeline.deliver import UNSTORABLE, Lanes, World
+from suture.pipeline.lanes import UNSTORABLE, Lanes
 from suture.pipeline.retry import Policy
+from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled
 from suture.store import tables
 from tests.pipeline.house import Silent

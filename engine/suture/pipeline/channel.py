@@ -14,8 +14,8 @@ from suture.model.finding import Finding
 from suture.model.message import Message
 from suture.model.value import Value, changed
 from suture.pipeline.answers import Answers
-from suture.pipeline.deliver import Lanes
 from suture.pipeline.fragments import Fragments
+from suture.pipeline.lanes import Lanes
 from suture.pipeline.process import Plan, Skip, fixed, process
 from suture.pipeline.receive import Receiver, Ways
 from suture.pipeline.sequences import Sequences
@@ -86,7 +86,7 @@ class Channel:
         self._waits = plan.answer.when != "after_store"
         if plan.answer.when == "after_delivery":
             for one in lanes.values():
-                one.ended = self.answers.ended
+                one.attempts.ended = self.answers.ended
         self._todo: deque[Message] = deque()
         self._tasks: deque[_Task] = deque()
         self._stopped = False

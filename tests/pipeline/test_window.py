@@ -18,8 +18,9 @@ from twisted.internet.task import Clock
 
 from suture.model import states
 from suture.model.outcome import Accepted, Held, Outcome, TryLater, Unavailable
-from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
+from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery, Sending
 
 
@@ -141,7 +142,7 @@ def test_a_delivery_that_the_store_gave_before_the_journal_told_of_it_is_sent_on
     s.answer()
     s.settle()
     assert sorted(s.sent) == [1, 2, 3]
-    assert s.lanes.depth == 0
+    assert s.lanes.window.depth == 0
 
 
 def test_what_a_person_sends_again_during_a_backlog_goes_out_once() -> None:
@@ -166,7 +167,7 @@ def test_what_a_person_sends_again_just_before_a_backlog_goes_out_once() -> None
         s.tell()
     s.settle()
     assert sorted(s.sent) == list(range(1, 23))
-    assert s.lanes.depth == 0
+    assert s.lanes.window.depth == 0
 
 
 @pytest.mark.parametrize(("on_ambiguous", "sent", "state"), [("hold", [2], "held"), ("resend", [1, 2], "accepted")])
@@ -179,7 +180,7 @@ def test_a_delivery_that_was_being_sent_when_the_engine_died(on_ambiguous: str, 
     s.settle()
     assert s.sent == sent
     assert [row[1] for row in s.rows.values()] == [state, "accepted"]
-    assert s.lanes.depth == 0
+    assert s.lanes.window.depth == 0
 
 
 def test_where_a_repetition_cannot_be_told_a_refused_connection_does_not_hold_a_delivery() -> None:
@@ -229,7 +230,7 @@ def test_whatever_crosses_on_its_way_each_is_accepted_once_and_in_order(
         s.settle()
     assert s.accepted() == sorted(s.rows)
     assert len(s.sent) <= len(s.rows) + failures, "a delivery was sent again that had been accepted"
-    assert (s.lanes.depth, s.lanes.in_flight, s.lanes.in_memory) == (0, 0, 0)
+    assert (s.lanes.window.depth, s.lanes.in_flight, s.lanes.window.count) == (0, 0, 0)
     for lane in "abc":
         mine = [n for n in s.sent if s.rows[n][0] == lane and n not in s.let_go]
         assert mine == sorted(mine)

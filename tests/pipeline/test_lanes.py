@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater, Unavailable
-from suture.pipeline.deliver import Lanes, World
+from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
+from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery
 
 
@@ -70,10 +71,10 @@ class Silent:
         return lambda *a: None
 
 
-def build(policy, script=()):
+def build(policy, script=(), wall=lambda clock: clock, may_send=lambda: True):
     clock = Clock()
     store, peer = Store(clock), Peer(clock, script)
-    lanes = Lanes("c", "d", peer, policy, World(store, store, clock, Silent(), lambda: 0.0), lambda lanes: None)
+    lanes = Lanes("c", "d", peer, policy, World(store, store, wall(clock), Silent(), lambda: 0.0, may_send), lambda lanes: None)
     lanes.start(0)
     clock.advance(0)
     return clock, store, peer, lanes
@@ -142,13 +143,23 @@ def test_a_peer_that_asks_to_be_tried_again_at_once_is_not_hammered(kind):
     assert 5 < len(peer.sent) < 12
 
 
+class SetBack:
+    """The time of day, as somebody sets it back; what is due comes all the same."""
+
+    def __init__(self, clock):
+        self.clock, self.callLater, self.back_s = clock, clock.callLater, 0.0
+
+    def seconds(self):
+        return self.clock.seconds() - self.back_s
+
+
 def test_a_clock_that_is_set_back_does_not_keep_us_away_from_a_sick_peer():
-    clock, store, peer, lanes = build(Policy(first_s=1, max_s=4), [Unavailable("CONNECT", "refused")])
-    back_s = 0.0
-    lanes._clock = type("SetBack", (), {"seconds": lambda self: clock.seconds() - back_s, "callLater": clock.callLater})()
+    walls = []
+    script = [Unavailable("CONNECT", "refused")]
+    clock, store, peer, lanes = build(Policy(first_s=1, max_s=4), script, lambda clock: walls.append(SetBack(clock)) or walls[0])
     lanes.add(store.put(1, "a"))
     run(clock, 0.5)
-    back_s = 3600.0
+    walls[0].back_s = 3600.0
     run(clock, 2)
     assert store.states == {1: "accepted"}
 
@@ -178,7 +189,7 @@ def test_heads_that_wait_are_kept_in_memory_up_to_a_limit_and_all_goes_out_when_
     most = 0
     for _ in range(600):
         run(clock, 0.05)
-        most = max(most, lanes.in_memory)
+        most = max(most, lanes.window.count)
     assert {n for n, state in store.states.items() if state == "accepted"} >= set(range(1, 200, 2))
     assert 100 <= most <= 110
     sick = False
@@ -227,10 +238,10 @@ def test_memory_holds_a_window_and_the_rest_waits_in_the_store():
     clock, store, peer, lanes = build(Policy(in_flight=1, memory_limit=10), [Unavailable("CONNECT", "refused")] * 3)
     for n in range(1, 101):
         lanes.add(store.put(n, str(n % 7)))
-        assert lanes.in_memory <= 10
+        assert lanes.window.count <= 10
     run(clock, 60)
     assert set(store.states.values()) == {"accepted"}
-    assert lanes.depth == 0
+    assert lanes.window.depth == 0
 
 
 def test_a_poisoned_lane_does_not_fill_the_window_of_the_others():
@@ -348,9 +359,8 @@ def test_what_is_paused_sends_nothing_until_it_is_resumed():
 
 
 def test_each_send_asks_whether_it_may_begin_and_waits_for_the_resume_when_not():
-    clock, store, peer, lanes = build(Policy(in_flight=1))
     may = [True, False]
-    lanes._may_send = lambda: may.pop(0) if may else True
+    clock, store, peer, lanes = build(Policy(in_flight=1), may_send=lambda: may.pop(0) if may else True)
     for n in (1, 2, 3):
         lanes.add(store.put(n, str(n)))
     run(clock, 1)
@@ -368,7 +378,7 @@ def test_a_delivery_that_was_held_before_its_first_attempt_goes_out_when_it_is_l
     lanes.release(store.delivery(1), new=False)
     run(clock, 1)
     assert peer.sent == [2, 1]
-    assert lanes.depth == 0
+    assert lanes.window.depth == 0
 
 
 @settings(max_examples=150, deadline=None)
