@@ -36,11 +36,12 @@ from suture.pipeline.lanes import Lanes
 from suture.pipeline.world import World
 from suture.ports import Work
 from suture.reactor import Sockets, Watchdog, install
-from suture.runtime import RunningChannel, Shared, Told, Unbuilt, reason_of
+from suture.runtime import RunningChannel, Told, Unbuilt, reason_of
 from suture.store import fitness, ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import fingerprint, free_bytes, open_engine
 from suture.store.journal import Journal
+from suture.store.past import Memory
 from suture.store.tenure import Tenure
 from suture.telling import facts_of
 
@@ -71,7 +72,7 @@ def run(site_directory: Path, environment: str | None = None) -> int:
     _open_many_files()
     reactor, loop = install()
     logs.take_over_twisted()
-    engine = Engine(site, database, reactor, loop.call_soon_threadsafe, loop.call_later)
+    engine = Engine(site, database, reactor, loop)
     engine.fitness = found
     loop.call_soon(engine.begin)
     reactor.run(installSignalHandlers=False)
@@ -113,29 +114,23 @@ class _WallClock:
 class Engine:
     """The running engine of one site."""
 
-    def __init__(
-        self,
-        site: Site,
-        database: Any,
-        reactor: Any,
-        soon: Callable[[Callable[[], None]], Any],
-        later: Callable[[float, Callable[[], None]], Any],
-    ) -> None:
-        """soon: run a function on the reactor's thread, from any thread; later: after so many seconds, from that thread."""
+    def __init__(self, site: Site, database: Any, reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
+        soon: Callable[[Callable[[], None]], Any] = loop.call_soon_threadsafe
         self.site, self.reactor, self.clock = site, reactor, _WallClock(reactor)
         self.log = logs.Log()
         self.metrics = Metrics(self.facts)
-        self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, later, site.conf.journal.batch)
+        self.journal = Journal(database, soon, self.metrics, self._trouble, self._bug, loop.call_later, site.conf.journal.batch)
         self.tenure = self.journal.tenure = Tenure(site.conf.site.node or socket.gethostname(), site.conf.store.lease_s)
         self.store_mark, self._room = fingerprint(database), partial(free_bytes, database)
         self.reader = Reader(database, soon, reactor.callLater, bug=self._bug, damaged=self.journal.give_up)
         self.fitness = fitness.Fitness("")
         asked = site.conf.validation
         self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
-        self.world = World(self.journal, self.reader, self.clock, self.metrics, random.random, self.tenure.may_send)
         self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
         leave_to(alone)
         self.large, self.files = Aside("large messages", soon), Aside("files", soon)
+        stored = self.journal, self.reader, self.clock, self.metrics, Memory()
+        self.world = World(*stored, random.random, self.tenure.may_send, loop.call_soon, self.large, self.journal.held)
         self.pace = Pace(site.conf, self.journal, self.validation, reactor, lambda: self.channels.values(), self.metrics.late)
         self.commands = Commands(self, self.journal, self.reader, self.clock)
         watch = site.conf.watchdog
@@ -292,9 +287,8 @@ class Engine:
         self._put(channel)
 
     def _made(self, files: ChannelFiles) -> RunningChannel:
-        shared = Shared(self.validation, self.large, self.journal.held)
         told = Told(self.pace.hold_back, self._halted, self._failing)
-        return RunningChannel(files, self.world, self.reader, self.reactor, shared, told, self.site.conf.site.name)
+        return RunningChannel(files, self.world, self.reader, self.reactor, self.validation, told, self.site.conf.site.name)
 
     def _put(self, channel: RunningChannel) -> None:
         was, self.channels[channel.name] = self.channels.get(channel.name), channel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -20,12 +19,12 @@ from suture.model.errors import SutureError
 from suture.model.message import Message
 from suture.observe.logs import Log
 from suture.pipeline.answers import Answer, Say
-from suture.pipeline.channel import Around, Channel
+from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
-from suture.pipeline.numbering import Desk, Numbered
+from suture.pipeline.numbering import Numbered
 from suture.pipeline.process import Plan
 from suture.pipeline.world import World
-from suture.ports import Aside, Connector, Destination, Held, Work
+from suture.ports import Connector, Destination, Work
 from suture.store import state
 from suture.store.backlog import Reader
 from suture.store.past import Memory
@@ -57,15 +56,6 @@ class DestinationFacts:
     numbers: Mapping[str, tuple[int, int] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all channels share. pool: validates messages by the standard. aside: maps the large ones. held: what is in work."""
-
-    pool: ValidationPool
-    aside: Aside
-    held: Held
-
-
 class RunningChannel:
     """The channel of these files."""
 
@@ -75,7 +65,7 @@ class RunningChannel:
         world: World,
         reader: Reader,
         reactor: Any,
-        shared: Shared,
+        pool: ValidationPool,
         told: Told,
         site_name: str,
     ) -> None:
@@ -85,9 +75,8 @@ class RunningChannel:
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
         for peer in self.peers.values():
             peer.may_send, peer.time_of_day = world.may_send, world.clock.seconds
-        desk = Desk(world.journal, Memory(), world.clock)
         self.numbered = {
-            d.name: Numbered(self.peers[d.name], files.name, d.name, desk, self._note(d.name))
+            d.name: Numbered(self.peers[d.name], files.name, d.name, world, self._note(d.name))
             for d in files.destinations.values()
             if d.settings.numbered
         }
@@ -98,15 +87,7 @@ class RunningChannel:
         for name, peer in self.peers.items():
             peer.refused = self.lanes[name].attempts.refused
         plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}")
-        self.core = Channel(
-            plan,
-            self.lanes,
-            world.journal,
-            world.clock,
-            world.observer,
-            partial(self._halted, told),
-            Around(asyncio.get_running_loop().call_soon, Memory(), _validator(plan, shared.pool), shared.aside, shared.held),
-        )
+        self.core = Channel(plan, self.lanes, world, partial(self._halted, told), _validator(plan, pool))
         self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self.core.receiver.too_large, self._note(""))
         self.actual, self.reason = "stopped", ""
         self._earlier: dict[str, Lanes] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Engine
@@ -12,25 +12,17 @@ from twisted.internet.task import Clock
 
 from suture.model.outcome import Accepted, Outcome
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Around, Channel
+from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.retry import Policy
-from suture.pipeline.world import World
 from suture.ports import Delivery, Work
 from suture.store.backlog import received
 from suture.store.journal import Journal
-from suture.store.past import Memory
 from suture.wire import er7
+from tests.doubles import Silent, world
 
 BEGIN_S = 1_772_640_000.0
-
-
-class Silent:
-    """An observer, and anything else that only listens."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *a, **k: None
 
 
 @dataclass
@@ -84,21 +76,32 @@ class Peer:
 class House:
     """One run of a channel c, from receiving to delivering. script: the outcomes of each destination, by name."""
 
-    def __init__(self, database: Engine, rules: AnswerRules, script: dict[str, Sequence[Outcome]] | None = None, inbound: Any = None):
+    def __init__(
+        self,
+        database: Engine,
+        rules: AnswerRules,
+        script: dict[str, Sequence[Outcome]] | None = None,
+        inbound: Any = None,
+        backlog: Any = None,
+    ) -> None:
         self.database, self.clock, self.calls = database, Clock(), []
         self.clock.advance(BEGIN_S)
         self._lock = threading.Lock()
         self.journal = Journal(database, self._soon, Silent(), self._bug, self._bug, retry_s=0.01)
         self.journal.start()
         self.peers = {name: Peer(outcomes) for name, outcomes in (script or {"d": []}).items()}
-        world = World(self.journal, Silent(), self.clock, Silent(), lambda: 0.0)
+        self.world = world(self.journal, self.clock, backlog)
         policy = Policy(first_s=1, jitter=0)
-        self.lanes = {name: Lanes("c", name, peer, policy, world, lambda lanes: None) for name, peer in self.peers.items()}
+        self.lanes = {name: Lanes("c", name, peer, policy, self.world, lambda lanes: None) for name, peer in self.peers.items()}
         plan = Plan("c", [Output(name) for name in self.peers], inbound=inbound, window_us=10**12, answer=rules)
-        self.channel = Channel(plan, self.lanes, self.journal, self.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
+        self.open(plan)
         for lanes in self.lanes.values():
-            lanes.running, lanes.window.behind = True, False
+            lanes.start(0)
         self.bugs: list[Any] = []
+
+    def open(self, plan: Plan, validator: Any = None, **world: Any) -> None:
+        """The channel of this plan, in a world that is as always but for these."""
+        self.channel = Channel(plan, self.lanes, replace(self.world, **world), lambda reason: None, validator)
 
     def _soon(self, call: Callable[[], None]) -> None:
         with self._lock:

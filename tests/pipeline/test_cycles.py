@@ -20,15 +20,13 @@ from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
 from suture.model.value import changed
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Around, Channel
 from suture.pipeline.process import Output
 from suture.pipeline.validation import Validation
 from suture.ports import Delivery, Processed, Received, Settled
-from suture.store.past import Memory
 from suture.wire.continuation import Limits
 from suture.wire.profile import Profile, Rule
 from suture.wire.validate import Rules
-from tests.pipeline.house import House, Silent
+from tests.pipeline.house import House
 
 KEPT = (Message, Delivery, Processed, Received, Settled)
 COUNT = 5
@@ -75,10 +73,9 @@ class Works:
         self.write(operation)
 
 
-def with_around(house: House, around: Around, **plan: Any) -> House:
-    """The same house with a channel that has more around it."""
-    changed = replace(house.channel.plan, **plan)
-    house.channel = Channel(changed, house.lanes, house.journal, house.clock, Silent(), lambda reason: None, around=around)
+def in_world(house: House, world: dict[str, Any], **plan: Any) -> House:
+    """The same house with a channel in a world that differs in this."""
+    house.open(replace(house.channel.plan, **plan), **world)
     return house
 
 
@@ -140,8 +137,7 @@ def batch(database: Engine) -> House:
 
 
 def fragments(database: Engine) -> House:
-    around = Around(memory=Memory())
-    house = with_around(House(database, AnswerRules(when="after_process")), around, continuation=Limits(timeout_s=60))
+    house = in_world(House(database, AnswerRules(when="after_process")), {}, continuation=Limits(timeout_s=60))
     for number in range(COUNT):
         house.receive(message(2 * number, body=f"PID|1\rDSC|p{number}\r"))
         house.receive(message(2 * number + 1, follows=f"p{number}", body="OBX|1\r"))
@@ -151,8 +147,7 @@ def fragments(database: Engine) -> House:
 
 
 def broken_fragments(database: Engine) -> House:
-    around = Around(memory=Memory())
-    house = with_around(House(database, AnswerRules()), around, continuation=Limits(timeout_s=60))
+    house = in_world(House(database, AnswerRules()), {}, continuation=Limits(timeout_s=60))
     for number in range(COUNT):
         house.receive(message(number, body=f"PID|1\rDSC|p{number}\r"))
     house.clock.advance(61)
@@ -193,7 +188,7 @@ def unstorable(database: Engine) -> House:
 def validated(database: Engine) -> House:
     standard = Standard()
     judged = Validation(Rules(), False, Profile("site", [Rule("PV1", required=True, severity="W")]))
-    house = with_around(House(database, AnswerRules()), Around(memory=Memory(), validator=standard), validation=judged)
+    house = in_world(House(database, AnswerRules()), {"validator": standard}, validation=judged)
     for number in range(COUNT):
         house.receive(message(number))
     while standard.waiting:
@@ -208,7 +203,7 @@ def validated(database: Engine) -> House:
 def large(database: Engine) -> House:
     begun: list[Callable[[], None]] = []
     aside = lambda work, done: begun.append(lambda: done(work()))  # noqa: E731
-    house = with_around(House(database, AnswerRules()), Around(memory=Memory(), aside=aside))
+    house = in_world(House(database, AnswerRules()), {"aside": aside})
     for number in range(COUNT):
         house.receive(message(number, body=f"NTE|1||{'x' * 40_000}\r"))
     while begun:

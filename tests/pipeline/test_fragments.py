@@ -9,20 +9,17 @@ import pytest
 from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Around, Channel
 from suture.ports import Processed
 from suture.store.backlog import received
-from suture.store.past import Memory
 from suture.wire.continuation import Limits
-from tests.pipeline.house import House, Silent
+from tests.pipeline.house import House
 
 USUAL = Limits(timeout_s=60)
 
 
 def house(database: Engine, when: str = "after_process", limits: Limits = USUAL, **rules: Any) -> House:
     h = House(database, AnswerRules(when=when, **rules))
-    plan = replace(h.channel.plan, continuation=limits)
-    h.channel = Channel(plan, h.lanes, h.journal, h.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
+    h.open(replace(h.channel.plan, continuation=limits))
     return h
 
 

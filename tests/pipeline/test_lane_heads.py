@@ -9,8 +9,8 @@ from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
-from suture.pipeline.world import World
-from tests.pipeline.test_lanes import Peer, Silent, Store, build, run
+from tests.doubles import world
+from tests.pipeline.test_lanes import Peer, Store, build, run
 
 HOLD = Policy(in_flight=4, on_ambiguous="hold")
 RESEND = Policy(in_flight=4, first_s=5, jitter=0)
@@ -80,7 +80,7 @@ def test_after_a_start_what_was_let_go_stands_where_its_number_says() -> None:
     store, peer = Store(clock), Peer(clock)
     for n in (2, 3, 4):  # 2 was held while others passed it, and let go while the engine did not run
         store.put(n, "a")
-    lanes = Lanes("c", "d", peer, RESEND, World(store, store, clock, Silent(), lambda: 0.0), lambda lanes: None)
+    lanes = Lanes("c", "d", peer, RESEND, world(store, clock, store), lambda lanes: None)
     lanes.start(3)
     run(clock, 1)
     assert peer.sent == [2, 3, 4]

@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater, Unavailable
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
-from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery
+from tests.doubles import world
 
 
 class Store:
@@ -66,15 +66,10 @@ class Peer:
         self.clock.callLater(0.01, answer)
 
 
-class Silent:
-    def __getattr__(self, name):
-        return lambda *a: None
-
-
 def build(policy, script=(), wall=lambda clock: clock, may_send=lambda: True):
     clock = Clock()
     store, peer = Store(clock), Peer(clock, script)
-    lanes = Lanes("c", "d", peer, policy, World(store, store, wall(clock), Silent(), lambda: 0.0, may_send), lambda lanes: None)
+    lanes = Lanes("c", "d", peer, policy, world(store, wall(clock), store, may_send=may_send), lambda lanes: None)
     lanes.start(0)
     clock.advance(0)
     return clock, store, peer, lanes

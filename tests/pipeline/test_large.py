@@ -9,15 +9,13 @@ import pytest
 from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Around, Channel
 from suture.pipeline.turns import LARGE_BYTES
 from suture.ports import Held, Processed
 from suture.store.backlog import received
-from suture.store.past import Memory
 from suture.wire import batch, er7
 from suture.wire.continuation import Limits
-from tests.pipeline.house import Heard, House, Silent
-from tests.pipeline.test_cycles import message, with_around
+from tests.pipeline.house import Heard, House
+from tests.pipeline.test_cycles import in_world, message
 
 
 class Beside:
@@ -28,9 +26,10 @@ class Beside:
         self.turns: list[Callable[[], None]] = []
         self.held = Held()
 
-    def around(self) -> Around:
+    def world(self) -> dict[str, Any]:
+        """What a channel has of it."""
         aside = lambda work, done: self.aside.append(lambda: done(work()))  # noqa: E731
-        return Around(self.turns.append, Memory(), aside=aside, held=self.held)
+        return {"soon": self.turns.append, "aside": aside, "held": self.held}
 
     def turn(self) -> None:
         """One turn of the reactor."""
@@ -53,7 +52,7 @@ def beside() -> Beside:
 
 @pytest.fixture
 def house(database: Engine, beside: Beside) -> House:
-    return with_around(House(database, AnswerRules()), beside.around())
+    return in_world(House(database, AnswerRules()), beside.world())
 
 
 def written(house: House) -> list[str]:
@@ -119,7 +118,7 @@ def test_what_is_recovered_takes_several_turns_too(house: House, beside: Beside)
     house.stop()
     beside.turns.clear()
 
-    again = with_around(House(house.database, AnswerRules()), beside.around())
+    again = in_world(House(house.database, AnswerRules()), beside.world())
     order = written(again)
     with again.database.connect() as connection:
         for one in received(connection, "c", 0, 1000):
@@ -196,7 +195,7 @@ def test_two_large_batches_of_one_sender_go_one_after_the_other(house: House, be
 
 
 def test_a_large_batch_of_too_many_is_refused_whole(database: Engine, beside: Beside) -> None:
-    house = with_around(House(database, AnswerRules(batch_messages=50)), beside.around())
+    house = in_world(House(database, AnswerRules(batch_messages=50)), beside.world())
     heard = house.receive(frame(51))
     done(house, beside)
     assert heard.codes == ["AR"]
@@ -215,7 +214,7 @@ def test_a_batch_that_a_stop_interrupts_is_not_answered(house: House, beside: Be
 
 
 def test_many_fragments_are_joined_beside_the_reactor(database: Engine, beside: Beside) -> None:
-    house = with_around(House(database, AnswerRules()), beside.around(), continuation=Limits(timeout_s=60))
+    house = in_world(House(database, AnswerRules()), beside.world(), continuation=Limits(timeout_s=60))
     part = "x" * (LARGE_BYTES // 2)
     house.receive(message(1, body=f"OBX|1||{part}\rADD|\rDSC|p\r"))
     last = house.receive(message(2, follows="p", body=f"ADD|{part}\r"))
@@ -230,8 +229,6 @@ def test_many_fragments_are_joined_beside_the_reactor(database: Engine, beside: 
 
 def test_without_a_thread_beside_it_all_is_done_at_once(database: Engine) -> None:
     house = House(database, AnswerRules())
-    plan = house.channel.plan
-    house.channel = Channel(plan, house.lanes, house.journal, house.clock, Silent(), lambda reason: None, around=Around(memory=Memory()))
     assert house.receive(big(1)).codes == ["AA"]
     assert codes(house.receive(frame(100)))[-1] == "M99"
     house.stop()

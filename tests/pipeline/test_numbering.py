@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from twisted.internet.task import Clock
 
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
-from suture.pipeline.numbering import Desk, Numbered
+from suture.pipeline.numbering import Numbered
 from suture.ports import Delivery
 from suture.store.journal import Journal
 from suture.store.past import Memory
@@ -20,7 +20,8 @@ from suture.wire import ack
 from suture.wire.header import Header
 from suture.wire.reply import Reply, written
 from suture.wire.sequence import arrival, number_of
-from tests.pipeline.house import BEGIN_S, Silent
+from tests.doubles import Silent, world
+from tests.pipeline.house import BEGIN_S
 
 LOST = Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came")
 
@@ -87,7 +88,7 @@ class Run:
         self.clock.advance(BEGIN_S)
         self.journal = Journal(database, self.calls.append, Silent(), self._bug, self._bug, retry_s=0.01)
         self.journal.start()
-        self.numbered = Numbered(receiver, "c", "d", Desk(self.journal, Memory(), self.clock), lambda *note: self.notes.append(note))
+        self.numbered = Numbered(receiver, "c", "d", world(self.journal, self.clock), lambda *note: self.notes.append(note))
         with database.connect() as connection:
             self.numbered.load(Memory().sent(connection, "c", "d"))
 

@@ -11,13 +11,7 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.answers import Answers
 from suture.pipeline.receive import Receiver, Ways
 from suture.ports import Received
-
-
-class Nobody:
-    """An observer that is told everything and does nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args: None
+from tests.doubles import world
 
 
 class Journal:
@@ -34,7 +28,7 @@ class Journal:
 def test_a_message_that_could_not_be_stored_is_answered_as_not_stored(clock: Clock, acks: bytes) -> None:
     answers: list[tuple[Any, ...]] = []
     journal: Any = Journal()
-    receiver = Receiver("c", 0, journal, clock, Nobody(), lambda message: None, Ways(Answers(AnswerRules(), journal, clock)))
+    receiver = Receiver("c", 0, world(journal, clock), lambda message: None, Ways(Answers(AnswerRules(), journal, clock)))
     receiver.receive(b"MSH|^~\\&|A|B|C|D|20260301||DFT^P03|M1|P|2.5.1|||" + acks + b"\rPID|1\r", "peer", lambda *args: answers.append(args))
     (operation,) = journal.operations
     assert not answers

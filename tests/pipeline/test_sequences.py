@@ -7,17 +7,14 @@ from dataclasses import replace
 from sqlalchemy import Engine
 
 from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.channel import Around, Channel
 from suture.ports import Received
 from suture.store.past import Memory
-from tests.pipeline.house import Heard, House, Silent
+from tests.pipeline.house import Heard, House
 
 
 def house(database: Engine, when: str = "after_store") -> House:
     h = House(database, AnswerRules(when=when))
-    h.channel = Channel(
-        replace(h.channel.plan, sequence=True), h.lanes, h.journal, h.clock, Silent(), lambda reason: None, around=Around(memory=Memory())
-    )
+    h.open(replace(h.channel.plan, sequence=True))
     with database.connect() as connection:
         h.channel.sequences.load(Memory().numbers(connection, "c"))
     return h

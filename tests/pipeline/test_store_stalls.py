@@ -12,10 +12,9 @@ from suture.model.message import Message
 from suture.model.outcome import Accepted, Outcome, TryLater
 from suture.pipeline.lanes import UNSTORABLE, Lanes
 from suture.pipeline.retry import Policy
-from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled
 from suture.store import tables
-from tests.pipeline.house import Silent
+from tests.doubles import world
 from tests.store.desk import Desk
 
 DAY_US = 86_400_000_000
@@ -59,8 +58,7 @@ class House:
         self.engine, self.clock = engine, Clock()
         self.journal = Stalling(engine)
         self.peer = Peer(self.clock, script)
-        world = World(self.journal, self, self.clock, Silent(), lambda: 0.0)  # type: ignore[arg-type]
-        self.lanes = Lanes("c", "d", self.peer, policy, world, lambda lanes: None)  # type: ignore[arg-type]
+        self.lanes = Lanes("c", "d", self.peer, policy, world(self.journal, self.clock), lambda lanes: None)  # type: ignore[arg-type]
         self.lanes.start(0)
         message = Message("c", b"MSH", 1, "M1")
         self.journal.write(Received(message, DAY_US, lambda state, m: None, pytest.fail))
@@ -72,9 +70,6 @@ class House:
         self.journal.go_on()
         for delivery in told[0].deliveries:
             self.lanes.add(delivery)
-
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Any) -> None:
-        done([], False)
 
     def wait(self, seconds: float) -> None:
         for _ in range(int(seconds * 20)):

@@ -10,16 +10,14 @@ from sqlalchemy import Engine, text
 
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.batches import Inward
-from suture.pipeline.channel import Around, Channel
 from suture.pipeline.together import Together
 from suture.pipeline.turns import LARGE_BYTES
-from suture.store.past import Memory
 from suture.wire.continuation import Limits
 from tests.mapping import examples
 from tests.mapping.examples import ft1
-from tests.pipeline.house import House, Silent
+from tests.pipeline.house import House
 from tests.pipeline.test_batches import WIDE, wide
-from tests.pipeline.test_cycles import with_around
+from tests.pipeline.test_cycles import in_world
 from tests.pipeline.test_large import Beside
 
 AFTER = ["after_store", "after_process"]
@@ -162,8 +160,7 @@ def test_what_one_cannot_store_is_said_once_before_all_answers(engine_db: Engine
 
 def test_fragments_in_one_frame_are_joined(engine_db: Engine) -> None:
     house = House(engine_db, AnswerRules())
-    plan, around = replace(house.channel.plan, continuation=Limits()), Around(memory=Memory())
-    house.channel = Channel(plan, house.lanes, house.journal, house.clock, Silent(), lambda reason: None, around=around)
+    house.open(replace(house.channel.plan, continuation=Limits()))
     second = one(2).replace(b"|2.5.1|||", b"|2.5.1||P1|")
     heard = house.receive(one(1, more="NTE|1||a\rDSC|P1\r") + second)
     house.settle()
@@ -188,7 +185,7 @@ def test_wide_ones_are_cut_too(house: Any, engine_db: Engine, codec: str, mark: 
 
 def test_a_large_frame_is_cut_beside_the_reactor(engine_db: Engine) -> None:
     beside = Beside()
-    house = with_around(House(engine_db, AnswerRules()), beside.around())
+    house = in_world(House(engine_db, AnswerRules()), beside.world())
     heard = house.receive(one(1, more=f"NTE|1||{'x' * LARGE_BYTES}\r") + one(2) + one(3))
     later = house.receive(one(4))
     assert (heard.told, later.told, len(beside.aside)) == ([], [], 1)

@@ -88,13 +88,11 @@ class Place(House):
     """A channel, and the requests of its operator."""
 
     def __init__(self, database: Engine, wanted: list[Output], inbound: Any, rules: AnswerRules, on_error: str = "park") -> None:
-        super().__init__(database, rules, {one.destination: [] for one in wanted}, inbound)
+        super().__init__(database, rules, {one.destination: [] for one in wanted}, inbound, Shelf(database))
         self.halts: list[str] = []
         self.channel._halted = self.halts.append
         self.on_error = on_error
         self.plan(wanted, inbound)
-        for lanes in self.lanes.values():
-            lanes._backlog = Shelf(database)  # type: ignore[assignment]
         self.channels = {"c": Room(self.channel, self.lanes)}
         rooms: Any = self
         self.commands = Commands(rooms, self.journal, self, self.clock)  # type: ignore[arg-type]

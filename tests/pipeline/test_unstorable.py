@@ -10,7 +10,7 @@ from suture.model.message import Message
 from suture.pipeline.channel import Channel
 from suture.pipeline.process import Output, Plan
 from suture.ports import Processed
-from tests.pipeline.house import Silent
+from tests.doubles import world
 
 
 class Refusing:
@@ -29,7 +29,7 @@ class Refusing:
 
 def test_a_message_that_cannot_even_be_parked_holds_up_neither_a_request_nor_a_stop() -> None:
     journal, told = Refusing(), list[str]()
-    channel = Channel(Plan("c", [Output("d")]), {}, journal, Clock(), Silent(), told.append)
+    channel = Channel(Plan("c", [Output("d")]), {}, world(journal, Clock()), told.append)
     channel.process(Message("c", b"MSH|^~\\&|A|B\r", 0), None, 1, lambda: told.append("gone on"))
     assert len(journal.written) == 2
     assert told == ["gone on"]

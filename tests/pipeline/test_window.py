@@ -20,13 +20,8 @@ from suture.model import states
 from suture.model.outcome import Accepted, Held, Outcome, TryLater, Unavailable
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
-from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery, Sending
-
-
-class Quiet:
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *a: None
+from tests.doubles import world
 
 
 class Slow:
@@ -43,7 +38,7 @@ class Slow:
         self.sent: list[int] = []
         self.let_go: set[int] = set()
         self.script: list[Outcome] = []
-        self.lanes = Lanes("c", "d", self, policy, World(self, self, self.clock, Quiet(), lambda: 0.0), lambda lanes: None)
+        self.lanes = Lanes("c", "d", self, policy, world(self, self.clock, self), lambda lanes: None)
 
     # -- the ports
 

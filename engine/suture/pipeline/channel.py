@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from suture.model import states
@@ -19,25 +19,11 @@ from suture.pipeline.lanes import Lanes
 from suture.pipeline.process import Plan, Skip, fixed, process
 from suture.pipeline.receive import Receiver, Ways
 from suture.pipeline.sequences import Sequences
-from suture.pipeline.turns import A_TURN, LARGE_BYTES, Soon, Turns
-from suture.ports import Aside, Clock, Held, Journal, Memory, Observer, Processed, Settled, Validator
+from suture.pipeline.turns import A_TURN, LARGE_BYTES, Turns
+from suture.pipeline.world import World
+from suture.ports import Processed, Settled, Validator
 
 Then = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a channel can use of the engine. soon(f): run f in the next turn of the reactor (None: at once).
-
-    memory: what the store remembers of earlier messages. validator: of messages by the standard, where the plan asks for it.
-    aside: runs what takes long beside the reactor (None: at once). held: where the bytes of messages in work are counted.
-    """
-
-    soon: Soon | None = None
-    memory: Memory | None = None
-    validator: Validator | None = None
-    aside: Aside | None = None
-    held: Held = field(default_factory=Held)
 
 
 class _Task(Value, frozen=True):
@@ -50,12 +36,10 @@ class _Task(Value, frozen=True):
     findings: Sequence[Finding] = ()
 
 
-NOTHING_AROUND = Around()
-
-
 class Channel:
     """The running channel without its transports. halted(reason): `on_error: stop` wants the channel stopped.
 
+    validator: of messages by the standard, where the plan asks for it.
     in_work: messages that are stored and not yet processed, durably.
     """
 
@@ -63,26 +47,23 @@ class Channel:
         self,
         plan: Plan,
         lanes: Mapping[str, Lanes],
-        journal: Journal,
-        clock: Clock,
-        observer: Observer,
+        world: World,
         halted: Callable[[str], None],
-        around: Around = NOTHING_AROUND,
+        validator: Validator | None = None,
     ) -> None:
-        self.plan, self.lanes = plan, lanes
-        self._journal, self._clock, self._observer, self._halted = journal, clock, observer, halted
-        memory = around.memory
+        self.plan, self.lanes, self._halted, self._validator = plan, lanes, halted, validator
+        journal, clock, memory = world.journal, world.clock, world.memory
+        self._journal, self._clock, self._observer = journal, clock, world.observer
         self.answers = Answers(plan.answer, journal, clock, memory)
-        self._soon = around.soon or (lambda work: work())
-        self._validator, self._aside, self._held = around.validator, around.aside, around.held
-        self._turns = None if around.aside is None else Turns(self._soon, around.aside, around.held)
+        self._soon, self._aside, self._held = world.soon, world.aside, world.held
+        self._turns = None if world.aside is None else Turns(world.soon, world.aside, world.held)
         self.fragments: Fragments | None = None
         if plan.continuation:
             ends = (self._received, self._settle, plan.window_us, self._turns)
             self.fragments = Fragments(plan.continuation, journal, clock, self.answers, *ends)
-        self.sequences = Sequences(plan.channel, journal, clock, self.answers, memory) if plan.sequence and memory else None
+        self.sequences = Sequences(plan.channel, journal, clock, self.answers, memory) if plan.sequence else None
         ways = Ways(self.answers, self.fragments, self.sequences, self._turns)
-        self.receiver = Receiver(plan.channel, plan.window_us, journal, clock, observer, self._received, ways)
+        self.receiver = Receiver(plan.channel, plan.window_us, world, self._received, ways)
         self._waits = plan.answer.when != "after_store"
         if plan.answer.when == "after_delivery":
             for one in lanes.values():

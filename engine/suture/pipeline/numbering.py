@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from suture.model.errors import MessageError
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, Unavailable
 from suture.model.value import changed
 from suture.pipeline.verdict import hl7_time
-from suture.ports import Clock, Delivery, Destination, Journal, Memory, Work
+from suture.pipeline.world import World
+from suture.ports import Delivery, Destination, Memory, Work
 from suture.wire import ack, sequence
 from suture.wire.sequence import RESYNC, START, Count
 
@@ -27,21 +27,12 @@ REFUSALS_BY_NUMBER = ("CE", "CR")
 """Codes of an accept acknowledgement: with them a repetition is refused for its number, not for its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where the numbers are kept, and by what clock."""
-
-    journal: Journal
-    memory: Memory
-    clock: Clock
-
-
 class Numbered:
     """A destination whose messages carry MSH-13. note(code, text): a change worth a log line."""
 
-    def __init__(self, peer: Destination, channel: str, name: str, desk: Desk, note: Callable[[str, str], None]) -> None:
+    def __init__(self, peer: Destination, channel: str, name: str, world: World, note: Callable[[str, str], None]) -> None:
         self._peer, self._channel, self._name, self._note = peer, channel, name, note
-        self._journal, self._memory, self._clock = desk.journal, desk.memory, desk.clock
+        self._journal, self._memory, self._clock = world.journal, world.memory, world.clock
         self._count = Count()
         self._resync = False
         self._busy = False

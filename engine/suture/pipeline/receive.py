@@ -15,7 +15,8 @@ from suture.pipeline.fragments import Fragments
 from suture.pipeline.sequences import Counted, Sequences
 from suture.pipeline.together import Together, may_be_several
 from suture.pipeline.turns import LARGE_BYTES, Turns
-from suture.ports import Clock, Journal, Observer, Received
+from suture.pipeline.world import World
+from suture.ports import Received
 from suture.wire import acknowledgement
 from suture.wire.header import Header, text_of, type_of
 from suture.wire.oversize import TooLarge
@@ -45,18 +46,9 @@ class Ways:
 class Receiver:
     """The way in of one channel. process(message): called after the commit, for messages that are to be processed."""
 
-    def __init__(
-        self,
-        channel: str,
-        window_us: int,
-        journal: Journal,
-        clock: Clock,
-        observer: Observer,
-        process: Callable[[Message], None],
-        ways: Ways,
-    ) -> None:
-        self._channel, self._window_us, self._journal, self._clock = channel, window_us, journal, clock
-        self._observer, self._process = observer, process
+    def __init__(self, channel: str, window_us: int, world: World, process: Callable[[Message], None], ways: Ways) -> None:
+        self._channel, self._window_us, self._process = channel, window_us, process
+        self._journal, self._clock, self._observer = world.journal, world.clock, world.observer
         self._answers, self._fragments, self._sequences, self._turns = ways.answers, ways.fragments, ways.sequences, ways.turns
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:

@@ -1,20 +1,34 @@
-"""What the pipeline needs of the world outside: the engine makes one for all its channels."""
+"""What the pipeline needs of the world outside; the engine makes one for all its channels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from suture.ports import Backlog, Clock, Journal, Observer
+from suture.pipeline.turns import Soon
+from suture.ports import Aside, Backlog, Clock, Held, Journal, Memory, Observer
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """may_send: asked before each send begins; when it says no, the lanes pause until `resume`."""
+    """memory: what the store remembers of earlier messages. random: [0, 1).
+
+    may_send: asked before each send begins; when it says no, the lanes pause until `resume`. soon(f): run f in the next turn
+    of the reactor. aside: runs what takes long beside the reactor (None: at once). held: where the bytes of messages in
+    work are counted.
+    """
 
     journal: Journal
     backlog: Backlog
     clock: Clock
     observer: Observer
+    memory: Memory
     random: Callable[[], float]
     may_send: Callable[[], bool] = lambda: True
+    soon: Soon = _at_once
+    aside: Aside | None = None
+    held: Held = field(default_factory=Held)
