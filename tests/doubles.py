@@ -1,12 +1,25 @@
-"""What stands in tests for a part of the world that has no say there; what waits in a store is no part of them."""
+"""What stands in tests for a part of the world, once for all of them. The store is always the real one, driven by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import queue
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
+from sqlalchemy import Connection, Engine, delete, select
+from twisted.internet.task import Clock
+
+from suture.model import states
+from suture.model.outcome import Accepted, Outcome
 from suture.pipeline.world import World
+from suture.ports import Delivery, Operation
+from suture.store import again, dialect, tables
+from suture.store.backlog import Reader, deliveries_by_id
+from suture.store.journal import Journal
 from suture.store.past import Memory
+from tests import filling
 
 
 class Silent:
@@ -30,3 +43,167 @@ def world(journal: Any, clock: Any, backlog: Any = None, **more: Any) -> World:
     """A world in which nothing is random, nobody observes, and nothing waits unless there is a backlog."""
     given = {"observer": Silent(), "memory": Memory(), "random": lambda: 0.0, **more}
     return World(journal, Empty() if backlog is None else backlog, clock, **given)
+
+
+class Scripted:
+    """A destination that answers each send with the next outcome of a script (Accepted when it is over), after a moment."""
+
+    def __init__(self, clock: Clock, script: Sequence[Outcome] = (), after_s: float = 0.01) -> None:
+        self.clock, self.script, self.after_s = clock, list(script), after_s
+        self.sent: list[int] = []
+        self.busy = self.most_busy = 0
+
+    def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:
+        self.sent.append(delivery.id)
+        self.busy += 1
+        self.most_busy = max(self.busy, self.most_busy)
+        self.clock.callLater(self.after_s, self._answer, self.script.pop(0) if self.script else Accepted("AA"), done)
+
+    def _answer(self, outcome: Outcome, done: Callable[[Outcome], None]) -> None:
+        self.busy -= 1
+        done(outcome)
+
+    def cut(self, code: str, reason: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _OneByOne(Journal):
+    """The real journal without its thread; what it tells after a commit is told one by one."""
+
+    def __init__(self, engine: Engine, told: deque[Callable[[], None]]) -> None:
+        super().__init__(engine, lambda call: call(), Silent(), _never, _never)
+        self._ready, self._checkpoints = told, None  # which would have a thread, and a connection
+        self._connection: Connection | None = None
+
+    def _deliver(self, results: list[Callable[[], None]], done_bytes: int) -> None:
+        self.held.bytes -= done_bytes
+        self._pending -= len(results)
+        self._ready.extend(results)
+
+    def commit(self) -> None:
+        """One transaction of all that was handed over."""
+        if self._operations.empty():
+            return
+        self._connection = self._connection or self._open()
+        groups, _ = self._gather()
+        while groups:
+            self._write(self._connection, groups)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._leave(self._connection)
+        self._files.let_go()
+
+
+def _never(what: object) -> None:
+    raise AssertionError(what)
+
+
+class ByHand:
+    """The real store on a database of its own, whose journal writes and tells, and whose backlog is read, when a test says so.
+
+    Journal and backlog in one: with a clock, all that is due is done in its next turn. Each begins with an empty store.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        self.engine, self._clock = engine, clock
+        self.told: deque[Callable[[], None]] = deque()
+        self.answers: deque[Callable[[], None]] = deque()
+        self.journal = _OneByOne(engine, self.told)
+        self.reader = Reader(engine, self.answers.append, lambda seconds, retry: _never(retry), threads=0, bug=_never)
+        self.rows = filling.Store(engine)
+        with dialect.writing(engine) as connection:
+            for table in (tables.attempt, tables.exception, tables.delivery_body, tables.delivery, tables.message_body, tables.message):
+                connection.execute(delete(table))
+        self.rows.message(id=1, channel="c")
+
+    # -- the ports
+
+    def write(self, operation: Operation) -> None:
+        self.journal.write(operation)
+        if self._clock:
+            self._clock.callLater(0, self._turn)
+
+    def pending(self) -> int:
+        return self.journal.pending()
+
+    def load(self, *wanted: Any) -> None:
+        self.reader.load(*wanted)
+        self._asked()
+
+    def load_lane(self, *wanted: Any) -> None:
+        self.reader.load_lane(*wanted)
+        self._asked()
+
+    def _asked(self) -> None:
+        if self._clock:
+            self.read()
+            self._clock.callLater(0, self.answer)
+
+    def _turn(self) -> None:
+        self.commit()
+        while self.told:
+            self.tell()
+
+    # -- what a test decides
+
+    def commit(self) -> None:
+        """One transaction of all that was handed over."""
+        self.journal.commit()
+
+    def tell(self) -> None:
+        """Tell of the next that is committed."""
+        if self.told:
+            self.told.popleft()()
+
+    def read(self) -> None:
+        """The store looks; its answer is on its way."""
+        with suppress(queue.Empty):
+            job = self.reader._jobs.get_nowait()
+            assert job is not None
+            job()
+
+    def answer(self) -> None:
+        """The answer of a read comes."""
+        if self.answers:
+            self.answers.popleft()()
+
+    def put(self, number: int, lane: str, state: str = states.QUEUED) -> Delivery:
+        """A delivery of this number, as it is told of after its commit."""
+        self.rows.delivery(
+            1, "d", state, b"x", id=number, channel="c", lane=lane, attempts=0, idempotency_key=f"key {number}", created_at_us=0
+        )
+        return self.delivery(number)
+
+    def delivery(self, number: int) -> Delivery:
+        """A delivery, as it is in the store."""
+        with self.engine.connect() as connection:
+            return deliveries_by_id(connection, [number])[0]
+
+    def let_go(self, number: int) -> Delivery:
+        """Let go what is held or dead, as a person does."""
+        with dialect.writing(self.engine) as connection:
+            (released,) = again.release(connection, [number], 0, lambda *bare: "").deliveries
+        return released
+
+    def column(self, name: str) -> dict[int, Any]:
+        """A column of the deliveries, by their numbers."""
+        with self.engine.connect() as connection:
+            found = connection.execute(select(tables.delivery.c.id, tables.delivery.c[name]).order_by(tables.delivery.c.id))
+            return dict(found.all())
+
+    @property
+    def states(self) -> dict[int, str]:
+        """The states of the deliveries, by their numbers."""
+        return self.column("state")
+
+    def reasons(self, number: int) -> list[str]:
+        """The reasons of a delivery's attempts."""
+        with self.engine.connect() as connection:
+            c = tables.attempt.c
+            return list(connection.execute(select(c.reason).where(c.delivery_id == number).order_by(c.number)).scalars())
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.journal.close()

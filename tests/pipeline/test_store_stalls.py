@@ -14,7 +14,7 @@ from suture.pipeline.lanes import UNSTORABLE, Lanes
 from suture.pipeline.retry import Policy
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled
 from suture.store import tables
-from tests.doubles import world
+from tests.doubles import Scripted, world
 from tests.store.desk import Desk
 
 DAY_US = 86_400_000_000
@@ -40,24 +40,13 @@ class Stalling:
         self._desk.written(group)
 
 
-class Peer:
-    """Answers with the next outcome of its script in the next turn of the clock."""
-
-    def __init__(self, clock: Clock, script: list[Outcome]) -> None:
-        self.clock, self.script, self.sent = clock, script, 0
-
-    def send(self, delivery: Delivery, done: Any) -> None:
-        self.sent += 1
-        self.clock.callLater(0, done, self.script.pop(0))
-
-
 class House:
     """Lanes over the real store, with deliveries that wait in one of them."""
 
     def __init__(self, engine: Engine, script: list[Outcome], policy: Policy, deliveries: int = 1) -> None:
         self.engine, self.clock = engine, Clock()
         self.journal = Stalling(engine)
-        self.peer = Peer(self.clock, script)
+        self.peer = Scripted(self.clock, script, 0)
         self.lanes = Lanes("c", "d", self.peer, policy, world(self.journal, self.clock), lambda lanes: None)  # type: ignore[arg-type]
         self.lanes.start(0)
         message = Message("c", b"MSH", 1, "M1")
@@ -84,7 +73,7 @@ def test_attempts_that_the_store_takes_late_keep_their_numbers_and_the_last_one_
     script = [TryLater("AR", "busy"), TryLater("AR", "busy"), Accepted("AA")]
     house = House(engine_db, script, Policy(first_s=1))
     house.wait(10)  # longer than two pauses: all three attempts are over before the store takes the first
-    assert house.peer.sent == 3
+    assert len(house.peer.sent) == 3
     house.journal.go_on()
     assert house.rows(tables.attempt, "number", "outcome") == [(1, "try_later"), (2, "try_later"), (3, "accepted")]
     assert house.rows(tables.delivery, "state", "attempts") == [("accepted", 3)]
