@@ -188,10 +188,10 @@ class ByHand:
         return released
 
     def column(self, name: str) -> dict[int, Any]:
-        """A column of the deliveries, by their numbers."""
+        """A column of the deliveries, by their numbers; those below 1 are there only to be sent again."""
+        d = tables.delivery.c
         with self.engine.connect() as connection:
-            found = connection.execute(select(tables.delivery.c.id, tables.delivery.c[name]).order_by(tables.delivery.c.id))
-            return dict(found.all())
+            return dict(connection.execute(select(d.id, d[name]).where(d.id > 0).order_by(d.id)).all())
 
     @property
     def states(self) -> dict[int, str]:

@@ -6,50 +6,38 @@ a test decides when each of them arrives.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, select, update
 from twisted.internet.task import Clock
 
 from suture.model import states
+from suture.model.message import Message
 from suture.model.outcome import Accepted, Held, Outcome, TryLater, Unavailable
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
-from suture.ports import Attempted, Delivery, Sending
-from tests.doubles import world
+from suture.ports import Delivery, Processed, Settled, Work
+from suture.store import again, dialect, tables
+from tests.doubles import ByHand, world
 
 
 class Slow:
-    """Store, journal and peer; each does its next thing when it is told to."""
+    """The real store, and a peer; each does its next thing when it is told to."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.clock = Clock()
-        self.rows: dict[int, list[Any]] = {}  # number to [lane, state]
-        self.writes: deque[Any] = deque()
-        self.told: deque[Callable[[], None]] = deque()
-        self.reads: deque[tuple[Callable[[int], bool], int, Callable[[list[Delivery]], None]]] = deque()
-        self.answers: deque[Callable[[], None]] = deque()
+    def __init__(self, engine: Engine, policy: Policy) -> None:
+        self.clock, self.store = Clock(), ByHand(engine)
         self.calls: list[tuple[int, Callable[[Outcome], None]]] = []
         self.sent: list[int] = []
         self.let_go: set[int] = set()
         self.script: list[Outcome] = []
-        self.lanes = Lanes("c", "d", self, policy, world(self, self.clock, self), lambda lanes: None)
-
-    # -- the ports
-
-    def write(self, operation: Attempted | Sending) -> None:
-        self.writes.append(operation)
-
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Any) -> None:
-        self.reads.append((lambda n: n > after_id, limit, done))
-
-    def load_lane(self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Any) -> None:
-        self.reads.append((lambda n: n > after_id and self.rows[n][0] == lane, limit, done))
+        self.made = 0
+        self.tell, self.read, self.answer = self.store.tell, self.store.read, self.store.answer
+        self.lanes = Lanes("c", "d", self, policy, world(self.store, self.clock, self.store), lambda lanes: None)  # type: ignore[arg-type]
 
     def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:
         self.sent.append(delivery.id)
@@ -63,53 +51,41 @@ class Slow:
         All are told in the order they were written; what a person sends again has the higher numbers. "!" lets go what
         is held.
         """
-        while self.writes:
-            operation = self.writes.popleft()
-            if isinstance(operation, Attempted):
-                self.rows[operation.delivery.id][1] = operation.state
-            else:
-                self.rows[operation.delivery.id][1] = states.IN_FLIGHT
-                self.told.append(operation.done)
-        numbers = {}
-        for again in (False, True):
-            for place, letter in enumerate(group):
-                if letter.isalpha() and letter.isupper() == again:
-                    numbers[place] = number = len(self.rows) + 1
-                    self.rows[number] = [letter.lower(), states.QUEUED]
-        for place, letter in enumerate(group):
+        for letter in group:
+            self.made += 1
             if letter == "!":
-                self._let_go()
-                continue
-            if letter.isupper():
-                self.let_go.add(numbers[place])
-            hear = partial(self.lanes.release, new=True) if letter.isupper() else self.lanes.add
-            self.told.append(partial(hear, self.delivery(numbers[place])))
+                self._write("release", self._release, new=False)
+            elif letter.isupper():
+                self.store.put(-self.made, letter.lower(), states.DEAD)
+                self._write("resend", partial(self._resend, -self.made), new=True)
+            else:
+                self.store.write(self._processed(Delivery(1, "c", "d", letter, b"x", f"new {self.made}")))
+        self.store.commit()
 
-    def _let_go(self) -> None:
-        for number, row in self.rows.items():
-            if row[1] == states.HELD:
-                row[1] = states.QUEUED
-                self.let_go.add(number)
-                self.told.append(partial(self.lanes.release, self.delivery(number), new=False))
+    def _processed(self, delivery: Delivery) -> Processed:
+        settled = Settled(states.PROCESSED, "", deliveries=[delivery])
 
-    def delivery(self, number: int) -> Delivery:
-        lane, state = self.rows[number]
-        return Delivery(number, "c", "d", lane, b"x", id=number, state=state, attempts=self.sent.count(number))
+        def done(settled: Settled) -> None:
+            for one in settled.deliveries:
+                self.lanes.add(one)
 
-    def read(self) -> None:
-        """The store looks; its answer is on its way."""
-        if self.reads:
-            wanted, limit, done = self.reads.popleft()
-            found = [self.delivery(n) for n in sorted(self.rows) if self.rows[n][1] in states.WAITING and wanted(n)][:limit]
-            self.answers.append(lambda: done(found, len(found) >= limit))
+        return Processed(Message("c", b"", 1, id=1), 1, 0, (), settled, lambda c, s: settled, (), (), 0, done, pytest.fail)
 
-    def tell(self) -> None:
-        if self.told:
-            self.told.popleft()()
+    def _write(self, name: str, run: Callable[[Connection], list[Delivery]], new: bool) -> None:
+        def done(deliveries: list[Delivery]) -> None:
+            for one in deliveries:
+                self.let_go.add(one.id)
+                self.lanes.release(one, new)
 
-    def answer(self) -> None:
-        if self.answers:
-            self.answers.popleft()()
+        self.store.write(Work(name, run, done, pytest.fail))
+
+    def _resend(self, number: int, connection: Connection) -> list[Delivery]:
+        return again.resend(connection, self.store.journal.sequences, [number], True, 0).deliveries
+
+    def _release(self, connection: Connection) -> list[Delivery]:
+        d = tables.delivery.c
+        held = list(connection.execute(select(d.id).where(d.state == states.HELD)).scalars())
+        return again.release(connection, held, 0, lambda *bare: "").deliveries
 
     def reply(self, which: int = 0) -> None:
         if self.calls:
@@ -126,11 +102,26 @@ class Slow:
             self.clock.advance(0.05)
 
     def accepted(self) -> list[int]:
-        return sorted(n for n, (_, state) in self.rows.items() if state == states.ACCEPTED)
+        return [number for number, state in self.store.states.items() if state == states.ACCEPTED]
 
 
-def test_a_delivery_that_the_store_gave_before_the_journal_told_of_it_is_sent_once() -> None:
-    s = Slow(Policy(in_flight=4))
+@pytest.fixture
+def slow(quick_db: Engine) -> Iterator[Callable[[Policy], Slow]]:
+    made: list[Slow] = []
+
+    def make(policy: Policy) -> Slow:
+        while made:
+            made.pop().store.close()
+        made.append(Slow(quick_db, policy))
+        return made[0]
+
+    yield make
+    for one in made:
+        one.store.close()
+
+
+def test_a_delivery_that_the_store_gave_before_the_journal_told_of_it_is_sent_once(slow: Make) -> None:
+    s = slow(Policy(in_flight=4))
     s.commit("abc")
     s.lanes.start(0)
     s.read()
@@ -140,11 +131,11 @@ def test_a_delivery_that_the_store_gave_before_the_journal_told_of_it_is_sent_on
     assert s.lanes.window.depth == 0
 
 
-def test_what_a_person_sends_again_during_a_backlog_goes_out_once() -> None:
-    s = Slow(Policy(in_flight=1, memory_limit=4))
+def test_what_a_person_sends_again_during_a_backlog_goes_out_once(slow: Make) -> None:
+    s = slow(Policy(in_flight=1, memory_limit=4))
     s.lanes.start(0)
     s.commit("a" * 20)
-    while s.told:
+    while s.store.told:
         s.tell()
     s.commit("AB")
     s.settle()
@@ -152,13 +143,13 @@ def test_what_a_person_sends_again_during_a_backlog_goes_out_once() -> None:
     assert [n for n in s.sent if n < 22] == list(range(1, 22))
 
 
-def test_what_a_person_sends_again_just_before_a_backlog_goes_out_once() -> None:
-    s = Slow(Policy(in_flight=1, memory_limit=4))
+def test_what_a_person_sends_again_just_before_a_backlog_goes_out_once(slow: Make) -> None:
+    s = slow(Policy(in_flight=1, memory_limit=4))
     s.lanes.start(0)
     s.read()
     s.answer()
     s.commit("Ab" + "a" * 20)  # the first is told of first, and has the highest number
-    while s.told:
+    while s.store.told:
         s.tell()
     s.settle()
     assert sorted(s.sent) == list(range(1, 23))
@@ -166,20 +157,21 @@ def test_what_a_person_sends_again_just_before_a_backlog_goes_out_once() -> None
 
 
 @pytest.mark.parametrize(("on_ambiguous", "sent", "state"), [("hold", [2], "held"), ("resend", [1, 2], "accepted")])
-def test_a_delivery_that_was_being_sent_when_the_engine_died(on_ambiguous: str, sent: list[int], state: str) -> None:
-    s = Slow(Policy(in_flight=1, on_ambiguous=on_ambiguous))
+def test_a_delivery_that_was_being_sent_when_the_engine_died(slow: Make, on_ambiguous: str, sent: list[int], state: str) -> None:
+    s = slow(Policy(in_flight=1, on_ambiguous=on_ambiguous))
     s.commit("aa")
-    s.told.clear()
-    s.rows[1][1] = states.IN_FLIGHT
+    s.store.told.clear()
+    with dialect.writing(s.store.engine) as connection:
+        connection.execute(update(tables.delivery).where(tables.delivery.c.id == 1).values(state=states.IN_FLIGHT))
     s.lanes.start(2)
     s.settle()
     assert s.sent == sent
-    assert [row[1] for row in s.rows.values()] == [state, "accepted"]
+    assert list(s.store.states.values()) == [state, "accepted"]
     assert s.lanes.window.depth == 0
 
 
-def test_where_a_repetition_cannot_be_told_a_refused_connection_does_not_hold_a_delivery() -> None:
-    s = Slow(Policy(on_ambiguous="hold", first_s=0.1))
+def test_where_a_repetition_cannot_be_told_a_refused_connection_does_not_hold_a_delivery(slow: Make) -> None:
+    s = slow(Policy(on_ambiguous="hold", first_s=0.1))
     s.script = [Unavailable("CONNECT", "refused"), TryLater("AR", "busy")]
     s.lanes.start(0)
     s.commit("a")
@@ -188,6 +180,7 @@ def test_where_a_repetition_cannot_be_told_a_refused_connection_does_not_hold_a_
     assert s.accepted() == [1]
 
 
+Make = Callable[[Policy], Slow]
 STEPS = st.lists(
     st.one_of(
         st.text("abcABC!", min_size=1, max_size=6).map(lambda group: ("commit", group)),
@@ -198,7 +191,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     STEPS,
     st.lists(st.sampled_from([Accepted("A"), TryLater("R", "r"), Unavailable("C", "c"), Held("H", "h")]), max_size=10),
@@ -207,9 +200,9 @@ STEPS = st.lists(
     st.sampled_from(["resend", "hold"]),
 )
 def test_whatever_crosses_on_its_way_each_is_accepted_once_and_in_order(
-    steps: list[tuple[str, Any]], script: list[Outcome], in_flight: int, memory: int, on_ambiguous: str
+    slow: Make, steps: list[tuple[str, Any]], script: list[Outcome], in_flight: int, memory: int, on_ambiguous: str
 ) -> None:
-    s = Slow(Policy(in_flight=in_flight, memory_limit=memory, first_s=0.05, max_s=0.1, breaker_after=3, on_ambiguous=on_ambiguous))
+    s = slow(Policy(in_flight=in_flight, memory_limit=memory, first_s=0.05, max_s=0.1, breaker_after=3, on_ambiguous=on_ambiguous))
     s.script, failures = list(script), sum(not isinstance(o, Accepted) for o in script)
     s.lanes.start(0)
     for name, what in steps:
@@ -220,12 +213,13 @@ def test_whatever_crosses_on_its_way_each_is_accepted_once_and_in_order(
         else:
             getattr(s, name)()
     s.settle()
-    while any(state == states.HELD for _, state in s.rows.values()):
+    while states.HELD in s.store.states.values():
         s.commit("!")
         s.settle()
-    assert s.accepted() == sorted(s.rows)
-    assert len(s.sent) <= len(s.rows) + failures, "a delivery was sent again that had been accepted"
+    lane_of = s.store.column("lane")
+    assert s.accepted() == list(lane_of)
+    assert len(s.sent) <= len(lane_of) + failures, "a delivery was sent again that had been accepted"
     assert (s.lanes.window.depth, s.lanes.in_flight, s.lanes.window.count) == (0, 0, 0)
     for lane in "abc":
-        mine = [n for n in s.sent if s.rows[n][0] == lane and n not in s.let_go]
+        mine = [n for n in s.sent if lane_of[n] == lane and n not in s.let_go]
         assert mine == sorted(mine)
