@@ -29,6 +29,24 @@ class Silent:
         return lambda *given, **named: None
 
 
+class Listening(Silent):
+    """An observer that keeps what it was told of messages, remarks, and groups of the journal."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.notes: list[tuple[str, str]] = []
+        self.groups: list[int] = []
+
+    def message(self, channel: str, state: str) -> None:
+        self.messages.append(state)
+
+    def note(self, channel: str, code: str) -> None:
+        self.notes.append((channel, code))
+
+    def batch(self, size: int, seconds: float) -> None:
+        self.groups.append(size)
+
+
 class Empty:
     """A backlog in which nothing waits."""
 
@@ -66,6 +84,19 @@ class Scripted:
     def cut(self, code: str, reason: str) -> None: ...
 
     def close(self) -> None: ...
+
+
+class AtOnce(Reader):
+    """The real backlog, which is read and answers when it is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, lambda call: call(), lambda seconds, retry: _never(retry), threads=0, bug=_never)
+
+    def read(self, query: Callable[[Connection], Any], done: Callable[[Any], None]) -> None:
+        super().read(query, done)
+        job = self._jobs.get_nowait()
+        assert job is not None
+        job()
 
 
 class _OneByOne(Journal):

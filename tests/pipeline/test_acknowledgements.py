@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from sqlalchemy import Engine
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Received
 from suture.wire import mllp
+from tests.doubles import Listening
 from tests.pipeline.house import Heard, House
 
 RULES = [AnswerRules(), AnswerRules(when="after_process"), AnswerRules(when="after_delivery"), AnswerRules(types=frozenset({"DFT^P03"}))]
@@ -22,27 +22,10 @@ def acknowledging(kind: str = "ACK^P03^ACK", modes: str = "|", msa: str = "MSA|A
     return f"{head}\r{msa}\r{more}".encode()
 
 
-@dataclass
-class Counted:
-    """An observer that keeps what it was told of messages and remarks."""
-
-    messages: list[str] = field(default_factory=list)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-
-    def message(self, channel: str, state: str) -> None:
-        self.messages.append(state)
-
-    def note(self, channel: str, code: str) -> None:
-        self.notes.append((channel, code))
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *given, **named: None
-
-
 @pytest.fixture
 def house(engine_db: Engine, request: pytest.FixtureRequest) -> Iterator[House]:
     one = House(engine_db, getattr(request, "param", AnswerRules()))
-    one.channel.receiver._observer = one.observer = Counted()
+    one.channel.receiver._observer = one.observer = Listening()
     yield one
     one.stop()
 

@@ -17,8 +17,9 @@ from suture.model.events import Event
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.process import NO_RULES, Output, Plan
 from suture.ports import Delivery
-from suture.store import backlog, dialect, orders, preview, queries, state, summary, tables
+from suture.store import dialect, orders, preview, queries, state, summary, tables
 from suture.wire import er7
+from tests.doubles import AtOnce
 from tests.mapping import examples
 from tests.pipeline.house import House
 
@@ -65,20 +66,6 @@ class Broken:
         raise ZeroDivisionError("MRN-SECRET")
 
 
-class Shelf:
-    """The backlog, read at once."""
-
-    def __init__(self, database: Engine) -> None:
-        self.database = database
-
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]) -> None:
-        d = tables.delivery.c
-        with self.database.connect() as connection:
-            where = (d.channel == channel, d.destination == destination, d.id > after_id)
-            found = backlog._waiting_part(connection, where, limit)
-        done(*found)
-
-
 class Room:
     def __init__(self, core: Any, lanes: Any) -> None:
         self.actual, self.core, self.lanes = "running", core, lanes
@@ -88,14 +75,14 @@ class Place(House):
     """A channel, and the requests of its operator."""
 
     def __init__(self, database: Engine, wanted: list[Output], inbound: Any, rules: AnswerRules, on_error: str = "park") -> None:
-        super().__init__(database, rules, {one.destination: [] for one in wanted}, inbound, Shelf(database))
+        super().__init__(database, rules, {one.destination: [] for one in wanted}, inbound, AtOnce(database))
         self.halts: list[str] = []
         self.channel._halted = self.halts.append
         self.on_error = on_error
         self.plan(wanted, inbound)
         self.channels = {"c": Room(self.channel, self.lanes)}
         rooms: Any = self
-        self.commands = Commands(rooms, self.journal, self, self.clock)  # type: ignore[arg-type]
+        self.commands = Commands(rooms, self.journal, AtOnce(database), self.clock)  # type: ignore[arg-type]
 
     def plan(self, wanted: list[Output], inbound: Any = None) -> None:
         """The channel with these destinations, as after a reload."""
@@ -105,11 +92,6 @@ class Place(House):
         self.channel.plan = Plan(
             "c", wanted, order_by=order_by, inbound=given, window_us=10**12, answer=rules, on_error=self.on_error, source="/s"
         )
-
-    def read(self, query: Callable[[Any], Any], done: Callable[[Any], None]) -> None:
-        with self.database.connect() as connection:
-            result = query(connection)
-        done(result)
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         """What the engine answers to a request."""

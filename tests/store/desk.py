@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 
 from suture.model.message import Message
 from suture.store.journal import Journal
+from tests.doubles import Silent
 
 
 class Kept:
@@ -25,13 +26,6 @@ class Kept:
         self.message = message
 
 
-class Quiet:
-    """Stands where the metrics do."""
-
-    def batch(self, size: int, seconds: float) -> None:
-        pass
-
-
 class Desk:
     """Journals on one database: each writes what it was given as one group, and ends.
 
@@ -43,7 +37,7 @@ class Desk:
 
     def written(self, operations: list[Any]) -> None:
         calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        journal = Journal(self.engine, calls.put, Quiet(), self.trouble.append, self.bugs.append, retry_s=0.01)
+        journal = Journal(self.engine, calls.put, Silent(), self.trouble.append, self.bugs.append, retry_s=0.01)
         for operation in operations:
             journal.write(operation)
         journal.start()

@@ -14,7 +14,7 @@ from suture.model.message import Message
 from suture.ports import Received, Work
 from suture.store import tables
 from suture.store.journal import Journal
-from tests.store.desk import Quiet
+from tests.doubles import Silent
 
 TIMEOUT_S = 30
 
@@ -26,7 +26,7 @@ class Running:
         self.engine, self.told, self.bugs = engine, [], []
         self.results: dict[str, Any] = {}
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self.journal = Journal(engine, self._calls.put, Quiet(), self.told.append, self.bugs.append, retry_s=0.01)
+        self.journal = Journal(engine, self._calls.put, Silent(), self.told.append, self.bugs.append, retry_s=0.01)
 
     def receive(self, *names: str) -> None:
         """Hand over messages, as one group if nothing runs."""

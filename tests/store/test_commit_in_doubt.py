@@ -18,11 +18,7 @@ from suture.ports import Attempted, Delivery, Processed, Received, Settled, Work
 from suture.store import schema, tables
 from suture.store.engine import open_engine
 from suture.store.journal import Journal
-
-
-class Quiet:
-    def batch(self, size: int, seconds: float) -> None:
-        pass
+from tests.doubles import Silent
 
 
 class Desk:
@@ -30,7 +26,7 @@ class Desk:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.told, self._calls = engine, [], threading.Semaphore(0)
-        self.journal = Journal(engine, self._soon, Quiet(), self.told.append, self.told.append, retry_s=0.01)
+        self.journal = Journal(engine, self._soon, Silent(), self.told.append, self.told.append, retry_s=0.01)
         self._todo: list[Callable[[], None]] = []
 
     def _soon(self, call: Callable[[], None]) -> None:

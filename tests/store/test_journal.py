@@ -17,17 +17,10 @@ from suture.model.outcome import Accepted, Rejected, TryLater
 from suture.ports import Attempted, Claim, Delivery, Processed, Received, Settled, Work
 from suture.store import backlog, tables
 from suture.store.journal import Journal
+from tests.doubles import Silent
 from tests.store.desk import Kept
 
 WINDOW_US = 1_000_000
-
-
-class Quiet:
-    def __init__(self):
-        self.batches = []
-
-    def batch(self, size, seconds):
-        self.batches.append(size)
 
 
 @pytest.fixture(params=["by themselves", "beside other work"])
@@ -37,7 +30,7 @@ def journal(engine_db, request):
     What is written beside other work (a statement of SQLAlchemy's) takes another way to PostgreSQL.
     """
     calls, told = queue.SimpleQueue(), []
-    writer = Journal(engine_db, calls.put, Quiet(), told.append, told.append, retry_s=0.01)
+    writer = Journal(engine_db, calls.put, Silent(), told.append, told.append, retry_s=0.01)
     writer.told, writer.calls = told, calls
     writer.start()
 
@@ -276,7 +269,7 @@ def test_numbers_go_on_after_a_restart(journal, engine_db):
     journal.settle()
     journal.stop()
     journal.join(10)
-    second = Journal(engine_db, lambda f: f(), Quiet(), lambda t: None, lambda e: None)
+    second = Journal(engine_db, lambda f: f(), Silent(), lambda t: None, lambda e: None)
     message, results = receive(second, "M2")
     second.start()
     second.stop()

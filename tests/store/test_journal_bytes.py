@@ -17,18 +17,9 @@ from suture.model.message import Message
 from suture.ports import Delivery, Processed, Received, Settled, Work
 from suture.store import rows, tables
 from suture.store.journal import A_TURN, GROUP_BYTES, Journal
+from tests.doubles import Listening
 
 MB = 1_000_000
-
-
-class Seen:
-    """Stands where the metrics do."""
-
-    def __init__(self) -> None:
-        self.groups: list[int] = []
-
-    def batch(self, size: int, seconds: float) -> None:
-        self.groups.append(size)
 
 
 class Desk:
@@ -37,7 +28,7 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.later: list[Callable[[], None]] = []
-        self.seen, self.bugs = Seen(), list[Exception]()
+        self.seen, self.bugs = Listening(), list[Exception]()
         self.journal = Journal(engine, self.calls.put, self.seen, lambda t: None, self.bugs.append, self._later, retry_s=0.01)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:

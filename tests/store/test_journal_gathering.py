@@ -8,13 +8,7 @@ from suture.model.message import Message
 from suture.model.outcome import Accepted
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled, Work
 from suture.store.journal import PIECE, TURNS, Journal
-
-
-class Observed:
-    """Stands where the metrics do."""
-
-    def batch(self, size, seconds):
-        pass
+from tests.doubles import Silent
 
 
 class Later:
@@ -43,7 +37,7 @@ class Gathering:
 
     def __init__(self, engine):
         self.later, self.now_s = Later(), 0.0
-        self.journal = Journal(engine, lambda f: f(), Observed(), lambda t: None, lambda e: None, self.later)
+        self.journal = Journal(engine, lambda f: f(), Silent(), lambda t: None, lambda e: None, self.later)
         self.journal._now = lambda: self.now_s
 
     def write(self, *operations):

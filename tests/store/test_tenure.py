@@ -19,11 +19,8 @@ from suture.store.engine import open_engine
 from suture.store.journal import Journal
 from suture.store.tenure import MARGIN_S, Tenure, owner
 from tests.at_work import AtWork
+from tests.doubles import Silent
 from tests.filling import NOW_US
-
-
-class Quiet:
-    def batch(self, size: int, seconds: float) -> None: ...
 
 
 class Desk:
@@ -34,7 +31,7 @@ class Desk:
         self.told: list[str] = []
         self.bugs: list[Exception] = []
         self.clock = Clock()
-        self.journal = Journal(engine, self.calls.put, Quiet(), self.told.append, self.bugs.append, retry_s=0.01)
+        self.journal = Journal(engine, self.calls.put, Silent(), self.told.append, self.bugs.append, retry_s=0.01)
         self.tenure = self.journal.tenure = Tenure(name, 10, self.clock.seconds)
         self.journal.start()
 
