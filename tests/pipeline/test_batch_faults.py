@@ -14,8 +14,8 @@ from suture.ports import Received
 from suture.store import preview, tables
 from suture.store.past import recall
 from suture.wire import batch
+from tests.doubles import Listening
 from tests.pipeline.house import House
-from tests.pipeline.test_acknowledgements import Counted
 
 BHS = b"BHS|^~\\&|POC|WEST|SUTURE|GENERAL|20260401||||B7\r"
 FHS = BHS.replace(b"BHS", b"FHS").replace(b"B7", b"F3")
@@ -28,7 +28,7 @@ def one(number: int) -> bytes:
 @pytest.fixture
 def house(engine_db: Engine, request: pytest.FixtureRequest) -> Iterator[House]:
     house = House(engine_db, getattr(request, "param", AnswerRules()))
-    house.channel.receiver._observer = house.observer = Counted()
+    house.channel.receiver._observer = house.observer = Listening()
     yield house
     house.stop()
 
