@@ -137,10 +137,6 @@ class Texts:
         cell = f"{local(row)}[{self.code.const(column)}]"
         return cell if row in self.sure else f'({cell} if {local(row)} is not None else "")'
 
-    def any_of(self, sources: tuple[Source, ...]) -> str:
-        """The first text that is not empty."""
-        return " or ".join(self.source(source) for source in sources)
-
     def holds(self, conditions: tuple[Condition, ...]) -> str:
         """Do all conditions match?"""
         return " and ".join(f"{self.source(c.source)} in {self.code.const(c.values)}" for c in conditions)
