@@ -47,9 +47,7 @@ class _Lines:
         with code.block("for text in texts"):
             code.line("line += 1")
             with code.deferred() as fields:
-                if plan.each is not None:
-                    self._odd_line()
-                self._line()
+                self._plain_or_odd()
             self._fields(fields)
         code.line("return True")
         return code.function()
@@ -66,16 +64,19 @@ class _Lines:
         put(f"f = text.split({self.code.const(er7.STANDARD.field)})")
         put(f"if len(f) < {width}: f = f + {self.code.const([''] * width)}")
 
-    def _odd_line(self) -> None:
-        """A line with special characters: one of them costs no more than the field that it stands in, unless it puts that in doubt."""
+    def _plain_or_odd(self) -> None:
+        """The line as most are, and behind it as one with special characters: one of these costs no more than the field that it
+        stands in, unless it puts that in doubt."""
         code, texts, sure = self.code, self.texts, set(self.texts.sure)
-        with code.block(f"if {special(code, 'text')}"):
-            texts.odd = True
-            with code.block("try"):
-                self._line()
-            code.line(f"except {code.const(Doubted)}: {code.stop}")
+        with code.block(f"if not ({special(code, 'text')})", wanted=self.plan.each is not None):
+            self._line()
             code.line("continue")
-        texts.odd, texts.sure = False, sure
+        if self.plan.each is None:
+            return
+        texts.odd, texts.sure = True, sure
+        with code.block("try"):
+            self._line()
+        code.line(f"except {code.const(Doubted)}: {code.stop}")
 
     def _line(self) -> None:
         plan, code = self.plan, self.code
