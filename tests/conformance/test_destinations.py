@@ -247,7 +247,7 @@ async def test_no_payload_makes_it_raise(kit: Kit, reactor: Any) -> None:
 async def test_a_second_answer_never_completes_the_next_message(kit: Kit, reactor: Any) -> None:
     peer = kit.peer([Twice(later=True), Ack("AE")])
     with Elsewhere(peer) as elsewhere:
-        async with sender(kit, reactor, peer.port, connections=1) as s:
+        async with sender(kit, reactor, peer.port, connections=1, **kit.timeout(10)) as s:
             assert isinstance(await s.send(1).outcome(), Accepted)
             elsewhere.call(_let_go(peer))
             wait_until(lambda: any(unread for _, unread in connections(peer.port)))
