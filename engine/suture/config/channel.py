@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from suture.config.answer import Answer, Continuation
 from suture.config.connector import OneConnector, with_connectors
-from suture.config.meant import did_you_mean
 from suture.config.zone import known_zone
 from suture.connectors.registry import SOURCES
+from suture.model.meant import did_you_mean
 from suture.wire import charsets, er7
 from suture.wire.dictionary import VERSIONS
 from suture.wire.validate import SEVERITIES

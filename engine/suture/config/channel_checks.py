@@ -11,11 +11,11 @@ from typing import Any
 
 from suture.config.connector import one_connector
 from suture.config.mappings import FORMS, Library
-from suture.config.meant import did_you_mean
 from suture.config.yaml_file import Document
 from suture.connectors.registry import SOURCES
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
+from suture.model.meant import did_you_mean
 from suture.wire import acknowledgement
 
 

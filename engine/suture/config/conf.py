@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from suture.config.answer import Listed
 from suture.config.connector import OneConnector, one_connector, with_connectors
-from suture.config.meant import did_you_mean
 from suture.config.references import Resolver
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
@@ -20,6 +19,7 @@ from suture.config.zone import known_zone
 from suture.connectors.access import Host
 from suture.connectors.registry import DESTINATIONS
 from suture.model.errors import Problem
+from suture.model.meant import did_you_mean
 from suture.pipeline.retry import Policy
 
 ENVIRONMENT = "SUTURE_ENV"

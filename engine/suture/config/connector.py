@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from suture.config.meant import nearest
 from suture.config.yaml_file import Document, Loc
 from suture.connectors.registry import Module
 from suture.model.errors import Problem
+from suture.model.meant import nearest
 
 
 class OneConnector(BaseModel):

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from suture.config.channel import Listed, MessageType, Name, Place
-from suture.config.meant import did_you_mean
 from suture.config.yaml_file import Document
 from suture.mapping.tables import Table
 from suture.model.errors import Problem
+from suture.model.meant import did_you_mean
 from suture.wire import er7
 from suture.wire.pattern import Pattern
 from suture.wire.profile import Known, Profile, Rule

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suture.config.meant import nearest
 from suture.config.yaml_file import Document, Loc, decode
 from suture.model.errors import Problem
+from suture.model.meant import nearest
 
 LIMIT_BYTES = 65_536
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)\}|\$\{")

@@ -25,7 +25,6 @@ from suture.config.conf import (
 )
 from suture.config.directories import unreadable
 from suture.config.mappings import Library, read_library
-from suture.config.meant import did_you_mean
 from suture.config.references import Resolver
 from suture.config.rules import rules_of
 from suture.config.validate import is_empty, validate
@@ -38,6 +37,7 @@ from suture.mapping.outbound_hl7 import Hl7Renderer
 from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
+from suture.model.meant import did_you_mean
 from suture.wire.profile import Profile
 
 

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from suture.config.channel import Listed
-from suture.config.meant import did_you_mean
 from suture.config.shape import alternatives
 from suture.config.validate import is_empty, validate
 from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.mapping.times import from_iso
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
+from suture.model.meant import did_you_mean
 
 EXPECTATIONS = ("expect", "expect_gaps", "expect_filtered", "expect_deliveries", "expect_none", "expect_error", "expect_findings")
 

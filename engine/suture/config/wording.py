@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from suture.config.meant import did_you_mean
 from suture.config.shape import field_at, is_secret, keys_at
 from suture.config.yaml_file import Document, Loc
+from suture.model.meant import did_you_mean
 
 UNITS = {
     "_us": ("microseconds", "500"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from suture.config.meant import nearest
+from suture.model.meant import nearest
 
 
 def known_zone(zone: str, words: tuple[str, ...] = ()) -> str:

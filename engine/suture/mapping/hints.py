@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from suture.model.errors import SutureError
+from suture.model.meant import nearest
 
 Loc = tuple[str | int, ...]
 """Where in the file, as pydantic writes it: keys and list positions from the top."""
@@ -54,9 +54,8 @@ class Problems:
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """The tail of an error's text: the nearest choice, else all of them when they are few, else nothing."""
     known = sorted(set(choices))
-    near = difflib.get_close_matches(word.lower(), known, n=1) or difflib.get_close_matches(word, known, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
+    if near := nearest(word, known):
+        return f"; did you mean '{near}'?"
     return f"; use one of: {', '.join(known)}" if known and len(known) <= LISTED_AT_MOST else ""
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+
+from suture.model.meant import nearest
 
 USUAL = ("patient", "account", "item")
 """Kinds that every site has, the most selective first; items are filed without a mapping's saying so."""
@@ -14,8 +15,8 @@ def wrong_kind(kind: str) -> str:
     """Why a kind cannot be meant, "" where it can: a site may have kinds of its own, and a slip of the pen is none."""
     if not _KIND.fullmatch(kind):
         return f"{kind!r} is no kind of value; a kind is a word of small letters, digits and _ (encounter)"
-    near = difflib.get_close_matches(kind, USUAL, n=1, cutoff=0.8) if kind not in USUAL else []
-    return f"unknown kind {kind!r}; did you mean {near[0]!r}?" if near else ""
+    near = "" if kind in USUAL else nearest(kind, USUAL, 0.8)
+    return f"unknown kind {kind!r}; did you mean {near!r}?" if near else ""
 
 
 def selective_first(keys: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -9,8 +9,7 @@ from itertools import chain
 from suture.wire import lines, widths
 from suture.wire.widths import NARROW, Buffer, Width
 
-BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
-"""The segments around messages in a batch file (HL7 2.5.1 section 2.10.3)."""
+BATCH = tuple(sorted(name.encode() for name in lines.ENVELOPE))
 
 _BEGINS = rb"(?:(?<=[\r\n\x1c])[ \t]{0,32}\x0b?|(?<=[^\r\n\x1c])\x0b)(?:%b)?(?=%b)"
 _FRAMED_WIDE = rb"|(?<=\x1c\r)\x0b(?=%b)" % widths.BEGINS

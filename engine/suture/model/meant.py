@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The known word that was probably meant, or ""."""
+def nearest(word: str, words: Iterable[str], likeness: float = 0.6) -> str:
+    """The known word that was probably meant, or "". likeness: how much of it must be there, from 0 to 1."""
     by_lower = {w.lower(): w for w in words}
-    found = difflib.get_close_matches(word.lower(), by_lower, 1, 0.6)
+    found = difflib.get_close_matches(word.lower(), by_lower, 1, likeness)
     return by_lower[found[0]] if found else ""
 
 
