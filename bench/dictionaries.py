@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 
 from bench.report import table
-from suture.wire import dictionary
-from suture.wire.dictionary import VERSIONS, Group
+from suture.wire.hl7v2.standard import dictionary
+from suture.wire.hl7v2.standard.dictionary import VERSIONS, Group
 
 HERE, NPM, PYPI = "Suture", "hl7-dictionary", "hl7types"
 

@@ -17,9 +17,9 @@ from bench.corpus import messages
 from bench.report import table
 from suture.model.errors import MessageError
 from suture.model.finding import TOO_LONG, Finding
-from suture.wire.dictionary import nearest
-from suture.wire.er7 import Message
-from suture.wire.validate import Rules, validate_message
+from suture.wire.hl7v2.standard.dictionary import nearest
+from suture.wire.hl7v2.standard.validate import Rules, validate_message
+from suture.wire.hl7v2.text.er7 import Message
 
 LIMIT = 10_000
 """Findings of one message; no message of the usual collections has as many."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from suture.wire import er7, quick
+from suture.wire.hl7v2.text import er7, quick
 
 PATHS = ("MSH-10", "PID-3.1", "PID-18.1", "FT1-2", "FT1-7.1", "FT1-10")
 """What is read of a DFT^P03."""

@@ -14,7 +14,7 @@ from typing import Any
 from bench.libraries import READ
 from bench.report import number, table
 from bench.workloads import HERE
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 MESSAGE = HERE / "messages" / "dft_p03.hl7"
 ROUNDS = 7

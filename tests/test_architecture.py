@@ -27,15 +27,16 @@ ROWS = [
     ["orchestration"],
     ["connectors", "store", "observe"],
     ["control", "config"],
-    ["app", "guard", "pace", "runtime", "telling", "commands", "reactor"],
+    ["app", "guard", "pace", "runtime", "telling", "commands", "reactor", "validation_pool"],
     ["cli", "api", "console", "sim"],
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 SIBLINGS = ({"connectors", "store", "observe"}, {"wire", "ports"})
 """None of them may import another of its set."""
-ROOT = {"app", "guard", "pace", "runtime", "telling", "commands", "reactor"}
+ROOT = {"app", "guard", "pace", "runtime", "telling", "commands", "reactor", "validation_pool"}
 """The composition root: app.py builds, runtime.py is one running channel, commands.py obeys the operator, guard.py stops what may
-not go on, pace.py how much is read, telling.py says how the engine is, reactor.py has the loop."""
+not go on, pace.py how much is read, telling.py says how the engine is, validation_pool.py has the processes that validate large
+messages, reactor.py has the loop."""
 
 HOMES = {
     "OpenSSL": {"connectors"},
@@ -75,16 +76,16 @@ LARGE = {
     "pipeline/answers.py Answers": (296, 0),
     "control.py Control": (286, 0),
     "mapping/compile_emit.py EmitCompiler": (285, 0),
-    "connectors/mllp_sender.py Connection": (243, 20),
+    "connectors/mllp/sender.py Connection": (243, 20),
     "runtime.py RunningChannel": (236, 18),
     "wire/mllp.py Unframer": (232, 0),
-    "connectors/mllp_peer.py Peer": (226, 24),
-    "wire/er7.py Message": (224, 0),
+    "connectors/mllp/peer.py Peer": (226, 24),
+    "wire/hl7v2/text/er7.py Message": (224, 0),
     "pipeline/channel.py Channel": (223, 20),
     "connectors/mllp_out.py Destination": (202, 25),
     "connectors/mllp_in.py Source": (0, 23),
     "connectors/http_out.py Destination": (0, 23),
-    "connectors/http_connection.py Connection": (0, 23),
+    "connectors/http/connection.py Connection": (0, 23),
 }
 """Classes that are over a limit: their lines and attributes (0: within). They may become smaller, and are then written down so."""
 

@@ -25,9 +25,9 @@ from suture.pipeline.process import Plan, process
 from suture.sim.catalogue import Catalogue
 from suture.sim.day import plan as surgical_day
 from suture.sim.stage import ENVIRONMENT, Ports
-from suture.wire import er7
-from suture.wire.header import Header
-from suture.wire.validate import Rules, validate
+from suture.wire.hl7v2.standard.validate import Rules, validate
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.header import Header
 
 SITE = Path(__file__).parents[1]
 TABLES = SITE / "mappings" / "tables"

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from suture.cli.main import cli as command
 from suture.observe.metrics import Metrics
-from suture.wire import dictionary
+from suture.wire.hl7v2.standard import dictionary
 
 TOP = Path(__file__).parents[1]
 PAGES = [TOP / "README.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").rglob("*.md"))]

@@ -17,7 +17,7 @@ import pytest
 from twisted.internet import error, protocol
 from twisted.python.failure import Failure
 
-from suture.connectors import tcp_info
+from suture.connectors.net import tcp_info
 from suture.reactor import Reactor, Suspects, Watchdog
 from tests.faults.driving import the_reactor
 

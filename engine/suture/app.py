@@ -21,8 +21,7 @@ from twisted.internet import defer
 from suture import __version__
 from suture.commands import Commands
 from suture.config.site import ChannelFiles, Site, load_channel, load_site
-from suture.connectors.aside import Aside, alone
-from suture.connectors.validation_pool import ValidationPool
+from suture.connectors.net.aside import Aside, alone
 from suture.guard import Deadline, Guard
 from suture.mapping.leaving import leave_to
 from suture.model import ending
@@ -44,6 +43,7 @@ from suture.store.journal import Journal
 from suture.store.past import Memory
 from suture.store.tenure import Tenure
 from suture.telling import facts_of
+from suture.validation_pool import ValidationPool
 
 HEARTBEAT_S = 1.0
 JOURNAL_S, END_S, HURRY_S = 5.0, 3.0, 2.0

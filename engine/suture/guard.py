@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from suture.connectors.leave import CODE
+from suture.connectors.net.leave import CODE
 from suture.observe.logs import Log
 from suture.pipeline.lanes import Lanes
 from suture.runtime import RunningChannel

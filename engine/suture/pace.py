@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from suture.config.conf import Conf
-from suture.connectors.aside import Aside
-from suture.connectors.heap import Heap, resident_bytes, trimmer
-from suture.connectors.room import Room
-from suture.connectors.validation_pool import ValidationPool
+from suture.connectors.net.aside import Aside
+from suture.connectors.net.heap import Heap, resident_bytes, trimmer
+from suture.connectors.net.room import Room
 from suture.runtime import RunningChannel
 from suture.store.journal import Journal
+from suture.validation_pool import ValidationPool
 
 FULL_CHECK_S = 0.02
 PULSE_S = 0.05

@@ -14,7 +14,6 @@ from twisted.internet import defer
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
-from suture.connectors.validation_pool import ChannelValidator, ValidationPool
 from suture.model.errors import SutureError
 from suture.model.message import Message
 from suture.observe.logs import Log
@@ -28,6 +27,7 @@ from suture.ports import Connector, Destination, Work
 from suture.store import state
 from suture.store.backlog import Reader
 from suture.store.past import Memory
+from suture.validation_pool import ChannelValidator, ValidationPool
 
 RECOVERY_CHUNK = 500
 

@@ -5,7 +5,7 @@ import pytest
 from bench.template import ACCOUNTS, Template, control_id, numbers
 from bench.workloads import WORKLOADS, Workload
 from suture.config.site import load_site
-from suture.wire.er7 import Message
+from suture.wire.hl7v2.text.er7 import Message
 
 HEADER = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A01|{ID}|P|2.5.1\r"
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from suture.cli import exits
-from suture.wire import cut
+from suture.wire.hl7v2.text import cut
 from tests.cli.conftest import Suture
 
 SHARED = Path(os.environ.get("SUTURE_SHARED") or Path(__file__).parents[2].parent / "shared")

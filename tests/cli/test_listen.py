@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from suture.cli import conversing, exits, sending
-from suture.cli.listening import Behaviour, Store, as_asked
-from suture.wire import ack
+from suture.cli import exits
+from suture.cli.mllp import conversing, sending
+from suture.cli.mllp.listening import Behaviour, Store, as_asked
+from suture.wire.hl7v2.exchange import ack
 from tests.cli.conftest import Suture
 
 ONE = b"MSH|^~\\&|A|B|C|D|20260304||DFT^P03|ID1|P|2.5.1\rPID|1||77||MARKER^ANNA\r"

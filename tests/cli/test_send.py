@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from suture.cli import exits
-from suture.cli.send import messages
+from suture.cli.mllp.send import messages
 from suture.wire import mllp
 from tests.cli.conftest import Suture
 

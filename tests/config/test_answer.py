@@ -9,7 +9,7 @@ from suture.config.plan import plan_of
 from suture.config.site import load_channel, load_site
 from suture.model.errors import ConfigError
 from suture.pipeline.answer_rules import AnswerRules, Setting
-from suture.wire.continuation import Limits
+from suture.wire.hl7v2.exchange.continuation import Limits
 from tests.config.site_files import SiteFiles
 
 CHANNEL = "channels/or-supply/channel.yaml"

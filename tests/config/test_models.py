@@ -10,8 +10,8 @@ from suture.config.channel import Channel
 from suture.config.conf import Conf
 from suture.config.validate import validate
 from suture.config.yaml_file import parse_yaml
+from suture.connectors.net.tls import ClientTls, ServerTls
 from suture.connectors.registry import DESTINATIONS, SOURCES
-from suture.connectors.tls import ClientTls, ServerTls
 
 
 def said(text: str, model: type[BaseModel]) -> list[str]:

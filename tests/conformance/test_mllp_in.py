@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from suture.connectors import access, mllp_in
+from suture.connectors import mllp_in
+from suture.connectors.net import access
 from suture.model.outcome import Accepted
-from suture.wire import ack
+from suture.wire.hl7v2.exchange import ack
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.kits import KITS, sender
 from tests.conformance.stand import FRAME_TIMEOUT_S, MARKER, stand

@@ -11,7 +11,7 @@ import pytest
 from suture.pipeline.answer_rules import AnswerRules
 from suture.store import schema
 from suture.store.engine import open_engine
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.stand import Sender, Stand, stand
 from tests.pipeline.house import House

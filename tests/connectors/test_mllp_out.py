@@ -11,14 +11,14 @@ import pytest
 from pydantic import ValidationError
 from twisted.internet.task import Clock
 
-from suture.connectors import mllp_out, mllp_peer
+from suture.connectors import mllp_out
+from suture.connectors.mllp.peer import Backoff
 from suture.connectors.mllp_out import Destination
-from suture.connectors.mllp_peer import Backoff
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.pipeline.process import Output, Plan, process
 from suture.ports import Delivery
-from suture.wire.header import Header
+from suture.wire.hl7v2.text.header import Header
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.kits import KITS, sender
 from tests.faults.peer import Ack, Close, Late, Mllp, Raw, Reset, Seen, Silence
@@ -259,7 +259,7 @@ async def test_an_own_address_that_is_not_ours_is_nobodys_fault(reactor: Any) ->
 
 
 async def test_an_answer_without_the_last_byte_of_its_end_is_an_answer(reactor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mllp_peer, "END_WAIT_S", 0.05)
+    monkeypatch.setattr("suture.connectors.mllp.peer.END_WAIT_S", 0.05)
     async with KIT.peer([Raw(answer(M1)[:-1])]) as peer, sender(KIT, reactor, peer.port) as s:
         assert isinstance(await s.send(1).outcome(), Accepted)
         assert [code for code, _ in s.notes] == ["NO_CR_AFTER_END"]

@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from suture.connectors import words
-from suture.connectors.mllp_answers import with_words
+from suture.connectors.mllp.answers import with_words
+from suture.connectors.net import words
 from suture.model.errors import MessageError
 from suture.model.finding import Finding, Location
-from suture.wire import ack, batch, continuation, er7, mllp, profile, quick, render, reply, sequence, validate, xml
-from suture.wire.header import Header
+from suture.wire import mllp
+from suture.wire.hl7v2.exchange import ack, batch, continuation, reply, sequence
+from suture.wire.hl7v2.standard import profile, validate
+from suture.wire.hl7v2.text import er7, quick
+from suture.wire.hl7v2.text.header import Header
+from suture.wire.hl7v2.tools import render, xml
 
 LIMIT_BYTES = 4096
 

@@ -14,7 +14,7 @@ from suture.mapping.rules import Rules
 from suture.mapping.spec import InboundSpec, OutboundSpec
 from suture.mapping.table_file import load_csv
 from suture.mapping.tables import Table
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 CHICAGO = ZoneInfo("America/Chicago")
 RULES = Rules(CHICAGO)

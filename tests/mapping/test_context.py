@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from suture.mapping.compile import Mapped
 from suture.model.errors import MessageError
-from suture.wire import context, dictionary, er7
+from suture.wire.hl7v2.standard import context, dictionary
+from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import MAPPING, ft1, inbound, message
 
 LOT = MAPPING.replace("      account: PID-18.1\n", "      account: PID-18.1\n      lot: {path}\n", 1)

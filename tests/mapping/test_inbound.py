@@ -13,7 +13,7 @@ from suture.mapping.inbound import NUMBER_MAX
 from suture.model.errors import MessageError
 from suture.model.events import EVENT_TYPES, event_id
 from suture.model.message import Gap
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import MAPPING, ft1, inbound, mapped, message, types
 
 CHARGES_ONLY = """

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suture.mapping.keys import KEY_CHARACTERS_MAX
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import ft1, inbound, message
 
 

@@ -14,7 +14,7 @@ from suture.mapping.times import Moment
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Message
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import outbound, outbound_problems
 
 AT = datetime(2026, 4, 1, 10, 1, tzinfo=timezone(timedelta(hours=-5)))

@@ -14,7 +14,7 @@ from suture.mapping.codegen import Code
 from suture.mapping.inbound import Inbound
 from suture.mapping.rules import Bounds, Money, Rules
 from suture.model.events import digest
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import CHICAGO, MAPPING, ft1, inbound, message
 
 EVERYTHING = """

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from suture.mapping.plan import Mapped
 from suture.mapping.rules import Bounds, Money, Rules
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import CHICAGO, MAPPING, ft1, inbound, mapped, message, problems, types
 
 RECEIVED = datetime(2026, 4, 2, 3, 0, tzinfo=UTC)  # the evening before in Chicago

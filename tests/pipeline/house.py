@@ -19,7 +19,7 @@ from suture.pipeline.retry import Policy
 from suture.ports import Delivery, Work
 from suture.store.backlog import received
 from suture.store.journal import Journal
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.doubles import Silent, world
 
 BEGIN_S = 1_772_640_000.0

@@ -9,7 +9,7 @@ from suture.model.errors import MessageError
 from suture.model.outcome import TryLater
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.pipeline.house import House, Parked
 
 PARKED = MessageError("map", "MISSING_VALUE", "PID-3", "required")

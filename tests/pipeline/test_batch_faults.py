@@ -13,7 +13,7 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Received
 from suture.store import preview, tables
 from suture.store.past import recall
-from suture.wire import batch
+from suture.wire.hl7v2.exchange import batch
 from tests.doubles import Listening
 from tests.pipeline.house import House
 

@@ -7,7 +7,7 @@ import pytest
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Received
 from suture.store.backlog import received
-from suture.wire import batch
+from suture.wire.hl7v2.exchange import batch
 from tests.pipeline.house import Heard, House
 
 BHS = b"BHS|^~\\&|CAB|OR|ENGINE|HOSP|20260401||||B1\r"
@@ -25,7 +25,7 @@ def codes(heard: Heard) -> list[str]:
 
 
 def read(event):
-    from suture.wire import er7
+    from suture.wire.hl7v2.text import er7
 
     return er7.Message.parse(event.raw) if isinstance(event, batch.Found) else None
 

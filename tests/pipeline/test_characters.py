@@ -19,8 +19,8 @@ from suture.pipeline.process import NO_RULES, Output, Plan, process
 from suture.pipeline.remaking import remade
 from suture.ports import Settled
 from suture.store import journey, tables
-from suture.wire import er7
-from suture.wire.recode import Target, target
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.recode import Target, target
 from tests.mapping import examples
 from tests.pipeline.house import House
 

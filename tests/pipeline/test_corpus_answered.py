@@ -12,8 +12,10 @@ from sqlalchemy import select
 from suture.pipeline.answer_rules import AnswerRules
 from suture.store import schema, tables
 from suture.store.engine import open_engine
-from suture.wire import ack, lines, mllp
-from suture.wire.header import Header
+from suture.wire import mllp
+from suture.wire.hl7v2.exchange import ack
+from suture.wire.hl7v2.text import lines
+from suture.wire.hl7v2.text.header import Header
 from tests.pipeline.house import House
 
 SHARED = Path(os.environ.get("SUTURE_SHARED") or Path(__file__).parents[2].parent / "shared")

@@ -23,9 +23,9 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.process import Output
 from suture.pipeline.validation import Validation
 from suture.ports import Delivery, Processed, Received, Settled
-from suture.wire.continuation import Limits
-from suture.wire.profile import Profile, Rule
-from suture.wire.validate import Rules
+from suture.wire.hl7v2.exchange.continuation import Limits
+from suture.wire.hl7v2.standard.profile import Profile, Rule
+from suture.wire.hl7v2.standard.validate import Rules
 from tests.pipeline.house import House
 
 KEPT = (Message, Delivery, Processed, Received, Settled)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Processed
 from suture.store.backlog import received
-from suture.wire.continuation import Limits
+from suture.wire.hl7v2.exchange.continuation import Limits
 from tests.pipeline.house import House
 
 USUAL = Limits(timeout_s=60)

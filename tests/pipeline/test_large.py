@@ -12,8 +12,9 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.turns import LARGE_BYTES
 from suture.ports import Held, Processed
 from suture.store.backlog import received
-from suture.wire import batch, er7
-from suture.wire.continuation import Limits
+from suture.wire.hl7v2.exchange import batch
+from suture.wire.hl7v2.exchange.continuation import Limits
+from suture.wire.hl7v2.text import er7
 from tests.pipeline.house import Heard, House
 from tests.pipeline.test_cycles import in_world, message
 

@@ -16,10 +16,10 @@ from suture.pipeline.numbering import Numbered
 from suture.ports import Delivery
 from suture.store.journal import Journal
 from suture.store.past import Memory
-from suture.wire import ack
-from suture.wire.header import Header
-from suture.wire.reply import Reply, written
-from suture.wire.sequence import arrival, number_of
+from suture.wire.hl7v2.exchange import ack
+from suture.wire.hl7v2.exchange.reply import Reply, written
+from suture.wire.hl7v2.exchange.sequence import arrival, number_of
+from suture.wire.hl7v2.text.header import Header
 from tests.doubles import Silent, world
 from tests.pipeline.house import BEGIN_S
 

@@ -17,8 +17,8 @@ from suture.pipeline.process import Output, Plan, process
 from suture.pipeline.validation import Validation
 from suture.ports import Settled
 from suture.store import tables
-from suture.wire import er7
-from suture.wire.validate import Rules, validate
+from suture.wire.hl7v2.standard.validate import Rules, validate
+from suture.wire.hl7v2.text import er7
 from tests.mapping import examples
 from tests.mapping.examples import ft1
 from tests.pipeline.test_comes_to_nothing import KEY, Hospital

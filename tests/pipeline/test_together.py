@@ -12,7 +12,7 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.batches import Inward
 from suture.pipeline.together import Together
 from suture.pipeline.turns import LARGE_BYTES
-from suture.wire.continuation import Limits
+from suture.wire.hl7v2.exchange.continuation import Limits
 from tests.mapping import examples
 from tests.mapping.examples import ft1
 from tests.pipeline.house import House

@@ -18,7 +18,7 @@ from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.process import NO_RULES, Output, Plan
 from suture.ports import Delivery
 from suture.store import dialect, orders, preview, queries, state, summary, tables
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 from tests.doubles import AtOnce
 from tests.mapping import examples
 from tests.pipeline.house import House

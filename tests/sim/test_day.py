@@ -11,7 +11,7 @@ import pytest
 
 from suture.sim.catalogue import Catalogue
 from suture.sim.day import FEWEST, GARBAGE, UNKNOWN_ITEM, Day, plan
-from suture.wire.er7 import Message
+from suture.wire.hl7v2.text.er7 import Message
 
 TABLES = Path(__file__).parents[2] / "mappings" / "tables"
 DAY = date(2026, 3, 10)

@@ -16,7 +16,7 @@ from suture.sim.billing import Billing
 from suture.sim.cabinet import Cabinet, Sent
 from suture.sim.erp import Erp
 from suture.sim.world import World
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 ISSUE = {"ItemNumber": "A", "TransactionQuantity": "-2", "SourceHeaderId": "e1"}
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-from suture.wire import dictionary
-from suture.wire.er7 import Message, Segment, unescape
-from suture.wire.parts import NULL, Leaf, leaves
+from suture.wire.hl7v2.standard import dictionary
+from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
+from suture.wire.hl7v2.tools.parts import NULL, Leaf, leaves
 
 THINGS = frozenset({"ITM", "IVT", "ILT", "VND", "PKG", "IIM", "PRC", "CDM", "MFI", "MFE", "SFT", "INV"})
 """Segments about things, which the anonymizer promises to leave."""

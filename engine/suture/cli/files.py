@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import click
 
-from suture.wire import cut
+from suture.wire.hl7v2.text import cut
 
 LIMIT_BYTES = 256 << 20
 """The largest message that the commands for people take."""

@@ -32,13 +32,13 @@ COMMANDS = {
     "delivery": ("suture.cli.delivery:delivery", "Deliveries: list, show, release."),
     "exception": ("suture.cli.exception:exception", "Exceptions, which wait for a person: list, show, resolve."),
     "audit": ("suture.cli.audit:audit", "The audit: who did what, when and why."),
-    "hl7": ("suture.cli.hl7:hl7", "HL7 v2 messages in files: show, diff, get, validate, anonymize, generate."),
+    "hl7": ("suture.cli.hl7.main:hl7", "HL7 v2 messages in files: show, diff, get, validate, anonymize, generate."),
     "send": (
-        "suture.cli.send:send",
+        "suture.cli.mllp.send:send",
         "Send the HL7 messages of a file over MLLP, each when the one before is answered, and print the ACKs.",
     ),
     "listen": (
-        "suture.cli.listen:listen",
+        "suture.cli.mllp.listen:listen",
         "Receive HL7 messages over MLLP and answer them as told: a receiver for tests, not for production.",
     ),
     "db": ("suture.cli.db:db", "The database: its schema, its backups."),

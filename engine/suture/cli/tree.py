@@ -12,8 +12,8 @@ Leaf = tuple[str, str]
 
 def segments(raw: bytes) -> list[tuple[str, list[Leaf]]]:
     """The segments in order, each with its filled values. Raises MessageError when raw is not HL7."""
-    from suture.wire import parts  # here, for most commands that may show a message show none
-    from suture.wire.er7 import Message
+    from suture.wire.hl7v2.text.er7 import Message
+    from suture.wire.hl7v2.tools import parts  # here, for most commands that may show a message show none
 
     found = []
     for place, segment in parts.places(Message.parse(raw)):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from suture.wire.reply import PLACES
+from suture.wire.hl7v2.exchange.reply import PLACES
 
 _PLACE = re.compile(r"(MSH|MSA)-([1-9]\d?)")
 _FIXED = {"MSH": (1, 2, 7, 10), "MSA": (1, 2, 4)}

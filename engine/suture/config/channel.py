@@ -15,9 +15,9 @@ from suture.config.connector import OneConnector, with_connectors
 from suture.config.zone import known_zone
 from suture.connectors.registry import SOURCES
 from suture.model.meant import did_you_mean
-from suture.wire import charsets, er7
-from suture.wire.dictionary import VERSIONS
-from suture.wire.validate import SEVERITIES
+from suture.wire.hl7v2.standard.dictionary import VERSIONS
+from suture.wire.hl7v2.standard.validate import SEVERITIES
+from suture.wire.hl7v2.text import charsets, er7
 
 
 def _listed(value: Any) -> Any:

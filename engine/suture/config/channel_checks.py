@@ -16,7 +16,7 @@ from suture.connectors.registry import SOURCES
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
 from suture.model.meant import did_you_mean
-from suture.wire import acknowledgement
+from suture.wire.hl7v2.exchange import acknowledgement
 
 
 @dataclass(slots=True)

@@ -24,8 +24,8 @@ from suture.model.message import Gap, Message
 from suture.pipeline.process import SKIPPED, Plan, process
 from suture.pipeline.receive import NOT_HL7
 from suture.ports import Claim, Settled, StockKey
-from suture.wire import ack
-from suture.wire.validate import validate
+from suture.wire.hl7v2.exchange import ack
+from suture.wire.hl7v2.standard.validate import validate
 
 NOW_US = 1_767_225_600_000_000
 """The time of every test: 2026-01-01T00:00Z. Received is a message when it was sent (MSH-7), where it says so."""

@@ -16,7 +16,7 @@ from suture.config.references import Resolver
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.config.zone import known_zone
-from suture.connectors.access import Host
+from suture.connectors.net.access import Host
 from suture.connectors.registry import DESTINATIONS
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean

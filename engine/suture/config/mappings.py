@@ -20,7 +20,7 @@ from suture.mapping.table_file import LIMIT_BYTES, load_csv
 from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import Problem
-from suture.wire.profile import Profile
+from suture.wire.hl7v2.standard.profile import Profile
 
 FORMS: dict[str, Renderer] = BUILT_IN
 """What `as` may name besides an outbound mapping."""

@@ -10,10 +10,10 @@ from suture.model.events import EVENT_TYPES
 from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.pipeline.process import Output, Plan
 from suture.pipeline.validation import Validation
-from suture.wire import er7
-from suture.wire.context import CONTEXT
-from suture.wire.continuation import Limits
-from suture.wire.validate import Rules
+from suture.wire.hl7v2.exchange.continuation import Limits
+from suture.wire.hl7v2.standard.context import CONTEXT
+from suture.wire.hl7v2.standard.validate import Rules
+from suture.wire.hl7v2.text import er7
 
 
 def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:

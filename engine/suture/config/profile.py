@@ -14,9 +14,9 @@ from suture.config.yaml_file import Document
 from suture.mapping.tables import Table
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
-from suture.wire import er7
+from suture.wire.hl7v2.standard.profile import Known, Profile, Rule
+from suture.wire.hl7v2.text import er7
 from suture.wire.pattern import Pattern
-from suture.wire.profile import Known, Profile, Rule
 
 PATTERN_LENGTH_MAX = 500
 DEMANDS = ("required", "forbidden", "values", "table", "pattern", "as", "length", "times")

@@ -38,7 +38,7 @@ from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
 from suture.model.meant import did_you_mean
-from suture.wire.profile import Profile
+from suture.wire.hl7v2.standard.profile import Profile
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from suture.model.outcome import Outcome
 from suture.ports import AckTime, Delivery
+from suture.wire.hl7v2.text.recode import Target, Unfit, target
 from suture.wire.oversize import TooLarge
-from suture.wire.recode import Target, Unfit, target
 
 Receive = Callable[[bytes, str, Callable[..., None], Callable[..., None]], None]
 """receive(raw, peer, answer, say): answer(payload, stored=True) is called once, after the message is durable or when it could

@@ -18,11 +18,12 @@ from twisted.internet import task
 from yarl import URL
 
 from suture import __version__
-from suture.connectors import http_status, leave, sockets
-from suture.connectors.access import Seldom
 from suture.connectors.contract import DestinationSettings, Done, Note, Refused
-from suture.connectors.http_connection import LOST, Answer, Connection, Fault
-from suture.connectors.http_status import Word
+from suture.connectors.http import status
+from suture.connectors.http.connection import LOST, Answer, Connection, Fault
+from suture.connectors.http.status import Word
+from suture.connectors.net import leave, sockets
+from suture.connectors.net.access import Seldom
 from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
 from suture.model.value import Value
 from suture.ports import Delivery
@@ -130,7 +131,7 @@ class _Waiting(Value, frozen=True):
 
 
 class Destination:
-    """An HTTP peer; what its answers mean is in http_status.py. may_send: asked right before a request is written."""
+    """An HTTP peer; what its answers mean is in status.py. may_send: asked right before a request is written."""
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
         self.config, self.note, self._clock = config, note, reactor
@@ -289,13 +290,13 @@ class Destination:
         self._sweep = None if self._closed and not self._connections else self._clock.callLater(SWEEP_S, self._swept)
 
     def _judge(self, answer: Answer) -> Outcome:
-        word = self._meaning.get(answer.status) or http_status.usual(answer.status)
+        word = self._meaning.get(answer.status) or status.usual(answer.status)
         kept = answer.body[: self._kept_bytes]
-        document = http_status.document_of(answer.body, self._pointer) if self._pointer is not None and word == "accept" else None
+        document = status.document_of(answer.body, self._pointer) if self._pointer is not None and word == "accept" else None
         wait_s = None
         if answer.retry_after:
-            wait_s = http_status.wait_s_of(answer.retry_after, self.time_of_day(), self.config.retry_after_max_s)
-        return http_status.outcome_of(answer, word, kept, document, wait_s)
+            wait_s = status.wait_s_of(answer.retry_after, self.time_of_day(), self.config.retry_after_max_s)
+        return status.outcome_of(answer, word, kept, document, wait_s)
 
     def cut(self, code: str, reason: str) -> None:
         """Abort what is in flight, which may have arrived, and refuse what waits for a connection."""

@@ -9,14 +9,14 @@ from pydantic import Field, model_validator
 from twisted.internet import defer, error, protocol, tcp
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from suture.connectors import sockets, tls
-from suture.connectors.access import AllowList, Host, Network, Seldom, is_loopback
 from suture.connectors.contract import Note, Receive, Refuse, SourceSettings
-from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
-from suture.connectors.mllp_sender import Connection
-from suture.connectors.proxied import Gate
-from suture.connectors.room import Room
-from suture.connectors.tls import ServerTls
+from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
+from suture.connectors.mllp.sender import Connection
+from suture.connectors.net import sockets, tls
+from suture.connectors.net.access import AllowList, Host, Network, Seldom, is_loopback
+from suture.connectors.net.proxied import Gate
+from suture.connectors.net.room import Room
+from suture.connectors.net.tls import ServerTls
 from suture.model.errors import SutureError
 from suture.ports import AckTime, Clock
 from suture.wire import mllp

@@ -10,20 +10,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from suture.connectors import leave, sockets
-from suture.connectors.access import Host, Seldom
 from suture.connectors.contract import DestinationSettings, Done, Note, Refused
-from suture.connectors.control_ids import ControlIds, identity
-from suture.connectors.framing import EndBytes, Release, StartByte, framing_of
-from suture.connectors.mllp_afterwards import Early, Listening
-from suture.connectors.mllp_answers import Letter, Rules
-from suture.connectors.mllp_complaints import Complaints
-from suture.connectors.mllp_peer import Backoff, Peer, connect
-from suture.connectors.tls import ClientTls, Contexts
+from suture.connectors.mllp.afterwards import Early, Listening
+from suture.connectors.mllp.answers import Letter, Rules
+from suture.connectors.mllp.complaints import Complaints
+from suture.connectors.mllp.control_ids import ControlIds, identity
+from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
+from suture.connectors.mllp.peer import Backoff, Peer, connect
+from suture.connectors.net import leave, sockets
+from suture.connectors.net.access import Host, Seldom
+from suture.connectors.net.tls import ClientTls, Contexts
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
 from suture.ports import Clock, Delivery
-from suture.wire import ack, mllp
+from suture.wire import mllp
+from suture.wire.hl7v2.exchange import ack
 
 COMPLAINTS_S = 60.0
 """Seconds in which answers that complete nothing are noted once; each is counted."""

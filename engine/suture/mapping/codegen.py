@@ -14,8 +14,8 @@ from typing import Any
 from suture.mapping.conditions import Condition
 from suture.mapping.rules import Limit
 from suture.mapping.sources import NULL, Get, Source, sure_getter, tell_getter, text_getter
-from suture.wire import er7
-from suture.wire.telling import Doubt, every
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.telling import Doubt, every
 
 SPECIAL = ("~", "&", "\\", NULL)
 """What makes a text in standard separators more than plain components: these are read with all care."""

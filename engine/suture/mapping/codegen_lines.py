@@ -13,8 +13,8 @@ from suture.mapping.rules import NEAREST
 from suture.mapping.sources import Doubted
 from suture.mapping.steps import ZERO
 from suture.model.events import DIGESTED, Event, digest_of, event_id
-from suture.wire import er7
-from suture.wire.context import is_shared
+from suture.wire.hl7v2.standard.context import is_shared
+from suture.wire.hl7v2.text import er7
 
 Quick = Callable[..., bool]
 """quick(message, texts, mapped, found, slow, received): map a message with standard separators into mapped and found (what it

@@ -21,7 +21,7 @@ from suture.mapping.spec import Conditions, Emit, InboundSpec
 from suture.mapping.steps import Step, Steps
 from suture.mapping.tables import Tables
 from suture.model.search import wrong_kind
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 __all__ = ["Inbound", "Mapped", "SpecError", "compile_inbound"]
 

@@ -14,9 +14,9 @@ from suture.mapping.sources import DIFFERENT, MESSAGE, RECEIVED, SEGMENT, Held, 
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap
-from suture.wire import er7
-from suture.wire.context import require_one
-from suture.wire.telling import Doubt
+from suture.wire.hl7v2.standard.context import require_one
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.telling import Doubt
 
 NUMBER_MAX = 19_999
 """Largest number of an event in its message: the store's small integer, with room for events that others add."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from suture.mapping.sources import MESSAGE, SEGMENT, Slots, keepable
 from suture.model.events import Event
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 KEY_CHARACTERS_MAX = 400
 SEARCH_CHARACTERS_MAX = 200

@@ -14,8 +14,8 @@ from suture.mapping.spec import OutboundSpec
 from suture.mapping.times import hl7_time
 from suture.model.errors import MessageError
 from suture.model.events import Event
-from suture.wire import er7
-from suture.wire.charsets import UTF_8, codec_of, is_written
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.charsets import UTF_8, codec_of, is_written
 
 _NAME = re.compile("[A-Z][A-Z0-9]{2}")
 _FIELD = re.compile(r"([1-9][0-9]{0,2})(?:\.([1-9][0-9]?))?")

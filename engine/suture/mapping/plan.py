@@ -16,7 +16,7 @@ from suture.mapping.steps import Steps
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
 from suture.model.value import Draft, fresh
-from suture.wire.context import CONTEXT
+from suture.wire.hl7v2.standard.context import CONTEXT
 
 
 class Mapped(Draft):

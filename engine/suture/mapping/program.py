@@ -9,7 +9,7 @@ from suture.mapping.hints import Loc, Problems
 from suture.mapping.rules import Rules
 from suture.mapping.sources import FIRST_FREE, Source, is_own, is_sole, path_source
 from suture.mapping.steps import Maker, Step, Text
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 
 class Program:

@@ -13,7 +13,7 @@ from suture.mapping.sources import DIFFERENT, RECEIVED, Held, Read, Run, Slots, 
 from suture.mapping.tables import Table
 from suture.mapping.time_steps import Times
 from suture.mapping.values import Parser, text_parser
-from suture.wire.telling import Doubt
+from suture.wire.hl7v2.text.telling import Doubt
 
 NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
 """What a malformed value is, by `as`."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from suture.mapping.tables import Table
 from suture.model.message import Gap
-from suture.wire import er7
-from suture.wire.context import CONTEXT, is_shared
-from suture.wire.telling import Doubt, told
+from suture.wire.hl7v2.standard.context import CONTEXT, is_shared
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.telling import Doubt, told
 
 Slots = list[Any]
 Read = Callable[[Slots], str]

@@ -17,8 +17,8 @@ from suture.mapping.functions import EXACT, negate
 from suture.mapping.rules import OUT_OF_BOUNDS, Limit
 from suture.mapping.sources import Held, Run, Slots, Source, code_of, is_own, keepable, of_slots, sole, sole_text, text_getter
 from suture.mapping.tables import Table
-from suture.wire import er7
-from suture.wire.telling import every
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.telling import every
 
 ZERO = Decimal(0)
 

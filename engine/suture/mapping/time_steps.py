@@ -11,7 +11,7 @@ from suture.mapping.remembered import remembered
 from suture.mapping.rules import Rules
 from suture.mapping.sources import MESSAGE, RECEIVED, Held, Run, Slots
 from suture.mapping.times import Time, TimeParser, day_in, day_parser, offset_of, time_parser
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 QUARTER_US = 900_000_000
 """A quarter of an hour: no zone changes its day within one."""

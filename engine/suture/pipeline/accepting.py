@@ -16,8 +16,8 @@ from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.message import Gap, Message, Note
 from suture.ports import Settled
-from suture.wire import er7
-from suture.wire.events import sole_event
+from suture.wire.hl7v2.standard.events import sole_event
+from suture.wire.hl7v2.text import er7
 
 TYPE_READ, UNREADABLE_TYPE = "TYPE_READ", "UNREADABLE_TYPE"
 _TYPE = re.compile(r"[A-Z][A-Z0-9]{2}\^[A-Z][A-Z0-9]{2}")

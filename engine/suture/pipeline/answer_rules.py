@@ -16,8 +16,8 @@ from suture.model.finding import (
 )
 from suture.pipeline.accepting import is_type
 from suture.ports import AckTime
-from suture.wire.header import Header
-from suture.wire.reply import value
+from suture.wire.hl7v2.exchange.reply import value
+from suture.wire.hl7v2.text.header import Header
 
 
 @dataclass(frozen=True, slots=True)

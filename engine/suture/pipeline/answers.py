@@ -19,10 +19,10 @@ from suture.pipeline import verdict
 from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.verdict import GOOD, Verdict
 from suture.ports import Clock, Delivery, Journal, Memory, Past, Settled, Work
-from suture.wire import due
-from suture.wire.due import Fate
-from suture.wire.header import Header
-from suture.wire.reply import Form, Reply, filled, form, written
+from suture.wire.hl7v2.exchange import due
+from suture.wire.hl7v2.exchange.due import Fate
+from suture.wire.hl7v2.exchange.reply import Form, Reply, filled, form, written
+from suture.wire.hl7v2.text.header import Header
 
 Answer = Callable[..., None]
 """answer(payload, stored=True): the answer of one message, called exactly once; None: say nothing. stored: it is durable."""

@@ -12,9 +12,9 @@ from suture.model.value import changed
 from suture.pipeline import verdict
 from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Delivery, Processed, Settled
-from suture.wire import due
-from suture.wire.header import Header
-from suture.wire.reply import Reply, filled, written
+from suture.wire.hl7v2.exchange import due
+from suture.wire.hl7v2.exchange.reply import Reply, filled, written
+from suture.wire.hl7v2.text.header import Header
 
 ASKS = "AL"
 """MSH-15 of such an acknowledgement: its own acceptance is waited for, as for any delivery (HL7 2.9.1 section 2.8.3)."""

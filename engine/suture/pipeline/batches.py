@@ -10,10 +10,11 @@ from suture.model.fault import Fault
 from suture.model.finding import CARDINALITY, ERROR, Finding
 from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
-from suture.wire import batch, widths
-from suture.wire.batch import Answered
-from suture.wire.header import Header
-from suture.wire.widths import Width
+from suture.wire.hl7v2.exchange import batch
+from suture.wire.hl7v2.exchange.batch import Answered
+from suture.wire.hl7v2.text import widths
+from suture.wire.hl7v2.text.header import Header
+from suture.wire.hl7v2.text.widths import Width
 
 _NAMES = (b"BHS", b"FHS")
 """What a batch or a file of batches begins with."""

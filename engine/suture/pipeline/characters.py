@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from suture.model.errors import MessageError
 from suture.model.message import Note
-from suture.wire import er7
-from suture.wire.charsets import UTF_8, part_of
-from suture.wire.delimiters import STANDARD, UNCLEAR
-from suture.wire.remarks import C1_BYTES, MSH2_TWICE, remarks
-from suture.wire.segment import UNNAMED
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.charsets import UTF_8, part_of
+from suture.wire.hl7v2.text.delimiters import STANDARD, UNCLEAR
+from suture.wire.hl7v2.text.remarks import C1_BYTES, MSH2_TWICE, remarks
+from suture.wire.hl7v2.text.segment import UNNAMED
 
 CHARSET = "CHARSET"
 _CODES = {C1_BYTES: "C1_BYTES", MSH2_TWICE: "MSH2_TWICE"}

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from suture.model import states
 from suture.model.fault import Fault
 from suture.model.value import changed
-from suture.wire import acknowledgement, batch
-from suture.wire.header import Header, text_of, type_of
+from suture.wire.hl7v2.exchange import acknowledgement, batch
+from suture.wire.hl7v2.text.header import Header, text_of, type_of
 
 FAULTS_MAX = 20
 """Exceptions that one frame opens for its envelopes; the last of them says how many more there were."""

@@ -20,8 +20,8 @@ from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers, Asker, Say
 from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.ports import Clock, Journal, Received, Settled
-from suture.wire.continuation import Assembler, Broken, Chain, Limits, links
-from suture.wire.header import Header
+from suture.wire.hl7v2.exchange.continuation import Assembler, Broken, Chain, Limits, links
+from suture.wire.hl7v2.text.header import Header
 
 Then = Callable[[], None]
 Settle = Callable[[Message, Settled, Then | None], None]

@@ -17,8 +17,8 @@ from suture.model.value import changed
 from suture.pipeline.verdict import hl7_time
 from suture.pipeline.world import World
 from suture.ports import Delivery, Destination, Memory, Work
-from suture.wire import ack, sequence
-from suture.wire.sequence import RESYNC, START, Count
+from suture.wire.hl7v2.exchange import ack, sequence
+from suture.wire.hl7v2.exchange.sequence import RESYNC, START, Count
 
 Done = Callable[[Outcome], None]
 NO_NUMBER = RESYNC - 1

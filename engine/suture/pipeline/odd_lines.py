@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from suture.model.errors import MessageError
 from suture.model.message import Note
-from suture.wire import er7
-from suture.wire.lines import BROKEN
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.lines import BROKEN
 
 
 def line_notes(parsed: er7.Message, strays: bool) -> list[Note]:

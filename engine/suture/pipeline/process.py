@@ -28,11 +28,12 @@ from suture.pipeline.remarks import remarked
 from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
 from suture.pipeline.validation import Validation, refusal, reported
 from suture.ports import STOCK_UNIT, Claim, Delivery, Processed, Settled, StockKey, Unrendered
-from suture.wire import ack, acknowledgement, er7
-from suture.wire.context import require_one, require_own_header
-from suture.wire.continuation import Limits, links
-from suture.wire.lines import NOTHING
-from suture.wire.recode import Target
+from suture.wire.hl7v2.exchange import ack, acknowledgement
+from suture.wire.hl7v2.exchange.continuation import Limits, links
+from suture.wire.hl7v2.standard.context import require_one, require_own_header
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.lines import NOTHING
+from suture.wire.hl7v2.text.recode import Target
 
 STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""

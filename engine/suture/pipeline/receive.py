@@ -17,10 +17,10 @@ from suture.pipeline.together import Together, may_be_several
 from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.pipeline.world import World
 from suture.ports import Received
-from suture.wire import acknowledgement
-from suture.wire.header import Header, text_of, type_of
+from suture.wire.hl7v2.exchange import acknowledgement
+from suture.wire.hl7v2.text.header import Header, text_of, type_of
+from suture.wire.hl7v2.text.widths import Width
 from suture.wire.oversize import TooLarge
-from suture.wire.widths import Width
 
 FRAME_TOO_LARGE = "FRAME_TOO_LARGE"
 NOT_HL7 = Fault("NOT_HL7", "parse", "MSH", "not an HL7 v2 message: it does not begin with MSH and a separator")

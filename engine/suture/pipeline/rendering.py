@@ -16,8 +16,9 @@ from suture.model.message import Note
 from suture.model.value import changed
 from suture.pipeline.characters import check_bytes
 from suture.ports import Delivery, Unrendered
-from suture.wire import ack, due, er7
-from suture.wire.recode import Target, recoded
+from suture.wire.hl7v2.exchange import ack, due
+from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.recode import Target, recoded
 
 HL7 = "application/hl7-v2"
 ASKS_COMMIT, MSH_18 = er7.path("MSH-15"), er7.path("MSH-18")

@@ -14,8 +14,8 @@ from suture.model.finding import APPLICATION_ERROR, DATA_TYPE, ERROR, Finding, L
 from suture.model.message import Message
 from suture.pipeline.answers import Answer, Answers
 from suture.ports import Clock, Journal, Memory, Work
-from suture.wire.header import Header
-from suture.wire.sequence import arrival, number_of
+from suture.wire.hl7v2.exchange.sequence import arrival, number_of
+from suture.wire.hl7v2.text.header import Header
 
 _PLACE = Location("MSH", 1, 13)
 SENDERS_MAX = 10_000

@@ -12,8 +12,9 @@ from suture.model.finding import CARDINALITY, ERROR, Finding
 from suture.pipeline import envelopes
 from suture.pipeline.answers import Answer, Answers, Say
 from suture.pipeline.batches import Inward, positive
-from suture.wire import acknowledgement, batch, lines, widths
-from suture.wire.header import Header
+from suture.wire.hl7v2.exchange import acknowledgement, batch
+from suture.wire.hl7v2.text import lines, widths
+from suture.wire.hl7v2.text.header import Header
 
 _END_BYTES = 160
 """Where a trailer of a batch stands behind a message that has no header before it: BTS-2 has 80 characters."""

@@ -10,9 +10,9 @@ from suture.model.fault import Fault
 from suture.model.finding import ERROR, Finding
 from suture.model.value import changed
 from suture.ports import Processed, Settled
-from suture.wire import er7
-from suture.wire.profile import Profile
-from suture.wire.validate import Rules
+from suture.wire.hl7v2.standard.profile import Profile
+from suture.wire.hl7v2.standard.validate import Rules
+from suture.wire.hl7v2.text import er7
 
 TOLD = 5
 """Findings that the reason of a message names; the answer to its sender holds them all."""

@@ -25,7 +25,7 @@ from suture.model.finding import (
     Location,
 )
 from suture.ports import Past, Settled
-from suture.wire.due import Fate
+from suture.wire.hl7v2.exchange.due import Fate
 
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[([^\]]+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
 VALIDATION = "VALIDATION"

@@ -10,7 +10,9 @@ from decimal import Decimal
 
 from suture.model.errors import MessageError
 from suture.sim.faults import Answer, Fault, Reset, Script, Silence, Wait
-from suture.wire import ack, er7, mllp
+from suture.wire import mllp
+from suture.wire.hl7v2.exchange import ack
+from suture.wire.hl7v2.text import er7
 
 LIMIT_BYTES = 1 << 20
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from suture.wire import ack, er7, mllp
+from suture.wire import mllp
+from suture.wire.hl7v2.exchange import ack
+from suture.wire.hl7v2.text import er7
 
 LIMIT_BYTES = 1 << 20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from suture.sim.catalogue import Item
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 
 @dataclass(frozen=True, slots=True)

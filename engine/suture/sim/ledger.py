@@ -14,7 +14,7 @@ from suture.model.states import DELIVERED
 from suture.store import queries
 from suture.store.engine import open_engine
 from suture.store.summary import balance
-from suture.wire import er7
+from suture.wire.hl7v2.text import er7
 
 _MESSAGES = "SELECT id, state, duplicate_of FROM message ORDER BY id"
 _BODIES = "SELECT b.message_id, b.raw FROM message_body b JOIN message m ON m.id = b.message_id WHERE m.duplicate_of IS NULL"

@@ -1,0 +1,1 @@
+"""`suture hl7`: messages in files, for people."""

@@ -1,0 +1,1 @@
+"""`suture send` and `suture listen`: an MLLP client and a test receiver."""

@@ -1,0 +1,333 @@
+"""Whose answer an answer is, and what it does to the messages in flight on a connection. It decides; mllp_peer.py acts.
+
+An acknowledgement is matched whole on MSA-2. A commit acknowledgement (CA) says that a message is stored (HL7 2.9.1 section
+2.8.3): where the application's answer is waited for it only moves the deadline, else it accepts the message, and what the
+application says afterwards is still this message's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from suture.connectors.contract import Done
+from suture.connectors.mllp.afterwards import Early
+from suture.connectors.mllp.control_ids import REMEMBERED, Used, likeness
+from suture.connectors.net import words
+from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater
+from suture.model.value import Value, changed
+from suture.ports import Delivery
+from suture.wire import mllp
+from suture.wire.hl7v2.exchange import ack, due
+from suture.wire.hl7v2.exchange.ack import Said
+from suture.wire.hl7v2.text.header import Header
+
+STORED = "CA"
+"""MSA-1 of a commit acknowledgement that says: stored."""
+COMMITTED = "COMMIT_ACK"
+"""Code of an acceptance by a commit acknowledgement of release 2."""
+LATE, FOREIGN, AFTERWARDS = "LATE_ACK", "FOREIGN_ACK", "AFTER_COMMIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a destination's settings say of answers. ack, by_order: as its settings `ack` and `match`. start: of a frame.
+    commits: release 2 is spoken. frames: only its commit acknowledgements accept.
+
+    meaning: of codes. after_commit: the same for what follows a commit acknowledgement: a peer that has stored a message and
+    then refuses it does not ask for it again, so that AR is final unless the settings say otherwise.
+    """
+
+    ack: str
+    by_order: bool
+    meaning: Mapping[str, str]
+    after_commit: Mapping[str, str]
+    application_timeout_s: float
+    start: bytes
+    commits: bool
+    frames: bool
+
+
+@dataclass(slots=True, eq=False)
+class Letter:
+    """What goes out. control_id: MSH-10 of the body. identity: as of control_ids.identity."""
+
+    control_id: str
+    body: bytes
+    identity: str
+    done: Done
+    delivery: Delivery
+
+
+@dataclass(slots=True, eq=False)
+class InFlight:
+    """A message whose answer is due at deadline_s. committed: its commit acknowledgement of release 2 has come; stored: its CA.
+
+    whole_at: of all bytes that were written on the connection, so many have to leave before the peer can have it whole.
+    odd, odd_answer: an answer that came meanwhile and may be meant for it, in words and as it came.
+    """
+
+    letter: Letter
+    deadline_s: float
+    whole_at: int
+    committed: bool = False
+    stored: bytes = b""
+    odd: str = ""
+    odd_answer: bytes = b""
+
+
+class Ends(Value, frozen=True, gc=False):
+    """The message has its outcome. unasked: it is accepted by a commit acknowledgement that it did not ask for."""
+
+    one: InFlight
+    outcome: Outcome
+    unasked: bool = False
+
+
+class Waits(Value, frozen=True, gc=False):
+    """The message is stored, as is marked in it, and its application has to answer still."""
+
+    one: InFlight
+
+
+class Strays(Value, frozen=True, gc=False):
+    """An answer that completes nothing. ends: after it whose the next one is cannot be known."""
+
+    code: str
+    text: str
+    ends: bool = False
+
+
+class Refuses(Value, frozen=True, gc=False):
+    """A refusal of a delivery that a commit acknowledgement has accepted."""
+
+    delivery: Delivery
+    outcome: Outcome
+
+
+class Doubts(Value, frozen=True, gc=False):
+    """Whose answer it is cannot be known, nor what else will come."""
+
+    outcome: Outcome
+
+
+Step = Ends | Waits | Strays | Refuses | Doubts
+
+
+def with_words(outcome: Outcome, answer: bytes) -> Outcome:
+    """The outcome with what the partner says of it, unless it has accepted."""
+    return outcome if isinstance(outcome, Accepted) else changed(outcome, words=words.of_hl7(answer))
+
+
+class Answers:
+    """The answers of one connection. used: what went out on it. elsewhere(control id): the deliveries that went over any.
+
+    everywhere: what commit acknowledgements have accepted on all connections of the destination.
+    """
+
+    def __init__(self, rules: Rules, used: Used, elsewhere: Callable[[str], set[int]], everywhere: Early) -> None:
+        self.rules, self._used, self._elsewhere, self._everywhere = rules, used, elsewhere, everywhere
+        self._early: dict[str, Delivery] = {}
+        self._unheard: set[str] = set()
+
+    @property
+    def expects(self) -> bool:
+        """Whether more may follow: something was accepted by a CA that it did not ask for, and its application has not spoken."""
+        return bool(self._unheard)
+
+    def step(self, answer: bytes, waiting: list[InFlight]) -> Step:
+        """What this answer does."""
+        if self.rules.commits and answer in (mllp.COMMIT_ACK, mllp.COMMIT_NAK):
+            return self._committed(answer, waiting)
+        said = ack.read(answer)
+        if self.rules.frames:
+            return self._unasked(said)
+        if said.flaw:
+            return self._without_msa(said, waiting)
+        for one in waiting:
+            if one.letter.control_id == said.control_id:
+                return self._of(one, said)
+        return self._mismatched(said, waiting)
+
+    def awaited(self, letter: Letter) -> str:
+        """The application's answer that is waited for after a CA (HL7 table 0155); "" where the message asks for neither kind.
+
+        What is no delivery (a request for a sequence number) has one answer, of whichever kind.
+        """
+        if not letter.delivery.id or self.rules.ack == "commit":
+            return "NE"
+        if self.rules.ack == "application":
+            return "AL"
+        asked = due.wants(Header.read(letter.body))
+        return asked.application.decode() if asked.enhanced else ""
+
+    def doubted(self, one: InFlight) -> None:
+        """It is not accepted after all."""
+        self._forget(one.letter.control_id)
+
+    def silence(self, one: InFlight) -> Ends | None:
+        """What it means that nothing came after a commit acknowledgement, where that means something: ER asks to be told of errors only."""
+        if not (one.stored or one.committed) or one.odd or self.awaited(one.letter) != "ER":
+            return None
+        code, answer = (STORED, one.stored) if one.stored else (COMMITTED, mllp.COMMIT_ACK)
+        said = f"stored, and no error came in {self.rules.application_timeout_s:g} s; the message asks for errors only (MSH-16 ER)"
+        return self._early_end(one, Accepted(code, answer, None, said))
+
+    def timed_out(self, one: InFlight, ack_timeout_s: float, odd: bytes) -> Ambiguous:
+        """Its time is over. odd: bytes that came and were no frame."""
+        if one.stored or one.committed:
+            return self._unsaid(one, f"its application did not answer in {self.rules.application_timeout_s:g} s")
+        return _doubt(one, odd, self.rules.start, Ambiguous("ACK_TIMEOUT", f"no acknowledgement in {ack_timeout_s:g} s"))
+
+    def cut_off(self, one: InFlight, odd: bytes) -> Ambiguous:
+        """The connection has ended. odd: bytes that came and were no frame."""
+        if one.stored or one.committed:
+            return self._unsaid(one, "the connection closed before its application answered")
+        return _doubt(one, odd, self.rules.start, Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came"))
+
+    def _unsaid(self, one: InFlight, what: str) -> Ambiguous:
+        asks = "; it was asked to answer only what succeeds (MSH-16 SU)" if self.awaited(one.letter) == "SU" else ""
+        odd = f"; {one.odd}" if one.odd else ""
+        answer = one.odd_answer or one.stored
+        return Ambiguous("NO_APPLICATION_ACK", f"the peer has stored it, and {what}{asks}{odd}", answer, None, words.of_hl7(answer))
+
+    def _of(self, one: InFlight, said: Said, how: str = "") -> Step:
+        """An answer to this message. how: what is to be said of it beside."""
+        rules = self.rules
+        if said.code == STORED and rules.meaning[STORED] == "accept":
+            return self._commit(one, said, how)
+        outcome = ack.outcome(said, rules.after_commit if one.stored else rules.meaning)
+        if how or not isinstance(outcome, Accepted):
+            outcome = _noted(with_words(outcome, said.raw), how)
+        return Ends(one, outcome)
+
+    def _committed(self, answer: bytes, waiting: list[InFlight]) -> Step:
+        """A commit acknowledgement of release 2, which names no message: it is for the one that waits for it, or for none."""
+        one = waiting[0] if waiting else None
+        if one is None or one.committed:
+            return Strays(LATE, "a commit acknowledgement came that nothing waits for", ends=True)
+        one.committed = True
+        if answer == mllp.COMMIT_NAK:
+            return Ends(one, TryLater("COMMIT_NAK", "the peer could not store it (negative commit acknowledgement)"))
+        return self._early_end(one, Accepted(COMMITTED, answer)) if self.rules.frames else Waits(one)
+
+    def _unasked(self, said: Said) -> Step:
+        """An HL7 answer where only commit acknowledgements of release 2 are waited for."""
+        if not said.flaw and (accepted := self._accepted(said.control_id)) is not None:
+            return accepted._after_commit(said)
+        return Strays("UNASKED_ACK", "an HL7 answer came where only commit acknowledgements are waited for")
+
+    def _commit(self, one: InFlight, said: Said, how: str) -> Step:
+        if one.stored:
+            return Strays(LATE, "a second commit acknowledgement came for a message that waits for its application")
+        awaited = self.awaited(one.letter)
+        if awaited in ("AL", "ER", "SU"):
+            one.stored = said.raw
+            return Waits(one)
+        return self._early_end(one, Accepted(said.code, said.raw, None, how), unasked=not awaited)
+
+    def _early_end(self, one: InFlight, outcome: Accepted, unasked: bool = False) -> Ends:
+        """It is accepted, and its application may have something to say later."""
+        name = one.letter.control_id
+        if one.letter.delivery.id:
+            self._early[name] = changed(one.letter.delivery, body=b"")
+            self._everywhere.add(name, self)
+            if unasked:
+                self._unheard.add(name)
+        if len(self._early) > REMEMBERED:
+            self._forget(next(iter(self._early)))
+        return Ends(one, outcome, unasked)
+
+    def _forget(self, name: str) -> None:
+        self._early.pop(name, None)
+        self._unheard.discard(name)
+        self._everywhere.drop(name, self)
+
+    def _without_msa(self, said: Said, waiting: list[InFlight]) -> Step:
+        """It does not say whose it is: it is that of the one in flight, where the settings say what it means."""
+        outcome = ack.outcome(said, self.rules.meaning)
+        known = not isinstance(outcome, Ambiguous)
+        if not waiting:
+            return Strays(LATE, "an answer came that nothing waits for", ends=known)
+        return Ends(waiting[0], with_words(outcome, said.raw)) if known else Doubts(with_words(outcome, said.raw))
+
+    def _mismatched(self, said: Said, waiting: list[InFlight]) -> Step:
+        """An answer that names nothing that is in flight here."""
+        name = said.control_id
+        if name in self._early:
+            return self._after_commit(said)
+        number = self._used.delivery(name)
+        if number is not None:
+            what = f"delivery {number}" if number else "a request for a sequence number"
+            return Strays(LATE, f"an answer came for {what}, which has its answer or is no longer waited for")
+        if not (self.rules.by_order and waiting) and (accepted := self._accepted(name)) is not None:
+            return accepted._after_commit(said)
+        if self.rules.by_order:
+            return self._in_turn(said, waiting)
+        if numbers := self._elsewhere(name):
+            what = f"the control id of delivery {min(numbers)}, which went over another connection"
+        else:
+            what = next(filter(None, (likeness(name, one.letter.control_id) for one in waiting)), "of no message that was sent here")
+        for one in waiting:
+            one.odd, one.odd_answer = f"an answer came whose MSA-2 is {what}", said.raw
+        if waiting:
+            return Strays(FOREIGN, f"an answer came whose MSA-2 is {what}; delivery {waiting[0].letter.delivery.id} was in flight")
+        return Strays(LATE, f"an answer came that nothing waits for; its MSA-2 is {what}")
+
+    def _accepted(self, name: str) -> Answers | None:
+        """The answers of the connection on which it was accepted early: this one, or another where no other delivery has the name."""
+        if name in self._early:
+            return self
+        other = self._everywhere.whose(name)
+        return other if other is not None and self._elsewhere(name) <= {other._early[name].id} else None
+
+    def _in_turn(self, said: Said, waiting: list[InFlight]) -> Step:
+        """The answer of the one that is in flight, unless it is rather that of an earlier one."""
+        name = said.control_id
+        how = likeness(name, waiting[0].letter.control_id) if waiting else ""
+        early = None if how else self._alike(name, waiting)
+        if early is not None:
+            return self._after_commit(changed(said, control_id=early))
+        if not waiting:
+            return Strays(LATE, "an answer came that nothing waits for", ends=True)
+        if not how and self._used.like(name):
+            return Strays(LATE, "an answer came whose MSA-2 is like that of an earlier message")
+        return self._of(waiting[0], said, f"matched by its order, for its MSA-2 is {how or 'of no message that was sent here'}")
+
+    def _alike(self, name: str, waiting: list[InFlight]) -> str | None:
+        """The control id of an early acceptance that this one is like; where nothing is in flight, that of the last message."""
+        found = next((sent for sent in self._early if name and likeness(name, sent)), None)
+        if found is None and not waiting and self._used.last in self._early:
+            return self._used.last
+        return found
+
+    def _after_commit(self, said: Said) -> Step:
+        """The application's answer to a delivery that is accepted already."""
+        outcome = ack.outcome(said, self.rules.after_commit)
+        number = self._early[said.control_id].id
+        if said.code == STORED or isinstance(outcome, Ambiguous):
+            return Strays(LATE, f"an answer came for delivery {number}, which has its answer")
+        delivery = self._early[said.control_id]
+        self._forget(said.control_id)
+        if isinstance(outcome, Accepted):
+            return Strays(AFTERWARDS, f"an application accepts delivery {number}, which its commit acknowledgement had accepted already")
+        return Refuses(delivery, with_words(Rejected(outcome.code, outcome.reason, said.raw), said.raw))
+
+
+def _noted(outcome: Outcome, how: str) -> Outcome:
+    if not how:
+        return outcome
+    return changed(outcome, reason=f"{outcome.reason}; {how}" if outcome.reason else how)
+
+
+def _doubt(one: InFlight, odd: bytes, start: bytes, usual: Ambiguous) -> Ambiguous:
+    """Why it is in doubt: an answer that did not fit, bytes that were no frame, or nothing at all."""
+    if one.odd:
+        return Ambiguous("ACK_MISMATCH", f"{one.odd}; {usual.reason}", one.odd_answer, None, words.of_hl7(one.odd_answer))
+    if not odd.strip(b"\x00\t\n\r "):
+        return usual
+    if start in odd:
+        what, code = "an answer began and did not end as an MLLP frame does", usual.code
+    else:
+        what, code = f"{'an acknowledgement' if b'MSA' in odd else 'something'} came without an MLLP frame around it", "ACK_UNFRAMED"
+    return Ambiguous(code, f"{what}; {usual.reason}", odd, None, words.of_hl7(odd))

@@ -1,0 +1,1 @@
+"""What connectors of several protocols share: sockets, TLS, who may connect, room in memory."""

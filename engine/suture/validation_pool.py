@@ -1,0 +1,196 @@
+"""Standard validation of large messages in processes of their own, so that the reactor goes on; small ones are quick enough here.
+
+A message of 1 kB takes a quarter of a millisecond, and the way to another process and back costs half of that; a megabyte
+takes a quarter of a second. Processes and not threads, because validation is Python and would hold the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from suture.model import finding
+from suture.model.finding import Finding
+from suture.wire.hl7v2.standard.validate import Rules, validate
+
+Done = Callable[[Sequence[Finding]], None]
+
+INLINE_BYTES = 4096
+"""Messages up to this size are validated at once (about 1 ms)."""
+WAITING_MAX = 100
+"""Messages in the pool and before it, beyond which `full` asks to read no more."""
+TIMEOUT_S = 60.0
+"""Seconds that one message may take, before it counts as not validated."""
+TRIES = 2
+"""A message whose process died under it is tried so often."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One message on its way through the pool."""
+
+    raw: bytes = field(repr=False)
+    rules: Rules
+    encodings: tuple[str, str]
+    done: Done
+    tries: int = 0
+    timer: Any = None
+
+
+class ValidationPool:
+    """A few processes that all channels share; they are started with the first large message.
+
+    full: ask the sources to stop reading, as with a full journal. held: messages that were given and not yet called back.
+    """
+
+    def __init__(
+        self, reactor: Any, workers: int = 1, inline_bytes: int = INLINE_BYTES, waiting_max: int = WAITING_MAX, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._reactor, self._workers, self._timeout_s = reactor, workers, timeout_s
+        self.inline_bytes, self.waiting_max = inline_bytes, waiting_max
+        self._executor: ProcessPoolExecutor | None = None
+        self._waiting: deque[_Job] = deque()
+        self._running: set[_Job] = set()
+        self.held = 0
+
+    @property
+    def full(self) -> bool:
+        """Are there as many messages as may wait?"""
+        return self.held >= self.waiting_max
+
+    def of_channel(self, rules: Rules, encoding: str, override: str = "") -> ChannelValidator:
+        """The validator of one channel. encoding, override: as `validate` has them."""
+        return ChannelValidator(self, rules, (encoding, override))
+
+    def submit(self, job: _Job) -> None:
+        """Validate in a process; job.done is called later, on the reactor."""
+        self._waiting.append(job)
+        self._fill()
+
+    def close(self) -> None:
+        """End the processes; what is not done is not called back."""
+        for job in self._running:
+            job.timer.cancel()
+        self._running.clear()
+        self._waiting.clear()
+        self._restart()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self._workers:
+            self._start(self._waiting.popleft())
+
+    def _start(self, job: _Job) -> None:
+        job.tries += 1
+        job.timer = self._reactor.callLater(self._timeout_s, self._late, job)
+        self._running.add(job)
+        if self._executor is None:
+            spawn = multiprocessing.get_context("spawn")  # a fork would copy the reactor's sockets and locks
+            self._executor = ProcessPoolExecutor(self._workers, spawn, _prepare)
+        try:
+            future = self._executor.submit(validate, job.raw, job.rules, *job.encodings)
+        except RuntimeError as error:  # BrokenProcessPool is one: a process died while it had nothing to do
+            self._reactor.callLater(0, self._ended, job, job.tries, None, error)
+        else:
+            future.add_done_callback(partial(self._back, job, job.tries))
+
+    def _restart(self) -> None:
+        if self._executor is not None:
+            # The executor has no public way to end a process that is busy, and a busy one would be busy in vain.
+            processes = list((getattr(self._executor, "_processes", None) or {}).values())
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+            for process in processes:
+                process.terminate()
+
+    def _back(self, job: _Job, number: int, future: Future[list[Finding]]) -> None:
+        """On a thread of the executor."""
+        error = CancelledError() if future.cancelled() else future.exception()
+        self._reactor.callFromThread(self._ended, job, number, None if error else future.result(), error)
+
+    def _ended(self, job: _Job, number: int, found: list[Finding] | None, error: BaseException | None) -> None:
+        if job not in self._running or number != job.tries:
+            return
+        self._running.discard(job)
+        job.timer.cancel()
+        if error is not None:
+            self._restart()
+            self._again()
+        if error is not None and job.tries < TRIES:
+            self._waiting.appendleft(job)
+        else:
+            job.done(found if found is not None else [_broken("validation broke off")])
+        self._fill()
+
+    def _late(self, job: _Job) -> None:
+        if job in self._running:
+            self._running.discard(job)
+            self._restart()
+            self._again()
+            job.done([_broken(f"validation took longer than {self._timeout_s:g} seconds")])
+            self._fill()
+
+    def _again(self) -> None:
+        """The processes are new: what was with the old ones goes back to the head of those that wait."""
+        for job in self._running:
+            job.timer.cancel()
+            job.tries -= 1
+            self._waiting.appendleft(job)
+        self._running.clear()
+
+
+def _broken(text: str) -> Finding:
+    return Finding(finding.APPLICATION_ERROR, finding.ERROR, None, f"{text}; the message was not judged by the standard")
+
+
+def _prepare() -> None:
+    """In a new process: Ctrl-C is the parent's to handle, and a process whose parent is gone ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(0)
+
+
+@dataclass(slots=True)
+class _Place:
+    """A message's place in the order of its channel. found: None until it is validated."""
+
+    done: Done
+    found: Sequence[Finding] | None = None
+
+
+class ChannelValidator:
+    """Implements ports.Validator: what comes first is called back first, however long it takes."""
+
+    def __init__(self, pool: ValidationPool, rules: Rules, encodings: tuple[str, str]) -> None:
+        self._pool, self._rules, self._encodings = pool, rules, encodings
+        self._order: deque[_Place] = deque()
+
+    def check(self, raw: bytes, done: Done) -> None:
+        """Validate one message: at once when it is small and none waits before it, else done is called later."""
+        place = _Place(done)
+        self._pool.held += 1
+        self._order.append(place)
+        if len(raw) > self._pool.inline_bytes:
+            self._pool.submit(_Job(raw, self._rules, self._encodings, partial(self._found, place)))
+        else:
+            self._found(place, validate(raw, self._rules, *self._encodings))
+
+    def _found(self, place: _Place, found: Sequence[Finding]) -> None:
+        place.found = found
+        while self._order and self._order[0].found is not None:
+            first = self._order.popleft()
+            self._pool.held -= 1
+            first.done(first.found or ())

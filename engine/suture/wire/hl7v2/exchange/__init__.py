@@ -1,0 +1,1 @@
+"""What two systems that speak HL7 v2 agree on: acknowledgements, batches, fragments, sequence numbers."""

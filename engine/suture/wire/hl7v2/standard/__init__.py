@@ -1,0 +1,1 @@
+"""What the standard and a site say of messages: the dictionary, structures, rules."""

@@ -1,0 +1,91 @@
+"""A few values of many messages, read without making messages: what `suture hl7 get` does, and a router would.
+
+Most messages are UTF-8 in the standard's delimiters, with segments ended by CR; of these only the segments that are asked
+for are cut. Any other message, and any value that is more than letters and digits, is read by the way of er7.Message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from suture.wire.hl7v2.text import charsets
+from suture.wire.hl7v2.text.delimiters import HEADERS
+from suture.wire.hl7v2.text.er7 import Message
+from suture.wire.hl7v2.text.lines import is_usual
+from suture.wire.hl7v2.text.path import Path
+from suture.wire.hl7v2.text.reading import getter
+
+Read = Callable[[bytes], list[str]]
+_USUAL = b"MSH|^~\\&|"
+_Wanted = tuple[int, int, bool]
+"""Where in the answer, which field of the segment, and whether its first component is meant."""
+
+
+def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callable[[Message], None] = lambda message: None) -> Read:
+    """Compile paths to a function from the bytes of a message to their values, "" for what is absent.
+
+    encoding: the codec of messages whose MSH-18 is empty. told(message): called with every message of which
+    there may be something to say. Raises ValueError for a path to several values. The function raises MessageError (stage
+    parse) for bytes that are not an HL7 v2 message.
+    """
+    getters = [getter(place) for place in places]
+    wanted: dict[str, list[_Wanted]] = {}
+    for number, place in enumerate(places):
+        if _is_simple(place):
+            wanted.setdefault(place.segment, []).append((number, place.index, place.component == 1))
+    others = [number for number, place in enumerate(places) if not _is_simple(place)]
+    blank = [""] * len(places)
+
+    def read(raw: bytes) -> list[str]:
+        if others or not raw.startswith(_USUAL) or charsets.codec_for(raw, encoding) != charsets.UTF_8:
+            return slowly(raw)
+        try:
+            text = raw.decode()
+        except UnicodeError:
+            return slowly(raw)
+        if not is_usual(text):
+            return slowly(raw)
+        values, left = blank.copy(), len(wanted)
+        met = set()
+        for line in text.split("\r"):
+            name = line[:3]
+            if name in wanted and name not in met:
+                met.add(name)
+                if not _take(line.split("|"), wanted[name], values):
+                    return slowly(raw)
+                left -= 1
+                if not left:
+                    break
+        return values
+
+    def slowly(raw: bytes) -> list[str]:
+        message = Message.parse(raw, encoding)
+        told(message)
+        return [get(message, None) for get in getters]
+
+    return read
+
+
+def _is_simple(place: Path) -> bool:
+    """A field, or its first component, of the first segment of that name."""
+    plain = place.own and place.repetition == 1 and not place.choices and place.sub is None and place.component in (None, 1)
+    return plain and not (place.segment in HEADERS and place.field <= 2)
+
+
+def _take(fields: list[str], wanted: list[_Wanted], values: list[str]) -> bool:
+    """Put the values of a segment in their places; False when one of them takes a closer look."""
+    size = len(fields)
+    for number, index, head in wanted:
+        if index < size:
+            text = fields[index]
+            if head:
+                text = text.partition("^")[0]
+            if not text.isalnum() and text and not _is_plain(text):
+                return False
+            values[number] = text
+    return True
+
+
+def _is_plain(text: str) -> bool:
+    """Does it hold nothing that means more than it is?"""
+    return not ("~" in text or "\\" in text or "&" in text or "^" in text)

@@ -1,0 +1,99 @@
+"""A path as a function that gives the one value there, or says why there is none: null, or several that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from suture.wire.hl7v2.text.choosing import NULL_TEXT, meant, meets
+from suture.wire.hl7v2.text.delimiters import HEADERS
+from suture.wire.hl7v2.text.path import Path
+from suture.wire.hl7v2.text.reading import meeting, value_of
+from suture.wire.hl7v2.text.segment import Segment
+
+if TYPE_CHECKING:
+    from suture.wire.hl7v2.text.er7 import Message
+
+
+class Doubt(Enum):
+    """Why a place holds no value that a receiver may use."""
+
+    NULL = "null"
+    """The sender asks to delete the value (`""`): it, its component or its whole field is null."""
+    SEVERAL = "several"
+    """Repetitions with different values, and the path does not say by number which one is meant."""
+
+
+Told = Callable[["Message", "Segment | None"], "str | Doubt"]
+
+
+def told(place: Path) -> Told:
+    """Compile a path to what `getter` makes of it, but for places that are in doubt.
+
+    A path without a repetition means all of them, and one with a condition all that meet it: they must not differ, as
+    far as they hold something. The first is meant only where the path says so: FT1-20[1].1.
+    """
+    find, index = _finder(place), place.index
+    if place.segment in HEADERS and place.field <= 2:
+        return lambda message, segment: found.raw(place.field) if (found := find(message, segment)) else ""
+
+    def get(message: Message, segment: Segment | None) -> str | Doubt:
+        found = find(message, segment)
+        if found is None or index >= len(found.fields):
+            return ""
+        text = found.fields[index]
+        between = found.delimiters.repetition
+        if not text or text == NULL_TEXT:
+            return Doubt.NULL if text else ""
+        if between and between in text:
+            return _of_several(found, text, place)
+        if place.repetition > 1 or (place.choices and not meets(found, text, place.choices)):
+            return ""
+        return _value(found, text, place)
+
+    return get
+
+
+def every(place: Path) -> Callable[[Message, Segment | None], list[str]]:
+    """Compile a path to the values of all repetitions that it means, without those that hold nothing."""
+    find, index = _finder(place), place.index
+
+    def get(message: Message, segment: Segment | None) -> list[str]:
+        found = find(message, segment)
+        if found is None or index >= len(found.fields):
+            return []
+        values = [_value(found, one, place) for one in meant(found, found.fields[index], place)]
+        return [stripped for value in values if isinstance(value, str) and (stripped := value.strip())]
+
+    return get
+
+
+def _finder(place: Path) -> Callable[[Message, Segment | None], Segment | None]:
+    """(message, segment in hand) -> the segment that the path means."""
+    name, occurrence, own, condition = place.segment, place.occurrence, place.own, place.condition
+
+    def find(message: Message, segment: Segment | None) -> Segment | None:
+        if own and segment is not None and segment.name == name:
+            return segment
+        found = message.seen.get(name) or message.named(name)
+        if condition is not None:
+            found = meeting(found, condition)
+        return found[occurrence - 1] if len(found) >= occurrence else None
+
+    return find
+
+
+def _of_several(segment: Segment, text: str, place: Path) -> str | Doubt:
+    values = {_value(segment, one, place) for one in meant(segment, text, place)} - {""}
+    if len(values) > 1:
+        return Doubt.SEVERAL
+    return values.pop() if values else ""
+
+
+def _value(segment: Segment, repetition: str, place: Path) -> str | Doubt:
+    value = value_of(segment, repetition, place.component, place.sub)
+    if NULL_TEXT not in repetition:
+        return value
+    null = value == NULL_TEXT or repetition == NULL_TEXT
+    return Doubt.NULL if null or (place.sub and value_of(segment, repetition, place.component, None) == NULL_TEXT) else value

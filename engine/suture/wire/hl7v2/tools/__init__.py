@@ -1,0 +1,1 @@
+"""Messages for people and tests: shown, compared, made, and made anonymous."""

@@ -1,0 +1,112 @@
+"""The filled values of a segment with their places and their names in the dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from suture.wire.hl7v2.standard import dictionary
+from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
+
+NULL = '""'
+"""The value that says: delete what you have (HL7 2.5.1 section 2.5.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value as it is written. Numbers count from 1; component or sub 0: the field or the component is not divided.
+
+    repeated: the field has other repetitions.
+    """
+
+    field: int
+    repetition: int
+    component: int
+    sub: int
+    raw: str
+    repeated: bool = False
+
+    def path(self, segment: str, composite: bool = False) -> str:
+        """The path that a mapping would name it by. composite: name the first component even where there is one alone."""
+        text = f"{segment}-{self.field}"
+        text += f"[{self.repetition}]" if self.repeated else ""
+        component = self.component or (1 if composite or self.sub else 0)
+        text += f".{component}" if component else ""
+        return f"{text}.{self.sub}" if self.sub else text
+
+
+def leaves(segment: Segment) -> Iterator[Leaf]:
+    """The values of a segment that are not empty, in order."""
+    header = segment.name == "MSH"
+    for number in range(1, len(segment.fields) + header):
+        text = segment.raw(number)
+        if text and header and number <= 2:
+            yield Leaf(number, 1, 0, 0, text)
+        elif text:
+            yield from _field(number, text, segment)
+
+
+def _field(number: int, text: str, segment: Segment) -> Iterator[Leaf]:
+    d = segment.delimiters
+    repetitions = split(text, d.repetition)
+    repeated = len(repetitions) > 1
+    for r, repetition in enumerate(repetitions, 1):
+        components = split(repetition, d.component)
+        for c, component in enumerate(components, 1):
+            subs = split(component, d.subcomponent)
+            for s, sub in enumerate(subs, 1):
+                if sub:
+                    yield Leaf(number, r, c if len(components) > 1 else 0, s if len(subs) > 1 else 0, sub, repeated)
+
+
+def split(text: str, separator: str) -> list[str]:
+    """The parts between separators; the whole where the message has no such separator."""
+    return text.split(separator) if separator else [text]
+
+
+def value(segment: Segment, leaf: Leaf) -> str:
+    """The text of a value, escapes resolved."""
+    if segment.name == "MSH" and leaf.field <= 2:
+        return leaf.raw
+    return unescape(leaf.raw, segment.delimiters, segment.encoding)
+
+
+def places(message: Message) -> Iterator[tuple[str, Segment]]:
+    """The segments, each with its place: PV1, or FT1(2) where there are several of the name."""
+    seen: dict[str, int] = {}
+    for segment in message.segments:
+        seen[segment.name] = number = seen.get(segment.name, 0) + 1
+        yield (f"{segment.name}({number})" if len(message.named(segment.name)) > 1 else segment.name), segment
+
+
+def version_of(message: Message, version: str = "") -> str:
+    """The dictionary's version for a message: the one given, else the one it declares, else the nearest."""
+    return dictionary.nearest(version or message.get("MSH-12"))
+
+
+def datatype_of(version: str, segment: Segment, number: int) -> str:
+    """The data type of a field, "" when unknown; that of OBX-5 is in OBX-2 (HL7 2.5.1 section 7.4.2.5)."""
+    if segment.name == "OBX" and number == 5:
+        return segment.get(2)
+    spec = dictionary.field(version, segment.name, number)
+    return spec.datatype if spec else ""
+
+
+def component_type(version: str, datatype: str, number: int) -> str:
+    """The data type of a component, "" when unknown."""
+    known = dictionary.components(version, datatype)
+    return known[number - 1].datatype if 0 < number <= len(known) else ""
+
+
+def name_of(version: str, segment: Segment, leaf: Leaf) -> str:
+    """What a value is: Patient Identifier List / Assigning Authority / Namespace ID; "" when the dictionary does not say."""
+    spec = dictionary.field(version, segment.name, leaf.field)
+    names = [spec.name if spec else ""]
+    datatype = datatype_of(version, segment, leaf.field)
+    for number in (leaf.component or 1, leaf.sub):
+        known = dictionary.components(version, datatype)
+        if not known or not number:
+            break
+        names.append(known[number - 1].name if number <= len(known) else f"component {number}")
+        datatype = component_type(version, datatype, number)
+    return " / ".join(name for name in names if name)
