@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine, delete, select
 from twisted.internet.task import Clock
 
 from suture.model import states
+from suture.model.message import Message
 from suture.model.outcome import Accepted, Outcome
 from suture.pipeline.world import World
-from suture.ports import Delivery, Operation
+from suture.ports import Delivery, Operation, Settled
 from suture.store import again, dialect, tables
 from suture.store.backlog import Reader, deliveries_by_id
 from suture.store.journal import Journal
@@ -47,6 +48,22 @@ class Listening(Silent):
         self.groups.append(size)
 
 
+class Inward:
+    """What stands behind a conversation, and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.settled: list[tuple[Message, Settled]] = []
+
+    def received(self, message: Message) -> None:
+        self.messages.append(message)
+
+    def settle(self, message: Message, settled: Settled, then: Callable[[], None] | None = None) -> None:
+        self.settled.append((message, settled))
+        if then:
+            then()
+
+
 class Empty:
     """A backlog in which nothing waits."""
 
@@ -59,7 +76,7 @@ class Empty:
 
 def world(journal: Any, clock: Any, backlog: Any = None, **more: Any) -> World:
     """A world in which nothing is random, nobody observes, and nothing waits unless there is a backlog."""
-    given = {"observer": Silent(), "memory": Memory(), "random": lambda: 0.0, **more}
+    given = {"observer": Silent(), "memory": Memory(journal), "random": lambda: 0.0, **more}
     return World(journal, Empty() if backlog is None else backlog, clock, **given)
 
 

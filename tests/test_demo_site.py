@@ -21,7 +21,8 @@ from suture.config.plan import plan_of
 from suture.config.site import load_site
 from suture.model.errors import ConfigError, MessageError
 from suture.model.message import Message
-from suture.pipeline.process import Plan, process
+from suture.pipeline.plan import Plan
+from suture.pipeline.process import process
 from suture.sim.catalogue import Catalogue
 from suture.sim.day import plan as surgical_day
 from suture.sim.stage import ENVIRONMENT, Ports
@@ -78,7 +79,7 @@ def test_what_is_not_for_production_is_refused_there_and_comes_to_nothing(sent: 
     raw = (SITE / "channels/or-supply/samples/implant.hl7").read_bytes().replace(b"|P|2.7", f"|{sent}|2.7".encode())
     for environment, environ, goes in (("prod", PRODUCTION, taken), ("test", {}, True)):
         plan = plan_of(load_site(SITE, environment, environ).channels["or-supply"])
-        assert (plan.answer.refusal(Header.read(raw)) is None) == goes  # type: ignore[arg-type]
+        assert ((plan.settles or (lambda message: None))(Message("or-supply", raw, 0)) is None) == goes
         assert len(charges(plan, raw)) == goes
 
 

@@ -52,7 +52,9 @@ SPEAKERS = (
     "connectors/**/*.py",
     "store/**/*.py",
     "model/**/*.py",
-    "ports.py",
+    "ports/**/*.py",
+    "formats/**/*.py",
+    "conversation/**/*.py",
     "reactor.py",
 )
 """The parts that give codes to messages, deliveries and log lines."""

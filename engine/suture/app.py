@@ -129,7 +129,7 @@ class Engine:
         self.guard = Guard(self.tenure, reactor, lambda: self.channels.values(), self.log)
         leave_to(alone)
         self.large, self.files = Aside("large messages", soon), Aside("files", soon)
-        stored = self.journal, self.reader, self.clock, self.metrics, Memory()
+        stored = self.journal, self.reader, self.clock, self.metrics, Memory(self.journal)
         self.world = World(*stored, random.random, self.tenure.may_send, loop.call_soon, self.large, self.journal.held)
         self.pace = Pace(site.conf, self.journal, self.validation, reactor, lambda: self.channels.values(), self.metrics.late)
         self.commands = Commands(self, self.journal, self.reader, self.clock)

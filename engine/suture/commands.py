@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from twisted.internet import defer
 
-from suture.mapping.payload import Payload
 from suture.model.errors import ConfigError, SutureError
 from suture.model.events import Event
 from suture.model.message import Message
+from suture.model.payload import Payload
 from suture.observe.logs import Log
 from suture.pipeline.remaking import remade
 from suture.ports import Clock, Delivery, Unrendered, Work

@@ -14,19 +14,18 @@ from twisted.internet import defer
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
+from suture.conversation.hl7v2.numbering import Numbered
 from suture.model.errors import SutureError
 from suture.model.message import Message
 from suture.observe.logs import Log
-from suture.pipeline.answers import Answer, Say
 from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
-from suture.pipeline.numbering import Numbered
-from suture.pipeline.process import Plan
+from suture.pipeline.plan import Plan
 from suture.pipeline.world import World
 from suture.ports import Connector, Destination, Work
+from suture.ports.conversation import Answer, Say
 from suture.store import state
 from suture.store.backlog import Reader
-from suture.store.past import Memory
 from suture.validation_pool import ChannelValidator, ValidationPool
 
 RECOVERY_CHUNK = 500
@@ -69,7 +68,7 @@ class RunningChannel:
         told: Told,
         site_name: str,
     ) -> None:
-        self.name, self._journal = files.name, world.journal
+        self.name, self._world = files.name, world
         self.log = Log(files.name)
         self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
         self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
@@ -87,8 +86,10 @@ class RunningChannel:
         for name, peer in self.peers.items():
             peer.refused = self.lanes[name].attempts.refused
         plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}")
-        self.core = Channel(plan, self.lanes, world, partial(self._halted, told), _validator(plan, pool))
-        self.source = files.source_module.Source(files.source_settings, reactor, self.receive, self.core.receiver.too_large, self._note(""))
+        self.core = Channel(plan, self.lanes, world, partial(self._halted, told), _validator(files, plan, pool))
+        self.source = files.source_module.Source(
+            files.source_settings, reactor, self.receive, self.core.conversation.too_large, self._note("")
+        )
         self.actual, self.reason = "stopped", ""
         self._earlier: dict[str, Lanes] = {}
         self._begun = self._ending = self._over = False
@@ -139,7 +140,7 @@ class RunningChannel:
 
     def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
         """One message from the source."""
-        self.core.receiver.receive(raw, peer, answer, say)
+        self.core.conversation.arrived(raw, peer, answer, say)
         self._hold_back()
 
     def resync(self, destination: str) -> None:
@@ -165,8 +166,7 @@ class RunningChannel:
                 defer.Deferred.fromCoroutine(self._send_later(name)).addErrback(lambda f: self.log.error("it cannot send", f.value))
             else:
                 self._send(name, facts)
-        if self.core.sequences:
-            self.core.sequences.load(await self._read(lambda c: Memory().numbers(c, self.name)))
+        await _asked(lambda done, failed: self.core.conversation.begin(partial(done, None), failed))
         await self._recover()
         self._require_going()
         if self._parked:
@@ -181,7 +181,7 @@ class RunningChannel:
         self.log.info("channel is running")
 
     async def _destination_facts(self) -> DestinationFacts:
-        numbers = {name: await self._read(partial(Memory().sent, channel=self.name, destination=name)) for name in self.numbered}
+        numbers = {name: await _asked(partial(self._world.memory.sent, self.name, name)) for name in self.numbered}
         failing = await self._read(lambda c: state.failing(c, self.name))
         return DestinationFacts(await self._read(lambda c: state.depths(c, self.name)), failing, numbers)
 
@@ -206,9 +206,7 @@ class RunningChannel:
 
     def durable(self) -> defer.Deferred[Any]:
         """Fires when all that was handed to the journal so far is committed and told."""
-        done: defer.Deferred[Any] = defer.Deferred()
-        self._journal.write(Work("barrier", lambda c: None, done.callback, done.errback))
-        return done
+        return _asked(lambda done, failed: self._world.journal.write(Work("barrier", lambda c: None, done, failed)))
 
     async def emptied(self) -> None:
         """Wait, without a limit, until the store has all that this stopped channel has received, and what it came to.
@@ -339,7 +337,14 @@ def reason_of(e: Exception) -> str:
     return f"{type(e).__name__} at {frame.filename.rpartition('/')[2]}:{frame.lineno}; please report it"
 
 
-def _validator(plan: Plan, pool: ValidationPool) -> ChannelValidator | None:
+def _asked(ask: Callable[[Callable[[Any], None], Callable[[Exception], None]], None]) -> defer.Deferred[Any]:
+    """ask(done, failed), awaited."""
+    answer: defer.Deferred[Any] = defer.Deferred()
+    ask(answer.callback, answer.errback)
+    return answer
+
+
+def _validator(files: ChannelFiles, plan: Plan, pool: ValidationPool) -> ChannelValidator | None:
     """What validates a channel's messages by the standard; None where it does not ask for that."""
     rules = plan.validation.standard if plan.validation else None
-    return None if rules is None else pool.of_channel(rules, plan.encoding, plan.override)
+    return None if rules is None else pool.of_channel(rules, files.config.encoding, files.config.encoding_override or "")

@@ -7,8 +7,8 @@ import pytest
 from suture.config.channel_tests import run_channel_tests
 from suture.config.plan import plan_of
 from suture.config.site import load_channel, load_site
+from suture.conversation.hl7v2.rules import AnswerRules, Setting
 from suture.model.errors import ConfigError
-from suture.pipeline.answer_rules import AnswerRules, Setting
 from suture.wire.hl7v2.exchange.continuation import Limits
 from tests.config.site_files import SiteFiles
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.errors import MessageError
-from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Received
 from suture.store import schema
 from suture.store.engine import open_engine

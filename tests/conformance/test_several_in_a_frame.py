@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from suture.pipeline.answer_rules import AnswerRules
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.store import schema
 from suture.store.engine import open_engine
 from suture.wire.hl7v2.text import er7
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.stand import Sender, Stand, stand
+from tests.conversation.hl7v2.test_together import one
 from tests.pipeline.house import House
-from tests.pipeline.test_together import one
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def sent(s: Stand, house: House, data: bytes, ends: bool = False) -> Sende
     received: list[bytes] = []
 
     def receive(raw: bytes, peer: str, answer: Any, say: Any) -> None:
-        house.channel.receiver.receive(raw, peer, answer, say)
+        house.channel.conversation.arrived(raw, peer, answer, say)
         received.append(raw)
         s.engine.changed.set()
 

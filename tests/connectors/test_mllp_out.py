@@ -16,12 +16,13 @@ from suture.connectors.mllp.peer import Backoff
 from suture.connectors.mllp_out import Destination
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
-from suture.pipeline.process import Output, Plan, process
+from suture.pipeline.process import process
 from suture.ports import Delivery
 from suture.wire.hl7v2.text.header import Header
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.kits import KITS, sender
 from tests.faults.peer import Ack, Close, Late, Mllp, Raw, Reset, Seen, Silence
+from tests.plans import Output, Plan
 
 KIT = KITS["mllp_out"]
 

@@ -10,17 +10,17 @@ from typing import Any
 from sqlalchemy import Engine
 from twisted.internet.task import Clock
 
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.outcome import Accepted, Outcome
-from suture.pipeline.answer_rules import AnswerRules
 from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
-from suture.pipeline.process import Output, Plan
 from suture.pipeline.retry import Policy
 from suture.ports import Delivery, Work
 from suture.store.backlog import received
 from suture.store.journal import Journal
 from suture.wire.hl7v2.text import er7
 from tests.doubles import Silent, world
+from tests.plans import Output, Plan, dealt
 
 BEGIN_S = 1_772_640_000.0
 
@@ -84,7 +84,7 @@ class House:
         inbound: Any = None,
         backlog: Any = None,
     ) -> None:
-        self.database, self.clock, self.calls = database, Clock(), []
+        self.database, self.rules, self.clock, self.calls = database, rules, Clock(), []
         self.clock.advance(BEGIN_S)
         self._lock = threading.Lock()
         self.journal = Journal(database, self._soon, Silent(), self._bug, self._bug, retry_s=0.01)
@@ -99,7 +99,11 @@ class House:
             lanes.start(0)
         self.bugs: list[Any] = []
 
-    def open(self, plan: Plan, validator: Any = None, **world: Any) -> None:
+    def dealing(self, **given: Any) -> None:
+        """The same channel with these of its conversation: continuation, sequence."""
+        self.open(replace(self.channel.plan, **dealt("c", 10**12, self.rules, **given)))
+
+    def open(self, plan: Any, validator: Any = None, **world: Any) -> None:
         """The channel of this plan, in a world that is as always but for these."""
         self.channel = Channel(plan, self.lanes, replace(self.world, **world), lambda reason: None, validator)
 
@@ -113,7 +117,7 @@ class House:
     def receive(self, raw: bytes, settle: bool = True) -> Heard:
         """One message from a sender of its own."""
         heard = Heard()
-        self.channel.receiver.receive(raw, "peer", heard.answer, heard.say)
+        self.channel.conversation.arrived(raw, "peer", heard.answer, heard.say)
         if settle:
             self.settle()
         return heard
@@ -142,7 +146,7 @@ class House:
 
     def stop(self) -> None:
         """End, as a crash would: nothing more is told."""
-        self.channel.answers.stop()
+        self.channel.conversation.stop()
         self.journal.stop()
         self.journal.join(10)
 

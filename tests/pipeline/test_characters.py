@@ -11,11 +11,12 @@ import hl7.mllp
 import pytest
 from sqlalchemy import Engine, select
 
+from suture.conversation.hl7v2.dealing import NO_RULES
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.mapping.outbound import EVENTS
 from suture.model import states
 from suture.model.message import Message, Note
-from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.process import NO_RULES, Output, Plan, process
+from suture.pipeline.process import process
 from suture.pipeline.remaking import remade
 from suture.ports import Settled
 from suture.store import journey, tables
@@ -23,6 +24,7 @@ from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.recode import Target, target
 from tests.mapping import examples
 from tests.pipeline.house import House
+from tests.plans import Output, Plan
 
 HEAD = b"MSH|^~\\&|POU|OR|ENGINE|HOSP|20260302101500||DFT^P03^DFT_P03|C0001|P|2.5.1"
 KEYS = ("MSH-3.1", "FT1-2")
@@ -123,7 +125,7 @@ def test_a_usual_message_has_no_notes() -> None:
 
 # -- what is passed on ----------------------------------------------------------------------------------------------
 
-CHANGED = Output("d", changes={er7.path("MSH-5"): "LAB"})
+CHANGED = Output("d", changes={"MSH-5": "LAB"})
 SWALLOWED = HEAD.replace(b"|ENGINE|HOSP|", b"|\xbd\xf1\x81|HOSP|") + b"||||||GBK\rPID|1||77\r"
 """MSH-5 ends in the first half of a character, which with the separator behind it is another character."""
 DOUBTFUL = [
@@ -175,11 +177,11 @@ def test_an_answer_is_asked_for_in_a_message_with_odd_bytes_where_that_is_safe()
 
 
 def test_a_change_never_says_that_the_message_is_in_another_set() -> None:
-    says = Output("d", changes={er7.path("MSH-18"): "UNICODE UTF-8"})
+    says = Output("d", changes={"MSH-18": "UNICODE UTF-8"})
     (held,) = passed(charge(b"M\xfcller", b"8859/1"), says).unrendered
     assert (held.code, held.place) == ("CHARSET", "MSH-18")
     assert passed(charge(b"Muller", b"8859/1"), says).deliveries[0].body == charge(b"Muller", b"UNICODE UTF-8")
-    right = Output("d", changes={er7.path("MSH-18"): "8859/1"})
+    right = Output("d", changes={"MSH-18": "8859/1"})
     assert passed(charge(b"M\xfcller"), right, "iso8859-1").deliveries[0].body == charge(b"M\xfcller", b"8859/1")
 
 
@@ -257,7 +259,7 @@ def test_a_replacement_in_a_mapped_payload_is_noted() -> None:
 
 
 def test_changes_and_the_receiver_s_set_go_together() -> None:
-    output = Output("d", changes={er7.path("MSH-5"): "LÜB"}, target=target("8859/1"))
+    output = Output("d", changes={"MSH-5": "LÜB"}, target=target("8859/1"))
     (delivery,) = passed(charge("Müller".encode(), b"UNICODE UTF-8"), output).deliveries
     assert delivery.body == charge(b"M\xfcller", b"8859/1").replace(b"|ENGINE|", b"|L\xdcB|")
 

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
+from suture.conversation.hl7v2.dealing import Dealing
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.master.stock import StockLevels
 from suture.model.errors import MessageError
-from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.process import Output
 from suture.store import again, dialect, summary, tables
 from suture.store.journey import journey
 from tests.mapping import examples
 from tests.mapping.examples import ft1
 from tests.pipeline.house import House
+from tests.plans import Output
 
 KEY = ["MSH-3.1", "FT1-2", "FT1-6.1"]
 
@@ -176,7 +177,7 @@ class TestTheTypeOfAMessage:
         assert house.heard.codes == ["AE"]
 
     def test_that_is_refused_unless_it_is_named_is_read_all_the_same(self, hospital: Any) -> None:
-        house = hospital(accept=("DFT^P03",), answer=AnswerRules(types=frozenset({"DFT^P03"})))
+        house = hospital(accept=("DFT^P03",), settles=Dealing(AnswerRules(types=frozenset({"DFT^P03"}))).settles)
         for type_, evn, state in (("DFT", "EVN|P03", "processed"), ("dft^p11", "EVN|", "filtered"), ("DFT", "EVN|", "parked")):
             assert house.state(house.takes(ft1(id=state), type=type_, evn=evn, control_id=state)) == state
 

@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.errors import MessageError
 from suture.model.finding import Finding
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
 from suture.model.value import changed
-from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.process import Output
 from suture.pipeline.validation import Validation
 from suture.ports import Delivery, Processed, Received, Settled
 from suture.wire.hl7v2.exchange.continuation import Limits
 from suture.wire.hl7v2.standard.profile import Profile, Rule
 from suture.wire.hl7v2.standard.validate import Rules
 from tests.pipeline.house import House
+from tests.plans import Output, dealt
 
 KEPT = (Message, Delivery, Processed, Received, Settled)
 COUNT = 5
@@ -73,9 +73,9 @@ class Works:
         self.write(operation)
 
 
-def in_world(house: House, world: dict[str, Any], **plan: Any) -> House:
+def in_world(house: House, world: dict[str, Any], validation: Validation | None = None, **dealing: Any) -> House:
     """The same house with a channel in a world that differs in this."""
-    house.open(replace(house.channel.plan, **plan), **world)
+    house.open(replace(house.channel.plan, validation=validation, **dealt("c", 10**12, house.rules, **dealing)), **world)
     return house
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from suture.pipeline.answer_rules import AnswerRules
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.pipeline.turns import LARGE_BYTES
 from suture.ports import Held, Processed
 from suture.store.backlog import received
@@ -168,7 +168,7 @@ def test_a_large_batch_is_handed_on_in_parts_and_what_its_sender_says_next_comes
     heard = house.receive(frame(100))
     behind = house.receive(message(1000))
     other = Heard()
-    house.channel.receiver.receive(message(2000), "another peer", other.answer, other.say)
+    house.channel.conversation.arrived(message(2000), "another peer", other.answer, other.say)
     house.settle()
     assert heard.told == [] and behind.told == [] and other.codes == ["AA"]
     beside.one_aside()

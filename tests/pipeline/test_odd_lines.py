@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
+from suture.conversation.hl7v2.rules import AnswerRules
+from suture.formats.hl7v2.format import HL7v2
 from suture.model import states
 from suture.model.message import Message
-from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.process import Output, Plan, process
+from suture.pipeline.process import process
 from suture.pipeline.validation import Validation
 from suture.ports import Settled
 from suture.store import tables
@@ -22,6 +23,7 @@ from suture.wire.hl7v2.text import er7
 from tests.mapping import examples
 from tests.mapping.examples import ft1
 from tests.pipeline.test_comes_to_nothing import KEY, Hospital
+from tests.plans import Output, Plan
 
 MARKER = "ZZMARKER"
 RECEIVED_AT_US = 1_775_000_000_000_000
@@ -80,7 +82,7 @@ class TestALineThatIsNoSegment:
     def test_that_is_the_rest_of_a_text_joins_its_field_where_the_channel_says_so(self, hospital: Any) -> None:
         house = hospital()
         assert house.state(takes(house, raw(CUT))) == "parked"
-        house.channel.plan = replace(house.channel.plan, join_lines=True)
+        house.channel.plan = replace(house.channel.plan, format=HL7v2(join_lines=True))
         number = takes(house, raw(CUT) + b"\n")
         assert house.state(number) == "processed"
         e = tables.event.c
@@ -90,7 +92,7 @@ class TestALineThatIsNoSegment:
         assert (0, "LINE_JOINED", "FT1") in house.notes(number)
 
     def test_that_may_be_meant_for_a_segment_parks_its_message_all_the_same(self, hospital: Any) -> None:
-        house = hospital(join_lines=True)
+        house = hospital(format=HL7v2(join_lines=True))
         number = takes(house, raw(ft1(), more=f"ft1|{ft1(id='T2')}\r"))
         assert house.state(number) == "parked"
 
@@ -100,7 +102,7 @@ class TestALineThatIsNoSegment:
             assert (came.state, len(came.deliveries)) == (state, int(join))
 
     def test_that_is_joined_goes_out_escaped_where_the_message_is_changed(self) -> None:
-        output = Output("next", changes={er7.path("MSH-5"): "LAB"})
+        output = Output("next", changes={"MSH-5": "LAB"})
         (delivery,) = settled(raw(CUT), join_lines=True, outputs=[output]).deliveries
         assert f"A TEXT\\X0D\\{MARKER} 5".encode() in delivery.body
         (plain,) = settled(raw(CUT), join_lines=True).deliveries
@@ -138,10 +140,10 @@ class TestASecondPatient:
         by_pid = er7.getter(er7.path("PID-18.1"))
         assert settled(two).state == states.PROCESSED
         assert settled(two, order_by=er7.getter(er7.path("MSH-4"))).state == states.PROCESSED
-        parked = settled(two, order_by=by_pid, context="PID")
+        parked = settled(two, order_by=by_pid, order_place="PID-3")
         assert (parked.state, parked.reason.partition(":")[0]) == (states.PARKED, "AMBIGUOUS_CONTEXT")
         swap = two.replace(b"DFT^P03^DFT_P03", b"ADT^A17^ADT_A17")
-        assert settled(swap, order_by=by_pid, context="PID").state == states.PROCESSED
+        assert settled(swap, order_by=by_pid, order_place="PID-3").state == states.PROCESSED
 
 
 class TestASecondHeader:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.model.value import changed
-from suture.pipeline.answer_rules import AnswerRules
 from suture.ports import Delivery
 from suture.store import again, dialect, tables
 from suture.store.backlog import deliveries_by_id

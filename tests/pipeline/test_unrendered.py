@@ -11,17 +11,18 @@ import pytest
 from sqlalchemy import Engine, select
 
 from suture.commands import Commands
+from suture.conversation.hl7v2.dealing import NO_RULES
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.mapping.outbound import EVENTS, Payload, RenderContext, Renderer, compile_outbound
 from suture.mapping.spec import OutboundSpec
 from suture.model.events import Event
-from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.process import NO_RULES, Output, Plan
 from suture.ports import Delivery
 from suture.store import dialect, orders, preview, queries, state, summary, tables
 from suture.wire.hl7v2.text import er7
 from tests.doubles import AtOnce
 from tests.mapping import examples
 from tests.pipeline.house import House
+from tests.plans import Output, Plan
 
 ISSUE = """
 mapping: issue
@@ -88,9 +89,8 @@ class Place(House):
         """The channel with these destinations, as after a reload."""
         given = self.channel.plan.inbound if inbound is None else inbound
         order_by = er7.getter(er7.path("PID-18.1"))
-        rules = self.channel.plan.answer
         self.channel.plan = Plan(
-            "c", wanted, order_by=order_by, inbound=given, window_us=10**12, answer=rules, on_error=self.on_error, source="/s"
+            "c", wanted, order_by=order_by, inbound=given, window_us=10**12, answer=self.rules, on_error=self.on_error, source="/s"
         )
 
     def ask(self, verb: str, **arguments: Any) -> Any:
@@ -338,12 +338,12 @@ def test_a_payload_over_the_limit_holds_its_delivery(make: Make) -> None:
 
 
 def test_a_message_that_cannot_be_changed_for_one_is_passed_to_the_others(make: Make) -> None:
-    place = make([Output("lab", changes={er7.path("PID-5"): "中"}), Output("raw")], inbound=None)
+    place = make([Output("lab", changes={"PID-5": "中"}), Output("raw")], inbound=None)
     raw = charge().replace(b"|P|2.7", b"|P|2.7||||||8859/1")
     place.receive(raw)
     assert [(name, is_in) for _, name, is_in in place.deliveries()] == [("raw", "queued"), ("lab", "held")]
     assert [row["stage"] for row in place.exceptions()] == ["render"]
-    place.plan([Output("lab", changes={er7.path("MSH-5"): "LAB"}), Output("raw")], inbound=None)
+    place.plan([Output("lab", changes={"MSH-5": "LAB"}), Output("raw")], inbound=None)
     place.ask("delivery_release", delivery_ids=[2], reason="mended")
     (sent,) = place.sent("lab")
     assert er7.Message.parse(sent.body).get("MSH-5") == "LAB" and sent.control_id == "C0001"

@@ -8,9 +8,9 @@ from twisted.internet.task import Clock
 
 from suture.model.message import Message
 from suture.pipeline.channel import Channel
-from suture.pipeline.process import Output, Plan
 from suture.ports import Processed
 from tests.doubles import world
+from tests.plans import Output, Plan
 
 
 class Refusing:

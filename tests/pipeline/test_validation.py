@@ -2,18 +2,19 @@
 
 from typing import Any
 
+from suture.conversation.hl7v2.conversation import NOT_HL7
+from suture.conversation.hl7v2.verdict import of_past, of_settled
 from suture.model import states
 from suture.model.fault import Fault
 from suture.model.finding import Finding, Location
 from suture.model.message import Message
-from suture.pipeline.process import Output, Plan, process
-from suture.pipeline.receive import NOT_HL7
+from suture.pipeline.process import process
 from suture.pipeline.validation import Validation
-from suture.pipeline.verdict import of_past, of_settled
 from suture.ports import Past, Settled
 from suture.wire.hl7v2.standard.profile import Profile, Rule
 from suture.wire.hl7v2.standard.validate import Rules, validate
 from suture.wire.hl7v2.text import er7
+from tests.plans import Output, Plan
 
 RAW = b"MSH|^~\\&|CAB|OR|X|Y|20260302101500||DFT^P03|C1|P|2.5.1\rEVN||20260302\rPID|1||MRN1||SAMPLE^ADA\rFT1|1|T1||20260302||CG||||two\r"
 NO_VISIT = Profile("site", [Rule("PV1", required=True)])

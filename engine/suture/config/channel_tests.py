@@ -19,13 +19,12 @@ from suture.mapping.times import time_parser
 from suture.model import states
 from suture.model.errors import MessageError, Problem
 from suture.model.events import Event
+from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Gap, Message
-from suture.pipeline.process import SKIPPED, Plan, process
-from suture.pipeline.receive import NOT_HL7
+from suture.pipeline.plan import Plan
+from suture.pipeline.process import SKIPPED, process
 from suture.ports import Claim, Settled, StockKey
-from suture.wire.hl7v2.exchange import ack
-from suture.wire.hl7v2.standard.validate import validate
 
 NOW_US = 1_767_225_600_000_000
 """The time of every test: 2026-01-01T00:00Z. Received is a message when it was sent (MSH-7), where it says so."""
@@ -89,7 +88,7 @@ def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:
         if raw in seen:
             continue
         seen.add(raw)
-        message = _message(plan.channel, raw, number)
+        message = _message(plan, raw, number)
         place: Loc = ("message",) if test.message else ("messages", number - 1)
         try:
             settled = _settle(plan, message, claims, stock)
@@ -108,14 +107,11 @@ def _faults(settled: Settled) -> Iterator[str]:
         yield f"a delivery is held: {one.code}: {one.delivery.destination}: {one.place}: {one.reason}"
 
 
-def _message(channel: str, raw: bytes, number: int) -> Message:
-    header = ack.Header.read(raw)
-    if header is None:
-        return Message(channel, raw, NOW_US, id=number, fault=NOT_HL7)
-    sent_us = _us(header.text(7))
-    return Message(
-        channel, raw, sent_us, control_id=header.text(10), type=header.type, sender=f"{header.text(3)}|{header.text(4)}", id=number
-    )
+def _message(plan: Plan, raw: bytes, number: int) -> Message:
+    told = plan.format.envelope(raw)
+    if isinstance(told, Fault):
+        return Message(plan.channel, raw, NOW_US, id=number, fault=told)
+    return Message(plan.channel, raw, _us(told.sent), told.control_id, told.type, told.sender, id=number)
 
 
 def _us(text: str) -> int:
@@ -129,7 +125,7 @@ def _us(text: str) -> int:
 
 def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[StockKey, Decimal]) -> Settled:
     standard = plan.validation.standard if plan.validation else None
-    work = process(plan, message, NOW_US, findings=validate(message.raw, standard, plan.encoding, plan.override) if standard else ())
+    work = process(plan, message, NOW_US, findings=plan.format.judge(message.raw, standard) if standard else ())
     taken = {key: claims[key] for key in work.keys if key in claims}
     settled = work.ready
     if settled is None or taken or work.touches:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from suture.config.answer import Continuation
 from suture.config.channel import SEVERITY_LETTERS
 from suture.config.channel_checks import matches
 from suture.config.site import ChannelFiles, DestinationFiles
+from suture.conversation.hl7v2.conversation import Conversation
+from suture.conversation.hl7v2.dealing import Dealing
+from suture.conversation.hl7v2.rules import AnswerRules, Setting
+from suture.formats.hl7v2.format import HL7v2
+from suture.formats.hl7v2.passing import in_set
 from suture.model.events import EVENT_TYPES
-from suture.pipeline.answer_rules import AnswerRules, Setting
-from suture.pipeline.process import Output, Plan
+from suture.pipeline.plan import Output, Plan
 from suture.pipeline.validation import Validation
+from suture.ports.format import Format
 from suture.wire.hl7v2.exchange.continuation import Limits
-from suture.wire.hl7v2.standard.context import CONTEXT
 from suture.wire.hl7v2.standard.validate import Rules
 from suture.wire.hl7v2.text import er7
 
@@ -19,31 +25,26 @@ from suture.wire.hl7v2.text import er7
 def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
     """What the channel does with a message. source: who we are, in payloads that name their sender."""
     config = channel.config
+    format = HL7v2(config.encoding, config.encoding_override or "", config.broken_lines == "join")
+    dealing = Dealing(_answer(channel), _continuation(config.continuation), config.sequence)
+    window_us = config.duplicates.window_s * 1_000_000
     return Plan(
         channel=channel.name,
-        outputs=[_output(d) for d in channel.destinations.values() if not d.route.acknowledgement],
+        outputs=[_output(d, format) for d in channel.destinations.values() if not d.route.acknowledgement],
         accept=frozenset(config.accept or ()),
         order_by=er7.getter(er7.path(config.order_by)) if config.order_by else None,
         inbound=channel.inbound,
         stock=channel.stock,
-        encoding=config.encoding,
-        override=config.encoding_override or "",
-        window_us=config.duplicates.window_s * 1_000_000,
+        window_us=window_us,
         source=source,
         validation=_validation(channel),
-        answer=_answer(channel),
         on_error=config.on_error,
-        sequence=config.sequence,
-        continuation=_continuation(config.continuation),
-        context=_context(config.order_by),
-        join_lines=config.broken_lines == "join",
+        order_place=config.order_by or "",
+        settles=dealing.settles,
+        adds=dealing.adds,
+        converse=partial(Conversation, channel.name, window_us, dealing),
+        format=format,
     )
-
-
-def _context(order_by: str | None) -> str:
-    """The segment of the message's context that a channel's order is taken from, "" for none."""
-    place = er7.path(order_by) if order_by else None
-    return place.segment if place is not None and place.own and place.segment in CONTEXT else ""
 
 
 def _validation(channel: ChannelFiles) -> Validation | None:
@@ -80,14 +81,14 @@ def _continuation(given: Continuation | None) -> Limits | None:
     return Limits(given.fragments, given.size_bytes, given.messages, given.timeout_s, given.waiting_bytes) if given else None
 
 
-def _output(destination: DestinationFiles) -> Output:
+def _output(destination: DestinationFiles, format: Format) -> Output:
     route, settings = destination.route, destination.settings
-    limit_bytes, numbered, target = destination.endpoint.payload_bytes, settings.numbered, settings.target()
+    limit_bytes, numbered, to = destination.endpoint.payload_bytes, settings.numbered, settings.target()
     if destination.renderer is None:
-        changes = {er7.path(place): text for place, text in (route.message or {}).items()}
-        answered = settings.answered
-        return Output(destination.name, changes=changes, answered=answered, numbered=numbered, limit_bytes=limit_bytes, target=target)
+        passing = format.passing(route.message or {}, settings.answered, to)
+        return Output(destination.name, passing=passing, numbered=numbered, limit_bytes=limit_bytes)
     types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
     per_event = route.per == "event"
     form = destination.renderer
-    return Output(destination.name, types, form, per_event=per_event, numbered=numbered, limit_bytes=limit_bytes, target=target)
+    written = None if to is None else partial(in_set, to)
+    return Output(destination.name, types, form, per_event=per_event, numbered=numbered, limit_bytes=limit_bytes, written=written)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from suture.mapping.values import dumps, encoded
 from suture.model.errors import MessageError
 from suture.model.events import Event
-from suture.model.message import Message, Note
+from suture.model.message import Message
+from suture.model.payload import Payload
 from suture.model.value import Value
 
 JSON = "application/json"
@@ -29,18 +30,6 @@ class RenderContext(Value, frozen=True, gc=False):
     idempotency_key: str
     now_us: int
     source: str
-
-
-class Payload(Value, frozen=True, gc=False):
-    """The bytes for a destination. control_id: MSH-10 of an HL7 payload, else "". notes: what was written otherwise than asked."""
-
-    body: bytes
-    content_type: str
-    control_id: str = ""
-    notes: tuple[Note, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"Payload({len(self.body)} bytes, {self.content_type})"
 
 
 class Renderer(Protocol):

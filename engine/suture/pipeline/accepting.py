@@ -1,85 +1,23 @@
-"""Whether a channel takes a message of this type. Pure.
-
-A type that `accept` does not name is filtered. A message whose code it does name, with an event that cannot be read, is
-never passed over: old and careless senders leave MSH-9.2 empty (HL7 2.1 and 2.2 had the event in EVN-1 alone), or write
-the structure there.
-"""
+"""What becomes of a message whose type a channel does not name as it is written. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import replace
 
 from suture.mapping.keys import findable
 from suture.model import states
-from suture.model.errors import MessageError
-from suture.model.message import Gap, Message, Note
+from suture.model.message import Message, Note
 from suture.ports import Settled
-from suture.wire.hl7v2.standard.events import sole_event
-from suture.wire.hl7v2.text import er7
-
-TYPE_READ, UNREADABLE_TYPE = "TYPE_READ", "UNREADABLE_TYPE"
-_TYPE = re.compile(r"[A-Z][A-Z0-9]{2}\^[A-Z][A-Z0-9]{2}")
-MSH_9 = "MSH-9"
+from suture.ports.format import Format
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """A closer look at a type that `accept` does not name as it is written.
-
-    settled: what the message comes to when it is not taken; None when it is, and note then says how its type was read.
-    """
-
-    settled: Settled | None
-    note: Note | None = None
-
-
-TAKEN = Looked(None)
-
-
-def is_type(kind: str) -> bool:
-    """Is it a message code and an event, as DFT^P03?"""
-    return _TYPE.fullmatch(kind) is not None
-
-
-def look(accept: Collection[str], message: Message) -> Looked:
-    """Say what is done with a message whose type is none of `accept` as it is written."""
-    try:
-        parsed = er7.Message.parse(message.raw)
-    except MessageError:
-        return TAKEN  # it is parked when it is parsed for good
-    code, event, structure = (_text(parsed, f"MSH-9.{n}") for n in (1, 2, 3))
-    kind, how = _read(parsed, code, event, structure)
-    if kind in accept:
-        return Looked(None, Note(0, TYPE_READ, MSH_9, f"the message is taken as {kind.replace('^', ' ')}: {how}"))
-    if is_type(kind) or (code and not any(code.startswith(known.partition("^")[0]) for known in accept)):
-        return Looked(_filtered(message))
-    return Looked(_unreadable(message))
-
-
-def _read(parsed: er7.Message, code: str, event: str, structure: str) -> tuple[str, str]:
-    """The type that is meant, as far as it can be read, and how it was."""
-    if event:
-        return f"{code}^{event}", "MSH-9 has blanks or lower case"
-    own = _text(parsed, "EVN-1")
-    code, _, rest = code.partition("_")
-    if own:
-        return f"{code}^{own}", "MSH-9 names no event, and EVN-1 does"
-    named = f"{code}_{rest}" if rest else structure
-    return f"{code}^{sole_event(named)}", "MSH-9 names a structure that one event alone has"
-
-
-def _text(parsed: er7.Message, place: str) -> str:
-    """The value at a place without blanks, in upper case; null is none."""
-    return parsed.get(place).strip().upper().strip('"')
-
-
-def _filtered(message: Message) -> Settled:
-    return Settled.filtered(f"{message.type} is not accepted by the channel")
-
-
-def _unreadable(message: Message) -> Settled:
-    reason = "a type whose event cannot be read, so nobody knows whether the channel accepts it"
-    gap = Gap(0, "", MSH_9, reason, value=findable(message.type), kind=UNREADABLE_TYPE)
-    return Settled(states.PARKED, f"{UNREADABLE_TYPE}: {MSH_9}: {reason}", gaps=[gap])
+def looked(format: Format, accept: Collection[str], message: Message) -> tuple[Settled | None, Note | None]:
+    """What it comes to when it is not taken; and where it is, how its type was read."""
+    look = format.look(accept, message)
+    if look.taken:
+        return None, look.note
+    if look.doubt is None:
+        return Settled.filtered(f"{message.type} is not accepted by the channel"), None
+    gap = replace(look.doubt, value=findable(look.doubt.value))
+    return Settled(states.PARKED, f"{gap.kind}: {gap.path}: {gap.reason}", gaps=[gap]), None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from suture.mapping.compile import Inbound, Mapped
+from suture.mapping.compile import Mapped
 from suture.mapping.keys import findable
-from suture.mapping.outbound import Payload, RenderContext, Renderer
+from suture.mapping.payload import RenderContext
 from suture.master.stock import ReplenishmentData, StockLevels
 from suture.model import states
 from suture.model.errors import MessageError
@@ -17,111 +17,27 @@ from suture.model.events import Event, event_id, idempotency_key
 from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Gap, Message, Note
+from suture.model.payload import Payload
 from suture.model.value import Draft, changed
-from suture.pipeline.accepting import TAKEN, look
-from suture.pipeline.answer_rules import AnswerRules
-from suture.pipeline.apart import acknowledging
-from suture.pipeline.characters import check_values, notes_of
+from suture.pipeline.accepting import looked
 from suture.pipeline.claims import Firsts, Sorted, firsts, sort
-from suture.pipeline.odd_lines import line_notes
+from suture.pipeline.plan import Output, Plan
 from suture.pipeline.remarks import remarked
-from suture.pipeline.rendering import NO_PAYLOAD, PAYLOAD_BYTES, passed, rendered, unexpected, unrendered
-from suture.pipeline.validation import Validation, refusal, reported
+from suture.pipeline.rendering import NO_PAYLOAD, passed, rendered, unexpected, unrendered
+from suture.pipeline.tasks import Skip
+from suture.pipeline.validation import refusal, reported
 from suture.ports import STOCK_UNIT, Claim, Delivery, Processed, Settled, StockKey, Unrendered
-from suture.wire.hl7v2.exchange import ack, acknowledgement
-from suture.wire.hl7v2.exchange.continuation import Limits, links
-from suture.wire.hl7v2.standard.context import require_one, require_own_header
-from suture.wire.hl7v2.text import er7
-from suture.wire.hl7v2.text.lines import NOTHING
-from suture.wire.hl7v2.text.recode import Target
+from suture.ports.format import Record
 
 STOCK_EVENTS_FROM = 20_000
 """Numbers of replenishment events, beyond those of any mapping."""
 
-Skip = Mapping[str, frozenset[int]]
-"""Destination to numbers of events (0 for a passed message) that it has taken already; STOCK for those it has counted."""
-NO_RULES = AnswerRules()
 SKIPPED, NOT_RAISED = "SKIPPED", "NOT_RAISED"
 """Codes of notes: a line that `skip` names, an event that its `when` keeps back."""
 STOCK_TABLE = "stock"
 """The table of stock positions, in exceptions."""
 STOCK = ""
 """The stock among the destinations of Skip: an event moves it once, however often its message is processed."""
-
-
-_DSC = "DSC"
-_FRAGMENT = Fault("CONTINUATION_UNKNOWN", "map", _DSC, f"{_DSC}: a fragment alone cannot be processed; have the message sent again")
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What one destination of a channel gets: events of these types through a renderer, or the message with changes.
-
-    types: event types, () for a passed message. per_event: one delivery an event, else one a message.
-    answered: only an answer ends a delivery there, so a passed message that asks for none when all is well asks for one.
-    numbered: messages go there under sequence numbers, one after another, so all of them are in one lane.
-    limit_bytes: the largest payload that goes there. target: the character set that HL7 goes there in, None: as it is.
-    """
-
-    destination: str
-    types: frozenset[str] = frozenset()
-    renderer: Renderer | None = None
-    changes: Mapping[er7.Path, str] = field(default_factory=dict)
-    per_event: bool = False
-    answered: bool = False
-    numbered: bool = False
-    limit_bytes: int = PAYLOAD_BYTES
-    target: Target | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A channel's way with a message. accept: types as DFT^P03, empty = all. window_us: of duplicate detection.
-
-    encoding: of messages that declare none; override: of all, whatever they declare. answer: how senders are answered.
-    continuation: limits of messages in fragments, None where DSC means nothing.
-    on_error: park or stop. sequence: the sequence number protocol is followed. context: the segment that order_by reads, ""
-    for one of which it says which. join_lines: lines that are no segments are joined to the fields before them.
-    """
-
-    channel: str
-    outputs: Sequence[Output]
-    accept: frozenset[str] = frozenset()
-    order_by: er7.Getter | None = None
-    inbound: Inbound | None = None
-    stock: StockLevels | None = None
-    encoding: str = "utf-8"
-    override: str = ""
-    window_us: int = 0
-    source: str = "suture"
-    answer: AnswerRules = NO_RULES
-    continuation: Limits | None = None
-    on_error: str = "park"
-    sequence: bool = False
-    validation: Validation | None = None
-    context: str = ""
-    join_lines: bool = False
-
-    def read(self, raw: bytes) -> er7.Message:
-        """The bytes as the channel reads them. Raises MessageError."""
-        return er7.Message.parse(raw, self.encoding, self.override, self.join_lines)
-
-    @property
-    def only_reports(self) -> bool:
-        """Are findings of the standard told, and no reason to hold a message back?"""
-        return self.validation is not None and self.validation.standard is not None and not self.validation.enforce_standard
-
-    def asks_the_standard(self, message: Message) -> bool:
-        """Must `process` be given the findings of standard validation for this message?"""
-        if self.validation is None or self.validation.standard is None or message.fault:
-            return False
-        if acknowledgement.is_one(message.type, message.raw):
-            return False
-        return self.takes(message) or look(self.accept, message).settled is None
-
-    def takes(self, message: Message) -> bool:
-        """Is the message's type, as it is written, one that the channel accepts?"""
-        return not self.accept or message.type in self.accept or bool(message.fault)
 
 
 def process(
@@ -132,28 +48,23 @@ def process(
     findings: of standard validation, where the plan asks for it; the plan's profile is applied here. skip: what
     destinations have taken already, when a message is processed again. `done` and `failed` are the caller's.
     """
-    if not message.fault and acknowledgement.is_one(message.type, message.raw):
-        reason = f"an acknowledgement ({message.type or 'without a type'}) that came as a message: it is kept, and never processed"
+    if reason := plan.format.unprocessed(message):
         return fixed(plan, message, now_us, revision, Settled.filtered(reason))
-    looked = TAKEN if plan.takes(message) else look(plan.accept, message)
-    if looked.settled:
-        return fixed(plan, message, now_us, revision, looked.settled)
-    if plan.answer.restricts and (refused := _refused(plan, message)):
-        return fixed(plan, message, now_us, revision, Settled.filtered(refused))
-    if plan.continuation and _is_fragment(message):
-        return fixed(plan, message, now_us, revision, Settled.parked(_FRAGMENT))
+    settled, note = (None, None) if plan.takes(message) else looked(plan.format, plan.accept, message)
+    if settled is None and plan.settles is not None:
+        settled = plan.settles(message)
+    if settled is not None:
+        return fixed(plan, message, now_us, revision, settled)
     work = _tried(plan, message, now_us, skip or {}, revision, findings)
-    if looked.note:
-        work = remarked(work, [looked.note])
-    return acknowledging(plan.answer, work) if plan.answer.apart and not revision else work
+    if note is not None:
+        work = remarked(work, [note])
+    return work if plan.adds is None or revision else plan.adds(work)
 
 
 def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int, findings: Sequence[Finding]) -> Processed:
     try:
-        parsed = plan.read(message.raw)
-        notes = notes_of(parsed)
-        if parsed.odd is not NOTHING:
-            notes = [*line_notes(parsed, plan.only_reports), *notes]
+        parsed = plan.format.parse(message.raw)
+        notes = plan.format.remarks(parsed, plan.only_reports)
         if plan.validation is None:
             return remarked(_mapped(plan, message, parsed, now_us, skip, revision), notes)
         verdict = plan.validation.judge(parsed, findings)
@@ -166,35 +77,21 @@ def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int,
         return fixed(plan, message, now_us, revision, _parked(unexpected("map", e)))
 
 
-def _mapped(plan: Plan, message: Message, parsed: er7.Message, now_us: int, skip: Skip, revision: int) -> Processed:
+def _mapped(plan: Plan, message: Message, parsed: Record, now_us: int, skip: Skip, revision: int) -> Processed:
     lane = plan.order_by(parsed, None) if plan.order_by else ""
     job = _Job(plan, message, _clean(lane), now_us, skip)
     if plan.inbound is None:
-        require_own_header(parsed)
-        if plan.context and len(parsed.named(plan.context)) > 1:
-            require_one(parsed, (plan.context,))
+        plan.format.check_whole(parsed, plan.order_place)
         going, held = _sorted(job.passed(parsed))
         settled = _with(held, Settled(states.PROCESSED, "", deliveries=going, notes=job.notes))
         return fixed(plan, message, now_us, revision, settled)
-    check_values(parsed, plan.only_reports)
+    plan.format.check(parsed, plan.only_reports)
     mapped = plan.inbound.run(parsed, message.received_at_us)
     first = firsts(mapped.events)
     touches = plan.stock.moves(job.moving(mapped.events)) if plan.stock else ()
     settle = partial(job.settle, mapped, first)
     ready = None if touches else settle({}, {})
     return Processed(message, now_us, plan.window_us, tuple(first), ready, settle, touches, _search(mapped), revision, _nothing, _raise)
-
-
-def _is_fragment(message: Message) -> bool:
-    header = ack.Header.read(message.raw)
-    return header is not None and not links(header, message.raw).alone
-
-
-def _refused(plan: Plan, message: Message) -> str:
-    """Why the sender was told that the message is not taken, "" when it is."""
-    header = ack.Header.read(message.raw)
-    finding = plan.answer.refusal(header) if header else None
-    return f"refused: {finding}" if finding else ""
 
 
 def _parked(error: MessageError) -> Settled:
@@ -265,23 +162,21 @@ class _Job(Draft):
         key = idempotency_key(output.destination, [e.id for e in events])
         context = RenderContext(self.message, output.destination, key, self.now_us, self.plan.source)
         numbers = tuple([e.number for e in events])
-        assert output.renderer is not None
         try:
-            payload = rendered(output.renderer, events, context, output.limit_bytes, output.target)
+            payload = rendered(output, events, context)
         except Exception as e:
             return unrendered(self.addressed(output, key, NO_PAYLOAD, numbers), e)
         return self.addressed(output, key, payload, numbers)
 
-    def passed(self, parsed: er7.Message) -> list[Delivery | Unrendered]:
+    def passed(self, parsed: Record) -> list[Delivery | Unrendered]:
         """The received message for each destination, with that destination's changes."""
         found: list[Delivery | Unrendered] = []
         for output in self.plan.outputs:
             if 0 in self.skip.get(output.destination, frozenset()):
                 continue
-            copy = parsed.copy() if len(self.plan.outputs) > 1 else parsed
             key = idempotency_key(output.destination, [self.plan.channel, str(self.message.id)])
             try:
-                payload = passed(output.changes, output.answered, copy, self.message.raw, output.limit_bytes, output.target)
+                payload = passed(output, parsed, self.message.raw)
             except Exception as e:
                 found.append(unrendered(self.addressed(output, key, NO_PAYLOAD, ()), e))
             else:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from suture.mapping.payload import Payload, RenderContext
+from suture.mapping.payload import RenderContext
 from suture.model.events import Event
 from suture.model.message import Message
-from suture.pipeline.process import Output, Plan
+from suture.model.payload import Payload
+from suture.pipeline.plan import Output, Plan
 from suture.pipeline.rendering import passed, rendered, unrendered
 from suture.ports import Delivery, Unrendered
 
@@ -30,5 +31,5 @@ def remade(plan: Plan, delivery: Delivery, message: Message, events: Sequence[Ev
 def _made(plan: Plan, output: Output, delivery: Delivery, message: Message, events: Sequence[Event], now_us: int) -> Payload:
     if output.renderer is not None:
         context = RenderContext(message, output.destination, delivery.idempotency_key, now_us, plan.source)
-        return rendered(output.renderer, events, context, output.limit_bytes, output.target)
-    return passed(output.changes, output.answered, plan.read(message.raw), message.raw, output.limit_bytes, output.target)
+        return rendered(output, events, context)
+    return passed(output, plan.format.parse(message.raw), message.raw)

@@ -6,79 +6,33 @@ What cannot be made holds its delivery and no other: what else came of the messa
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from suture.mapping.payload import Payload, RenderContext, Renderer
+from suture.mapping.payload import RenderContext
 from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event
-from suture.model.message import Note
+from suture.model.payload import Payload
 from suture.model.value import changed
-from suture.pipeline.characters import check_bytes
+from suture.pipeline.plan import Output
 from suture.ports import Delivery, Unrendered
-from suture.wire.hl7v2.exchange import ack, due
-from suture.wire.hl7v2.text import er7
-from suture.wire.hl7v2.text.recode import Target, recoded
+from suture.ports.format import Record
 
-HL7 = "application/hl7-v2"
-ASKS_COMMIT, MSH_18 = er7.path("MSH-15"), er7.path("MSH-18")
-PAYLOAD_BYTES = 67_108_864
-"""The default of the largest payload."""
 NO_PAYLOAD = Payload(b"", "")
 """Of a delivery that has none."""
 
 
-def rendered(
-    renderer: Renderer, events: Sequence[Event], context: RenderContext, limit_bytes: int, target: Target | None = None
-) -> Payload:
-    """The payload of these events. Raises MessageError, and whatever a bug of the renderer's may raise.
-
-    target: the character set that HL7 goes out in; None: as it is made.
-    """
-    payload = renderer.render(events, context)
-    if target is not None and payload.content_type == HL7:
-        payload = _in_set(er7.Message.parse(payload.body), payload.body, target)
-    return _fitting(payload, limit_bytes)
+def rendered(output: Output, events: Sequence[Event], context: RenderContext) -> Payload:
+    """The payload of these events. Raises MessageError, and whatever a bug of the renderer's may raise."""
+    assert output.renderer is not None
+    payload = output.renderer.render(events, context)
+    return _fitting(payload if output.written is None else output.written(payload), output.limit_bytes)
 
 
-def passed(
-    changes: Mapping[er7.Path, str], answered: bool, parsed: er7.Message, raw: bytes, limit_bytes: int, target: Target | None = None
-) -> Payload:
-    """The received message with a destination's changes, which are made in parsed. Raises MessageError.
-
-    answered: as of the Output. target: as of `rendered`.
-    """
-    body = _changed(parsed, changes) if changes else raw
-    header = ack.Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer
-    if answered and due.replies(header, "accepted") == due.SILENCE:
-        parsed.check_places()
-        parsed.put(ASKS_COMMIT, "AL")
-        body = parsed.to_bytes()
-    if target is not None:
-        return _fitting(_in_set(parsed, body, target), limit_bytes)
-    return _fitting(Payload(body, HL7, header.text(10) if header else ""), limit_bytes)
-
-
-def _changed(parsed: er7.Message, changes: Mapping[er7.Path, str]) -> bytes:
-    """The message with these changes, which never say that it is in another character set than it is."""
-    check_bytes(parsed, "render")
-    for place, text in changes.items():
-        parsed.put(place, text)
-    body = parsed.to_bytes()
-    named = MSH_18 in changes and not body.isascii()
-    if named and er7.Message.parse(body, parsed.encoding).encoding != parsed.encoding:
-        reason = f"the message is in {parsed.encoding}, and `message` says otherwise; the endpoint's `send_as` converts it"
-        raise MessageError("render", "CHARSET", "MSH-18", reason)
-    return body
-
-
-def _in_set(parsed: er7.Message, body: bytes, target: Target) -> Payload:
-    """The message in the character set that its receiver knows."""
-    found = recoded(parsed, body, target)
-    header = ack.Header.read(found.body)
-    reason = f"{found.replaced} characters that {target.name} does not have were replaced"
-    notes = (Note(0, "CHARACTERS_REPLACED", found.place, reason),) if found.replaced else ()
-    return Payload(found.body, f"{HL7}; charset={target.mime}", header.text(10) if header else "", notes)
+def passed(output: Output, record: Record, raw: bytes) -> Payload:
+    """The received message with a destination's changes. Raises MessageError."""
+    assert output.passing is not None
+    return _fitting(output.passing(record, raw), output.limit_bytes)
 
 
 def _fitting(payload: Payload, limit_bytes: int) -> Payload:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from suture.model import states
 from suture.model.fault import Fault
 from suture.model.finding import ERROR, Finding
 from suture.model.value import changed
 from suture.ports import Processed, Settled
-from suture.wire.hl7v2.standard.profile import Profile
-from suture.wire.hl7v2.standard.validate import Rules
-from suture.wire.hl7v2.text import er7
+from suture.ports.format import Record, Rules
 
 TOLD = 5
 """Findings that the reason of a message names; the answer to its sender holds them all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What was found, of the standard and then of the profile. refused: the message may not be processed."""
 
     findings: Sequence[Finding]
@@ -28,30 +27,30 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """standard: how to judge by the standard, None for not at all; profile likewise. limit: findings of the profile."""
+    """standard: how to judge by the format's standard, None for not at all; profile likewise. limit: findings of the profile."""
 
-    standard: Rules | None = None
+    standard: Any = None
     enforce_standard: bool = False
-    profile: Profile | None = None
+    profile: Rules | None = None
     enforce_profile: bool = False
     limit: int = 100
 
-    def judge(self, message: er7.Message, standard: Sequence[Finding] = ()) -> Verdict:
+    def judge(self, message: Record, standard: Sequence[Finding] = ()) -> Judgement:
         """Apply the profile, and say whether the message may go on. standard: what standard validation has found."""
         own = self.profile.check(message, self.limit) if self.profile else []
         refused = (self.enforce_standard and _wrong(standard)) or (self.enforce_profile and _wrong(own))
-        return Verdict([*standard, *own], refused)
+        return Judgement([*standard, *own], refused)
 
 
 def _wrong(findings: Sequence[Finding]) -> bool:
     return any(one.severity == ERROR for one in findings)
 
 
-def refusal(verdict: Verdict) -> Settled:
+def refusal(judgement: Judgement) -> Settled:
     """A message that is parked because of its findings; errors are told first."""
-    told = sorted(verdict.findings, key=lambda one: one.severity != ERROR)
+    told = sorted(judgement.findings, key=lambda one: one.severity != ERROR)
     place = str(told[0].location) if told[0].location else ""
-    return Settled.parked(Fault("VALIDATION", "validate", place, in_words(told)), verdict.findings)
+    return Settled.parked(Fault("VALIDATION", "validate", place, in_words(told)), judgement.findings)
 
 
 def reported(work: Processed, findings: Sequence[Finding]) -> Processed:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from sqlalchemy import Connection, select
 
 from suture.model import states
 from suture.model.fault import Fault
-from suture.ports import Past
+from suture.ports import Failed, Journal, Past, Work
 from suture.store import state as facts
 from suture.store.tables import delivery, engine_state, exception, message
 
@@ -21,36 +24,53 @@ SENT = "sent"
 
 
 class Memory:
-    """The store's memory, for the pipeline."""
+    """The store's memory, for the pipeline: each is a `Work` of this journal."""
 
-    def recall(self, connection: Connection, number: int) -> Past:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def recall(self, number: int, done: Callable[[Past], None], failed: Failed) -> None:
         """What became of a message."""
-        return recall(connection, number)
+        self._journal.write(Work("recall", partial(recall, number=number), done, failed))
 
-    def numbers(self, connection: Connection, channel: str) -> dict[str, int | None]:
+    def numbers(self, channel: str, done: Callable[[dict[str, int | None]], None], failed: Failed) -> None:
         """The sequence number that is expected next of each sender."""
-        prefix = f"{SEQUENCE}/{channel}/"
-        e = engine_state.c
-        rows = connection.execute(select(e.name, e.value).where(e.name.startswith(prefix, autoescape=True)))
-        return {row.name[len(prefix) :]: int(row.value) if row.value else None for row in rows}
+        self._journal.write(Work("sequence", partial(expected_numbers, channel=channel), done, failed))
 
-    def put_number(self, connection: Connection, channel: str, sender: str, expected: int | None, at_us: int) -> None:
+    def put_number(self, channel: str, sender: str, expected: int | None, at_us: int, done: Callable[[], None], failed: Failed) -> None:
         """Remember the number that is expected next of this sender."""
-        value = "" if expected is None else expected
-        facts.put_engine(connection, {f"{SEQUENCE}/{channel}/{sender}": value}, at_us)
+        self._put(f"{SEQUENCE}/{channel}/{sender}", "" if expected is None else expected, at_us, done, failed)
 
-    def sent(self, connection: Connection, channel: str, destination: str) -> tuple[int, int] | None:
+    def sent(self, channel: str, destination: str, done: Callable[[tuple[int, int] | None], None], failed: Failed) -> None:
         """The sequence number that was given last, and the delivery that it was given to."""
-        e = engine_state.c
-        value = connection.execute(select(e.value).where(e.name == f"{SENT}/{channel}/{destination}")).scalar()
-        if value is None:
-            return None
-        number, delivery_id = map(int, value.split())
-        return number, delivery_id
+        self._journal.write(Work("sequence", partial(last_sent, channel=channel, destination=destination), done, failed))
 
-    def put_sent(self, connection: Connection, channel: str, destination: str, number: int, delivery_id: int, at_us: int) -> None:
+    def put_sent(
+        self, channel: str, destination: str, number: int, delivery_id: int, at_us: int, done: Callable[[], None], failed: Failed
+    ) -> None:
         """Remember that this delivery goes out under this number."""
-        facts.put_engine(connection, {f"{SENT}/{channel}/{destination}": f"{number} {delivery_id}"}, at_us)
+        self._put(f"{SENT}/{channel}/{destination}", f"{number} {delivery_id}", at_us, done, failed)
+
+    def _put(self, name: str, value: object, at_us: int, done: Callable[[], None], failed: Failed) -> None:
+        self._journal.write(Work("sequence", lambda c: facts.put_engine(c, {name: value}, at_us), lambda _: done(), failed))
+
+
+def expected_numbers(connection: Connection, channel: str) -> dict[str, int | None]:
+    """The sequence number that is expected next of each sender of a channel."""
+    prefix = f"{SEQUENCE}/{channel}/"
+    e = engine_state.c
+    rows = connection.execute(select(e.name, e.value).where(e.name.startswith(prefix, autoescape=True)))
+    return {row.name[len(prefix) :]: int(row.value) if row.value else None for row in rows}
+
+
+def last_sent(connection: Connection, channel: str, destination: str) -> tuple[int, int] | None:
+    """The sequence number that a destination was given last, and the delivery that it was given to."""
+    e = engine_state.c
+    value = connection.execute(select(e.value).where(e.name == f"{SENT}/{channel}/{destination}")).scalar()
+    if value is None:
+        return None
+    number, delivery_id = map(int, value.split())
+    return number, delivery_id
 
 
 def recall(connection: Connection, number: int) -> Past:

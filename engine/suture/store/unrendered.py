@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, select, update
 
 from suture.mapping.fields import typed
-from suture.mapping.payload import Payload
 from suture.model.events import Event, idempotency_key
 from suture.model.message import Message
+from suture.model.payload import Payload
 from suture.model.value import changed
 from suture.ports import Delivery, Settled, Unrendered
 from suture.store import rows

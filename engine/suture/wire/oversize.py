@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from suture.model.oversize import TooLarge
 
 TAIL = 16
 """Bytes that are kept to find the end by: an end or beginning, and line ends before it."""
@@ -12,19 +12,6 @@ HEAD_BYTES = 1024
 
 class FrameTooLarge(Exception):
     """A frame grew over the limit without an end block."""
-
-
-@dataclass(frozen=True, slots=True)
-class TooLarge:
-    """A message over the limit, of which the rest was passed over. head: how it begins. size_bytes: of all of it, as far as known.
-
-    ended: its end was found. endless: more of it came than is passed over, and nothing behind it can be read.
-    """
-
-    head: bytes = field(repr=False)
-    size_bytes: int
-    ended: bool
-    endless: bool = False
 
 
 class Passing:

@@ -1,0 +1,88 @@
+"""How a channel answers its senders: when, whom it refuses, and what it sets in its answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from suture.formats.hl7v2.accepting import is_type
+from suture.model.finding import (
+    ERROR,
+    UNSUPPORTED_EVENT,
+    UNSUPPORTED_MESSAGE_TYPE,
+    UNSUPPORTED_PROCESSING_ID,
+    UNSUPPORTED_VERSION,
+    Finding,
+    Location,
+)
+from suture.ports import AckTime
+from suture.wire.hl7v2.exchange.reply import value
+from suture.wire.hl7v2.text.header import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A field of the answer: a text (^ between components), or a field of the received MSH by its number."""
+
+    text: str = ""
+    msh: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRules:
+    """How a channel answers.
+
+    when: after_store, after_process or after_delivery. within_s: how long an answer of the last two may wait.
+    types, versions, processing_ids: the ones that are taken (DFT^P03, 2.5.1, P), empty = all; others are refused with CR
+    or AR. settings: fields of the answer, by name (MSA-3); those of MSA in positive answers only.
+    apart: the destination that gets the application acknowledgements of enhanced mode, as deliveries; "": the connection
+    that the message came by. waiting: most messages that wait for an answer at a time. batch: which acknowledgements
+    answer a batch: all, errors or none. batch_messages: its limit. template: segments of the whole answer, see
+    `reply.filled`; () for the answer that the standard has.
+    """
+
+    when: AckTime = "after_store"
+    within_s: float = 60.0
+    types: frozenset[str] = frozenset()
+    versions: frozenset[str] = frozenset()
+    processing_ids: frozenset[str] = frozenset()
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    template: tuple[str, ...] = ()
+    apart: str = ""
+    waiting: int = 50_000
+    batch: str = "all"
+    batch_messages: int = 10_000
+
+    @property
+    def restricts(self) -> bool:
+        """Whether any message is refused for its header."""
+        return bool(self.types or self.versions or self.processing_ids)
+
+    def refusal(self, header: Header) -> Finding | None:
+        """Why a message is refused for its MSH-9, 12 or 11, in this order; None when it is taken (HL7 2.9.1 section 2.8.2).
+
+        One whose code is taken here and whose event MSH-9 does not tell is not refused: `accepting.look` reads on.
+        """
+        kind = "^".join(part.strip() for part in header.type.upper().split("^"))
+        if self.types and kind not in self.types:
+            code = kind.split("^")[0]
+            if not any(code.startswith(known.split("^")[0]) for known in self.types) and code:
+                return Finding(UNSUPPORTED_MESSAGE_TYPE, ERROR, Location("MSH", 1, 9, 1, 1), "this message type is not taken here")
+            if is_type(kind):
+                return Finding(UNSUPPORTED_EVENT, ERROR, Location("MSH", 1, 9, 1, 2), "this trigger event is not taken here")
+        if self.versions and self._first(header, 12) not in self.versions:
+            return Finding(UNSUPPORTED_VERSION, ERROR, Location("MSH", 1, 12), "this version is not taken here")
+        if self.processing_ids and self._first(header, 11) not in self.processing_ids:
+            return Finding(UNSUPPORTED_PROCESSING_ID, ERROR, Location("MSH", 1, 11), "this processing id is not taken here")
+        return None
+
+    @staticmethod
+    def _first(header: Header, number: int) -> str:
+        return header.text(number).split(header.component)[0].strip()
+
+    def custom(self, header: Header, positive: bool) -> dict[str, bytes] | None:
+        """The fields to set in the answer to this message, as bytes."""
+        if not self.settings:
+            return None
+        wanted = {place: s for place, s in self.settings.items() if positive or not place.startswith("MSA")}
+        return {place: header.get(s.msh) if s.msh else value(header, s.text) for place, s in wanted.items()}

@@ -1,0 +1,172 @@
+"""What a message came to, told to its sender: a fate and findings. Pure; nothing of the content goes into them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from suture.model import states
+from suture.model.fault import Fault
+from suture.model.finding import (
+    APPLICATION_ERROR,
+    CARDINALITY,
+    DATA_TYPE,
+    DUPLICATE_KEY,
+    ERROR,
+    OTHER,
+    REQUIRED_FIELD_MISSING,
+    SEGMENT_SEQUENCE,
+    TABLE_VALUE,
+    UNSUPPORTED_EVENT,
+    WARNING,
+    Finding,
+    Location,
+)
+from suture.ports import Past, Settled
+from suture.wire.hl7v2.exchange.due import Fate
+
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[([^\]]+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
+VALIDATION = "VALIDATION"
+CONTINUATION = "CONTINUATION_"
+"""Our codes of messages parked by validation and of broken fragments; their reasons hold no content, so a sender may read them."""
+_CODES = {
+    "NOT_HL7": SEGMENT_SEQUENCE,
+    "BAD_DELIMITER": SEGMENT_SEQUENCE,
+    "TOO_MANY_LINES": SEGMENT_SEQUENCE,
+    "BAD_SEGMENT": SEGMENT_SEQUENCE,
+    "AMBIGUOUS_CONTEXT": SEGMENT_SEQUENCE,
+    "CHARSET": DATA_TYPE,
+    "MALFORMED_VALUE": DATA_TYPE,
+    "MISSING_VALUE": REQUIRED_FIELD_MISSING,
+    "UNKNOWN_CODE": TABLE_VALUE,
+    "BAD_VALUE": REQUIRED_FIELD_MISSING,
+    "AMBIGUOUS_VALUE": CARDINALITY,
+    "OUT_OF_BOUNDS": OTHER,
+    "NO_LINES": SEGMENT_SEQUENCE,
+    "NO_EVENT": TABLE_VALUE,
+    "KEY_CONFLICT": DUPLICATE_KEY,
+    "UNREADABLE_TYPE": UNSUPPORTED_EVENT,
+    VALIDATION: OTHER,
+}
+"""Our codes (docs/errors.md) to those of HL7 table 0357; any other is an application error."""
+_SAYS = {
+    "NOT_HL7": "the message is not HL7 v2",
+    "BAD_DELIMITER": "MSH-1 or MSH-2 cannot be separators",
+    "BAD_SEGMENT": "a line that is no segment",
+    "AMBIGUOUS_CONTEXT": "more than one segment where one is meant",
+    "CHARSET": "bytes that are not of the character set",
+    "UNKNOWN_CODE": "a code that is not known here",
+    "BAD_VALUE": "a required value is missing or malformed",
+    "AMBIGUOUS_VALUE": "several values where one is meant",
+    "OUT_OF_BOUNDS": "a value that is too large, too small, too old or too far ahead",
+    "TOO_MANY_LINES": "more lines than one message can have here",
+    "NO_LINES": "the message has no line that comes to anything here",
+    "NO_EVENT": "a line that nothing here takes",
+    "KEY_CONFLICT": "a number that stands for something else already",
+    "UNREADABLE_TYPE": "the trigger event cannot be read",
+}
+ONCE = ("MSH", "EVN", "PID", "PD1", "PV1", "PV2", "MFI")
+"""Segments that stand once in a message (or whose first is meant): their places have no line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fate, and what the answer says of it. findings: errors, or warnings beside a good fate."""
+
+    fate: Fate
+    findings: Sequence[Finding] = ()
+    text: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The text of MSA-3: the first error, or what was said."""
+        if self.fate != "error" or not self.findings:
+            return self.text
+        return str(next((one for one in self.findings if one.severity == ERROR), self.findings[0]))
+
+
+GOOD = Verdict("accepted")
+
+
+def of_settled(settled: Settled) -> Verdict:
+    """The verdict on a processed message.
+
+    Parked: an error, with the place. Gaps beside lines that went through: accepted, with warnings, because what waits is
+    kept and a repetition would change nothing. Errors that were only reported are warnings to the sender too, because an
+    error says that the message did not succeed (HL7 table 0516).
+    """
+    if settled.findings:
+        return _told(settled.state, settled.findings)
+    if settled.fault is not None:
+        return _judged(settled.state, [settled.fault])
+    return _judged(settled.state, [Fault(gap.code, "map", gap.path, gap.reason, gap.line) for gap in settled.gaps])
+
+
+def _told(state: str, findings: Sequence[Finding]) -> Verdict:
+    if state == states.PARKED:
+        return Verdict("error", findings)
+    return Verdict("accepted", [replace(one, severity=WARNING) if one.severity == ERROR else one for one in findings])
+
+
+def of_past(past: Past) -> Verdict:
+    """The verdict on a message that was processed before, from what the store says of it."""
+    return _judged(past.state, past.faults)
+
+
+def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
+    if state == states.PARKED:
+        return Verdict("error", [_finding(fault, ERROR) for fault in faults])
+    return Verdict("accepted", [_finding(fault, WARNING) for fault in faults])
+
+
+def _finding(fault: Fault, severity: str) -> Finding:
+    code = SEGMENT_SEQUENCE if fault.code.startswith(CONTINUATION) else _CODES.get(fault.code, APPLICATION_ERROR)
+    if fault.code == VALIDATION or fault.code.startswith(CONTINUATION):
+        text = fault.reason.removeprefix(f"{fault.place}: ").partition("; ")[0]
+    else:
+        text = _SAYS.get(fault.code, "the message cannot be processed")
+    return Finding(code, severity, location(fault.place, fault.line), text)
+
+
+def location(path: str, line: int) -> Location | None:
+    """The first place that a path names (FT1-34.1 or FT1-7.1), in that line."""
+    match = _PLACE.search(path)
+    if match is None:
+        return None
+    segment, sequence, field, repetition, component, sub = match.groups()
+    at = int(sequence or 0) or (line if line and segment not in ONCE else 1)
+    chosen = int(repetition) if repetition and repetition.isdigit() else 0
+    return Location(segment, at, int(field or 0), chosen, int(component or 0), int(sub or 0))
+
+
+def of_delivery(state: str, destination: str) -> Verdict | None:
+    """What the end of one delivery says of its message; None while it says nothing bad."""
+    if state in (states.DEAD, states.REFUSED):
+        return Verdict("error", [Finding(APPLICATION_ERROR, ERROR, None, f"{destination} does not take it")])
+    if state == states.HELD:
+        return Verdict("undelivered", text=f"kept, but its delivery to {destination} waits for a person")
+    return None
+
+
+def hl7_time(second: int) -> str:
+    """A time as HL7 has it, in UTC. second: since 1970."""
+    return time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second))
+
+
+class Judging:
+    """A suture.pipeline.waiting.Judge."""
+
+    good = GOOD
+    settled = staticmethod(of_settled)
+    past = staticmethod(of_past)
+    delivery = staticmethod(of_delivery)
+
+    def undelivered(self, text: str) -> Verdict:
+        """Nothing is wrong with it, and it is kept."""
+        return Verdict("undelivered", text=text)
+
+    def accepts(self, told: Verdict) -> bool:
+        """Does it say yes?"""
+        return told.fate == "accepted"

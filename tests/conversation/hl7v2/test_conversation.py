@@ -1,0 +1,38 @@
+"""Receiving: what an answer says about the store, whatever the acknowledgement in it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from suture.conversation.hl7v2.conversation import Conversation
+from suture.conversation.hl7v2.dealing import Dealing
+from suture.ports import Received
+from tests.doubles import Inward, world
+
+
+class Journal:
+    """Keeps what it is to write."""
+
+    def __init__(self) -> None:
+        self.operations: list[Received] = []
+
+    def write(self, operation: Any) -> None:
+        self.operations.append(operation)
+
+
+@pytest.mark.parametrize("acks", [b"", b"AL", b"NE", b"ER"])
+def test_a_message_that_could_not_be_stored_is_answered_as_not_stored(clock: Clock, acks: bytes) -> None:
+    answers: list[tuple[Any, ...]] = []
+    journal: Any = Journal()
+    conversation = Conversation("c", 0, Dealing(), world(journal, clock), Inward())
+    conversation.arrived(
+        b"MSH|^~\\&|A|B|C|D|20260301||DFT^P03|M1|P|2.5.1|||" + acks + b"\rPID|1\r", "peer", lambda *args: answers.append(args)
+    )
+    (operation,) = journal.operations
+    assert not answers
+    operation.failed(OSError())
+    ((_payload, stored),) = answers
+    assert stored is False
