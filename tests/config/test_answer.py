@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from suture.config.channel_tests import run_channel_tests
-from suture.config.plan import plan_of
+from suture.config.plan import dealing_of, format_of, plan_of
 from suture.config.site import load_channel, load_site
+from suture.conversation.hl7v2.dealing import Dealing
 from suture.conversation.hl7v2.rules import AnswerRules, Setting
-from suture.model.errors import ConfigError
+from suture.model.errors import ConfigError, MessageError
 from suture.wire.hl7v2.exchange.continuation import Limits
 from tests.config.site_files import SiteFiles
 
 CHANNEL = "channels/or-supply/channel.yaml"
 
 
-def plan(site: SiteFiles, more: str):
+def files(site: SiteFiles, more: str):
     text = (site.directory / CHANNEL).read_text(encoding="utf-8")
     site.write(CHANNEL, text + more)
-    return plan_of(load_site(site.directory, None, {}).channels["or-supply"])
+    return load_site(site.directory, None, {}).channels["or-supply"]
 
 
 def said(site: SiteFiles, more: str) -> str:
     with pytest.raises(ConfigError) as error:
-        plan(site, more)
+        files(site, more)
     return str(error.value)
 
 
 def test_without_it_everything_is_taken_and_answered_at_receipt(site: SiteFiles):
-    found = plan(site, "")
-    assert found.answer == AnswerRules()
-    assert (found.continuation, found.sequence, found.on_error) == (None, False, "park")
+    found = files(site, "")
+    assert dealing_of(found) == Dealing(AnswerRules(), None, False)
+    assert plan_of(found).on_error == "park"
 
 
 def test_what_is_written_becomes_rules(site: SiteFiles):
     more = 'answer: {within_s: 5, unsupported: refuse, versions: "2.3", set: {MSH-3: SUTURE, MSH-4: {from: MSH-6}}, batch: errors}\n'
-    found = plan(site, more + "continuation: {timeout_s: 9}\nsequence: yes\non_error: stop\n")
+    channel = files(site, more + "continuation: {timeout_s: 9}\nsequence: yes\non_error: stop\n")
+    found = dealing_of(channel)
     assert found.answer.types == {"DFT^P03"}
     assert found.answer.versions == {"2.3"}
     assert (found.answer.within_s, found.answer.batch) == (5, "errors")
     assert found.answer.settings == {"MSH-3": Setting("SUTURE"), "MSH-4": Setting(msh=6)}
     assert found.continuation == Limits(timeout_s=9)
-    assert (found.sequence, found.on_error) == (True, "stop")
+    assert (found.sequence, plan_of(channel).on_error) == (True, "stop")
 
 
 def site_takes(site: SiteFiles, ids: str) -> None:
@@ -63,9 +67,9 @@ def test_the_processing_ids_of_the_environment_count_where_the_channel_names_non
     site_takes(site, '[P, ""]')
     text = (site.directory / CHANNEL).read_text(encoding="utf-8")
     site.write(CHANNEL, text + own)
-    assert plan_of(load_site(site.directory, "strict", {}).channels["or-supply"]).answer.processing_ids == expected
-    assert plan_of(load_channel(site.directory, "or-supply", "strict", {})).answer.processing_ids == expected
-    without = plan_of(load_site(site.directory, None, {}).channels["or-supply"]).answer.processing_ids
+    assert dealing_of(load_site(site.directory, "strict", {}).channels["or-supply"]).answer.processing_ids == expected
+    assert dealing_of(load_channel(site.directory, "or-supply", "strict", {})).answer.processing_ids == expected
+    without = dealing_of(load_site(site.directory, None, {}).channels["or-supply"]).answer.processing_ids
     assert without == (expected if own else set())
 
 
@@ -112,9 +116,9 @@ def test_a_type_can_only_be_refused_where_types_are_listed(site: SiteFiles):
 
 
 def test_acknowledgements_of_their_own_go_to_their_destination_and_nothing_else_does(site: SiteFiles):
-    found = plan(site, "  acks: {to: billing, acknowledgement: true}\nanswer: {application: acks}\n")
-    assert found.answer.apart == "acks"
-    assert [output.destination for output in found.outputs] == ["erp", "billing"]
+    found = files(site, "  acks: {to: billing, acknowledgement: true}\nanswer: {application: acks}\n")
+    assert dealing_of(found).answer.apart == "acks"
+    assert [output.destination for output in plan_of(found).outputs] == ["erp", "billing"]
 
 
 def test_and_are_made_when_a_message_is_processed(site: SiteFiles):
@@ -125,11 +129,12 @@ def test_and_are_made_when_a_message_is_processed(site: SiteFiles):
 
 @pytest.mark.parametrize(("more", "joined"), [("", False), ("broken_lines: park\n", False), ("broken_lines: join\n", True)])
 def test_lines_that_are_no_segments_are_joined_where_it_says_so(site: SiteFiles, more: str, joined: bool):
-    found = plan(site, more + "validate: {standard: report}\n")
+    channel = files(site, more + "validate: {standard: report}\n")
+    found = format_of(channel)
     assert found.join_lines == joined
-    assert found.validation.standard.join == joined  # or what is joined would be a finding
+    assert plan_of(channel).validation.standard.join == joined  # or what is joined would be a finding
     text = b"MSH|^~\\&|A|B|C|D|20260401||DFT^P03|1|P|2.5.1\rNTE|1||first\rthe second\r"
-    assert [line.number for line in found.read(text).odd.broken] == ([] if joined else [3])
+    assert [line.number for line in found.parse(text).odd.broken] == ([] if joined else [3])
 
 
 def test_what_is_done_with_such_lines_is_one_of_two(site: SiteFiles):
@@ -137,11 +142,14 @@ def test_what_is_done_with_such_lines_is_one_of_two(site: SiteFiles):
 
 
 @pytest.mark.parametrize(
-    ("path", "context"),
-    [("PID-18.1", "PID"), ('"PID-3[MR].1"', "PID"), ("PV1-19.1", "PV1"), ("MSH-4", "MSH"), ("ORC-2", ""), ("PID(1)-3", "")],
+    ("path", "hangs"),
+    [("PID-18.1", True), ('"PID-3[MR].1"', True), ("PV1-19.1", True), ("MSH-4", False), ("ORC-2", False), ("PID(1)-3", False)],
 )
-def test_the_order_hangs_on_the_patient_or_the_visit(site: SiteFiles, path: str, context: str):
+def test_the_order_hangs_on_the_patient_or_the_visit(site: SiteFiles, path: str, hangs: bool):
     text = (site.directory / CHANNEL).read_text(encoding="utf-8")
     rest = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("order_by"))
     site.write(CHANNEL, f"{rest}order_by: {path}\n")
-    assert plan_of(load_site(site.directory, None, {}).channels["or-supply"]).context == context
+    found = plan_of(load_site(site.directory, None, {}).channels["or-supply"])
+    twice = found.format.parse(b"MSH|^~\\&|A|B|C|D|20260401||DFT^P03|1|P|2.5.1\rPID|1\rPV1|1\rPID|2\rPV1|2\rORC|1\rORC|2\r")
+    with pytest.raises(MessageError) if hangs else nullcontext():
+        found.format.check_whole(twice, found.order_place)

@@ -9,6 +9,7 @@ from suture.config.plan import plan_of
 from suture.config.site import load_site
 from suture.connectors import http_out, mllp_out
 from suture.model.errors import ConfigError
+from suture.model.payload import Payload
 from tests.config.site_files import SiteFiles
 
 CHANNEL = "channels/or-supply/channel.yaml"
@@ -23,9 +24,10 @@ def said(site: SiteFiles) -> list[str]:
 def test_the_set_and_what_is_done_with_what_does_not_fit_reach_the_plan(site: SiteFiles) -> None:
     site.replace("conf/base.yaml", {"port: 9}}": "port: 9, send_as: 8859/1, send_as_unfit: replace}}"})
     erp, billing = plan_of(load_site(site.directory, None, {}).channels["or-supply"]).outputs
-    assert erp.target is None
-    assert billing.target is not None
-    assert (billing.target.name, billing.target.unfit) == ("8859/1", "replace")
+    assert erp.written is None
+    body = b"MSH|^~\\&|A|B|C|D|20260401||DFT^P03|1|P|2.5.1||||||UNICODE UTF-8\rNTE|1||\xc3\xa9\xe4\xb8\xad\r"
+    made = Payload(body, "application/hl7-v2")
+    assert billing.written(made).body == body.replace(b"UNICODE UTF-8", b"8859/1").replace(b"\xc3\xa9\xe4\xb8\xad", b"\xe9?")
 
 
 @pytest.mark.parametrize("module", [mllp_out, http_out])
@@ -49,7 +51,7 @@ def test_json_and_acknowledgements_have_no_set_to_choose(site: SiteFiles) -> Non
     (problem,) = said(site)
     assert problem.startswith(f"{CHANNEL}:8: destinations.erp.as: events is JSON, which is always UTF-8; the endpoint erp has `send_as`")
     site.replace(CHANNEL, {", as: events, per: event}": ", as: charge, per: event}"})
-    assert plan_of(load_site(site.directory, None, {}).channels["or-supply"]).outputs[0].target is not None
+    assert plan_of(load_site(site.directory, None, {}).channels["or-supply"]).outputs[0].written is not None
     site.replace(
         CHANNEL, {'{to: erp, events: ["supply.*", "replenishment.*"], as: charge, per: event}': "{to: erp, acknowledgement: true}"}
     )

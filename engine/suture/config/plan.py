@@ -25,8 +25,7 @@ from suture.wire.hl7v2.text import er7
 def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
     """What the channel does with a message. source: who we are, in payloads that name their sender."""
     config = channel.config
-    format = HL7v2(config.encoding, config.encoding_override or "", config.broken_lines == "join")
-    dealing = Dealing(_answer(channel), _continuation(config.continuation), config.sequence)
+    format, dealing = format_of(channel), dealing_of(channel)
     window_us = config.duplicates.window_s * 1_000_000
     return Plan(
         channel=channel.name,
@@ -45,6 +44,17 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         converse=partial(Conversation, channel.name, window_us, dealing),
         format=format,
     )
+
+
+def format_of(channel: ChannelFiles) -> HL7v2:
+    """How the channel reads messages."""
+    config = channel.config
+    return HL7v2(config.encoding, config.encoding_override or "", config.broken_lines == "join")
+
+
+def dealing_of(channel: ChannelFiles) -> Dealing:
+    """How the channel deals with its senders."""
+    return Dealing(_answer(channel), _continuation(channel.config.continuation), channel.config.sequence)
 
 
 def _validation(channel: ChannelFiles) -> Validation | None:
