@@ -12,6 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from suture.cli.main import cli as command
+from suture.config.reference import SECTIONS
+from suture.config.validate import validate
+from suture.config.yaml_file import parse_yaml
 from suture.observe.metrics import Metrics
 from suture.wire.hl7v2.standard import dictionary
 
@@ -135,6 +138,20 @@ def test_commands_that_are_shown_can_be_typed(page: str, line: str):
         one, words = found, words[1:]
     known = {name for parameter in one.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert not [word for word in words if word.startswith("--") and word.split("=")[0] not in known], f"{page}: {line}"
+
+
+def shown_files() -> list[tuple[str, str]]:
+    """Every YAML block: a file of a site, or a part of one."""
+    return [(page.name, block) for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)]
+
+
+@pytest.mark.parametrize("page, text", shown_files(), ids=lambda given: given.partition("\n")[0])
+def test_files_that_are_shown_can_be_written(page: str, text: str):
+    document, problems = parse_yaml(text, page)
+    assert document is not None and not problems, problems
+    kinds = {title: validate(document, model)[1] for title, _, model in SECTIONS}
+    wrong = {title: [str(one) for one in found if not one.text.endswith("is required")] for title, found in kinds.items()}
+    assert [] in wrong.values(), min(wrong.values(), key=len)
 
 
 def test_every_command_says_what_it_does():

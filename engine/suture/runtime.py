@@ -347,4 +347,4 @@ def _asked(ask: Callable[[Callable[[Any], None], Callable[[Exception], None]], N
 def _validator(files: ChannelFiles, plan: Plan, pool: ValidationPool) -> ChannelValidator | None:
     """What validates a channel's messages by the standard; None where it does not ask for that."""
     rules = plan.validation.standard if plan.validation else None
-    return None if rules is None else pool.of_channel(rules, files.config.encoding, files.config.encoding_override or "")
+    return None if rules is None else pool.of_channel(rules, files.config.hl7v2.encoding, files.config.hl7v2.encoding_override or "")

@@ -53,8 +53,8 @@ order_by: pid18
 business_key: [MSH-3.1, x]
 duplicates: {window_s: soon}
 stock: maybe
-encodng: x
-encoding: utf9
+stok: x
+hl7v2: {encodng: x, encoding: utf9}
 destinations:
   erp: {event: x, as: [a], per: evnt, message: {MSH-1: x, PID: y}}
   lab: text
@@ -70,8 +70,9 @@ on_error: prk
         f"f.yaml:5: business_key.1: 'x' is not a path; {path}",
         "f.yaml:6: duplicates.window_s: 'soon' is not a whole number of seconds, e.g. 34560000",
         "f.yaml:7: stock: 'maybe' is neither yes nor no",
-        "f.yaml:8: unknown key 'encodng'; did you mean 'encoding'?",
-        "f.yaml:9: encoding: 'utf9' is not a character set, e.g. utf-8, iso8859-1 or a name of MSH-18 such as 8859/1",
+        "f.yaml:8: unknown key 'stok'; did you mean 'stock'?",
+        "f.yaml:9: hl7v2.encoding: 'utf9' is not a character set, e.g. utf-8, iso8859-1 or a name of MSH-18 such as 8859/1",
+        "f.yaml:9: hl7v2: unknown key 'encodng'; did you mean 'encoding'?",
         "f.yaml:11: destinations.erp: 'to' is required",
         "f.yaml:11: destinations.erp.as: a text must stand here, not a list",
         "f.yaml:11: destinations.erp.per: 'evnt' is none of the choices: message, event; did you mean 'event'?",

@@ -21,7 +21,7 @@ rules:
 @pytest.fixture
 def checked(site: SiteFiles) -> SiteFiles:
     site.write("mappings/profiles/cabinet.yaml", PROFILE)
-    site.replace("channels/or-supply/channel.yaml", {"map: supply\n": "map: supply\nvalidate: {profile: cabinet}\n"})
+    site.replace("channels/or-supply/channel.yaml", {"map: supply\n": "map: supply\nhl7v2: {validate: {profile: cabinet}}\n"})
     return site
 
 
@@ -85,12 +85,12 @@ rules:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("{profile: cabnet}", "validate.profile: there is no mappings/profiles/cabnet.yaml; did you mean 'cabinet'?"),
-        ("{profile_mode: report}", "validate.profile_mode: has no meaning without `profile`; name one, or remove the line"),
-        ("{standard: on}", "validate.standard: 'on' is none of the choices: off, report, enforce"),
-        ('{standard: report, version: "2.5.2"}', "validate.version: '2.5.2' is no version of the dictionary; there are: 2.1, 2.2, "),
+        ("{profile: cabnet}", "hl7v2.validate.profile: there is no mappings/profiles/cabnet.yaml; did you mean 'cabinet'?"),
+        ("{profile_mode: report}", "hl7v2.validate.profile_mode: has no meaning without `profile`; name one, or remove the line"),
+        ("{standard: on}", "hl7v2.validate.standard: 'on' is none of the choices: off, report, enforce"),
+        ('{standard: report, version: "2.5.2"}', "hl7v2.validate.version: '2.5.2' is no version of the dictionary; there are: 2.1, 2.2, "),
         ("{standard: report, severity: {tabel: warning}}", "'tabel' is no kind of finding; did you mean 'table'?"),
-        ('{version: "2.5.1"}', "validate.version: has no meaning while `standard` is off"),
+        ('{version: "2.5.1"}', "hl7v2.validate.version: has no meaning while `standard` is off"),
     ],
 )
 def test_a_channel_that_asks_for_the_impossible_is_told_so(checked: SiteFiles, written: str, said: str):

@@ -55,7 +55,7 @@ def test_json_and_acknowledgements_have_no_set_to_choose(site: SiteFiles) -> Non
     site.replace(
         CHANNEL, {'{to: erp, events: ["supply.*", "replenishment.*"], as: charge, per: event}': "{to: erp, acknowledgement: true}"}
     )
-    site.replace(CHANNEL, {"stock: true": "answer: {application: erp}"})
+    site.replace(CHANNEL, {"stock: true": "hl7v2: {answer: {application: erp}}"})
     assert (
         f"{CHANNEL}:8: destinations.erp.acknowledgement: acknowledgements are in the sender's character set; erp has `send_as`"
         in said(site)[0]

@@ -147,7 +147,7 @@ def _remedy(row: dict[str, Any]) -> str:
         return f"{look}; the sender has to correct it and send it anew; then: suture exception resolve {row['id']} --reason ..."
     fix = _fix(row)
     if row["stage"] == "validate":
-        fix = "have it corrected at its source, or change the profile or the `validate` of the channel"
+        fix = "have it corrected at its source, or change the profile or `hl7v2.validate` of the channel"
     return f"{look}; {fix}; then: suture channel reload {row['channel']} && suture message reprocess {number} --reason ..."
 
 

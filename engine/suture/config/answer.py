@@ -1,12 +1,13 @@
-"""`answer:` of a channel: whom it refuses, how long an answer may wait, and what is set in its answers."""
+"""`hl7v2.answer` of a channel: whom it refuses, how long an answer may wait, and what is set in its answers."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from suture.config.section import Listed, Section
 from suture.wire.hl7v2.exchange.reply import PLACES
 
 _PLACE = re.compile(r"(MSH|MSA)-([1-9]\d?)")
@@ -47,18 +48,7 @@ def _template(segments: list[str]) -> list[str]:
     return segments
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Listed = BeforeValidator(_listed)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FromHeader(_Section):
+class FromHeader(Section):
     """A field of the answer that is copied from the message's MSH."""
 
     from_: Annotated[str, AfterValidator(_own_header)] = Field(alias="from", description="Field of the received MSH: MSH-6")
@@ -69,7 +59,7 @@ class FromHeader(_Section):
         return int(self.from_[4:])
 
 
-class Answer(_Section):
+class Answer(Section):
     """How a channel answers its senders."""
 
     within_s: float = Field(default=60, gt=0, description="Seconds that an answer may wait with after_process or after_delivery; then AR")
@@ -101,7 +91,7 @@ class Answer(_Section):
     batch_messages: int = Field(default=10_000, ge=1, description="Most messages in one MLLP frame; a larger batch is refused whole")
 
 
-class Continuation(_Section):
+class Continuation(Section):
     """Messages that come in fragments (MSH-14, DSC, ADD). Fragments are stored, and the whole is processed."""
 
     timeout_s: float = Field(default=300, gt=0, description="Seconds to wait for the next fragment; then what came is parked")

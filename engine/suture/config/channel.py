@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from suture.config.answer import Answer, Continuation
 from suture.config.connector import OneConnector, with_connectors
+from suture.config.hl7v2 import HL7v2Section
+from suture.config.section import Listed, Section
 from suture.config.zone import known_zone
 from suture.connectors.registry import SOURCES
-from suture.model.meant import did_you_mean
-from suture.wire.hl7v2.standard.dictionary import VERSIONS
-from suture.wire.hl7v2.standard.validate import SEVERITIES
-from suture.wire.hl7v2.text import charsets, er7
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+from suture.wire.hl7v2.text import er7
 
 
 def _path(text: str) -> str:
@@ -49,8 +42,6 @@ def _matching(pattern: str, text: str) -> Callable[[str], str]:
     return check
 
 
-Listed = BeforeValidator(_listed)
-"""One text may stand where a list of texts is meant."""
 Place = Annotated[str, AfterValidator(_path)]
 """A path into a message: PID-18.1"""
 Settable = Annotated[str, AfterValidator(_settable)]
@@ -58,38 +49,10 @@ MessageType = Annotated[str, AfterValidator(_matching(r"[A-Z][A-Z0-9]{2}(\^[A-Z0
 Name = Annotated[str, AfterValidator(_matching(r"[a-z0-9][a-z0-9_-]{0,63}", "a name; use a-z, 0-9, - and _, e.g. or-supply"))]
 
 
-def _encoding(value: str) -> str:
-    try:
-        return charsets.codec_of(value) or charsets.canonical(codecs.lookup(value).name)
-    except LookupError:
-        raise ValueError(f"{value!r} is not a character set, e.g. utf-8, iso8859-1 or a name of MSH-18 such as 8859/1") from None
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Duplicates(_Section):
+class Duplicates(Section):
     """How long a business key or the same bytes count as a duplicate."""
 
     window_s: int = Field(default=34_560_000, ge=1, description="Seconds that a business key is remembered (default 400 days)")
-
-
-def _version(value: str) -> str:
-    if value not in VERSIONS:
-        raise ValueError(f"{value!r} is no version of the dictionary; there are: {', '.join(VERSIONS)}")
-    return value
-
-
-def _kind(value: str) -> str:
-    if value not in SEVERITIES:
-        raise ValueError(f"{value!r} is no kind of finding{did_you_mean(value, SEVERITIES)}")
-    return value
-
-
-FindingKind = Annotated[str, AfterValidator(_kind)]
-SEVERITY_LETTERS = {"error": "E", "warning": "W", "information": "I", "off": ""}
-"""A severity as it is written, to that of HL7 table 0516; "": the kind of finding is left out."""
 
 
 SITE, SENDER = "site", "sender"
@@ -100,7 +63,7 @@ def _zone(value: str) -> str:
     return known_zone(value, (SITE, SENDER))
 
 
-class Bounds(_Section):
+class Bounds(Section):
     """What can be a value at all. What lies outside is not what it is taken for, and its line waits for a person."""
 
     quantity: Decimal = Field(default=Decimal(9_999), gt=0, description="Largest quantity, whatever the sign, as sent and as converted")
@@ -109,25 +72,6 @@ class Bounds(_Section):
     )
     past_d: int = Field(default=3653, ge=0, le=50_000, description="Days that a service date may lie before the day of receipt")
     future_d: int = Field(default=31, ge=0, le=50_000, description="Days that a service date may lie after the day of receipt")
-
-
-class Validate(_Section):
-    """Whether messages are held against the HL7 standard and a site profile before they are processed."""
-
-    standard: Literal["off", "report", "enforce"] = Field(
-        default="off", description="Against the HL7 standard: not at all, to report, or to park messages with errors"
-    )
-    version: Annotated[str, AfterValidator(_version)] | None = Field(
-        default=None, description="HL7 version to judge by. Absent: the one that the message declares (MSH-12)"
-    )
-    severity: dict[FindingKind, Literal["error", "warning", "information", "off"]] = Field(
-        default_factory=dict, description="Severity of kinds of findings, where it is to differ: {table: warning, segment_unexpected: off}"
-    )
-    profile: str | None = Field(default=None, description="Site profile of mappings/profiles. Absent: none")
-    profile_mode: Literal["report", "enforce"] = Field(
-        default="enforce", description="What breaks the profile: report it, or park messages with errors"
-    )
-    limit: int = Field(default=100, ge=1, le=1000, description="Findings of one message that are kept, of the standard and of the profile")
 
 
 class SourceBase(OneConnector):
@@ -143,7 +87,7 @@ else:
     Source.__name__ = Source.__qualname__ = "Source"
 
 
-class Route(_Section):
+class Route(Section):
     """One destination of a channel. `events` and `as` send what the mapping made; `message` sends the received message on."""
 
     to: str = Field(description="Endpoint of conf to deliver to")
@@ -156,11 +100,11 @@ class Route(_Section):
         default=None, description="Send the received message on, with these fields set: {MSH-5: LAB}"
     )
     acknowledgement: bool = Field(
-        default=False, description="Gets the application acknowledgements of enhanced mode (`answer.application`), and nothing else"
+        default=False, description="Gets the application acknowledgements of enhanced mode (`hl7v2.answer.application`), and nothing else"
     )
 
 
-class Channel(_Section):
+class Channel(Section):
     """What comes in, what it means and where it goes."""
 
     channel: Name = Field(description="Name of the channel; the name of its directory")
@@ -190,25 +134,7 @@ class Channel(_Section):
     stock: bool = Field(
         default=False, description="Usage moves stock positions and raises replenishment.due (needs mappings/tables/stock.csv)"
     )
-    validate_: Validate = Field(
-        default_factory=Validate, alias="validate", description="Hold messages against the HL7 standard and a site profile"
-    )
-    encoding: Annotated[str, AfterValidator(_encoding)] = Field(
-        default="utf-8", description="Character set of messages whose MSH-18 is empty"
-    )
-    encoding_override: Annotated[str, AfterValidator(_encoding)] | None = Field(
-        default=None, description="Character set of all messages, for a sender whose MSH-18 is wrong. Absent: MSH-18 counts"
-    )
-    broken_lines: Literal["park", "join"] = Field(
-        default="park",
-        description="A line that does not begin with a segment's name and the field separator: park the message (BAD_SEGMENT), or join "
-        "the line to the field before it, the line end kept as an escape sequence",
-    )
-    answer: Answer = Field(default_factory=Answer, description="How senders are answered, beyond the source's `ack`")
-    continuation: Continuation | None = Field(
-        default=None, description="Join messages that come in fragments. Absent: DSC and MSH-14 have no meaning"
-    )
-    sequence: bool = Field(default=False, description="Follow the sequence numbers of MSH-13; a message out of sequence is refused")
+    hl7v2: HL7v2Section = Field(default_factory=HL7v2Section, description="How HL7 v2 is read, judged and answered")
     destinations: dict[Name, Route] = Field(min_length=1, description="Where the channel delivers, by name")
     on_error: Literal["park", "stop"] = Field(
         default="park", description="A message that cannot be processed: park it and go on, or stop the channel"

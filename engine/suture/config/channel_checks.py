@@ -11,12 +11,15 @@ from typing import Any
 
 from suture.config.connector import one_connector
 from suture.config.mappings import FORMS, Library
+from suture.config.validate import misnamed
 from suture.config.yaml_file import Document
 from suture.connectors.registry import SOURCES
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
 from suture.model.meant import did_you_mean
 from suture.wire.hl7v2.exchange import acknowledgement
+
+ANSWER, VALIDATE = ("hl7v2", "answer"), ("hl7v2", "validate")
 
 
 @dataclass(slots=True)
@@ -29,19 +32,20 @@ class Surroundings:
 
 def channel_problems(document: Document, name: str, around: Surroundings) -> list[Problem]:
     """Every cross-check of one channel file. name: its directory."""
-    data = document.data if isinstance(document.data, dict) else {}
-    found: list[Problem | None] = [_misnamed(document, data, name), one_connector(document, ("source",), list(SOURCES))]
-    found += [
+    data = document.section()
+    found: list[Problem | None] = [
+        *misnamed(document, "channel", name, "directory"),
+        one_connector(document, ("source",), list(SOURCES)),
         *_accept_problems(document, data),
         _refusal_problem(document, data),
-        _template_problem(document, data),
-        _application_problem(document, data),
+        _template_problem(document),
+        _application_problem(document),
         _map_problem(document, data, around.library),
         *_stock_problems(document, data, around.library),
         *_value_problems(document, data),
-        *_validate_problems(document, data, around.library),
+        *_validate_problems(document, around.library),
     ]
-    for destination, route in _routes(data):
+    for destination, route in routes(document):
         found += _route_problems(document, data, destination, route, around)
     return [problem for problem in found if problem]
 
@@ -54,7 +58,7 @@ def channel_warnings(document: Document, library: Library) -> Iterator[Problem]:
             text = f"{kind!r} accepts only messages whose MSH-9 has no trigger event; name it, e.g. DFT^P03"
             yield document.problem(("accept", i), text, ("accept",))
     raised = raised_types(data, library)
-    for destination, route in _routes(data):
+    for destination, route in routes(document):
         for i, pattern in _texts(route.get("events")):
             if matches(pattern, EVENT_TYPES) and raised and not matches(pattern, raised):
                 place = ("destinations", destination, "events")
@@ -74,13 +78,6 @@ def matches(pattern: str, types: Iterable[str]) -> bool:
     return any(pattern in ("*", kind) or (pattern.endswith(".*") and kind.startswith(pattern[:-1])) for kind in types)
 
 
-def _misnamed(document: Document, data: dict[str, Any], name: str) -> Problem | None:
-    written = data.get("channel")
-    if not isinstance(written, str) or written == name:
-        return None
-    return document.problem(("channel",), f"{written!r} is not the directory's name; write {name!r} or rename the directory")
-
-
 def _accept_problems(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
     for i, kind in _texts(data.get("accept")):
         if acknowledgement.is_one(kind, b""):
@@ -89,16 +86,15 @@ def _accept_problems(document: Document, data: dict[str, Any]) -> Iterator[Probl
 
 
 def _refusal_problem(document: Document, data: dict[str, Any]) -> Problem | None:
-    answer = data.get("answer")
-    if not isinstance(answer, dict) or answer.get("unsupported") != "refuse" or data.get("accept"):
+    if document.section(*ANSWER).get("unsupported") != "refuse" or data.get("accept"):
         return None
-    return document.problem(("answer", "unsupported"), "there is nothing to refuse without `accept`; list the types that are taken there")
+    return document.problem((*ANSWER, "unsupported"), "there is nothing to refuse without `accept`; list the types that are taken there")
 
 
-def _template_problem(document: Document, data: dict[str, Any]) -> Problem | None:
-    answer = data.get("answer")
-    if isinstance(answer, dict) and answer.get("template") and answer.get("set"):
-        return document.problem(("answer", "set"), "has no meaning beside `template`, which is the whole answer; keep one of them")
+def _template_problem(document: Document) -> Problem | None:
+    answer = document.section(*ANSWER)
+    if answer.get("template") and answer.get("set"):
+        return document.problem((*ANSWER, "set"), "has no meaning beside `template`, which is the whole answer; keep one of them")
     return None
 
 
@@ -135,28 +131,26 @@ def _value_problems(document: Document, data: dict[str, Any]) -> Iterator[Proble
             yield document.problem((key,), "holds for the values that a mapping reads; add `map` or remove the line")
 
 
-def _validate_problems(document: Document, data: dict[str, Any], library: Library) -> Iterator[Problem]:
-    section = data.get("validate")
-    if not isinstance(section, dict):
-        return
+def _validate_problems(document: Document, library: Library) -> Iterator[Problem]:
+    section = document.section(*VALIDATE)
     name = section.get("profile")
     if isinstance(name, str) and name not in library.profiles:
-        yield document.problem(("validate", "profile"), f"there is no mappings/profiles/{name}.yaml{did_you_mean(name, library.profiles)}")
+        yield document.problem((*VALIDATE, "profile"), f"there is no mappings/profiles/{name}.yaml{did_you_mean(name, library.profiles)}")
     if "profile_mode" in section and "profile" not in section:
-        yield document.problem(("validate", "profile_mode"), "has no meaning without `profile`; name one, or remove the line")
+        yield document.problem((*VALIDATE, "profile_mode"), "has no meaning without `profile`; name one, or remove the line")
     for key in ("version", "severity"):
         if key in section and section.get("standard", "off") == "off":
             text = "has no meaning while `standard` is off; write standard: report or enforce, or remove the line"
-            yield document.problem(("validate", key), text)
+            yield document.problem((*VALIDATE, key), text)
 
 
 def _yes(value: Any) -> bool:
     return str(value).lower() in ("yes", "true", "on", "y", "t", "1")
 
 
-def _routes(data: Any) -> list[tuple[str, dict[str, Any]]]:
-    destinations = data.get("destinations") if isinstance(data, dict) else None
-    return [(name, route) for name, route in destinations.items() if isinstance(route, dict)] if isinstance(destinations, dict) else []
+def routes(document: Document) -> list[tuple[str, dict[str, Any]]]:
+    """The destinations of a channel's file, as they are written."""
+    return [(name, route) for name, route in document.section("destinations").items() if isinstance(route, dict)]
 
 
 def _texts(value: Any) -> list[tuple[int, str]]:
@@ -188,26 +182,24 @@ def _acknowledgement_problems(document: Document, data: dict[str, Any], name: st
     for key in ("as", "events", "per", "message"):
         if key in route:
             yield document.problem((*loc, key), "has no meaning beside `acknowledgement`; keep one of them")
-    answer = data.get("answer")
-    if not isinstance(answer, dict) or answer.get("application") != name:
-        yield document.problem((*loc, "acknowledgement"), f"nothing is sent to it; write answer: {{application: {name}}}, or remove it")
+    if document.section(*ANSWER).get("application") != name and "answer" not in data:  # there it is misplaced, and moved first
+        text = f"nothing is sent to it; write hl7v2: {{answer: {{application: {name}}}}}, or remove it"
+        yield document.problem((*loc, "acknowledgement"), text)
 
 
-def _application_problem(document: Document, data: dict[str, Any]) -> Problem | None:
+def _application_problem(document: Document) -> Problem | None:
     """Where the application acknowledgements go has to be a destination for them, and they are made when a message is processed."""
-    answer = data.get("answer")
-    name = answer.get("application") if isinstance(answer, dict) else None
+    name = document.section(*ANSWER).get("application")
     if not isinstance(name, str):
         return None
-    fit = [to for to, route in _routes(data) if _yes(route.get("acknowledgement"))]
+    fit = [to for to, route in routes(document) if _yes(route.get("acknowledgement"))]
     if name not in fit:
         text = f"{name!r} is not a destination with `acknowledgement: true`{did_you_mean(name, fit)}"
-        return document.problem(("answer", "application"), text)
-    source = data.get("source")
-    settings = next(iter(source.values()), None) if isinstance(source, dict) else None
+        return document.problem((*ANSWER, "application"), text)
+    settings = next(iter(document.section("source").values()), None)
     if isinstance(settings, dict) and settings.get("ack") == "after_delivery":
         text = "acknowledgements of their own are made when a message is processed; write ack: after_process in the source"
-        return document.problem(("answer", "application"), text)
+        return document.problem((*ANSWER, "application"), text)
     return None
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
@@ -29,7 +31,7 @@ from suture.ports import Claim, Settled, StockKey
 NOW_US = 1_767_225_600_000_000
 """The time of every test: 2026-01-01T00:00Z. Received is a message when it was sent (MSH-7), where it says so."""
 
-
+T = TypeVar("T")
 Difference = tuple[Loc, str]
 """Where in a test something else is expected, and what came."""
 _PARKED = "the message is parked: "
@@ -67,7 +69,7 @@ def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Pro
     """Run tests.yaml of the channel. Problems are those of the file; with any, nothing is run."""
     file = f"channels/{channel.name}/tests.yaml"
     tests = read_tests(channel.tests_path, file, channel.destinations)
-    own = frozenset(channel.config.answer.processing_ids or ())
+    own = frozenset(channel.config.hl7v2.answer.processing_ids or ())
     plan = plan_of(replace(channel, processing_ids=own))  # a test says the same in every environment
     results = []
     for case in tests.cases:
@@ -203,15 +205,20 @@ def _shown(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[Difference]:
-    left = list(gaps)
+def _missing(key: str, what: str, expected: Sequence[BaseModel], left: list[T], of: Callable[[T, str], object]) -> Iterator[Difference]:
+    """What is expected and did not come; what came as expected leaves `left`. key: of the test. what: one of them, in a word."""
     for i, wanted in enumerate(expected):
         fields = wanted.model_dump(exclude_none=True)
-        found = next((gap for gap in left if all(getattr(gap, name) == value for name, value in fields.items())), None)
+        found = next((one for one in left if all(of(one, name) == value for name, value in fields.items())), None)
         if found is None:
-            yield ("expect_gaps", i), "no gap with " + ", ".join(f"{name} {value}" for name, value in fields.items())
+            yield (key, i), f"no {what} with " + ", ".join(f"{name} {value}" for name, value in fields.items())
         else:
             left.remove(found)
+
+
+def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[Difference]:
+    left = list(gaps)
+    yield from _missing("expect_gaps", "gap", expected, left, getattr)
     for gap in left:
         about = f" (table {gap.table}, value {gap.value})" if gap.table else ""
         yield ("expect_gaps",), f"unexpected gap in line {gap.line}: {gap.field or gap.code}: {gap.reason}{about}"
@@ -219,13 +226,7 @@ def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[D
 
 def _finding_differences(expected: list[ExpectedFinding], findings: list[Finding]) -> Iterator[Difference]:
     left = list(findings)
-    for i, wanted in enumerate(expected):
-        fields = wanted.model_dump(exclude_none=True)
-        found = next((one for one in left if all(_of_finding(one, name) == value for name, value in fields.items())), None)
-        if found is None:
-            yield ("expect_findings", i), "no finding with " + ", ".join(f"{name} {value}" for name, value in fields.items())
-        else:
-            left.remove(found)
+    yield from _missing("expect_findings", "finding", expected, left, _of_finding)
     for one in left:
         yield ("expect_findings",), f"unexpected finding: {one} (code {one.code}, {one.severity})"
 

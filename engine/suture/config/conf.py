@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from suture.config.answer import Listed
 from suture.config.connector import OneConnector, one_connector, with_connectors
 from suture.config.references import Resolver
+from suture.config.section import Listed, Section
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.config.zone import known_zone
@@ -26,11 +26,7 @@ ENVIRONMENT = "SUTURE_ENV"
 DATABASE_URL = "SUTURE_DATABASE_URL"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SiteSection(_Section):
+class SiteSection(Section):
     """Who we are."""
 
     name: str = Field(default="", description="Name of the hospital, shown to operators")
@@ -38,7 +34,7 @@ class SiteSection(_Section):
     zone: str = Field(description="Time zone of HL7 times without an offset, such as America/Chicago")
     processing_ids: Annotated[list[str], Listed] = Field(
         default_factory=list,
-        description='Values of MSH-11.1 that are taken ("" = an empty one), where a channel\'s `answer` says nothing of its own; '
+        description='Values of MSH-11.1 that are taken ("" = an empty one), where a channel\'s `hl7v2.answer` says nothing of its own; '
         "others are refused with code 202. Absent: all",
     )
     money_decimals: int = Field(
@@ -51,7 +47,7 @@ class SiteSection(_Section):
         return known_zone(zone)
 
 
-class StoreSection(_Section):
+class StoreSection(Section):
     """Where messages are kept. SUTURE_DATABASE_URL, when set, takes the place of `url`."""
 
     url: SecretStr = Field(
@@ -86,14 +82,14 @@ class StoreSection(_Section):
         return url
 
 
-class HttpSection(_Section):
+class HttpSection(Section):
     """The port for /metrics, /healthz and /readyz."""
 
     host: Host = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 = off")
 
 
-class JournalSection(_Section):
+class JournalSection(Section):
     """The one writer to the store."""
 
     limit: int = Field(default=20_000, ge=1, description="Operations that may wait for the store before sources are read no further")
@@ -103,7 +99,7 @@ class JournalSection(_Section):
     batch: int = Field(default=512, ge=1, le=10_000, description="Operations in one transaction, at most")
 
 
-class LimitsSection(_Section):
+class LimitsSection(Section):
     """Limits for every source that sets none of its own."""
 
     message_bytes: int = Field(default=16_777_216, ge=1024, description="Largest message, in bytes (a source's `limit_bytes`)")
@@ -118,8 +114,8 @@ class LimitsSection(_Section):
     drain_s: float = Field(default=8, ge=0, le=3600, description="Seconds that a stop waits for what is in work")
 
 
-class ValidationSection(_Section):
-    """Standard validation of messages, where channels ask for it (`validate.standard`)."""
+class ValidationSection(Section):
+    """Standard validation of messages, where channels ask for it (`hl7v2.validate.standard`)."""
 
     processes: int = Field(default=1, ge=1, le=64, description="Processes for large messages; they start with the first one")
     inline_bytes: int = Field(default=4096, ge=0, description="Messages up to this size, in bytes, are validated without a process")
@@ -127,7 +123,7 @@ class ValidationSection(_Section):
     timeout_s: float = Field(default=60, gt=0, description="Seconds that one message may take; then it counts as not validated, an error")
 
 
-class WatchdogSection(_Section):
+class WatchdogSection(Section):
     """Connections that a fault of a program keeps open: they are found and closed."""
 
     every_s: float = Field(default=5, ge=0.1, le=3600, description="Seconds between looks at all connections")
@@ -136,7 +132,7 @@ class WatchdogSection(_Section):
     )
 
 
-class Retry(_Section):
+class Retry(Section):
     """When to try again: the wait doubles from first_s to max_s, with jitter."""
 
     first_s: float = Field(default=1, gt=0, description="Seconds before the first retry")
@@ -158,7 +154,7 @@ class Retry(_Section):
         return self
 
 
-class Breaker(_Section):
+class Breaker(Section):
     """When to stop trying a destination for a while."""
 
     after: int = Field(
@@ -201,7 +197,7 @@ class EndpointBase(OneConnector):
         )
 
 
-class ConfBase(_Section):
+class ConfBase(Section):
     """The settings of a site in one environment."""
 
     site: SiteSection = Field(description="Who we are")
@@ -306,8 +302,7 @@ def _endpoint_problems(document: Document) -> list[Problem]:
 
 def endpoint_names(document: Document | None) -> list[str]:
     """The endpoints of a conf, whether or not each is right."""
-    endpoints = document.data.get("endpoints") if document is not None and isinstance(document.data, dict) else None
-    return list(endpoints) if isinstance(endpoints, dict) else []
+    return list(document.section("endpoints")) if document is not None else []
 
 
 def database_url_problem(url: str) -> str:

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
+from suture.config.section import Section
 from suture.config.yaml_file import Document, Loc
 from suture.connectors.registry import Module
 from suture.model.errors import Problem
 from suture.model.meant import nearest
 
 
-class OneConnector(BaseModel):
+class OneConnector(Section):
     """A section with exactly one connector in it; `one_connector` checks that before the section is used."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @property
     def connector(self) -> tuple[str, Any]:
         """The connector's name and its settings."""
-        for name in type(self).model_fields:
-            value = getattr(self, name)
+        for name, value in self:
             if name in self.connector_names() and value is not None:
                 return name, value
         raise LookupError("no connector")

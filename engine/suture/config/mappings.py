@@ -10,7 +10,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from suture.config.profile import ProfileEntry, ProfileFile, compile_profile, profile_problems
-from suture.config.validate import is_empty, locate, validate
+from suture.config.validate import is_empty, locate, misnamed, validate
 from suture.config.yaml_file import Document, decode, open_text, read_file, read_yaml
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
 from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
@@ -203,7 +203,7 @@ def _read_mapping(path: Path, library: Library) -> None:
     if kind:
         spec, more = validate(document, InboundSpec if kind == "inbound" else OutboundSpec)
         library.problems += more
-        library.problems += _misnamed(document, name)
+        library.problems += misnamed(document, "mapping", name)
     elif not is_empty(document):
         library.problems.append(Problem(shown, 1, "", _WITHOUT_KIND))
     library.files[name] = MappingFile(name, kind, document, None if problems else spec)
@@ -216,10 +216,3 @@ def _kind(data: Any) -> str:
     if not isinstance(data, dict) or ("from" in data) == ("to" in data):
         return ""
     return "inbound" if "from" in data else "outbound"
-
-
-def _misnamed(document: Document, name: str) -> list[Problem]:
-    written = document.data.get("mapping")
-    if not isinstance(written, str) or written == name:
-        return []
-    return [document.problem(("mapping",), f"{written!r} is not the file's name; write {name!r} or rename the file")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from suture.config.answer import Continuation
-from suture.config.channel import SEVERITY_LETTERS
 from suture.config.channel_checks import matches
+from suture.config.hl7v2 import SEVERITY_LETTERS
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.conversation.hl7v2.conversation import Conversation
 from suture.conversation.hl7v2.dealing import Dealing
@@ -48,30 +48,30 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
 
 def format_of(channel: ChannelFiles) -> HL7v2:
     """How the channel reads messages."""
-    config = channel.config
-    return HL7v2(config.encoding, config.encoding_override or "", config.broken_lines == "join")
+    given = channel.config.hl7v2
+    return HL7v2(given.encoding, given.encoding_override or "", given.broken_lines == "join")
 
 
 def dealing_of(channel: ChannelFiles) -> Dealing:
     """How the channel deals with its senders."""
-    return Dealing(_answer(channel), _continuation(channel.config.continuation), channel.config.sequence)
+    return Dealing(_answer(channel), _continuation(channel.config.hl7v2.continuation), channel.config.hl7v2.sequence)
 
 
 def _validation(channel: ChannelFiles) -> Validation | None:
     """What the channel asks of its messages; None when nothing."""
-    config = channel.config.validate_
+    config = channel.config.hl7v2.validate_
     rules = None
     if config.standard != "off":
         severities = {kind: SEVERITY_LETTERS[severity] for kind, severity in config.severity.items()}
-        rules = Rules(config.version or "", severities, config.limit, channel.config.broken_lines == "join")
+        rules = Rules(config.version or "", severities, config.limit, channel.config.hl7v2.broken_lines == "join")
     if rules is None and channel.profile is None:
         return None
     return Validation(rules, config.standard == "enforce", channel.profile, config.profile_mode == "enforce", config.limit)
 
 
 def _answer(channel: ChannelFiles) -> AnswerRules:
-    """How the channel answers: its `answer` section, and the `ack` of its source."""
-    given = channel.config.answer
+    """How the channel answers: its `hl7v2.answer`, and the `ack` of its source."""
+    given = channel.config.hl7v2.answer
     return AnswerRules(
         when=channel.source_settings.when,
         within_s=given.within_s,

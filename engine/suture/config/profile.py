@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from suture.config.channel import Listed, MessageType, Name, Place
+from suture.config.channel import MessageType, Name, Place
+from suture.config.section import Listed, Section
+from suture.config.validate import misnamed
 from suture.config.yaml_file import Document
 from suture.mapping.tables import Table
 from suture.model.errors import Problem
@@ -46,18 +48,14 @@ def _pattern(text: str) -> str:
     return text
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Bounds(_Section):
+class Bounds(Section):
     """A least and a most."""
 
     min: int = Field(default=0, ge=0, description="At least")
     max: int | None = Field(default=None, ge=0, description="At most; absent: any number")
 
 
-class RuleSpec(_Section):
+class RuleSpec(Section):
     """One rule, as it is written."""
 
     at: Annotated[str, AfterValidator(_at)] = Field(
@@ -83,7 +81,7 @@ class RuleSpec(_Section):
     text: str = Field(default="", max_length=200, description="What to say, instead of the rule's own words; never the value")
 
 
-class ProfileFile(_Section):
+class ProfileFile(Section):
     """A site profile."""
 
     profile: Name = Field(description="Name of the profile; the name of its file")
@@ -105,11 +103,8 @@ class ProfileEntry:
 
 def profile_problems(document: Document, name: str, tables: Mapping[str, Table]) -> Iterator[Problem]:
     """What the model cannot see: the file's name, tables that are not there, rules that contradict themselves."""
-    data = document.data if isinstance(document.data, dict) else {}
-    written = data.get("profile")
-    if isinstance(written, str) and written != name:
-        yield document.problem(("profile",), f"{written!r} is not the file's name; write {name!r} or rename the file")
-    rules = data.get("rules")
+    yield from misnamed(document, "profile", name)
+    rules = document.section().get("rules")
     for i, rule in enumerate(rules if isinstance(rules, list) else []):
         if isinstance(rule, dict):
             yield from _rule_problems(document, i, rule, tables)

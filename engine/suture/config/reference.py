@@ -46,7 +46,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
     ("Outbound mapping", "`mappings/<name>.yaml` with `to:`: from events to a payload.", OutboundSpec),
     (
         "Site profile",
-        "`mappings/profiles/<name>.yaml`: a site's own rules about messages, used by `validate.profile` of a channel.",
+        "`mappings/profiles/<name>.yaml`: a site's own rules about messages, used by `hl7v2.validate.profile` of a channel.",
         ProfileFile,
     ),
 ]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from suture.config.channel import Channel, Route
-from suture.config.channel_checks import Surroundings, channel_problems, channel_warnings
+from suture.config.channel_checks import Surroundings, channel_problems, channel_warnings, routes
 from suture.config.conf import (
     DATABASE_URL,
     ENVIRONMENT,
@@ -24,6 +24,7 @@ from suture.config.conf import (
     read_conf,
 )
 from suture.config.directories import unreadable
+from suture.config.hl7v2 import misplaced
 from suture.config.mappings import Library, read_library
 from suture.config.references import Resolver
 from suture.config.rules import rules_of
@@ -228,9 +229,10 @@ class SiteLoader:
         self.problems += problems
 
     def _check_channel(self, name: str, document: Document) -> list[Problem]:
-        config, problems = validate(document, Channel, self.directory)
+        problems = list(misplaced(document))
+        config, more = validate(document, Channel, self.directory)
         endpoints = endpoint_names(self._conf_document) if self._conf_document else None
-        problems += channel_problems(document, name, Surroundings(self._library, endpoints))
+        problems += more + channel_problems(document, name, Surroundings(self._library, endpoints))
         channel = self._compiled(name, config if not problems else None, document)
         if channel is not None:
             self.channels[name] = channel
@@ -246,7 +248,7 @@ class SiteLoader:
         profile = self._profile(document)
         if config is None or self._conf is None or len(self._library.problems) > before:
             return None
-        if (config.validate_.profile and profile is None) or (config.map and inbound is None):
+        if (config.hl7v2.validate_.profile and profile is None) or (config.map and inbound is None):
             return None
         if any(renderer is None and config.destinations[to].as_ for to, renderer in renderers.items()):
             return None
@@ -266,21 +268,17 @@ class SiteLoader:
         )
 
     def _inbound(self, name: str, config: Channel | None, document: Document) -> Inbound | None:
-        mapping = document.data.get("map") if isinstance(document.data, dict) else None
+        mapping = document.section().get("map")
         if not isinstance(mapping, str):
             return None
         return self._library.inbound(mapping, rules_of(self._conf, config), (config.business_key if config else None) or (), name)
 
     def _profile(self, document: Document) -> Profile | None:
-        section = document.data.get("validate") if isinstance(document.data, dict) else None
-        name = section.get("profile") if isinstance(section, dict) else None
+        name = document.section("hl7v2", "validate").get("profile")
         return self._library.profile(name) if isinstance(name, str) else None
 
     def _renderers(self, document: Document) -> dict[str, Renderer | None]:
-        destinations = document.data.get("destinations") if isinstance(document.data, dict) else None
-        if not isinstance(destinations, dict):
-            return {}
-        return {to: self._renderer(route) if isinstance(route, dict) else None for to, route in destinations.items()}
+        return {to: self._renderer(route) for to, route in routes(document)}
 
     def _renderer(self, route: dict[str, Any]) -> Renderer | None:
         form = route.get("as")
@@ -313,7 +311,7 @@ class SiteLoader:
         document = self._conf_document
         if document is None:
             return []
-        used = {str(route.get("to")) for d in self._documents.values() for route in _routes_of(d)}
+        used = {str(route.get("to")) for d in self._documents.values() for _, route in routes(d)}
         unused = [name for name in endpoint_names(document) if name not in used]
         return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for name in unused]
 
@@ -328,7 +326,7 @@ class SiteLoader:
 
 def _processing_ids(config: Channel, conf: Conf) -> frozenset[str]:
     """The channel's own, else the site's."""
-    own = config.answer.processing_ids
+    own = config.hl7v2.answer.processing_ids
     return frozenset(conf.site.processing_ids if own is None else own)
 
 
@@ -346,11 +344,6 @@ def _needless_set(document: Document, name: str, destination: DestinationFiles) 
     return None
 
 
-def _routes_of(document: Document) -> list[dict[str, object]]:
-    destinations = document.data.get("destinations") if isinstance(document.data, dict) else None
-    return [route for route in destinations.values() if isinstance(route, dict)] if isinstance(destinations, dict) else []
-
-
 def _overlap(one: str, other: str) -> bool:
     everywhere = ("", "0.0.0.0", "::")
     return one == other or one in everywhere or other in everywhere
@@ -359,9 +352,7 @@ def _overlap(one: str, other: str) -> bool:
 def limited(settings: SourceSettings, limits: LimitsSection) -> SourceSettings:
     """The source's settings with the site's limits where neither the channel nor the limits' defaults say more."""
     shared = {"limit_bytes": "message_bytes", "connections": "connections", "idle_s": "read_idle_s"}
-    update = {
-        key: getattr(limits, limit)
-        for key, limit in shared.items()
-        if key in type(settings).model_fields and key not in settings.model_fields_set and limit in limits.model_fields_set
-    }
+    given = limits.model_dump(exclude_unset=True)
+    open_keys = type(settings).model_fields.keys() - settings.model_fields_set
+    update = {key: given[limit] for key, limit in shared.items() if key in open_keys and limit in given}
     return settings.model_copy(update=update) if update else settings

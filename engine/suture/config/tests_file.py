@@ -10,9 +10,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
-from suture.config.channel import Listed
+from suture.config.section import Listed, Section
 from suture.config.shape import alternatives
 from suture.config.validate import is_empty, validate
 from suture.config.yaml_file import Document, Loc, read_yaml
@@ -24,11 +24,7 @@ from suture.model.meant import did_you_mean
 EXPECTATIONS = ("expect", "expect_gaps", "expect_filtered", "expect_deliveries", "expect_none", "expect_error", "expect_findings")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ExpectedGap(_Section):
+class ExpectedGap(Section):
     """A gap; only what is written is compared."""
 
     line: int | None = Field(default=None, ge=0, description="Line of the message, from 1")
@@ -38,7 +34,7 @@ class ExpectedGap(_Section):
     value: str | None = Field(default=None, description="The value")
 
 
-class ExpectedFinding(_Section):
+class ExpectedFinding(Section):
     """A finding of validation; only what is written is compared."""
 
     place: str | None = Field(default=None, description="Where it is: PID-3, FT1(2)-7.1")
@@ -47,7 +43,7 @@ class ExpectedFinding(_Section):
     text: str | None = Field(default=None, description="The whole text")
 
 
-class ChannelTest(_Section):
+class ChannelTest(Section):
     """One test: messages in, and what has to come of them."""
 
     name: str = Field(description="What is tested, in words")
@@ -126,12 +122,10 @@ def _case_problems(document: Document, loc: Loc, case: dict[str, Any], directory
     for i, step in enumerate(_list(case.get("expect"))):
         for kind, fields in step.items() if isinstance(step, dict) else ():
             yield from _event_problems(document, (*loc, "expect", i, kind), kind, fields)
-    for i, gap in enumerate(_list(case.get("expect_gaps"))):
-        if gap == {}:
-            yield document.problem((*loc, "expect_gaps", i), "says nothing; write a table and a value, or a field")
-    for i, finding in enumerate(_list(case.get("expect_findings"))):
-        if finding == {}:
-            yield document.problem((*loc, "expect_findings", i), "says nothing; write a place, a code or both")
+    for key, remedy in (("expect_gaps", "a table and a value, or a field"), ("expect_findings", "a place, a code or both")):
+        for i, wanted in enumerate(_list(case.get(key))):
+            if wanted == {}:
+                yield document.problem((*loc, key, i), f"says nothing; write {remedy}")
     counts = case.get("expect_deliveries")
     for name in counts if isinstance(counts, dict) else ():
         if name not in destinations:

@@ -41,6 +41,14 @@ def problems_of(document: Document, model: type[BaseModel], error: ValidationErr
         yield document.problem(loc, word(found, loc, model, document), place=loc[:-1] if about_key else loc)
 
 
+def misnamed(document: Document, key: str, name: str, bearer: str = "file") -> list[Problem]:
+    """The problem, if the key holds another name than that of the file, or of the directory it is in."""
+    written = document.section().get(key)
+    if not isinstance(written, str) or written == name:
+        return []
+    return [document.problem((key,), f"{written!r} is not the {bearer}'s name; write {name!r} or rename the {bearer}")]
+
+
 def locate(document: Document, loc: Iterable[Any]) -> Loc:
     """The part of a pydantic loc that is in the data: names of union alternatives are left out."""
     place, _ = _walk(document.data, tuple(loc))

@@ -73,10 +73,8 @@ def hide(text: str, document: Document, loc: Loc) -> str:
     return re.sub(r"//([^/@\s:]*):(?!PASSWORD@)[^/@\s]*@", r"//\1:***@", text)
 
 
-_NUMBER_KINDS = {"int_parsing", "int_type", "int_from_float", "int_parsing_size", "float_parsing", "float_type", "finite_number"} | {
-    "decimal_parsing",
-    "decimal_type",
-}
+_NUMBER_KINDS = {"int_parsing", "int_type", "int_from_float", "int_parsing_size", "float_parsing", "float_type", "finite_number"}
+_NUMBER_KINDS |= {"decimal_parsing", "decimal_type"}
 _BOUNDS = {
     "greater_than_equal": ("small", "at least", "ge"),
     "greater_than": ("small", "more than", "gt"),
@@ -93,9 +91,7 @@ _SHAPES = {
 _TEXTS = {
     "bool_parsing": "{value} is neither yes nor no",
     "bool_type": "{value} is neither yes nor no",
-    "url_parsing": "{value} is not a URL, e.g. http://127.0.0.1:8080/path",
-    "url_type": "{value} is not a URL, e.g. http://127.0.0.1:8080/path",
-    "url_syntax_violation": "{value} is not a URL, e.g. http://127.0.0.1:8080/path",
+    **dict.fromkeys(("url_parsing", "url_type", "url_syntax_violation"), "{value} is not a URL, e.g. http://127.0.0.1:8080/path"),
     "url_scheme": "{value} must begin with http:// or https://",
     "url_too_long": "{value} is too long for a URL",
     "string_too_short": "must not be empty",

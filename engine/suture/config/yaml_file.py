@@ -57,6 +57,13 @@ class Document:
         mark = self.mark(loc)
         return Problem(mark.file, mark.line, shown(loc if place is None else place), text)
 
+    def section(self, *loc: str) -> dict[str, Any]:
+        """What stands at the place; empty where that is no section."""
+        found = self.data
+        for step in loc:
+            found = found.get(step) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
     def is_broken(self, loc: Loc) -> bool:
         """Does the place, or one above it, already have a problem of its own?"""
         return any(loc[:n] in self.broken for n in range(len(loc) + 1))

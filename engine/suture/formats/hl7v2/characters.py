@@ -14,7 +14,7 @@ from suture.wire.hl7v2.text.segment import UNNAMED
 
 CHARSET = "CHARSET"
 _CODES = {C1_BYTES: "C1_BYTES", MSH2_TWICE: "MSH2_TWICE"}
-_MEND = "set MSH-18 or the channel's `encoding`"
+_MEND = "set MSH-18 or the channel's `hl7v2.encoding`"
 
 
 def notes_of(parsed: er7.Message) -> Sequence[Note]:

@@ -91,7 +91,7 @@ def recoded(message: Message, body: bytes, to: Target) -> Recoded:
     if _is_so(body, to):
         return Recoded(body)
     if message.undecodable:
-        reason = f"bytes that are not {message.encoding} cannot be sent as {to.name}; set MSH-18 or the channel's `encoding`"
+        reason = f"bytes that are not {message.encoding} cannot be sent as {to.name}; set MSH-18 or the channel's `hl7v2.encoding`"
         raise MessageError("render", "CHARSET", "MSH-18", reason)
     work = _Work(message, to)
     lines = [work.line(segment, number) for number, segment in enumerate(message.segments)]
