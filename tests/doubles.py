@@ -9,17 +9,24 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, select
+from twisted.internet import defer
 from twisted.internet.task import Clock
 
 from suture.model import states
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Outcome
+from suture.pipeline.breaker import Breaker
+from suture.pipeline.retry import Policy
 from suture.pipeline.world import World
-from suture.ports import Delivery, Operation, Settled
+from suture.ports import Delivery, Operation, Settled, Work
+from suture.runtime import RunningChannel, Stored
 from suture.store import again, dialect, tables
 from suture.store.backlog import Reader, deliveries_by_id
+from suture.store.fitness import Fitness
 from suture.store.journal import Journal
 from suture.store.past import Memory
+from suture.supervisor import Supervisor
+from suture.telling import Condition, Records
 from tests import filling
 
 
@@ -255,3 +262,183 @@ class ByHand:
     def close(self) -> None:
         """Let go of the database."""
         self.journal.close()
+
+
+# -- channels without transports, and who has them ---------------------------------------------------------------------
+
+DRAIN_S = 8
+"""The default of limits.drain_s."""
+
+
+class Lane:
+    """A destination's lanes with something in flight, as long as a test says."""
+
+    def __init__(self) -> None:
+        self.running, self.in_flight, self.breaker = False, 0, Breaker(Policy(), lambda: 0.0)
+
+    def start(self, depth: int) -> None:
+        self.running, self.in_flight = True, 1
+
+    def stop(self) -> None:
+        self.running = False
+
+
+class Core:
+    """A channel's core: what it has recovered; parks: called with each, with a reason to halt."""
+
+    in_work = 0
+
+    def __init__(self) -> None:
+        self.conversation = self
+        self.recovered: list[Any] = []
+        self.parks: Callable[[str], None] | None = None
+
+    def begin(self, done: Callable[[], None], failed: Callable[[Exception], None]) -> None:
+        done()
+
+    def recover(self, message: Any) -> None:
+        self.recovered.append(message)
+        if self.parks:
+            self.parks("message 1 is parked, and the channel says on_error: stop")
+
+    def stop(self) -> None: ...
+
+
+class Door:
+    """A source. opens, closes: what these raise, if anything; ends: what its end waits for."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.opens: Exception | None = None
+        self.closes: Exception | None = None
+        self.ends: defer.Deferred[None] = defer.succeed(None)
+
+    def open(self) -> None:
+        if self.opens:
+            raise self.opens
+        self.is_open = True
+
+    def set_full(self, full: bool) -> None: ...
+
+    def held(self) -> list[Any]:
+        return []
+
+    async def close(self, timeout_s: float) -> None:
+        await self.ends
+        if self.closes:
+            raise self.closes
+        self.is_open = False
+
+
+class Left:
+    """A message that was received and not processed."""
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+
+
+class Asked:
+    """Answers a read when a test says; with nothing, where there is no database."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        self.received: list[Left] = []
+        self.database: Engine | None = None
+
+    def read(self, query: Any, done: Callable[[Any], None]) -> None:
+        self.waiting.append(lambda: done(self._found(query)))
+
+    def _found(self, query: Any) -> Any:
+        if self.database is None:
+            return {}
+        with dialect.reading(self.database) as connection:
+            return query(connection)
+
+    def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[Any], None]) -> None:
+        self.waiting.append(lambda: done([m for m in self.received if m.id > after_id]))
+
+    def answer(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+    def stop(self) -> None: ...
+
+
+class Writer:
+    """A journal that commits at once, or only says that it did where there is no database."""
+
+    ident, telling = 1, False
+
+    def __init__(self) -> None:
+        self.database: Engine | None = None
+        self.is_stopped = False
+
+    def write(self, work: Work) -> None:
+        assert not self.is_stopped
+        if self.database is not None:
+            with dialect.writing(self.database) as connection:
+                work.run(connection)
+        work.done(None)
+
+    def pending(self) -> int:
+        return 0
+
+    def stop(self) -> None:
+        self.is_stopped = True
+
+    def is_alive(self) -> bool:
+        return not self.is_stopped
+
+
+class Bench(RunningChannel):
+    """A channel with the real start and stop, without transports. halts(reason): it meets an error, and says on_error: stop."""
+
+    lane: Lane
+    core: Core  # type: ignore[assignment]
+    source: Door  # type: ignore[assignment]
+
+    def __init__(self, name: str, reactor: Any, reader: Any, journal: Any, halted: Callable[[str, str], None]) -> None:
+        parts: tuple[Any, ...] = Door(), Core(), {"erp": Lane()}
+        super().__init__(name, Stored(name, reader, world(journal, reactor)), reactor, *parts, {}, {})
+        self.lane = parts[2]["erp"]
+        self._told = halted
+
+    def halts(self, reason: str) -> None:
+        self.park(reason)
+        self._told(self.name, reason)
+
+
+class Hall(Supervisor):
+    """A supervisor of benches. broken: what is raised where the channel of a name is made; met: the errors it was told of."""
+
+    def __init__(self, *names: str) -> None:
+        self.clock, self.reading, self.writer = Clock(), Asked(), Writer()
+        self.built: list[Bench] = []
+        self.met: list[Exception] = []
+        self.broken: dict[str, Exception] = {}
+        self.records = Records(self.writer, self.clock, Condition("", Fitness("")), lambda: None, lambda: None)  # type: ignore[arg-type]
+        files: Any = {name: name for name in names}
+        read: Any = self._files_of
+        tell = self.records.channel, self.records.destinations
+        super().__init__(files, self._made, read, *tell, lambda: False, lambda: DRAIN_S, self.met.append)
+
+    async def _files_of(self, name: str) -> str:
+        return name
+
+    def _made(self, name: Any) -> RunningChannel:
+        if name in self.broken:
+            raise self.broken[name]
+        self.built.append(Bench(name, self.clock, self.reading, self.writer, self.halted))
+        return self.built[-1]
+
+    def do(self, verb: Any) -> list[Any]:
+        """Begin to do it; what it comes to is in the list when it is done."""
+        came: list[Any] = []
+        defer.Deferred.fromCoroutine(verb).addBoth(came.append)
+        return came
+
+    def wait(self, seconds: float) -> None:
+        """Let the time go by, with the store answering."""
+        for _ in range(int(seconds * 100) + 1):
+            self.reading.answer()
+            self.clock.advance(0.01)

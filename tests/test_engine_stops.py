@@ -2,213 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine as SqlEngine
 from twisted.internet import defer
-from twisted.internet.task import Clock
 
 from suture.app import Engine
-from suture.config.conf import Conf
 from suture.guard import Guard
 from suture.model.errors import SutureError
 from suture.observe.logs import Log
-from suture.pipeline.breaker import Breaker
-from suture.pipeline.retry import Policy
-from suture.ports import Work
 from suture.reactor import Watchdog
-from suture.runtime import RunningChannel, Told
 from suture.store import dialect, state, summary
 from suture.store.tenure import Tenure
+from tests.doubles import DRAIN_S, Hall, Left, Silent
 from tests.filling import NOW_US, Store
-
-DRAIN_S = 8
-"""The default of limits.drain_s."""
-
-
-class Lane:
-    """A destination's lanes with something in flight, as long as a test says."""
-
-    def __init__(self) -> None:
-        self.running, self.in_flight, self.breaker = False, 0, Breaker(Policy(), lambda: 0.0)
-
-    def start(self, depth: int) -> None:
-        self.running, self.in_flight = True, 1
-
-    def stop(self) -> None:
-        self.running = False
-
-
-class Core:
-    in_work = 0
-    sequences = None
-
-    def __init__(self) -> None:
-        self.recovered: list[Any] = []
-        self.parks: Callable[[str], None] | None = None
-
-    def recover(self, message: Any) -> None:
-        self.recovered.append(message)
-        if self.parks:
-            self.parks("message 1 is parked, and the channel says on_error: stop")
-
-    def stop(self) -> None: ...
-
-
-class Source:
-    """A source. opens, closes: what these raise, if anything; ends: what its end waits for."""
-
-    def __init__(self) -> None:
-        self.is_open = False
-        self.opens: Exception | None = None
-        self.closes: Exception | None = None
-        self.ends: defer.Deferred[None] = defer.succeed(None)
-
-    def open(self) -> None:
-        if self.opens:
-            raise self.opens
-        self.is_open = True
-
-    def set_full(self, full: bool) -> None: ...
-
-    async def close(self, timeout_s: float) -> None:
-        await self.ends
-        if self.closes:
-            raise self.closes
-        self.is_open = False
-
-
-class Message:
-    def __init__(self, number: int) -> None:
-        self.id = number
-
-
-class Reader:
-    """Answers a read when a test says."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Callable[[], None]] = []
-        self.received: list[Message] = []
-        self.database: SqlEngine | None = None
-
-    def read(self, query: Any, done: Callable[[Any], None]) -> None:
-        self.waiting.append(lambda: done(self._found(query)))
-
-    def _found(self, query: Any) -> Any:
-        if self.database is None:
-            return {}
-        with dialect.reading(self.database) as connection:
-            return query(connection)
-
-    def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[Any], None]) -> None:
-        self.waiting.append(lambda: done([m for m in self.received if m.id > after_id]))
-
-    def answer(self) -> None:
-        while self.waiting:
-            self.waiting.pop(0)()
-
-    def stop(self) -> None: ...
-
-
-class Writer:
-    """A journal that commits at once, or only says that it did where there is no database."""
-
-    ident, telling = 1, False
-
-    def __init__(self) -> None:
-        self.database: SqlEngine | None = None
-        self.is_stopped = False
-
-    def write(self, work: Work) -> None:
-        assert not self.is_stopped
-        if self.database is not None:
-            with dialect.writing(self.database) as connection:
-                work.run(connection)
-        work.done(None)
-
-    def pending(self) -> int:
-        return 0
-
-    def stop(self) -> None:
-        self.is_stopped = True
-
-    def is_alive(self) -> bool:
-        return not self.is_stopped
-
-
-class Bench(RunningChannel):
-    """The real start and stop, without transports."""
-
-    def __init__(self, name: str, reactor: Any, reader: Any, journal: Any, told: Told) -> None:
-        self.name, self.log, self._reactor, self._reader, self._journal = name, Log(name), reactor, reader, journal
-        self.peers, self.numbered = {}, {}
-        self.lane, self.core, self.source = Lane(), Core(), Source()  # type: ignore[assignment]
-        self.lanes = {"erp": self.lane}  # type: ignore[dict-item]
-        self.actual, self.reason = "stopped", ""
-        self._earlier = {}
-        self._begun = self._ending = self._over = False
-        self._parked = ""
-        self.parks = lambda reason: self._halted(told, reason)
-
-
-class Hall(Engine):
-    """An engine with benches for channels."""
-
-    def __init__(self) -> None:
-        self.clock, self.reading, self.writer = Clock(), Reader(), Writer()
-        self.site: Any = type(
-            "Site",
-            (),
-            {"conf": Conf.model_validate({"site": {"name": "General", "zone": "America/Chicago"}}), "channels": {"or-supply": None}},
-        )()
-        self.reactor, self.reader, self.journal = self.clock, self.reading, self.writer  # type: ignore[assignment]
-        self.validation: Any = type("Pool", (), {"close": lambda self: None, "full": False})()
-        self.log, self.commands = Log(), self  # type: ignore[assignment]
-        self.channels, self.desired = {}, {}
-        self.fault, self.stopping, self._pages, self._beat = "", False, None, None
-        self.pace: Any = type(
-            "Pace", (), {"full": False, "hold_back": lambda self: None, "look": lambda self: None, "stop": lambda self: None}
-        )()
-        self.tenure, self.exit_code, self._deadline = Tenure(), 0, None
-        self.guard = Guard(self.tenure, self.clock, self.channels.values, self.log)
-        self.watchdog = Watchdog(self.clock, self._held, 5, 15, self._cleared)
-        self.built: list[Bench] = []
-        self.met: list[Exception] = []
-
-    def write(self, name: str, run: Any) -> Any:
-        self.writer.write(Work(name, run, lambda result: None, lambda error: None))
-        return defer.succeed(None)
-
-    def stop(self) -> None:
-        """Of the commands, which are carried out by hand here."""
-
-    def _bug(self, error: Exception) -> None:
-        self.met.append(error)
-
-    def _build(self, name: str) -> None:
-        bench = Bench(name, self.clock, self.reading, self.writer, Told(self.pace.hold_back, self._halted, lambda lanes: None))
-        if name in self.channels:
-            bench.follow(self.channels[name])
-        self.channels[name] = bench
-        self.built.append(bench)
-
-    def do(self, verb: Any) -> list[Any]:
-        """Begin to do it; what it comes to is in the list when it is done."""
-        came: list[Any] = []
-        defer.Deferred.fromCoroutine(verb).addBoth(came.append)
-        return came
-
-    def wait(self, seconds: float) -> None:
-        for _ in range(int(seconds * 100) + 1):
-            self.reading.answer()
-            self.clock.advance(0.01)
 
 
 async def stopped(hall: Hall) -> None:
-    hall.stopping = True
-    await hall._stop()
+    """The end of an engine with these channels."""
+    silent: Any = Silent()
+    tenure = Tenure()
+    parts: Any = SimpleNamespace(
+        supervisor=hall,
+        journal=hall.writer,
+        reader=hall.reading,
+        records=hall.records,
+        guard=Guard(tenure, hall.clock, hall.channels.values, Log()),
+        watchdog=Watchdog(hall.clock, hall.held, 5, 15, lambda code, count: None),
+        **dict.fromkeys(("condition", "commands", "pace", "validation"), silent),
+    )
+    await Engine(silent, hall.clock, (), lambda taken_over: parts)._stop()
 
 
 async def restarted(hall: Hall) -> None:
@@ -218,9 +43,8 @@ async def restarted(hall: Hall) -> None:
 
 @pytest.fixture
 def hall() -> Hall:
-    hall = Hall()
-    hall._build("or-supply")
-    hall.desired["or-supply"] = "running"
+    hall = Hall("or-supply")
+    hall.do(hall.begin({"or-supply": "stopped"}))
     return hall
 
 
@@ -228,7 +52,7 @@ def test_a_channel_that_stops_by_itself_is_waited_for_before_another_takes_its_p
     hall.do(hall.start_channel("or-supply"))
     hall.wait(0.1)
     (_, first) = hall.built
-    hall._halted("or-supply", "message 1 is parked")
+    hall.halted("or-supply", "message 1 is parked")
     started = hall.do(hall.start_channel("or-supply"))
     hall.wait(1)
     assert hall.built[-1] is first and not started, "two channels at a time would send the same"
@@ -245,7 +69,7 @@ def test_the_end_waits_for_what_a_channel_has_in_flight_while_it_starts_or_stops
         hall.reading.waiting.pop(0)()
     if halting:
         hall.wait(0.1)
-        hall._halted("or-supply", "message 1 is parked")
+        hall.halted("or-supply", "message 1 is parked")
     ended = hall.do(stopped(hall))
     hall.wait(1)
     assert not hall.writer.is_stopped and not ended
@@ -265,9 +89,9 @@ def test_a_channel_that_is_stopped_before_it_sends_does_not_begin_to(hall: Hall)
 
 
 def test_a_message_that_is_parked_at_the_start_keeps_a_channel_closed_that_stops_on_errors(hall: Hall) -> None:
-    hall.reading.received = [Message(1)]
+    hall.reading.received = [Left(1)]
     came = hall.do(hall.start_channel("or-supply"))
-    hall.built[-1].core.parks = hall.built[-1].parks
+    hall.built[-1].core.parks = hall.built[-1].halts
     hall.built[-1].lane.in_flight = 0
     hall.wait(0.1)
     hall.built[-1].lane.in_flight = 0
@@ -361,7 +185,7 @@ def test_a_source_whose_end_never_comes_is_waited_for_only_so_long(hall: Hall) -
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (RuntimeError(MARKER), "its source cannot be opened: RuntimeError at test_engine_stops.py:"),
+        (RuntimeError(MARKER), "its source cannot be opened: RuntimeError at doubles.py:"),
         (OSError(98, "Address already in use"), "its source cannot be opened: Address already in use"),
         (SutureError("cannot listen on 127.0.0.1:1: Permission denied"), "cannot listen on 127.0.0.1:1: Permission denied"),
     ],

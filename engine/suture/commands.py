@@ -14,7 +14,7 @@ from suture.model.message import Message
 from suture.model.payload import Payload
 from suture.observe.logs import Log
 from suture.pipeline.remaking import remade
-from suture.ports import Clock, Delivery, Unrendered, Work
+from suture.ports import Delivery, TimeOfDay, Unrendered, Work
 from suture.runtime import RunningChannel
 from suture.store import again, state
 from suture.store.backlog import Reader
@@ -42,7 +42,7 @@ Verb = Callable[[dict[str, Any]], Awaitable[Any]]
 class Commands:
     """Polls for requests and carries them out one after another; every one is answered."""
 
-    def __init__(self, rooms: Rooms, journal: Journal, reader: Reader, clock: Clock) -> None:
+    def __init__(self, rooms: Rooms, journal: Journal, reader: Reader, clock: TimeOfDay) -> None:
         self._rooms, self._journal, self._reader, self._clock = rooms, journal, reader, clock
         self._log = Log()
         self._stopped = False

@@ -21,7 +21,7 @@ PULSE_S = 0.05
 class Pace:
     """The pace of one engine. full: no source is read at present. late(seconds): told how late a timer was called.
 
-    room: for what has come of messages that have not ended.
+    room: for what has come of messages that have not ended. aside: where memory is given back.
     """
 
     def __init__(
@@ -32,17 +32,18 @@ class Pace:
         reactor: Any,
         channels: Callable[[], Iterable[RunningChannel]],
         late: Callable[[float], None],
+        aside: Aside,
     ) -> None:
         self._journal, self._validation, self._reactor = journal, validation, reactor
         self._operations_max, self._bytes_max = conf.journal.limit, conf.limits.memory_bytes
-        self._channels, self._late = channels, late
+        self._channels, self._late, self._aside = channels, late, aside
         self.room = Room(conf.limits.memory_bytes, journal.held, reactor.callLater)
         self.full = self._ended = False
         self._heap: Heap | None = None
 
-    def begin(self, aside: Aside) -> None:
-        """Look after the loop and the memory; aside: where memory is given back."""
-        self._heap = Heap(self._journal.held, aside, trimmer(), resident_bytes)
+    def begin(self) -> None:
+        """Look after the loop and the memory."""
+        self._heap = Heap(self._journal.held, self._aside, trimmer(), resident_bytes)
         self._pulse(self._reactor.seconds())
 
     def stop(self) -> None:

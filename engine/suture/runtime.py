@@ -6,11 +6,13 @@ import socket
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from twisted.internet import defer
+from twisted.internet.task import deferLater
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
@@ -22,7 +24,7 @@ from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.plan import Plan
 from suture.pipeline.world import World
-from suture.ports import Connector, Destination, Work
+from suture.ports import Clock, Connector, Destination, Peer, Source, Work
 from suture.ports.conversation import Answer, Say
 from suture.store import state
 from suture.store.backlog import Reader
@@ -55,45 +57,86 @@ class DestinationFacts:
     numbers: Mapping[str, tuple[int, int] | None]
 
 
+class Stage(Enum):
+    """Where a channel is in its one life: a name, and what is told of it (`actual`)."""
+
+    NEW = "new", "stopped"
+    STARTING = "starting", "starting"
+    RUNNING = "running", "running"
+    HALTING = "to be stopped for an error", "halting"
+    GIVING_UP = "stopping before it ran", "starting"
+    CLOSING = "stopping", "running"
+    BREAKING = "stopping for an error", "halting"
+    STOPPED = "stopped", "stopped"
+    FAILED = "failed", "failed"
+
+
+IDLE = frozenset({Stage.NEW, Stage.STOPPED, Stage.FAILED})
+NEXT: Mapping[str, Mapping[Stage, Stage]] = {
+    "start": {Stage.NEW: Stage.STARTING},
+    "opened": {Stage.STARTING: Stage.RUNNING},
+    "halt": {Stage.RUNNING: Stage.HALTING, Stage.CLOSING: Stage.BREAKING},
+    "stop": {Stage.STARTING: Stage.GIVING_UP, Stage.RUNNING: Stage.CLOSING, Stage.HALTING: Stage.BREAKING},
+    "over": {Stage.GIVING_UP: Stage.STOPPED, Stage.CLOSING: Stage.STOPPED, Stage.BREAKING: Stage.FAILED},
+    "fail": dict.fromkeys(IDLE, Stage.FAILED),
+    "rest": dict.fromkeys(IDLE, Stage.STOPPED),
+}
+"""Where each event leads, from where. One that leads nowhere leaves a channel where it is."""
+
+
+async def until(clock: Clock, true: Callable[[], bool], timeout_s: float | None) -> None:
+    """Wait until something is true, or the time is over."""
+    deadline_s = None if timeout_s is None else clock.seconds() + timeout_s
+    while not true() and (deadline_s is None or clock.seconds() < deadline_s):
+        await deferLater(clock, 0.01)  # type: ignore[arg-type]
+
+
+class Stored:
+    """What the store has of one channel, to be awaited."""
+
+    def __init__(self, channel: str, reader: Reader, world: World) -> None:
+        self._channel, self._reader, self._world = channel, reader, world
+
+    def durable(self) -> defer.Deferred[Any]:
+        """Fires when all that was handed to the journal so far is committed and told."""
+        return _asked(lambda done, failed: self._world.journal.write(Work("barrier", lambda c: None, done, failed)))
+
+    def received(self, after_id: int) -> defer.Deferred[list[Message]]:
+        """Messages that were received and not processed, in order; some of those with id > after_id."""
+        return _asked(lambda done, _: self._reader.load_received(self._channel, after_id, RECOVERY_CHUNK, done))
+
+    async def destinations(self, numbered: Iterable[str]) -> DestinationFacts:
+        """How its destinations were left. numbered: those that number their messages."""
+        numbers = {name: await _asked(partial(self._world.memory.sent, self._channel, name)) for name in numbered}
+        failing = await self._read(state.failing)
+        return DestinationFacts(await self._read(state.depths), failing, numbers)
+
+    def _read(self, query: Callable[[Any, str], Any]) -> defer.Deferred[Any]:
+        return _asked(lambda done, _: self._reader.read(lambda c: query(c, self._channel), done))
+
+
 class RunningChannel:
-    """The channel of these files."""
+    """A channel of its parts; it is started once, and stopped once. reason: why it is not at work, "" where that is wanted.
+
+    peers: the connectors of its destinations. numbered: what stands before those that number their messages.
+    """
 
     def __init__(
         self,
-        files: ChannelFiles,
-        world: World,
-        reader: Reader,
+        name: str,
+        stored: Stored,
         reactor: Any,
-        pool: ValidationPool,
-        told: Told,
-        site_name: str,
+        source: Source,
+        core: Channel,
+        lanes: Mapping[str, Lanes],
+        peers: Mapping[str, Peer],
+        numbered: Mapping[str, Numbered],
     ) -> None:
-        self.name, self._world = files.name, world
-        self.log = Log(files.name)
-        self._reader, self._reactor, self._hold_back = reader, reactor, told.hold_back
-        self.peers = {d.name: d.module.Destination(d.settings, reactor, self._note(d.name)) for d in files.destinations.values()}
-        for peer in self.peers.values():
-            peer.may_send, peer.time_of_day = world.may_send, world.clock.seconds
-        self.numbered = {
-            d.name: Numbered(self.peers[d.name], files.name, d.name, world, self._note(d.name))
-            for d in files.destinations.values()
-            if d.settings.numbered
-        }
-        ways: dict[str, Destination] = {**self.peers, **self.numbered}
-        self.lanes = {
-            d.name: Lanes(files.name, d.name, ways[d.name], d.endpoint.policy(), world, told.failing) for d in files.destinations.values()
-        }
-        for name, peer in self.peers.items():
-            peer.refused = self.lanes[name].attempts.refused
-        plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{files.name}")
-        self.core = Channel(plan, self.lanes, world, partial(self._halted, told), _validator(files, plan, pool))
-        self.source = files.source_module.Source(
-            files.source_settings, reactor, self.receive, self.core.conversation.too_large, self._note("")
-        )
-        self.actual, self.reason = "stopped", ""
+        self.name, self.log, self._stored, self._reactor = name, Log(name), stored, reactor
+        self.source, self.core, self.lanes, self.peers, self.numbered = source, core, lanes, peers, numbered
+        self._stage, self.reason, self._parked = Stage.NEW, "", ""
         self._earlier: dict[str, Lanes] = {}
-        self._begun = self._ending = self._over = False
-        self._parked = ""
+        self._until = partial(until, reactor)
 
     def follow(self, was: RunningChannel) -> None:
         """Take the place of a channel that was stopped: what it still has in flight ends before anything else is sent there."""
@@ -109,20 +152,31 @@ class RunningChannel:
         return {name: lanes.in_flight for name, lanes in self.lanes.items() if lanes.in_flight}
 
     @property
+    def actual(self) -> str:
+        """What is told of it: starting, running, halting, stopped or failed."""
+        told: str = self._stage.value[1]
+        return told
+
+    @property
     def working(self) -> bool:
         """Whether it may be sending: it was started, perhaps not wholly, and its stop is not over."""
-        return self._begun and not self._over
+        return self._stage not in IDLE
 
-    def _halted(self, told: Told, reason: str) -> None:
-        """`on_error: stop`: a channel that is not open yet does not open; another one is stopped."""
+    @property
+    def _going(self) -> bool:
+        """Whether it was started, and nobody has begun to stop it."""
+        return self._stage in (Stage.STARTING, Stage.RUNNING)
+
+    def become(self, event: str, reason: str | None = None) -> bool:
+        """Whether this event leads anywhere from where it is; it is there then, for this reason if there is one."""
+        there = NEXT[event].get(self._stage)
+        if there is not None:
+            self._stage, self.reason = there, self.reason if reason is None else reason
+        return there is not None
+
+    def park(self, reason: str) -> None:
+        """`on_error: stop`: one that is not open yet does not open."""
         self._parked = self._parked or reason
-        told.halted(self.name, reason)
-
-    def _note(self, destination: str) -> Callable[[str, str], None]:
-        def note(code: str, text: str) -> None:
-            self.log.warning(f"{destination}: {text}" if destination else text, code=code)
-
-        return note
 
     def counts(self) -> Iterator[tuple[str, str, str, int]]:
         """What its connectors counted: (destination or "" for the source, kind, code, count)."""
@@ -137,11 +191,6 @@ class RunningChannel:
 
     def _connectors(self) -> dict[str, Connector]:
         return {"": self.source, **self.peers}
-
-    def receive(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
-        """One message from the source."""
-        self.core.conversation.arrived(raw, peer, answer, say)
-        self._hold_back()
 
     def resync(self, destination: str) -> None:
         """Give up on the sequence number that this destination's peer expects. Raises SutureError where none are sent."""
@@ -158,8 +207,9 @@ class RunningChannel:
         Raises SutureError when the port cannot be had, when a message is parked and the channel says `on_error: stop`, and
         when the channel is stopped meanwhile.
         """
-        self._begun, self.actual = True, "starting"
-        facts = await self._destination_facts()
+        if not self.become("start"):
+            raise SutureError(self.reason)
+        facts = await self._stored.destinations(self.numbered)
         self._require_going()
         for name in self.lanes:
             if name in self._earlier:
@@ -177,13 +227,8 @@ class RunningChannel:
         except Exception as e:
             await self.stop(drain_s)
             raise SutureError(str(e) if isinstance(e, SutureError) else f"its source cannot be opened: {reason_of(e)}") from None
-        self.actual, self.reason = "running", ""
+        self.become("opened")
         self.log.info("channel is running")
-
-    async def _destination_facts(self) -> DestinationFacts:
-        numbers = {name: await _asked(partial(self._world.memory.sent, self.name, name)) for name in self.numbered}
-        failing = await self._read(lambda c: state.failing(c, self.name))
-        return DestinationFacts(await self._read(lambda c: state.depths(c, self.name)), failing, numbers)
 
     def _send(self, name: str, facts: DestinationFacts) -> None:
         """Begin to send to a destination, as an earlier run of it left it."""
@@ -197,48 +242,37 @@ class RunningChannel:
         """Begin to send when what an earlier run of this channel sent is answered, and that is durable."""
         earlier = self._earlier[name]
         self.log.warning(f"{name} has not answered what was sent before; it is waited for", in_flight=earlier.in_flight)
-        await self.until(lambda: not earlier.in_flight or self._ending, None)
-        await self.durable()
-        facts = await self._destination_facts()
-        if not self._ending:
+        await self._until(lambda: not earlier.in_flight or not self._going, None)
+        await self._stored.durable()
+        facts = await self._stored.destinations(self.numbered)
+        if self._going:
             self._earlier.pop(name)
             self._send(name, facts)
-
-    def durable(self) -> defer.Deferred[Any]:
-        """Fires when all that was handed to the journal so far is committed and told."""
-        return _asked(lambda done, failed: self._world.journal.write(Work("barrier", lambda c: None, done, failed)))
 
     async def emptied(self) -> None:
         """Wait, without a limit, until the store has all that this stopped channel has received, and what it came to.
 
         Whoever takes its place would else process the same messages beside it.
         """
-        await self.durable()
+        await self._stored.durable()
         while self.core.in_work:
-            await self.until(lambda: self.core.in_work == 0, None)
-            await self.durable()
+            await self._until(lambda: self.core.in_work == 0, None)
+            await self._stored.durable()
 
     def _require_going(self) -> None:
-        if self._ending:
+        if not self._going:
             raise SutureError("it was stopped while it started")
-
-    def _read(self, query: Callable[[Any], Any]) -> defer.Deferred[Any]:
-        result: defer.Deferred[Any] = defer.Deferred()
-        self._reader.read(query, result.callback)
-        return result
 
     async def _recover(self) -> None:
         after_id = total = 0
-        while not self._ending:
-            loaded: defer.Deferred[list[Message]] = defer.Deferred()
-            self._reader.load_received(self.name, after_id, RECOVERY_CHUNK, loaded.callback)
-            messages = await loaded
-            if not messages or self._ending:
+        while self._going:
+            messages = await self._stored.received(after_id)
+            if not messages or not self._going:
                 break
             after_id, total = messages[-1].id, total + len(messages)
             for message in messages:
                 self.core.recover(message)
-            await self.until(lambda: self.core.in_work == 0 or self._ending, None)
+            await self._until(lambda: self.core.in_work == 0 or not self._going, None)
         if total:
             self.log.info("processed messages that an earlier run had received", messages=total)
 
@@ -248,14 +282,13 @@ class RunningChannel:
         What is still in flight then ends by itself, and what it came to is written as ever.
         One that is being stopped already is waited for.
         """
-        if self._ending:
-            await self.until(lambda: self._over, None)
+        if not self.become("stop"):
+            await self._until(lambda: not self.working, None)
             return
-        self._ending = True
         try:
             await self._drain(drain_s)
         finally:
-            self._over = True
+            self.become("over")
 
     async def _drain(self, drain_s: float) -> None:
         begin_s = self._reactor.seconds()
@@ -264,38 +297,29 @@ class RunningChannel:
             return max(0.05, drain_s - (self._reactor.seconds() - begin_s))
 
         await self._ended([self.source.close(left_s() / 2)], left_s())
-        await self.until(lambda: self.core.in_work == 0, left_s())
+        await self._until(lambda: self.core.in_work == 0, left_s())
         for lanes in self.lanes.values():
             lanes.stop()
-        await self.until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
+        await self._until(lambda: not any(lanes.in_flight for lanes in self.lanes.values()), left_s())
         self.core.stop()
         await self._ended([self._close(name) for name in self.peers], left_s())
-        self.actual = "stopped"
         self.log.info("channel is stopped")
 
     async def _close(self, name: str) -> None:
         """Close a destination's connections when its last answer has come, or the time for that is over."""
-        await self.until(lambda: not self.lanes[name].in_flight, None)
+        await self._until(lambda: not self.lanes[name].in_flight, None)
         await self.peers[name].close()
 
     async def _ended(self, closings: Iterable[Coroutine[Any, Any, None]], timeout_s: float) -> None:
         """Wait until these are closed, or the time is over; one that cannot be is told, and keeps nobody from what comes next."""
         going = [defer.Deferred.fromCoroutine(one).addErrback(lambda f: self.log.error("it cannot be closed", f.value)) for one in closings]
-        await self.until(lambda: all(one.called for one in going), timeout_s)
-
-    async def until(self, true: Callable[[], bool], timeout_s: float | None) -> None:
-        """Wait until something is true, or the time is over."""
-        deadline_s = None if timeout_s is None else self._reactor.seconds() + timeout_s
-        while not true() and (deadline_s is None or self._reactor.seconds() < deadline_s):
-            pause: defer.Deferred[None] = defer.Deferred()
-            self._reactor.callLater(0.01, pause.callback, None)
-            await pause
+        await self._until(lambda: all(one.called for one in going), timeout_s)
 
 
 class _Nothing:
     """In place of a source and a core that could not be made."""
 
-    in_work = 0
+    in_work, listening, counts, held = 0, False, dict, tuple
 
     def set_full(self, full: bool) -> None: ...
 
@@ -306,22 +330,46 @@ class Unbuilt(RunningChannel):
     """A channel of which a part could not be made: its name and the reason, and nothing that runs."""
 
     def __init__(self, name: str, reason: str) -> None:
-        self.name, self.log = name, Log(name)
-        self.peers, self.numbered, self.lanes, self._earlier = {}, {}, {}, {}
-        self.source = self.core = _Nothing()  # type: ignore[assignment]
-        self.actual, self.reason = "failed", reason
-        self._begun = self._ending = self._over = False
-        self._cannot = reason
-
-    def _connectors(self) -> dict[str, Connector]:
-        return {}
-
-    async def start(self, drain_s: float) -> None:
-        """Raises SutureError, with the reason."""
-        raise SutureError(self._cannot)
+        nothing: Any = _Nothing()
+        super().__init__(name, nothing, nothing, nothing, nothing, {}, {}, {})
+        self.become("fail", reason)
 
     async def emptied(self) -> None:
         """There is nothing to wait for."""
+
+
+def made(
+    files: ChannelFiles, world: World, reader: Reader, reactor: Any, pool: ValidationPool, told: Told, site_name: str
+) -> RunningChannel:
+    """The channel of these files. What lives as long as the channel does not hold them: they have the tables."""
+    name, log = files.name, Log(files.name)
+
+    def note(destination: str) -> Callable[[str, str], None]:
+        return lambda code, text: log.warning(f"{destination}: {text}" if destination else text, code=code)
+
+    def halted(reason: str) -> None:
+        channel.park(reason)
+        told.halted(name, reason)
+
+    def receive(raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
+        core.conversation.arrived(raw, peer, answer, say)
+        told.hold_back()
+
+    peers = {d.name: d.module.Destination(d.settings, reactor, note(d.name)) for d in files.destinations.values()}
+    for peer in peers.values():
+        peer.may_send, peer.time_of_day = world.may_send, world.clock.seconds
+    numbered = {
+        d.name: Numbered(peers[d.name], name, d.name, world, note(d.name)) for d in files.destinations.values() if d.settings.numbered
+    }
+    ways: dict[str, Destination] = {**peers, **numbered}
+    lanes = {d.name: Lanes(name, d.name, ways[d.name], d.endpoint.policy(), world, told.failing) for d in files.destinations.values()}
+    for to, peer in peers.items():
+        peer.refused = lanes[to].attempts.refused
+    plan = plan_of(files, f"/suture/{quote(site_name, safe='')}/{name}")
+    core = Channel(plan, lanes, world, halted, _validator(files, plan, pool))
+    source = files.source_module.Source(files.source_settings, reactor, receive, core.conversation.too_large, note(""))
+    channel = RunningChannel(name, Stored(name, reader, world), reactor, source, core, lanes, peers, numbered)
+    return channel
 
 
 def reason_of(e: Exception) -> str:

@@ -2,65 +2,172 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from suture.config.site import Site
+from twisted.internet import defer
+
+from suture.config.conf import Conf
+from suture.model.outcome import told
 from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
+from suture.observe.logs import Log
 from suture.pace import Pace
 from suture.pipeline.lanes import Lanes
+from suture.ports import TimeOfDay, Work
 from suture.reactor import Watchdog
 from suture.runtime import RunningChannel
-from suture.store import faults
+from suture.store import faults, state
 from suture.store.backlog import Reader
 from suture.store.fitness import Fitness
 from suture.store.journal import Journal
 from suture.store.tenure import Tenure
+from suture.supervisor import Supervisor
+
+HEARTBEAT_S = 1.0
+
+
+@dataclass(slots=True)
+class Condition:
+    """How the engine is, beside its channels. store: a fingerprint of the store's address, found: what was found of the database.
+
+    phase: starting, running or stopping. waits_for: what a start waits for. fault: why the store takes nothing. bugs: unexpected
+    errors since the start. free_bytes: room for the store, None where that is not ours to see.
+    """
+
+    store: str
+    found: Fitness
+    phase: str = state.STARTING
+    waits_for: str = ""
+    fault: str = ""
+    bugs: int = 0
+    free_bytes: int | None = None
+
+    def bug(self, error: Exception) -> None:
+        """Something was raised that should not have been."""
+        self.bugs += 1
+        Log().error("unexpected error; please report it", error)
+
+    def trouble(self, text: str) -> None:
+        """Why the store takes nothing; "" when it takes writes again."""
+        if text != self.fault:
+            self.fault = text
+            if text:
+                Log().error(f"the store takes nothing ({text}); messages wait, and nothing is acknowledged")
+            else:
+                Log().info("the store takes writes again")
+
+
+class Records:
+    """Writes to the store how the engine, its channels and their destinations are; what cannot be written is a bug, and told.
+
+    free_bytes(): asked on the writer's thread with every heartbeat. look(): called with each.
+    """
+
+    def __init__(
+        self, journal: Journal, clock: TimeOfDay, condition: Condition, free_bytes: Callable[[], int | None], look: Callable[[], None]
+    ) -> None:
+        self._journal, self._clock, self._condition = journal, clock, condition
+        self._free_bytes, self._look = free_bytes, look
+        self._timer: Any = None
+
+    def now_us(self) -> int:
+        """The time of day."""
+        return int(self._clock.seconds() * 1e6)
+
+    def desired(self) -> defer.Deferred[dict[str, str]]:
+        """Channel to what an operator wanted of it last; the store is there when this fires."""
+        done: defer.Deferred[dict[str, str]] = defer.Deferred()
+        self._journal.write(Work("desired", state.desired, done.callback, done.errback))
+        return done
+
+    def channel(self, name: str, wanted: str, actual: str, reason: str) -> None:
+        """What an operator wants of a channel, and what it does."""
+        now_us = self.now_us()
+        self.write("channel", lambda c: state.put_channel(c, name, wanted, actual, reason, now_us))
+
+    def destinations(self, channel: str, names: Iterable[str]) -> None:
+        """A channel has only these destinations any more."""
+        there = list(names)
+        self.write("destinations", lambda c: state.forget_destinations(c, channel, there))
+
+    def destination(self, lanes: Lanes) -> None:
+        """A destination became sick or well: say so in the log (once) and in the store."""
+        breaker, log, now_us = lanes.breaker, Log(lanes.channel), self.now_us()
+        values = {"state": "ok", "since_us": now_us, "next_try_us": 0, "reason": "", "updated_at_us": now_us}
+        if breaker.since_s is None:
+            log.info(f"{lanes.name} takes deliveries again")
+        else:
+            if breaker.failures == 1:
+                log.warning(f"{lanes.name} fails: {breaker.reason}")
+            since_us, next_us = int(breaker.since_s * 1e6), int(breaker.try_at_s * 1e6) if breaker.open else 0
+            values |= {"state": "failing", "since_us": since_us, "next_try_us": next_us, "reason": told(breaker.reason, breaker.words)}
+        channel, destination = lanes.channel, lanes.name
+        self.write("destination", lambda c: state.put_destination(c, channel, destination, values))
+
+    def beat(self, facts: dict[str, Any]) -> None:
+        """Give a sign of life now, with these facts about the engine, and one every second from now on."""
+        self.stop()
+        now_us, condition = self.now_us(), self._condition
+        facts |= {state.PHASE: condition.phase, state.HEARTBEAT: now_us}
+
+        def beat(connection: Any) -> int | None:
+            state.put_engine(connection, facts, now_us)
+            return self._free_bytes()
+
+        def beaten(free_bytes: int | None) -> None:
+            condition.free_bytes = free_bytes
+
+        self.write("heartbeat", beat, beaten)
+        self._timer = self._clock.callLater(HEARTBEAT_S, self.beat, {})
+        self._look()
+
+    def stop(self) -> None:
+        """Give no more signs of life."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def write(self, name: str, run: Callable[[Any], Any], done: Callable[[Any], Any] = lambda _: None) -> None:
+        """Any other write; done(what run came to) after the commit."""
+        self._journal.write(Work(name, run, done, self._condition.bug))
 
 
 class Whole(Protocol):
     """The engine, as far as it is told of."""
 
-    site: Site
+    conf: Conf
+    condition: Condition
     journal: Journal
     reader: Reader
-    channels: dict[str, RunningChannel]
-    desired: dict[str, str]
-    fault: str
-    stopping: bool
-    phase: str
-    waits_for: str
-    store_mark: str
-    fitness: Fitness
-    free_bytes: int | None
-    bugs: int
+    supervisor: Supervisor
     watchdog: Watchdog
     pace: Pace
 
 
 def facts_of(engine: Whole, now_s: float) -> Facts:
     """The state of the engine at this time of day; cheap, for it is asked at every look."""
-    journal, conf = engine.journal, engine.site.conf
-    channels = [(name, channel) for name, channel in engine.channels.items()]
+    journal, conf, condition, desired = engine.journal, engine.conf, engine.condition, engine.supervisor.desired
+    channels = list(engine.supervisor.channels.items())
     return Facts(
         journal.pending(),
         conf.journal.limit,
-        engine.fault,
-        engine.stopping,
-        tuple(_channel(channel, engine.desired.get(name, "running")) for name, channel in channels),
+        condition.fault,
+        condition.phase == state.STOPPING,
+        tuple(_channel(channel, desired.get(name, "running")) for name, channel in channels),
         tuple(_queue(lanes, now_s) for _, channel in channels for lanes in channel.lanes.values()),
         journal_dead=journal.lost == faults.GONE or (journal.ident is not None and not journal.is_alive()),
         counts=tuple(CountFact(name, *row) for name, channel in channels for row in channel.counts()),
         journal_oldest_s=journal.oldest_s(),
         journal_slow_s=conf.journal.slow_s,
         reading_s=engine.reader.waiting_s(),
-        phase=engine.phase,
-        waits_for=engine.waits_for,
-        owner=_owner(journal.tenure, engine.store_mark),
-        free_bytes=engine.free_bytes,
+        phase=condition.phase,
+        waits_for=condition.waits_for,
+        owner=_owner(journal.tenure, condition.store),
+        free_bytes=condition.free_bytes,
         free_least_bytes=conf.store.free_bytes,
-        bugs=engine.bugs,
+        bugs=condition.bugs,
         cleared=engine.watchdog.ended,
-        store=_store(engine.fitness, journal),
+        store=_store(condition.found, journal),
         work_bytes=journal.held.bytes,
         frames_bytes=engine.pace.room.frames_bytes,
         memory_limit_bytes=engine.pace.room.limit_bytes,

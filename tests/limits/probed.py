@@ -34,9 +34,9 @@ class Probe:
         self._wait()
 
     def _wait(self) -> None:
-        if self.engine.phase == "running":
+        if self.engine.parts.condition.phase == "running":
             self._mark()
-        self.loop.call_later(STEP_S, self._step if self.engine.phase == "running" else self._wait)
+        self.loop.call_later(STEP_S, self._step if self.engine.parts.condition.phase == "running" else self._wait)
 
     def _mark(self) -> None:
         self.cpu_s, self.wall_s = time.thread_time(), time.perf_counter()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from suture.pipeline.turns import Soon
-from suture.ports import Aside, Backlog, Clock, Held, Journal, Memory, Observer
+from suture.ports import Aside, Backlog, Held, Journal, Memory, Observer, TimeOfDay
 
 
 def _at_once(work: Callable[[], None]) -> None:
@@ -24,7 +24,7 @@ class World:
 
     journal: Journal
     backlog: Backlog
-    clock: Clock
+    clock: TimeOfDay
     observer: Observer
     memory: Memory
     random: Callable[[], float]

@@ -18,16 +18,17 @@ from suture.model.value import Value
 
 
 class Clock(Protocol):
-    """Time, as Twisted's IReactorTime has it: `task.Clock` in tests.
-
-    In app.py the connectors have the reactor, and the pipeline a clock that tells the time of day and may be set back.
-    """
+    """Time between things, as Twisted's IReactorTime has it: the reactor's, which is never set back; `task.Clock` in tests."""
 
     def seconds(self) -> float:
-        """Seconds: monotonic ones for connectors, UNIX time for the pipeline."""
+        """Seconds since some moment."""
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> Any:  # noqa: N802
         """Run callable after delay seconds; returns an object with cancel() and active()."""
+
+
+class TimeOfDay(Clock, Protocol):
+    """The time that people and the store go by, which may be set back: its seconds are UNIX time; its timers are the reactor's."""
 
 
 class Delivery(Value, frozen=True, gc=False):
