@@ -305,10 +305,11 @@ class Core:
 
 
 class Door:
-    """A source. opens, closes: what these raise, if anything; ends: what its end waits for."""
+    """A source. opens, closes: what these raise, if anything; ends: what its end waits for; was: how often it was opened, closed."""
 
     def __init__(self) -> None:
         self.is_open = False
+        self.was = [0, 0]
         self.opens: Exception | None = None
         self.closes: Exception | None = None
         self.ends: defer.Deferred[None] = defer.succeed(None)
@@ -317,6 +318,7 @@ class Door:
         if self.opens:
             raise self.opens
         self.is_open = True
+        self.was[0] += 1
 
     def set_full(self, full: bool) -> None: ...
 
@@ -328,6 +330,7 @@ class Door:
         if self.closes:
             raise self.closes
         self.is_open = False
+        self.was[1] += 1
 
 
 class Left:
@@ -365,20 +368,28 @@ class Asked:
 
 
 class Writer:
-    """A journal that commits at once, or only says that it did where there is no database."""
+    """A journal that commits at once, or only says that it did where there is no database; when a test says, if it is slow."""
 
     ident, telling = 1, False
 
     def __init__(self) -> None:
         self.database: Engine | None = None
-        self.is_stopped = False
+        self.is_stopped = self.slow = False
+        self.waiting: list[Work] = []
 
     def write(self, work: Work) -> None:
         assert not self.is_stopped
-        if self.database is not None:
-            with dialect.writing(self.database) as connection:
-                work.run(connection)
-        work.done(None)
+        self.waiting.append(work)
+        if not self.slow:
+            self.answer()
+
+    def answer(self) -> None:
+        while self.waiting:
+            work = self.waiting.pop(0)
+            if self.database is not None:
+                with dialect.writing(self.database) as connection:
+                    work.run(connection)
+            work.done(None)
 
     def pending(self) -> int:
         return 0
@@ -409,18 +420,23 @@ class Bench(RunningChannel):
 
 
 class Hall(Supervisor):
-    """A supervisor of benches. broken: what is raised where the channel of a name is made; met: the errors it was told of."""
+    """A supervisor of benches. broken, shut: what is raised where the channel of a name is made, and where its source is opened.
+
+    met: the errors it was told of. said: what it told of channels.
+    """
 
     def __init__(self, *names: str) -> None:
         self.clock, self.reading, self.writer = Clock(), Asked(), Writer()
         self.built: list[Bench] = []
         self.met: list[Exception] = []
         self.broken: dict[str, Exception] = {}
+        self.shut: dict[str, Exception] = {}
+        self.said: list[tuple[str, str, str, str]] = []
         self.records = Records(self.writer, self.clock, Condition("", Fitness("")), lambda: None, lambda: None)  # type: ignore[arg-type]
         files: Any = {name: name for name in names}
         read: Any = self._files_of
-        tell = self.records.channel, self.records.destinations
-        super().__init__(files, self._made, read, *tell, lambda: False, lambda: DRAIN_S, self.met.append)
+        ways = self._made, read, self._say, self.records.destinations
+        super().__init__(files, *ways, lambda: False, lambda: DRAIN_S, self.met.append)
 
     async def _files_of(self, name: str) -> str:
         return name
@@ -428,8 +444,14 @@ class Hall(Supervisor):
     def _made(self, name: Any) -> RunningChannel:
         if name in self.broken:
             raise self.broken[name]
-        self.built.append(Bench(name, self.clock, self.reading, self.writer, self.halted))
-        return self.built[-1]
+        bench = Bench(name, self.clock, self.reading, self.writer, self.halted)
+        bench.source.opens = self.shut.get(name)
+        self.built.append(bench)
+        return bench
+
+    def _say(self, *told: str) -> None:
+        self.said.append(told)  # type: ignore[arg-type]
+        self.records.channel(*told)
 
     def do(self, verb: Any) -> list[Any]:
         """Begin to do it; what it comes to is in the list when it is done."""
@@ -441,4 +463,10 @@ class Hall(Supervisor):
         """Let the time go by, with the store answering."""
         for _ in range(int(seconds * 100) + 1):
             self.reading.answer()
+            self.writer.answer()
             self.clock.advance(0.01)
+
+    def answered(self) -> None:
+        """Whatever was sent is answered."""
+        for bench in self.built:
+            bench.lane.in_flight = 0

@@ -33,6 +33,8 @@ class Rooms(Protocol):
 
     async def stop_channel(self, name: str) -> None: ...
 
+    async def restart_channel(self, name: str) -> None: ...
+
     async def reload_channel(self, name: str) -> None: ...
 
 
@@ -123,8 +125,8 @@ class Commands:
         return {"channel": name, "state": "stopped", "unanswered": self._rooms.channels[name].unanswered()}
 
     async def _restart(self, arguments: dict[str, Any]) -> Any:
-        await self._rooms.stop_channel(arguments["channel"])
-        return await self._start(arguments)
+        await self._rooms.restart_channel(arguments["channel"])
+        return {"channel": arguments["channel"], "state": "running"}
 
     async def _reload(self, arguments: dict[str, Any]) -> Any:
         await self._rooms.reload_channel(arguments["channel"])

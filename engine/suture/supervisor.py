@@ -44,10 +44,11 @@ class Supervisor:
         """Make the site's channels, and start those of which nobody has desired that they are stopped."""
         self.desired = desired
         for name in list(self._files):
-            if not self.ending:
-                await self._turns[name].run(self._begin, name)
+            await self._turns[name].run(self._begin, name)
 
     async def _begin(self, name: str) -> None:
+        if self.ending or name in self.channels:
+            return
         self._build(name)
         if self.desired.setdefault(name, "running") == "running":
             await self._try_to_start(name)
@@ -73,6 +74,10 @@ class Supervisor:
     async def stop_channel(self, name: str) -> None:
         """Stop a channel and keep it stopped."""
         await self._turn(name).run(self._stop, name)
+
+    async def restart_channel(self, name: str) -> None:
+        """Stop a channel, and start it anew. Raises SutureError when it cannot be started."""
+        await self._turn(name).run(self._restart, name)
 
     async def reload_channel(self, name: str) -> None:
         """Read the channel's files again, and swap it when they are right; other channels are untouched.
@@ -100,6 +105,10 @@ class Supervisor:
         await self._emptied(name)
         self.channels[name].become("rest", "")
         self._tell(name)
+
+    async def _restart(self, name: str) -> None:
+        await self._stop(name)
+        await self._start(name)
 
     async def _swap(self, name: str, files: ChannelFiles) -> None:
         self._require_going()
