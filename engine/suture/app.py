@@ -33,7 +33,7 @@ from suture.observe.metrics import Metrics
 from suture.pace import Pace
 from suture.pipeline.world import World
 from suture.reactor import Watchdog, install
-from suture.runtime import RunningChannel, Told, made, until
+from suture.runtime import RunningChannel, Told, asked, made, until
 from suture.store import fitness, ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import fingerprint, free_bytes, open_engine
@@ -132,13 +132,13 @@ class Parts:
         conf, clock, self._taken_over = site.conf, _TimeOfDay(reactor), taken_over
         self.conf = conf
         self.condition = Condition(fingerprint(database), found)
-        bug, large = self.condition.bug, Aside("large messages", soon)
+        bug, large, files_aside = self.condition.bug, Aside("large messages", soon), Aside("files", soon)
         self.metrics = Metrics(self.facts)
         self.journal = Journal(database, soon, self.metrics, self._trouble, bug, loop.call_later, conf.journal.batch)
         tenure = self.journal.tenure = Tenure(conf.site.node or socket.gethostname(), conf.store.lease_s)
         self.reader = Reader(database, soon, reactor.callLater, bug=bug, damaged=self.journal.give_up)
-        asked, watch = conf.validation, conf.watchdog
-        self.validation = ValidationPool(reactor, asked.processes, asked.inline_bytes, asked.waiting, asked.timeout_s)
+        pool, watch = conf.validation, conf.watchdog
+        self.validation = ValidationPool(reactor, pool.processes, pool.inline_bytes, pool.waiting, pool.timeout_s)
         self.guard = Guard(tenure, reactor, lambda: self.supervisor.channels.values(), logs.Log())
         leave_to(alone)
         stored = self.journal, self.reader, clock, self.metrics, Memory(self.journal)
@@ -153,7 +153,9 @@ class Parts:
             channel.source.room = self.pace.room
             return channel
 
-        read = partial(_read_again, Aside("files", soon), site)
+        def read(name: str) -> defer.Deferred[ChannelFiles]:  # beside the reactor: large tables take seconds
+            return asked(partial(files_aside, partial(load_channel, site.directory, name, site.environment, os.environ)))
+
         tell = self.records.channel, self.records.destinations
         self.supervisor = Supervisor(site.channels, make, read, *tell, lambda: self.pace.full, self._drain_s, bug)
         self.commands = Commands(self.supervisor, self.journal, self.reader, clock)
@@ -176,13 +178,6 @@ class Parts:
         if self.watchdog.ended[code] == count:
             text = f"the watchdog closed {count} connections that a fault kept open; please report it (once a run)"
             logs.Log().warning(text, code=code)
-
-
-def _read_again(beside: Aside, site: Site, channel: str) -> defer.Deferred[ChannelFiles]:
-    """The channel's files, read and checked beside the reactor: large tables take seconds."""
-    files: defer.Deferred[ChannelFiles] = defer.Deferred()
-    beside(partial(load_channel, site.directory, channel, site.environment, os.environ), files.callback, files.errback)
-    return files
 
 
 class Engine:
@@ -295,11 +290,10 @@ class Engine:
         self.log.error("the end did not come in order, and is not waited for any longer; what was acknowledged is in the store")
 
     async def _stop(self) -> None:
-        parts = self.parts
-        journal, records = parts.journal, parts.records
+        parts, journal, records = self.parts, self.parts.journal, self.parts.records
         parts.commands.stop()
         parts.watchdog.stop()
-        parts.records.stop()
+        records.stop()
         await self._end_services()
         await parts.supervisor.end()
         parts.guard.stop()
@@ -321,9 +315,9 @@ class Engine:
 
     async def _end_services(self) -> None:
         """End what has begun; one that raises, or takes too long, is told, and keeps nobody from what comes next."""
-        going = {one.name: defer.Deferred.fromCoroutine(one.end()).addErrback(self._not_ended, one.name) for one in self._begun}
-        await until(self.reactor, lambda: all(one.called for one in going.values()), SERVICES_S)
-        for name in (name for name, one in going.items() if not one.called):
+        going = [(one.name, defer.Deferred.fromCoroutine(one.end()).addErrback(self._not_ended, one.name)) for one in self._begun]
+        await until(self.reactor, lambda: all(end.called for _, end in going), SERVICES_S)
+        for name in (name for name, end in going if not end.called):
             self.log.error(f"{name} does not end, and is not waited for any longer")
 
     def _not_ended(self, failure: Any, name: str) -> None:

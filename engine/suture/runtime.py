@@ -84,6 +84,13 @@ NEXT: Mapping[str, Mapping[Stage, Stage]] = {
 """Where each event leads, from where. One that leads nowhere leaves a channel where it is."""
 
 
+def asked(ask: Callable[[Callable[[Any], None], Callable[[Exception], None]], Any]) -> defer.Deferred[Any]:
+    """ask(done, failed), awaited."""
+    answer: defer.Deferred[Any] = defer.Deferred()
+    ask(answer.callback, answer.errback)
+    return answer
+
+
 async def until(clock: Clock, true: Callable[[], bool], timeout_s: float | None) -> None:
     """Wait until something is true, or the time is over."""
     deadline_s = None if timeout_s is None else clock.seconds() + timeout_s
@@ -99,20 +106,20 @@ class Stored:
 
     def durable(self) -> defer.Deferred[Any]:
         """Fires when all that was handed to the journal so far is committed and told."""
-        return _asked(lambda done, failed: self._world.journal.write(Work("barrier", lambda c: None, done, failed)))
+        return asked(lambda done, failed: self._world.journal.write(Work("barrier", lambda c: None, done, failed)))
 
     def received(self, after_id: int) -> defer.Deferred[list[Message]]:
         """Messages that were received and not processed, in order; some of those with id > after_id."""
-        return _asked(lambda done, _: self._reader.load_received(self._channel, after_id, RECOVERY_CHUNK, done))
+        return asked(lambda done, _: self._reader.load_received(self._channel, after_id, RECOVERY_CHUNK, done))
 
     async def destinations(self, numbered: Iterable[str]) -> DestinationFacts:
         """How its destinations were left. numbered: those that number their messages."""
-        numbers = {name: await _asked(partial(self._world.memory.sent, self._channel, name)) for name in numbered}
+        numbers = {name: await asked(partial(self._world.memory.sent, self._channel, name)) for name in numbered}
         failing = await self._read(state.failing)
         return DestinationFacts(await self._read(state.depths), failing, numbers)
 
     def _read(self, query: Callable[[Any, str], Any]) -> defer.Deferred[Any]:
-        return _asked(lambda done, _: self._reader.read(lambda c: query(c, self._channel), done))
+        return asked(lambda done, _: self._reader.read(lambda c: query(c, self._channel), done))
 
 
 class RunningChannel:
@@ -216,7 +223,7 @@ class RunningChannel:
                 defer.Deferred.fromCoroutine(self._send_later(name)).addErrback(lambda f: self.log.error("it cannot send", f.value))
             else:
                 self._send(name, facts)
-        await _asked(lambda done, failed: self.core.conversation.begin(partial(done, None), failed))
+        await asked(lambda done, failed: self.core.conversation.begin(partial(done, None), failed))
         await self._recover()
         self._require_going()
         if self._parked:
@@ -383,13 +390,6 @@ def reason_of(e: Exception) -> str:
         return f"{e.strerror}: {e.filename}" if e.filename else e.strerror
     frame = traceback.extract_tb(e.__traceback__)[-1]
     return f"{type(e).__name__} at {frame.filename.rpartition('/')[2]}:{frame.lineno}; please report it"
-
-
-def _asked(ask: Callable[[Callable[[Any], None], Callable[[Exception], None]], None]) -> defer.Deferred[Any]:
-    """ask(done, failed), awaited."""
-    answer: defer.Deferred[Any] = defer.Deferred()
-    ask(answer.callback, answer.errback)
-    return answer
 
 
 def _validator(files: ChannelFiles, plan: Plan, pool: ValidationPool) -> ChannelValidator | None:
