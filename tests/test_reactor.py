@@ -279,6 +279,23 @@ def test_the_state_of_a_connection_is_known_before_it_is_read(stand: Stand) -> N
     assert (tcp_info.look(handle)[0], tcp_info.is_dead(handle)) == (True, True)
 
 
+def test_the_loop_wakes_once_for_a_timer_and_not_before_it_is_due(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    reactor, woken, called = stand.reactor, list[int](), list[int]()
+    on_timer = reactor._onTimer
+
+    def counted() -> None:
+        before = len(called)
+        on_timer()
+        woken.append(len(called) - before)
+
+    monkeypatch.setattr(reactor, "_onTimer", counted)
+    for n in range(40):
+        reactor.callLater(0.0127 * n + 0.0005, called.append, n)
+    stand.until(lambda: len(called) == 40)
+    assert called == list(range(40))
+    assert woken.count(0) <= 4, f"found nothing due: {woken}"
+
+
 def test_time_does_not_go_back(stand: Stand) -> None:
     before_s = stand.reactor.seconds()
     stand.turns()

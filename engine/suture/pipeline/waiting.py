@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from suture.model import states
 from suture.model.message import Message
-from suture.ports import AckTime, Clock, Delivery, Memory, Past, Settled
+from suture.ports import AckTime, Delivery, Memory, Past, Settled, TimeOfDay
 
 Asker = TypeVar("Asker")
 Told = TypeVar("Told")
@@ -61,7 +61,7 @@ class Waiting(Generic[Asker, Told]):
         self,
         when: AckTime,
         within_s: float,
-        clock: Clock,
+        clock: TimeOfDay,
         memory: Memory | None,
         judge: Judge[Told],
         answer: Callable[[Asker, Told], None],

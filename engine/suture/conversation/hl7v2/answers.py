@@ -13,7 +13,7 @@ from suture.conversation.hl7v2.verdict import GOOD, Judging, Verdict
 from suture.model.finding import APPLICATION_ERROR, ERROR, Finding
 from suture.model.message import Message
 from suture.pipeline.waiting import Waiting
-from suture.ports import Clock, Memory
+from suture.ports import Memory, TimeOfDay
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.due import Fate
@@ -54,7 +54,7 @@ def _forms(header: Header) -> _Forms:
 class Answers:
     """The answers of one channel. memory: reads the store (None: a repetition is answered as if the first had gone well)."""
 
-    def __init__(self, rules: AnswerRules, clock: Clock, memory: Memory | None = None) -> None:
+    def __init__(self, rules: AnswerRules, clock: TimeOfDay, memory: Memory | None = None) -> None:
         self.rules = rules
         self._clock = clock
         self._at_once = rules.when == "after_store"
