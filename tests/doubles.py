@@ -386,10 +386,11 @@ class Writer:
     def answer(self) -> None:
         while self.waiting:
             work = self.waiting.pop(0)
+            result = None
             if self.database is not None:
                 with dialect.writing(self.database) as connection:
-                    work.run(connection)
-            work.done(None)
+                    result = work.run(connection)
+            work.done(result)
 
     def pending(self) -> int:
         return 0
