@@ -228,3 +228,15 @@ def test_the_stages_of_a_channel() -> None:
     stopping = {stage for stage in Stage if stage in NEXT["over"]}
     assert not stopping & set(NEXT["stop"]), "one that is being stopped is not stopped again"
     assert stopping | set(NEXT["stop"]) | IDLE == set(Stage)
+
+
+def test_a_channel_that_meets_an_error_while_an_operator_stops_it_is_stopped() -> None:
+    hall = Hall("a")
+    hall.do(hall.begin({}))
+    hall.wait(0.1)
+    stopped = hall.do(hall.stop_channel("a"))
+    hall.halted("a", "message 1 is parked")
+    assert (hall.channels["a"].actual, hall.channels["a"].reason) == ("halting", "message 1 is parked")
+    hall.answered()
+    hall.wait(1)
+    assert stopped == [None] and hall.said[-1] == ("a", "stopped", "stopped", "")
