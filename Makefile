@@ -71,9 +71,10 @@ format: $(STAMP) ## let ruff lay out the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP) ## write docs/reference/ from the code
+docs: $(STAMP) ## write docs/reference/ and the picture of the rooms from the code
 	@$(BIN)/python -m suture.config.reference
 	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/python docs/rooms.py
 
 wheel: $(STAMP) ## build dist/suture-*.whl
 	@rm -f dist/suture-*.whl

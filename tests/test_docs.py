@@ -17,6 +17,7 @@ from suture.config.validate import validate
 from suture.config.yaml_file import parse_yaml
 from suture.observe.metrics import Metrics
 from suture.wire.hl7v2.standard import dictionary
+from tests.test_architecture import ROOT, ROW_OF, ROWS
 
 TOP = Path(__file__).parents[1]
 PAGES = [TOP / "README.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").rglob("*.md"))]
@@ -31,7 +32,11 @@ def read(name: str) -> str:
 
 
 def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_reference", TOP / "docs" / "make_reference.py")
+    return loaded("make_reference")
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TOP / "docs" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -41,6 +46,28 @@ def reference() -> ModuleType:
 @pytest.mark.parametrize("name", ["events.md", "commands.md"])
 def test_the_reference_is_what_the_code_says(name: str):
     assert read(f"docs/reference/{name}") == reference().pages()[name], "not current: run `make docs`"
+
+
+def test_the_picture_of_the_rooms_is_what_the_imports_say():
+    assert read("docs/architecture.md") == loaded("rooms").page(), "not current: run `make docs`"
+
+
+def test_the_drawing_has_the_floors_that_are_held():
+    drawn = read("docs/architecture.md").split("```")[1].strip().splitlines()
+    rooms = [{word for word in line.partition("     ")[0].split() if word in ROW_OF} for line in reversed(drawn)]
+    assert rooms == [set(row) - (ROOT - {"app"}) for row in ROWS]
+
+
+def test_the_rooms_of_the_page_are_there():
+    page = read("docs/architecture.md")
+    rows = re.findall(r"^\| ((?:`[a-z_.]+/?`(?:, )?)+) \|", page, re.MULTILINE)
+    parts = [name for row in rows for name in re.findall(r"`([a-z_./]+)`", row)]
+    assert len(parts) > 15
+    assert not [name for name in parts if not (TOP / "engine" / "suture" / name).exists()]
+    walked = page.partition("## The way of a message through the rooms")[2].partition("\n## ")[0]
+    files = re.findall(r"`((?:[a-z0-9_]+/)+[a-z0-9_*]+\.py)`", walked)
+    assert len(files) > 20
+    assert not [name for name in files if not list((TOP / "engine" / "suture").glob(name))]
 
 
 def test_every_exit_code_is_explained():
