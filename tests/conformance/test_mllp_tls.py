@@ -21,7 +21,7 @@ from suture.model.value import changed
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, sender
 from tests.conformance.stand import FRAME_TIMEOUT_S, LIMIT_BYTES, Sender, Stand, stand
-from tests.faults.certificates import Authority, Pair
+from tests.faults.certificates import Authority, Pair, server
 from tests.faults.peer import Ack, Silence
 
 KIT = KITS["mllp_out"]
@@ -292,13 +292,6 @@ async def test_a_key_with_a_password(reactor: Any, ca: Authority) -> None:
         source = mllp_in.Source(mllp_in.Config(port=0, tls=served(pair, **wrong)), reactor, *[lambda *args: None] * 3)
         with pytest.raises(SutureError, match="tls: "):
             source.open()
-
-
-def server(ca: Authority, pair: Pair, clients: bool = False) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca.path)
-    context.load_cert_chain(pair.certificate, pair.key)
-    context.verify_mode = ssl.CERT_REQUIRED if clients else ssl.CERT_NONE
-    return context
 
 
 async def test_messages_go_out_over_tls(reactor: Any, ca: Authority) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,3 +60,11 @@ def _host(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def server(ca: Authority, pair: Pair, clients: bool = False) -> ssl.SSLContext:
+    """A server's context; clients: it wants a certificate of that authority."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca.path)
+    context.load_cert_chain(pair.certificate, pair.key)
+    context.verify_mode = ssl.CERT_REQUIRED if clients else ssl.CERT_NONE
+    return context

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import socket
-import ssl
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -19,12 +17,15 @@ from yarl import URL
 
 from suture import __version__
 from suture.connectors.contract import DestinationSettings, Done, Note, Refused
-from suture.connectors.http import status
-from suture.connectors.http.connection import LOST, Answer, Connection, Fault
-from suture.connectors.http.status import Word
+from suture.connectors.http.connection import LOST, Connection
+from suture.connectors.http.dialling import Dial
+from suture.connectors.http.exchange import Answer, Fault
+from suture.connectors.http.status import Meaning, Word
+from suture.connectors.http.strays import Strays
 from suture.connectors.net import leave, sockets
 from suture.connectors.net.access import Seldom
-from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
+from suture.connectors.net.tls import ClientTls
+from suture.model.outcome import Outcome, Unavailable
 from suture.model.value import Value
 from suture.ports import Delivery
 
@@ -84,6 +85,7 @@ class Config(DestinationSettings):
         gt=0,
         description="Seconds after which a peer that asks us to stay away for longer (Retry-After) is asked again (default 3600)",
     )
+    tls: ClientTls | None = Field(None, description="TLS of an https `url`; absent: the system's authorities, and no certificate of ours")
     auth: Auth | None = Field(None, description="Credentials")
     headers: dict[str, str] = Field(default_factory=dict, description="Further request headers")
     document: str | None = Field(None, description="JSON pointer to the document number in the answer (/document): it means posted")
@@ -121,6 +123,12 @@ class Config(DestinationSettings):
             raise ValueError("the header Authorization is made of `auth`, or of the user in the URL; keep one of them")
         return self
 
+    @model_validator(mode="after")
+    def _effective(self) -> Config:
+        if self.tls is not None and self.url.scheme != "https":
+            raise ValueError("tls has no effect with an http `url`; write https, or leave it out")
+        return self
+
 
 class _Waiting(Value, frozen=True):
     """A delivery that was handed over at since_s."""
@@ -134,18 +142,15 @@ class Destination:
     """An HTTP peer; what its answers mean is in status.py. may_send: asked right before a request is written."""
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
-        self.config, self.note, self._clock = config, note, reactor
+        self.config, self._clock = config, reactor
         self.time_of_day: Callable[[], float] = time.time
-        self.limit_bytes, self.messages_per_connection = config.limit_bytes, config.messages_per_connection
-        self.quarantined = 0
-        self._seldom = Seldom(reactor, COMPLAINTS_S)
-        self._url = URL(str(config.url))
-        self._address = self._url.host or "", self._url.port or 0
+        url = URL(str(config.url))
+        self._dial = Dial(url, (config.tls or ClientTls.model_validate({})) if url.scheme == "https" else None, reactor, note)
+        self._strays = Strays(note, Seldom(reactor, COMPLAINTS_S))
         self._head = request_head(config)
-        self._kept_bytes = config.keep_response_bytes
-        self._meaning = {int(status): word for status, word in config.meaning.items()}
-        self._pointer = config.document.strip("/").split("/") if config.document else None
-        self._tls: ssl.SSLContext | None = None
+        pointer = config.document.strip("/").split("/") if config.document else None
+        words = {int(status): word for status, word in config.meaning.items()}
+        self._meaning = Meaning(words, pointer, config.keep_response_bytes, config.retry_after_max_s)
         self._connections: set[Connection] = set()
         self._idle: deque[Connection] = deque()
         self._queue: deque[_Waiting] = deque()
@@ -184,24 +189,17 @@ class Destination:
 
     def _answered(self, done: Done, answer: Answer | Fault) -> None:
         if isinstance(answer, Answer):
-            done(self._judge(answer))
-        elif answer.unseen:
-            done(TryLater(answer.code, answer.reason))
+            done(self._meaning.outcome(answer, self.time_of_day))
         else:
-            done(Ambiguous(answer.code, answer.reason))
+            done(answer.kind(answer.code, answer.reason))
 
     # -- connections -------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         self._connecting += 1
-        attempt = asyncio.ensure_future(asyncio.wait_for(self._open(), min(CONNECT_MAX_S, 0.75 * self.config.timeout_s)))
+        opening = self._dial.open(partial(Connection, self))
+        attempt = asyncio.ensure_future(asyncio.wait_for(opening, min(CONNECT_MAX_S, 0.75 * self.config.timeout_s)))
         attempt.add_done_callback(self._opened)
-
-    async def _open(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._url.scheme == "https" and self._tls is None:
-            self._tls = await loop.run_in_executor(None, _tls)
-        await loop.create_connection(partial(Connection, self), *self._address, ssl=self._tls)
 
     def _opened(self, attempt: asyncio.Future[None]) -> None:
         self._connecting -= 1
@@ -209,10 +207,7 @@ class Destination:
         if error is None:
             self._more()  # what was opened may be lost already
         elif not self._connections:
-            self._unreachable(_plain(error))
-
-    def _unreachable(self, why: str) -> None:
-        self._refuse(Unavailable("CONNECT", f"cannot connect to {self._url.host}:{self._url.port}: {why}"))
+            self._refuse(self._dial.unavailable(error))
 
     def _refuse(self, outcome: Outcome) -> None:
         """What waits for a connection is told that there is none."""
@@ -224,7 +219,7 @@ class Destination:
         """A connection was made: it takes the first of the queue."""
         if not connection.fit():
             if not self._connections:
-                self._unreachable("it ends connections, or speaks on them, before it is asked anything")
+                self._refuse(self._dial.refused("it ends connections, or speaks on them, before it is asked anything"))
             return
         self._connections.add(connection)
         self.free(connection)
@@ -262,20 +257,12 @@ class Destination:
             yield connection.handle, partial(connection.fail, LOST)
 
     def strayed(self, connection: Connection) -> None:
-        """More came on a connection than was asked for; it is closed, or it would be taken for the next answer.
-
-        Where it was not the first request's, an answer too many may have come long ago, and completed what came next.
-        """
-        self.quarantined += 1
-        doubtful = connection.requests > 1
-        if self._seldom.due("LATE_ACK") or doubtful:
-            count = f" ({self.quarantined} so far)" if self.quarantined > 1 else ""
-            which = f"; the last of its {connection.requests} messages was delivery {connection.last}: see whether the peer has it"
-            self.note("LATE_ACK", f"an answer came that nothing waits for; its connection is closed{count}{which if doubtful else ''}")
+        """More came on a connection than was asked for; it is closed, or it would be taken for the next answer."""
+        self._strays.add(connection)
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started: answers that completed nothing."""
-        return {"quarantined": Counter({"LATE_ACK": self.quarantined} if self.quarantined else {})}
+        return {"quarantined": self._strays.codes()}
 
     def _swept(self) -> None:
         """Give up what is over its time. One timer for all, instead of one a request."""
@@ -288,15 +275,6 @@ class Destination:
         while self._queue and now_s - self._queue[0].since_s >= config.timeout_s:
             self._queue.popleft().done(Unavailable("CONNECT", f"no connection was free in {config.timeout_s:g} s"))
         self._sweep = None if self._closed and not self._connections else self._clock.callLater(SWEEP_S, self._swept)
-
-    def _judge(self, answer: Answer) -> Outcome:
-        word = self._meaning.get(answer.status) or status.usual(answer.status)
-        kept = answer.body[: self._kept_bytes]
-        document = status.document_of(answer.body, self._pointer) if self._pointer is not None and word == "accept" else None
-        wait_s = None
-        if answer.retry_after:
-            wait_s = status.wait_s_of(answer.retry_after, self.time_of_day(), self.config.retry_after_max_s)
-        return status.outcome_of(answer, word, kept, document, wait_s)
 
     def cut(self, code: str, reason: str) -> None:
         """Abort what is in flight, which may have arrived, and refuse what waits for a connection."""
@@ -349,26 +327,3 @@ def _value(text: str) -> bytes:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return text.encode("utf-8")
-
-
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _plain(error: BaseException | None) -> str:
-    """A connection failure in an operator's words."""
-    for kind, words in _WORDS:
-        if isinstance(error, kind):
-            return words
-    return type(error).__name__
-
-
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
-    (socket.gaierror, "the host name is not known"),
-    (ssl.SSLCertVerificationError, "its certificate is not trusted"),
-    (ssl.SSLError, "no agreement on TLS"),
-    (ConnectionRefusedError, "connection refused"),
-    (TimeoutError, "no answer to the connection attempt"),
-)

@@ -100,7 +100,7 @@ class Source:
         self._allow, self._proxies = AllowList(config.allow), AllowList(config.proxies)
         self._inner: Any = None
         self.seldom = Seldom(reactor, REFUSALS_S)
-        self.contexts = tls.Contexts(config.tls, reactor, note) if config.tls is not None else None
+        self.contexts = tls.Contexts(config.tls, reactor, note, tls.context_of) if config.tls is not None else None
         self._port: Any = None
         self._sweep: Any = None
         self._drained: defer.Deferred[None] | None = None

@@ -17,9 +17,9 @@ from suture.connectors.mllp.complaints import Complaints
 from suture.connectors.mllp.control_ids import ControlIds, identity
 from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp.peer import Backoff, Peer, connect
-from suture.connectors.net import leave, sockets
+from suture.connectors.net import leave, sockets, tls
 from suture.connectors.net.access import Host, Seldom
-from suture.connectors.net.tls import ClientTls, Contexts
+from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
 from suture.ports import Clock, Delivery
@@ -168,7 +168,7 @@ class Destination:
         self.clock: Clock = reactor
         self.framing = config.framing()
         self.rules = config.rules()
-        self.contexts = Contexts(config.tls, reactor, note) if config.tls is not None else None
+        self.contexts = tls.Contexts(config.tls, reactor, note, tls.context_of) if config.tls is not None else None
         self.backoff = Backoff(config.reconnect_max_s)
         self.complaints = Complaints(f"{config.host}:{config.port}", note, Seldom(reactor, COMPLAINTS_S))
         self.messages_per_connection = config.messages_per_connection

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from yarl import URL
 
-from suture.connectors.http.connection import Answer
+from suture.connectors.http.exchange import Answer
 from suture.connectors.net import words
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 
@@ -35,6 +36,21 @@ def usual(status: int) -> Word:
     if status in ADDRESS or status in CREDENTIAL or 300 <= status < 400:
         return "unavailable"
     return "retry" if status in PASSING or 500 <= status < 600 else "reject"
+
+
+class Meaning:
+    """What the answers of one destination mean. words: over the usual ones, by status. pointer: keys to the document number."""
+
+    def __init__(self, words: Mapping[int, Word], pointer: list[str] | None, kept_bytes: int, wait_max_s: float) -> None:
+        self._words, self._pointer, self._kept_bytes, self._wait_max_s = words, pointer, kept_bytes, wait_max_s
+
+    def outcome(self, answer: Answer, time_of_day: Callable[[], float]) -> Outcome:
+        """The outcome of a delivery that was answered so."""
+        word = self._words.get(answer.status) or usual(answer.status)
+        kept = answer.body[: self._kept_bytes]
+        document = document_of(answer.body, self._pointer) if self._pointer is not None and word == "accept" else None
+        wait_s = wait_s_of(answer.retry_after, time_of_day(), self._wait_max_s) if answer.retry_after else None
+        return outcome_of(answer, word, kept, document, wait_s)
 
 
 def outcome_of(answer: Answer, word: Word, kept: bytes, document: str | None, wait_s: float | None) -> Outcome:

@@ -274,14 +274,15 @@ class Peer(protocol.Protocol):
         if not self.ready:
             self.destination.shaking.discard(self)
             code = "TLS" if self.config.tls else "CONNECT"
-            self.destination.failed(code, self.why or tls.plain(reason, handle) or "the connection ended before TLS was agreed on")
+            self.destination.failed(code, self.why or tls.plain(reason, handle) or tls.ENDED)
             return
         for answer in self.unframer.close() if self.waiting or self._judge.expects else ():
             self._answered(answer)
         waiting, self.waiting = self.waiting, []
         self.cut_short = self.answers == 1 and bool(waiting)
         self.destination.lost(self)
-        refused = Unavailable("TLS", tls.plain(reason, handle)) if not self.heard and tls.refused_us(reason) else None
+        why = tls.plain(reason, handle)
+        refused = Unavailable("TLS", why) if not self.heard and tls.refused_us(why) else None
         for one in waiting:
             one.letter.done(UNSEEN if self._unseen(one) else refused or self._judge.cut_off(one, self._odd))
 

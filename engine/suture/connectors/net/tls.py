@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
@@ -45,6 +45,10 @@ _BROKEN_CHAIN = {
 _untrusted: WeakKeyDictionary[SSL.Connection, str] = WeakKeyDictionary()
 """Why a certificate was not trusted, while its connection lives."""
 _REFUSED = "the other side refused our certificate"
+LOCKED = "private key, or it is locked with another password"
+OTHERS = "private key of that certificate"
+ENDED = "the connection ended before TLS was agreed on"
+Context = TypeVar("Context")
 
 
 class TlsError(Exception):
@@ -77,7 +81,7 @@ class ClientTls(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     ca: SiteFile | None = Field(None, description="PEM file with the authorities to trust; absent: the system's")
-    server_name: str = Field("", description="Name or address that the peer's certificate is for; absent: `host`")
+    server_name: str = Field("", description="Name or address that the peer's certificate is for; absent: its host")
     certificate: SiteFile | None = Field(None, description="PEM file with our own certificate, and those of its issuers after it")
     key: SiteFile | None = Field(None, description="PEM file with its private key")
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
@@ -91,29 +95,36 @@ class ClientTls(BaseModel):
         return self
 
 
-class Contexts:
+class Contexts(Generic[Context]):
     """The TLS context of some settings, made anew when one of their files has changed.
 
-    A file that cannot be used is noted, and what was read before stays in use. wall_s: the time of day, for the
-    certificates' ends.
+    A file that cannot be used is noted, and what was read before stays in use. make: reads the files, and raises TlsError.
+    wall_s: the time of day, for the certificates' ends.
     """
 
-    def __init__(self, settings: ServerTls | ClientTls, clock: Clock, note: Note, wall_s: Callable[[], float] = time.time) -> None:
-        self._settings, self.clock, self._note, self._wall_s = settings, clock, note, wall_s
-        self._context: SSL.Context | None = None
+    def __init__(
+        self,
+        settings: ServerTls | ClientTls,
+        clock: Clock,
+        note: Note,
+        make: Callable[[Any], Context],
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings, self.clock, self._note, self._make, self._wall_s = settings, clock, note, make, wall_s
+        self._context: Context | None = None
         self._stamp: object = None
         self._looked_s = 0.0
         self._complaint = ""
         self._expires_s = math.inf
         self._expiry_said_s = 0.0
 
-    def get(self) -> SSL.Context:
+    def get(self) -> Context:
         """The context to use for a new connection. Raises TlsError when there never was a usable one."""
         context = self._current(self.clock.seconds())
         self._tell_expiry(self._wall_s())
         return context
 
-    def _current(self, now_s: float) -> SSL.Context:
+    def _current(self, now_s: float) -> Context:
         if self._context is not None and 0 <= now_s - self._looked_s < self._settings.check_s:
             return self._context
         self._looked_s = now_s
@@ -121,7 +132,7 @@ class Contexts:
         if self._context is not None and stamp == self._stamp:
             return self._context
         try:
-            made = context_of(self._settings)
+            made = self._make(self._settings)
         except TlsError as e:
             if self._context is None:
                 raise
@@ -178,47 +189,54 @@ def context_of(settings: ServerTls | ClientTls) -> SSL.Context:
     context.set_min_proto_version(_VERSIONS[settings.min_version])
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would show no certificate again
-    for path in _files(settings):
-        _readable(path)
+    check_readable(settings)
     if settings.certificate is not None and settings.key is not None:
-        _own(context, settings.certificate, settings.key, settings.key_password)
+        _own(context, settings.certificate, settings.key, secret_of(settings))
     if isinstance(settings, ServerTls):
         if settings.client_ca is not None:
-            _load(settings.client_ca, "authorities", context.load_verify_locations)
+            load(settings.client_ca, "authorities", context.load_verify_locations)
             context.load_client_ca(settings.client_ca.encode())
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verified)
         return context
     if settings.ca is not None:
-        _load(settings.ca, "authorities", context.load_verify_locations)
+        load(settings.ca, "authorities", context.load_verify_locations)
     else:
         context.set_default_verify_paths()
     context.set_verify(SSL.VERIFY_PEER, _verified)
     return context
 
 
-def _readable(path: str) -> None:
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as e:
-        raise TlsError(f"{path}: {e.strerror}") from None
+def check_readable(settings: ServerTls | ClientTls) -> None:
+    """Raises TlsError for a file that cannot be read."""
+    for path in _files(settings):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as e:
+            raise TlsError(f"{path}: {e.strerror}") from None
 
 
-def _own(context: SSL.Context, certificate: str, key: str, password: SecretStr | None) -> None:
-    secret = password.get_secret_value().encode() if password is not None else None
-    _load(certificate, "certificate", context.use_certificate_chain_file)
-    _load(key, "private key, or it is locked with another password", lambda path: context.use_privatekey(_private_key(path, secret)))
-    _load(key, "private key of that certificate", lambda path: context.check_privatekey())
+def secret_of(settings: ServerTls | ClientTls) -> bytes | None:
+    """The password of the key file."""
+    return settings.key_password.get_secret_value().encode() if settings.key_password is not None else None
 
 
-def _private_key(path: str, secret: bytes | None) -> Any:
+def _own(context: SSL.Context, certificate: str, key: str, secret: bytes | None) -> None:
+    load(certificate, "certificate", context.use_certificate_chain_file)
+    load(key, LOCKED, lambda path: context.use_privatekey(private_key(path, secret)))
+    load(key, OTHERS, lambda path: context.check_privatekey())
+
+
+def private_key(path: str, secret: bytes | None) -> Any:
+    """The key of a PEM file."""
     with open(path, "rb") as file:
         return load_pem_private_key(file.read(KEY_LIMIT_BYTES), secret)
 
 
-def _load(path: str, what: str, load: Callable[[str], Any]) -> None:
+def load(path: str, what: str, use: Callable[[str], Any]) -> None:
+    """Have something of a file. Raises TlsError when it is not in it."""
     try:
-        load(path)
+        use(path)
     except (SSL.Error, ValueError, TypeError, OSError, UnsupportedAlgorithm):
         raise TlsError(f"{path}: there is no usable {what} in it") from None
 
@@ -226,7 +244,7 @@ def _load(path: str, what: str, load: Callable[[str], Any]) -> None:
 def _verified(connection: SSL.Connection, certificate: Any, error: int, depth: int, fine: int) -> bool:
     """Keep the reason of a failure with the connection, for OpenSSL's own error does not tell it."""
     if not fine:
-        _untrusted[connection] = _BROKEN_CHAIN.get(error, f"OpenSSL's verification error {error}")
+        _untrusted[connection] = untrusted(error)
     return bool(fine)
 
 
@@ -270,15 +288,22 @@ def is_for(connection: SSL.Connection, name: str) -> bool:
     return True
 
 
+def untrusted(error: int) -> str:
+    """What a failed verification of OpenSSL says of the other side's certificate."""
+    why = _BROKEN_CHAIN.get(error, f"OpenSSL's verification error {error}")
+    return f"the certificate of the other side is not trusted: {why}"
+
+
 def plain(reason: Failure, connection: SSL.Connection | None) -> str:
     """Why TLS failed, in an operator's words; "" when it was not TLS that failed."""
     if not isinstance(reason.value, SSL.Error):
         return ""
-    why = _untrusted.get(connection) if connection is not None else None
-    if why:
-        return f"the certificate of the other side is not trusted: {why}"
     words = [str(part[-1]) for part in (reason.value.args[0] if reason.value.args else ()) if isinstance(part, tuple) and part]
-    text = ", ".join(words)
+    return (connection is not None and _untrusted.get(connection)) or told(", ".join(words))
+
+
+def told(text: str) -> str:
+    """The reason that OpenSSL gives in an operator's words."""
     if "did not return a certificate" in text:
         return "the other side showed no certificate"
     if "alert" in text and any(word in text for word in ("certificate", "unknown ca", "access denied", "bad certificate")):
@@ -288,6 +313,6 @@ def plain(reason: Failure, connection: SSL.Connection | None) -> str:
     return f"no agreement on TLS ({text or 'the connection ended'})"
 
 
-def refused_us(reason: Failure) -> bool:
+def refused_us(why: str) -> bool:
     """Whether the other side ended the connection because of our certificate, or because we showed none."""
-    return plain(reason, None).startswith(_REFUSED)
+    return why.startswith(_REFUSED)
