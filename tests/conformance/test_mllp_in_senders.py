@@ -147,7 +147,7 @@ async def test_a_message_over_the_limit_whose_time_is_over_is_told(reactor: Any)
         one = await s.sender()
         one.say(b"\x0b" + large())
         async with asyncio.timeout(10):
-            while not any(c.frame_since_s is not None for c in s.source.connections):
+            while not any(c.silence.frame_since_s is not None for c in s.source.connections):
                 await asyncio.sleep(0)
         s.pass_time(FRAME_TIMEOUT_S + 10)
         assert await one.is_closed()

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from suture.connectors.mllp.life import State
 from suture.connectors.mllp_out import Destination
 from suture.model.outcome import Accepted, Ambiguous, Rejected, TryLater
 from suture.model.value import changed
@@ -128,7 +129,7 @@ async def test_a_sender_that_has_said_all_and_then_resets_is_not_waited_for(reac
         client.sendall(frame(b"MSH|1"))
         client.shutdown(socket.SHUT_WR)
         await s.engine.until(lambda: len(s.engine.received) == 1)
-        await until(lambda: any(c.deaf for c in s.source.connections))
+        await until(lambda: any(c.state is State.DEAF for c in s.source.connections))
         client.close()
         await until(lambda: not s.source.connections)
         s.engine.received[0][2](b"too late")

@@ -195,7 +195,7 @@ class Source:
             return False
         self.connections.add(connection)
         if self.full:
-            connection.balance()
+            connection.flow.balance()
         return True
 
     def lost(self, connection: Connection) -> None:
@@ -216,7 +216,7 @@ class Source:
         if full != self.full:
             self.full = full
             for connection in list(self.connections):
-                connection.balance()
+                connection.flow.balance()
 
     def _swept(self) -> None:
         self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)

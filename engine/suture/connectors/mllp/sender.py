@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import protocol
@@ -9,6 +10,9 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IHandshakeListen
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from suture.connectors.mllp.flow import Flow
+from suture.connectors.mllp.life import GONE, OPEN, TABLE, UNWANTED, Act, Event, State
+from suture.connectors.mllp.silence import Silence
 from suture.connectors.net import sockets, tls
 from suture.connectors.net.proxied import Address
 from suture.connectors.net.writing import write_now
@@ -20,7 +24,10 @@ if TYPE_CHECKING:
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
 class Connection(protocol.Protocol):
-    """One sender. Reading pauses while too many of its messages are unanswered."""
+    """One sender. Its life is the table of life.py. head: what may still become a header of the PROXY protocol, else None.
+
+    spoke: a message came on it. said: the quirks that were told of it. timer: of a lone end byte, later of its end.
+    """
 
     transport: Any
 
@@ -28,60 +35,48 @@ class Connection(protocol.Protocol):
         self.source = source
         self.unframer = mllp.Unframer(source.config.limit_bytes, source.framing, source.config.skip_bytes)
         self.unanswered = 0
-        self.size_bytes = 0
-        self.waits = self.paused = self.clogged = False
-        self.last_at_s = source.clock.seconds()
-        self.frame_since_s: float | None = None
+        self.flow = Flow(self)
+        self.silence = Silence(source.config, source.clock.seconds())
         self.host, self.peer = address.host, f"{address.host}:{address.port}"
         self.head: bytes | None = b""
         self.said: set[str] = set()
         self.spoke = False
-        self.closing = self.deaf = self.over = False
-        self.safe = source.config.tls is None
+        self.state: State = OPEN
         self.timer: Any = None
+
+    def happens(self, event: Event) -> None:
+        """Go where the table says, and do what it says."""
+        self.state, acts = TABLE[self.state][event]
+        for act in acts:
+            ACTS[act](self)
 
     def connectionMade(self) -> None:  # noqa: N802
         if not self.source.admit(self):
-            self.closing = True
-            self.transport.abortConnection()
+            self.happens(Event.REFUSED)
             return
         sockets.prepare(self.transport, self.source.config.keepalive_s)
-        self.transport.registerProducer(self, True)
+        self.transport.registerProducer(self.flow, True)
 
     def handshakeCompleted(self) -> None:  # noqa: N802
         """TLS is agreed on."""
-        self.safe = True
-
-    def pauseProducing(self) -> None:  # noqa: N802
-        """The sender does not read its answers."""
-        self.clogged = True
-        self.balance()
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        """It has read them."""
-        self.clogged = False
-        self.balance()
-
-    def stopProducing(self) -> None:  # noqa: N802
-        """The connection is gone."""
+        self.silence.safe = True
 
     def unasked(self, data: bytes) -> bool:
         """Whether it begins with a header of the PROXY protocol, and is from no listed proxy; then it is closed."""
         self.head = (self.head or b"") + data[: proxy.LONGEST_MARK]
         told = proxy.begins(self.head[: proxy.LONGEST_MARK])
         if told:
-            self.closing = True
             self.source.turned_away("PROXY_NOT_LISTED", self.host, "it sends a PROXY header and is not in `proxies`; connection closed")
-            self.transport.abortConnection()
+            self.happens(Event.REFUSED)
         elif told is False:
             self.head = None
         return bool(told)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        if self.closing or self.over or (self.head is not None and self.unasked(data)):
+        if self.state is not OPEN or (self.head is not None and self.unasked(data)):
             return
-        source, unframer = self.source, self.unframer
-        self.last_at_s = now_s = source.clock.seconds()
+        source, unframer, silence = self.source, self.unframer, self.silence
+        silence.last_at_s = now_s = source.clock.seconds()
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -91,33 +86,22 @@ class Connection(protocol.Protocol):
             self.complain()
         self.spoke = self.spoke or bool(messages)
         if not unframer.partial and (self.spoke or not unframer.stray):
-            self.frame_since_s = None
+            silence.frame_since_s = None
         else:
-            if messages or self.frame_since_s is None:
-                self.frame_since_s = now_s
+            if messages or silence.frame_since_s is None:
+                silence.frame_since_s = now_s
             if unframer.may_have_ended:
                 self.timer = source.clock.callLater(source.config.end_wait_s, self.settle)
         self.take(messages)
-        if unframer.size_bytes != self.size_bytes:
-            self.measure()
-
-    def measure(self) -> None:
-        """Tell how much there is now of a frame that has not ended."""
-        before, self.size_bytes = self.size_bytes, self.unframer.size_bytes
-        if self.source.room is not None:
-            self.source.room.changed(self, before, self.size_bytes)
-
-    def make_wait(self, waits: bool) -> None:
-        """There is no room for the rest of the frame, or there is again."""
-        self.waits = waits
-        self.balance()
+        if unframer.size_bytes != self.flow.size_bytes:
+            self.flow.measure()
 
     def passed(self, messages: list[bytes]) -> list[bytes]:
         """Refuse what is over the limit, after what came before it was handed on; what came after it, without empty frames."""
         while (large := self.unframer.large()) is not None:
             self.take(self.real(messages))
             self.refuse_large(large)
-            messages = self.unframer.feed(b"") if not self.over else []
+            messages = self.unframer.feed(b"") if not large.endless else []
         return self.real(messages)
 
     def real(self, messages: list[bytes]) -> list[bytes]:
@@ -126,7 +110,9 @@ class Connection(protocol.Protocol):
 
     def refuse_large(self, large: mllp.TooLarge) -> None:
         """Have it answered, where its sender waits for that; nothing can be read behind one that does not end."""
-        self.over, self.spoke, self.frame_since_s = large.endless, True, None
+        self.spoke, self.silence.frame_since_s = True, None
+        if large.endless:
+            self.happens(Event.ENDLESS)
         way: Connection | Turn = Turn(self) if self.source.commits else self
         waits = large.ended or large.endless
         self.unanswered += waits
@@ -140,19 +126,19 @@ class Connection(protocol.Protocol):
             way: Connection | Turn = Turn(self) if source.commits else self
             source.receive(raw, self.peer, way.answer, way.say)
         if self.unanswered >= source.config.unanswered:
-            self.balance()
+            self.flow.balance()
 
     def settle(self) -> None:
         """The sender has said an end byte, and no more."""
-        if self.paused:  # what else it said has not been read
+        if self.flow.paused:  # what else it said has not been read
             self.timer = self.source.clock.callLater(self.source.config.end_wait_s, self.settle)
             return
         self.timer = None
         messages = self.passed(self.unframer.settle())
         self.complain()
-        self.spoke, self.frame_since_s = True, None
+        self.spoke, self.silence.frame_since_s = True, None
         self.take(messages)
-        self.measure()
+        self.flow.measure()
 
     def complain(self) -> None:
         """Say each quirk of this sender once, and once in a while for one that makes a connection a message."""
@@ -168,12 +154,12 @@ class Connection(protocol.Protocol):
         """A message has its answer: these bytes."""
         self.unanswered -= 1
         self.write(data)
-        if self.paused:
-            self.balance()
+        if self.flow.paused:
+            self.flow.balance()
         if not self.unanswered:
             self.source.answered()
-            if (self.deaf or self.over) and self.connected and not self.closing:
-                self.end()
+            if self.state is not OPEN:
+                self.happens(Event.ANSWERED)
 
     def say(self, payload: bytes | None, stored: bool = True) -> None:
         """One more message for this peer, if it is still there."""
@@ -181,87 +167,73 @@ class Connection(protocol.Protocol):
             self.write(self.source.framing.frame(payload))
 
     def write(self, data: bytes) -> None:
-        if data and self.connected:
+        if data and self.state is not GONE:
             write_now(self.transport, data)
-
-    def balance(self) -> None:
-        """Pause or resume reading, as the connection's and the engine's limits say."""
-        full = self.source.full or self.clogged or self.waits or self.unanswered >= self.source.config.unanswered
-        if full != self.paused and self.connected:
-            self.paused = full
-            if full:
-                self.transport.pauseProducing()
-            elif not self.deaf:
-                self.last_at_s = self.source.clock.seconds()  # being held back is not the sender's silence
-                self.frame_since_s = None if self.frame_since_s is None else self.last_at_s
-                self.transport.resumeProducing()
 
     def end(self) -> None:
         """Close, when what was answered is on its way."""
-        self.transport.unregisterProducer()
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
-        self.closing = True
-        if not self.deaf:
-            self.transport.resumeProducing()  # to see the sender's goodbye; what else it says is not taken
-        self.timer = (sockets.hang_up_slowly if self.over else sockets.hang_up)(self.transport, self.source.reactor)
-
-    def refuse(self, code: str, text: str) -> None:
-        self.unframer.close()
-        if (large := self.unframer.large()) is not None:
-            self.refuse_large(large)
-        self.closing = True
-        self.source.note(code, f"{self.peer}: {text}")
-        self.transport.abortConnection()
+        self.happens(Event.STOPPED)
 
     def overdue(self, now_s: float) -> None:
-        config = self.source.config
-        if self.closing:
-            return
-        if self.clogged:
-            if now_s - self.last_at_s > config.idle_s:
-                self.refuse("IDLE", f"answers not read for {config.idle_s:g} s; connection closed")
-        elif self.paused:
-            return
-        elif not self.safe and now_s - self.last_at_s > config.frame_timeout_s:
-            self.refuse("TLS_TIMEOUT", f"no agreement on TLS within {config.frame_timeout_s:g} s; connection closed")
-        elif self.frame_since_s is not None and now_s - self.frame_since_s > config.frame_timeout_s:
-            self.refuse("FRAME_TIMEOUT", f"no whole message within {config.frame_timeout_s:g} s of its first byte; connection closed")
-        elif not self.unanswered and now_s - self.last_at_s > config.idle_s:
-            self.refuse("IDLE", f"nothing said for {config.idle_s:g} s; connection closed")
+        """End it where its sender, or its silence, takes too long."""
+        late = self.silence.too_long(now_s, self.flow, self.unanswered) if self.state not in UNWANTED else None
+        if late is not None:
+            self.unframer.close()
+            if (large := self.unframer.large()) is not None:
+                self.refuse_large(large)
+            self.source.note(late[0], f"{self.peer}: {late[1]}; connection closed")
+            self.happens(Event.REFUSED)
 
     def readConnectionLost(self) -> None:  # noqa: N802
         """The sender says no more, and may still wait for its answers."""
-        self.deaf = True
-        if self.closing:
-            self.transport.loseConnection()
-            return
-        self.last()
+        self.happens(Event.SAID_ALL)
         if not self.unanswered:
-            self.end()
+            self.happens(Event.ANSWERED)
 
     def writeConnectionLost(self) -> None:  # noqa: N802
         """It does not listen any more: its connection is lost next."""
 
-    def last(self) -> None:
+    def take_rest(self) -> None:
         """Take what has come without its end, if it is whole; nothing more comes."""
-        if not self.closing:
-            messages = self.passed(self.unframer.close())
-            self.complain()
-            if not self.source.full:  # what a full engine does not take was not acknowledged
-                self.take(messages)
-            self.measure()
+        messages = self.passed(self.unframer.close())
+        self.complain()
+        if not self.source.full:  # what a full engine does not take was not acknowledged
+            self.take(messages)
+        self.flow.measure()
 
-    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
+    def release(self) -> None:
+        """Let go of what was waited for."""
+        self.transport.unregisterProducer()
+        self.stop_timer()
+
+    def stop_timer(self) -> None:
+        """Of a lone end byte, or of the connection's end."""
         if self.timer is not None and self.timer.active():
             self.timer.cancel()
-        self.connected = 0
+
+    def hang_up(self, way: Callable[[Any, Any], Any]) -> None:
+        """Close in this way."""
+        self.timer = way(self.transport, self.source.reactor)
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
+        self.stop_timer()
         self.source.lost(self)
-        self.last()
-        self.measure()
+        self.happens(Event.LOST)
+        self.flow.measure()
         self.source.quirks.update(self.unframer.quirks)
         if self.source.config.tls is not None:
             self.source.unsafe(self, tls.plain(reason, self.transport.getHandle()))
+
+
+ACTS: Mapping[Act, Callable[[Connection], None]] = {
+    Act.TAKE_REST: Connection.take_rest,
+    Act.RELEASE: Connection.release,
+    Act.LISTEN: lambda connection: connection.transport.resumeProducing(),
+    Act.HANG_UP: lambda connection: connection.hang_up(sockets.hang_up),
+    Act.HANG_UP_SLOWLY: lambda connection: connection.hang_up(sockets.hang_up_slowly),
+    Act.GOODBYE: lambda connection: connection.transport.loseConnection(),
+    Act.CUT: lambda connection: connection.transport.abortConnection(),
+}
 
 
 class Turn:
