@@ -377,7 +377,7 @@ async def test_closing_in_the_middle_of_a_handshake_tells_what_waits(reactor: An
         async with sender(KIT, reactor, deaf.getsockname()[1], tls={"ca": ca.path}) as s:
             one = s.send(1)
             async with asyncio.timeout(5):
-                while not s.destination.shaking:
+                while not s.destination.dialling.shaking:
                     await asyncio.sleep(0)
             await s.close()
             assert isinstance(await one.outcome(), Unavailable)

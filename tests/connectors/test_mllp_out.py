@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from twisted.internet.task import Clock
 
 from suture.connectors import mllp_out
-from suture.connectors.mllp.peer import Backoff
+from suture.connectors.mllp.dialling import Backoff
 from suture.connectors.mllp_out import Destination
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
@@ -202,10 +202,10 @@ async def test_a_dead_peer_is_not_hammered_and_each_attempt_tells_what_waits(rea
     peer = await KIT.peer().start()
     await peer.stop()
     async with sender(KIT, reactor, peer.port, reconnect_max_s=4) as s:
-        s.destination.clock = clock
-        s.destination.backoff = Backoff(4, lambda: 0.5)
-        real = mllp_out.connect
-        monkeypatch.setattr(mllp_out, "connect", lambda destination: (attempts.append(clock.seconds()), real(destination)))
+        s.destination.clock = s.destination.dialling.clock = clock
+        s.destination.dialling.backoff = Backoff(4, lambda: 0.5)
+        real = s.destination.dialling.connect
+        monkeypatch.setattr(s.destination.dialling, "connect", lambda to: (attempts.append(clock.seconds()), real(to)))
         for n in range(1, 8):
             one = s.send(n)
             while not one.outcomes:
@@ -220,7 +220,7 @@ async def test_a_dead_peer_is_not_hammered_and_each_attempt_tells_what_waits(rea
             clock.advance(0.01)
             await asyncio.sleep(0)
         assert isinstance(one.outcomes[0], Accepted)
-        assert s.destination.backoff.wait_s(clock.seconds()) == 0
+        assert s.destination.dialling.backoff.wait_s(clock.seconds()) == 0
         await peer.stop()
 
 
@@ -236,7 +236,7 @@ async def test_closing_while_a_connection_is_waited_for_tells_what_waits(reactor
     await peer.stop()
     async with sender(KIT, reactor, peer.port, reconnect_max_s=60) as s:
         assert isinstance(await s.send(1).outcome(), Unavailable)
-        s.destination.backoff._next_s = reactor.seconds() + 50
+        s.destination.dialling.backoff._next_s = reactor.seconds() + 50
         one = s.send(2)
         await s.close()
         assert isinstance(await one.outcome(), Unavailable)
@@ -260,7 +260,7 @@ async def test_an_own_address_that_is_not_ours_is_nobodys_fault(reactor: Any) ->
 
 
 async def test_an_answer_without_the_last_byte_of_its_end_is_an_answer(reactor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suture.connectors.mllp.peer.END_WAIT_S", 0.05)
+    monkeypatch.setattr("suture.connectors.mllp.heard.END_WAIT_S", 0.05)
     async with KIT.peer([Raw(answer(M1)[:-1])]) as peer, sender(KIT, reactor, peer.port) as s:
         assert isinstance(await s.send(1).outcome(), Accepted)
         assert [code for code, _ in s.notes] == ["NO_CR_AFTER_END"]

@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from suture.connectors.contract import DestinationSettings, Done, Note, Refused
-from suture.connectors.mllp.afterwards import Early, Listening
 from suture.connectors.mllp.answers import Letter, Rules
 from suture.connectors.mllp.complaints import Complaints
 from suture.connectors.mllp.control_ids import ControlIds, identity
+from suture.connectors.mllp.dialling import Dialling
 from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
-from suture.connectors.mllp.peer import Backoff, Peer, connect
-from suture.connectors.net import leave, sockets, tls
+from suture.connectors.mllp.peer import Peer
+from suture.connectors.mllp.pool import Habit, Pool
+from suture.connectors.net import leave, sockets
 from suture.connectors.net.access import Host, Seldom
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
@@ -31,8 +32,6 @@ COMPLAINTS_S = 60.0
 RENAMED = "messages whose control id (MSH-10) is empty or was used before go out under one of ours; their attempts say which"
 ENDS_EARLY = "the peer ends connections after its first answer; from now on each message has its own (messages_per_connection: 1)"
 UNHEARD = "more connections than `listening` wait for what an application says after its CA; the oldest is closed unheard; see `ack`"
-CUT_SHORT = 2
-"""Connections in a row that a peer ended after its first answer, with another message on its way, until each gets one message."""
 
 
 def _code(text: str) -> str:
@@ -164,27 +163,18 @@ class Destination:
     SWEEP_S = 0.5
 
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
-        self.config, self.reactor = config, reactor
+        self.config = config
         self.clock: Clock = reactor
         self.framing = config.framing()
         self.rules = config.rules()
-        self.contexts = tls.Contexts(config.tls, reactor, note, tls.context_of) if config.tls is not None else None
-        self.backoff = Backoff(config.reconnect_max_s)
         self.complaints = Complaints(f"{config.host}:{config.port}", note, Seldom(reactor, COMPLAINTS_S))
-        self.messages_per_connection = config.messages_per_connection
-        self._cut_short = 0
+        self.dialling = Dialling(config, reactor, note)
+        self.habit = Habit(config.messages_per_connection)
+        self.pool = Pool(config.listening)
         self._ids = ControlIds()
-        self.server_name = (config.tls.server_name if config.tls else "") or config.host
-        self.shaking: set[Peer] = set()
-        self._peers: set[Peer] = set()
-        self.early = Early()
-        self._listening = Listening(config.listening)
-        self._resting: dict[Peer, None] = {}
         self._queue: deque[tuple[Delivery, Done]] = deque()
-        self._connecting = 0
         self._closed = False
         self._sweep: Any = None
-        self._again: Any = None
         self.may_send: Callable[[], bool] = leave.always
         self.time_of_day: Callable[[], float] = time.time
         self.refused: Refused = leave.nobody
@@ -203,16 +193,18 @@ class Destination:
 
     def _sent(self, delivery: Delivery, done: Done) -> bool:
         """Send it on a connection that rests, else on the least busy one when no more may be opened. False: there is none for it."""
-        while self._resting:
-            peer = self._resting.popitem()[0]
+        pool = self.pool
+        while pool.resting:
+            peer = pool.resting.popitem()[0]
             if peer.usable and not peer.waiting:
-                if not (peer.full or peer.gone) and self._sent_on(peer, delivery, done):
+                if not (self.habit.full(peer.written.messages) or peer.gone) and self._sent_on(peer, delivery, done):
                     return True
                 peer.end()
         limit = self.config.pipeline
-        if limit == 1 or len(self._peers) + self._connecting < self.config.connections:
+        if limit == 1 or len(pool.carrying) + self.dialling.under_way < self.config.connections:
             return False
-        free = [peer for peer in self._peers if peer.usable and len(peer.waiting) < limit and not peer.full]
+        full = self.habit.full
+        free = [peer for peer in pool.carrying if peer.usable and len(peer.waiting) < limit and not full(peer.written.messages)]
         free.sort(key=lambda peer: len(peer.waiting))
         return any(not peer.gone and self._sent_on(peer, delivery, done) for peer in free)
 
@@ -234,29 +226,20 @@ class Destination:
             self._tell_queue(leave.NOT_SENT)
         while self._queue and self._sent(*self._queue[0]):
             self._queue.popleft()
-        wanted = min(len(self._queue), self.config.connections - len(self._peers)) - self._connecting
-        for _ in range(wanted if self._again is None else 0):
-            wait_s = self.backoff.wait_s(self.clock.seconds())
-            if wait_s > 0:
-                self._again = self.clock.callLater(wait_s, self._try_again)
-                break
-            self._connecting += 1
-            connect(self)
-
-    def _try_again(self) -> None:
-        self._again = None
-        self._pump()
+        wanted = min(len(self._queue), self.config.connections - len(self.pool.carrying)) - self.dialling.under_way
+        if wanted > 0:
+            self.dialling.open(wanted, self, self._pump)
 
     def connected(self, peer: Peer) -> None:
         """A connection is ready to be sent on."""
-        self._connecting -= 1
-        self._peers.add(peer)
+        self.dialling.under_way -= 1
+        self.pool.carrying.add(peer)
         self.free(peer)
 
     def free(self, peer: Peer) -> None:
         """A connection has room."""
         if not peer.waiting:
-            self._resting[peer] = None
+            self.pool.resting[peer] = None
         if self._queue:
             self._pump()
         elif self._closed and not peer.waiting:
@@ -264,37 +247,28 @@ class Destination:
 
     def listen(self, peer: Peer) -> None:
         """A connection carries no more messages, and is open for what an application may say; another may take its place."""
-        self._peers.discard(peer)
-        self._resting.pop(peer, None)
-        oldest = self._listening.add(peer)
+        self.pool.drop(peer)
+        oldest = self.pool.listening.add(peer)
         if oldest is not None:
             self.complaints.once("CLOSED_UNHEARD", UNHEARD)
             oldest.close()
         self.clock.callLater(0, self._pump)
 
-    def lost(self, peer: Peer) -> None:
-        """A connection is gone; what was in flight on it has its outcome."""
-        self._peers.discard(peer)
-        self._listening.discard(peer)
-        self._resting.pop(peer, None)
-        if not peer.heard and not peer.ending:
-            self.backoff.failed(self.clock.seconds())
-        self._learn(peer)
-        self.complaints.quirks.update(peer.unframer.quirks)
-        self._pump()
-
-    def _learn(self, peer: Peer) -> None:
-        """A peer that ends its connections after each answer gets one message on each: the next one it would never read."""
-        self._cut_short = self._cut_short + 1 if peer.cut_short else 0 if peer.answers > 1 else self._cut_short
-        if self._cut_short == CUT_SHORT and not self.messages_per_connection:
-            self.messages_per_connection = 1
+    def lost(self, peer: Peer, cut_short: bool) -> None:
+        """A connection is gone; what was in flight on it has its outcome. cut_short: the peer ended it after its first answer."""
+        self.pool.drop(peer)
+        if not peer.heard.anything and not peer.ending:
+            self.dialling.backoff.failed(self.clock.seconds())
+        if self.habit.learned(peer.answers, cut_short):
             self.complaints.once("CLOSES_EARLY", ENDS_EARLY)
+        self.complaints.quirks.update(peer.heard.unframer.quirks)
+        self._pump()
 
     def failed(self, code: str, why: str) -> None:
         """No connection to be had: what waits for one is told, unless another connection can take it."""
-        self._connecting -= 1
-        self.backoff.failed(self.clock.seconds())
-        if self._peers:
+        self.dialling.under_way -= 1
+        self.dialling.backoff.failed(self.clock.seconds())
+        if self.pool.carrying:
             self._pump()
             return
         self._tell_queue(Unavailable(code, f"cannot connect to {self.config.host}:{self.config.port}: {why}"))
@@ -304,39 +278,30 @@ class Destination:
         for _, done in queue:
             done(outcome)
 
-    @property
-    def _all(self) -> set[Peer]:
-        return self._peers.union(self._listening)
-
-    def elsewhere(self, control_id: str) -> set[int]:
-        """The deliveries that went out under this control id on the connections that are open."""
-        return {number for peer in self._all if (number := peer.used.delivery(control_id)) is not None}
-
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started, by kind (framing, quarantined) and code."""
-        framing = sum((p.unframer.quirks for p in self._all), self.complaints.quirks)
+        framing = sum((p.heard.unframer.quirks for p in self.pool.all), self.complaints.quirks)
         return {"framing": framing, "quarantined": self.complaints.codes}
 
     def held(self) -> sockets.Held:
         """The sockets of its connections."""
-        for peer in self._all | self.shaking:
+        for peer in self.pool.all | self.dialling.shaking:
             yield sockets.bare(peer.transport), peer.transport.abortConnection
 
     def _busy(self) -> bool:
-        return bool(self._connecting or self._listening) or any(peer.waiting for peer in self._peers)
+        return self.dialling.under_way > 0 or self.pool.busy()
 
     def _swept(self) -> None:
         now_s = self.clock.seconds()
-        for peer in self._all:
+        for peer in self.pool.all:
             peer.look(now_s)
-        for peer in [p for p in self.shaking if now_s - p.used_s > self.config.connect_timeout_s]:
-            peer.cut("no agreement on TLS in time")
+        self.dialling.look(now_s)
         self._sweep = None if self._closed and not self._busy() else self.clock.callLater(self.SWEEP_S, self._swept)
 
     def cut(self, code: str, reason: str) -> None:
         """Abort what is in flight, which may have arrived, and refuse what waits for a connection."""
         self._tell_queue(Unavailable(code, reason))
-        for peer in [p for p in self._peers if p.waiting]:
+        for peer in [p for p in self.pool.carrying if p.waiting]:
             peer.abort(Ambiguous(code, reason))
 
     async def close(self) -> None:
@@ -345,14 +310,10 @@ class Destination:
         Those that are open for what an application may say stay so long; nobody has to wait for them.
         """
         self._closed = True
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
-        for peer in list(self._peers):
+        for peer in list(self.pool.carrying):
             if not peer.waiting:
                 peer.end()
-        for peer in list(self.shaking):
-            peer.cut("the destination was closed")
+        self.dialling.close()
         self._tell_queue(Unavailable("CONNECT", "the destination was closed before a connection was free"))
         if self._sweep is not None and not self._busy():
             self._sweep.cancel()

@@ -94,7 +94,7 @@ async def test_a_ca_moves_the_deadline(reactor: Any, code: str) -> None:
         clock = timed(s)
         one = s.send(asking(1, "AL", "AL"))
         await peer.got(1)
-        waiting = next(iter(s.destination._peers)).waiting
+        waiting = next(iter(s.destination.pool.carrying)).waiting
         await passed(clock, 0.9, lambda: waiting[0].stored)
         for _ in range(400):
             clock.advance(0.1)
@@ -304,7 +304,7 @@ async def test_a_refusal_is_heard_where_each_message_has_its_connection(reactor:
 async def test_a_refusal_is_heard_from_a_peer_that_was_found_to_close_early(reactor: Any) -> None:
     async with Twofold("AE") as peer, sender(KIT, reactor, peer.port, ack_timeout_s=5, **ONE) as s:
         refusals = Refusals(s)
-        s.destination.messages_per_connection = 1
+        s.destination.habit.messages_per_connection = 1
         assert isinstance(await s.send(asking(1, "", "")).outcome(), Accepted)
         peer.let_go()
         await refusals.come(1)
@@ -335,7 +335,7 @@ async def test_listening_ends_after_the_application_timeout_and_not_before(react
             clock.advance(0.1)
             await asyncio.sleep(0)
         assert peer.open == 1
-        await passed(clock, 20, lambda: not s.destination._all)
+        await passed(clock, 20, lambda: not s.destination.pool.all)
         await peer.until(lambda: not peer.open)
         if ends == "closed":
             await passed(clock, 1, lambda: not clock.getDelayedCalls())
@@ -416,7 +416,7 @@ async def test_a_refusal_over_another_connection_is_that_of_the_delivery_it_name
 
 def _name(s: Sender, one: Any) -> Any:
     """The address of our side of the connection on which this is in flight."""
-    (peer,) = [p for p in s.destination._peers if any(f.letter.delivery.id == one.delivery.id for f in p.waiting)]
+    (peer,) = [p for p in s.destination.pool.carrying if any(f.letter.delivery.id == one.delivery.id for f in p.waiting)]
     return peer.transport.getHost().host, peer.transport.getHost().port
 
 
