@@ -81,7 +81,6 @@ LARGE = {
     "mapping/compile_emit.py EmitCompiler": (285, 0),
     "wire/mllp.py Unframer": (232, 0),
     "wire/hl7v2/text/er7.py Message": (224, 0),
-    "connectors/mllp_in.py Source": (0, 23),
 }
 """Classes that are over a limit: their lines and attributes (0: within). They may become smaller, and are then written down so."""
 

@@ -33,7 +33,7 @@ def ca(tmp_path: Any) -> Authority:
 
 async def closed(s: Stand) -> None:
     async with asyncio.timeout(10):
-        while s.source.connections or s.source.gates:
+        while s.source.connections or s.source.door.gates:
             await asyncio.sleep(0.001)
 
 
@@ -159,10 +159,10 @@ async def test_a_header_that_never_comes_whole_is_waited_for_only_so_long(reacto
         one = await s.sender()
         one.say(begin)
         async with asyncio.timeout(10):
-            while not s.source.gates:
+            while not s.source.door.gates:
                 await asyncio.sleep(0)
         s.pass_time(PROXY_TIMEOUT_S - 1)
-        assert s.source.gates
+        assert s.source.door.gates
         s.pass_time(1)
         assert await one.is_closed()
         await closed(s)
@@ -186,7 +186,7 @@ async def test_connections_whose_header_is_still_to_come_count_too(reactor: Any)
         one.say(text("10.1.2.3", 1) + frame(b"MSH|1"))
         await one.answer()
         async with asyncio.timeout(10):
-            while not s.source.gates:
+            while not s.source.door.gates:
                 await asyncio.sleep(0)
         three = await s.sender()
         assert await three.is_closed()
@@ -200,7 +200,7 @@ async def test_a_stop_closes_connections_whose_header_is_still_to_come(reactor: 
     async with stand(reactor, proxies=HERE) as s:
         one = await s.sender()
         async with asyncio.timeout(10):
-            while not s.source.gates:
+            while not s.source.door.gates:
                 await asyncio.sleep(0)
         await s.close()
         assert await one.is_closed()

@@ -147,7 +147,7 @@ async def test_a_proxy_that_resets_in_the_middle_of_its_header(reactor: Any) -> 
         last = await s.sender()
         last.say(b"PROXY TCP4 10.1.2.3 10.1.2.4 1 2\r\n" + frame(b"MSH|2"))
         await last.answer()
-        await until(lambda: descriptors() == before + 2 and len(s.source.connections) == 2 and not s.source.gates)
+        await until(lambda: descriptors() == before + 2 and len(s.source.connections) == 2 and not s.source.door.gates)
 
 
 # -- out -------------------------------------------------------------------------------------------------------------

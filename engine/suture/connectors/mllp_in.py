@@ -6,23 +6,20 @@ from collections import Counter
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
-from twisted.internet import defer, error, protocol, tcp
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.internet import defer
 
 from suture.connectors.contract import Note, Receive, Refuse, SourceSettings
 from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
+from suture.connectors.mllp.life import Event
 from suture.connectors.mllp.sender import Connection
-from suture.connectors.net import sockets, tls
-from suture.connectors.net.access import AllowList, Host, Network, Seldom, is_loopback
-from suture.connectors.net.proxied import Gate
+from suture.connectors.net import sockets
+from suture.connectors.net.access import Host, Network
+from suture.connectors.net.door import Door
+from suture.connectors.net.listener import Listener
 from suture.connectors.net.room import Room
 from suture.connectors.net.tls import ServerTls
-from suture.model.errors import SutureError
 from suture.ports import AckTime, Clock
 from suture.wire import mllp
-
-REFUSALS_S = 600.0
-"""Seconds in which the same address is complained about once."""
 
 
 class Config(SourceSettings):
@@ -88,110 +85,42 @@ class Source:
     SWEEP_S = 5.0
 
     def __init__(self, config: Config, reactor: Any, receive: Receive, refuse: Refuse, note: Note) -> None:
-        self.config, self.reactor, self.receive, self.refuse, self.note = config, reactor, receive, refuse, note
+        self.config, self.receive, self.refuse, self.note = config, receive, refuse, note
         self.clock: Clock = reactor
         self.connections: set[Connection] = set()
+        self.door = Door(config, reactor, note, self.connections)
+        self.listener = Listener(config, reactor, note)
         self.framing, self.commits = config.framing(), config.release == "2"
         self.quirks: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
         self.full = False
         self.room: Room | None = None
-        self.gates: set[Gate] = set()
-        self._allow, self._proxies = AllowList(config.allow), AllowList(config.proxies)
-        self._inner: Any = None
-        self.seldom = Seldom(reactor, REFUSALS_S)
-        self.contexts = tls.Contexts(config.tls, reactor, note, tls.context_of) if config.tls is not None else None
-        self._port: Any = None
         self._sweep: Any = None
         self._drained: defer.Deferred[None] | None = None
-        self._over = False
 
     @property
     def port(self) -> int:
         """The port that is listened on (useful when the configured one is 0)."""
-        return int(self._port.getHost().port)
+        return self.listener.port
 
     @property
     def listening(self) -> bool:
         """Whether new senders can connect."""
-        return self._port is not None and bool(self._port.connected)
+        return self.listener.listens
 
     def open(self) -> None:
         """Start to listen. Raises SutureError where the port cannot be had, and for TLS files that cannot be used."""
-        config = self.config
-        self._inner = protocol.ServerFactory()
-        self._inner.buildProtocol = lambda address: Connection(self, address)
-        if self.contexts is not None:
-            try:
-                self.contexts.get()
-            except tls.TlsError as e:
-                raise self._deaf(f"tls: {e}") from None
-            creator: Any = tls.Creator(self.contexts)
-            self._inner = _SafeFactory(creator, False, self._inner, self.reactor)
-        elif not self._allow and not is_loopback(config.host):
-            self.note("OPEN_TO_ALL", f"{config.host} can be reached from other machines, without TLS and without `allow`; set one of them")
-        factory: Any = protocol.ServerFactory()
-        factory.buildProtocol = self._met
-        kind = sockets.SharedPort if config.reuse_port else tcp.Port
-        port = kind(config.port, factory, config.backlog, config.host, self.reactor)
-        try:
-            port.startListening()
-        except error.CannotListenError as e:
-            raise self._deaf(e.socketError.strerror or "not possible") from None
-        self._port, self._sweep = port, self.clock.callLater(self.SWEEP_S, self._swept)
-
-    def _deaf(self, why: str) -> SutureError:
-        return SutureError(f"cannot listen on {self.config.host}:{self.config.port}: {why}")
-
-    def _met(self, address: Any) -> Any:
-        return Gate(self, address) if self._proxies and self._proxies.admits(address.host) else self.begun(address)
-
-    def begun(self, address: Any) -> Any:
-        """The protocol of a sender at this address; None where it may not connect: nobody else gets as far as a handshake."""
-        return self._inner.buildProtocol(address) if self.admits(address.host) else None
-
-    def admits(self, host: str) -> bool:
-        """Whether this address may connect; one that may not is noted once in a while."""
-        if self._allow.admits(host):
-            return True
-        self.turned_away("NOT_ALLOWED", host, "it may not connect; its connections are closed (see `allow`)")
-        return False
-
-    def turned_away(self, code: str, host: str, text: str) -> None:
-        """Count a connection that is closed, and say so once in a while for an address."""
-        self.refused[code] += 1
-        if self.seldom.due(f"{code} {host}"):
-            self.note(code, f"{host}: {text}")
+        self.door.clock = self.clock
+        self.listener.open(self.door, lambda address: Connection(self, address))
+        self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
 
     def unsafe(self, connection: Connection, why: str) -> None:
         """A connection over TLS is over; why: what was wrong with its TLS, if anything."""
         if why:
-            self.turned_away("TLS_REFUSED", connection.host, why)
-
-    def _has_room(self) -> bool:
-        if len(self.connections) + len(self.gates) >= self.config.connections:
-            self.refused["TOO_MANY_CONNECTIONS"] += 1
-            if not self._over:
-                self._over = True
-                self.note("TOO_MANY_CONNECTIONS", f"more than {self.config.connections} connections; new ones are closed")
-            return False
-        self._over = False
-        return True
-
-    def expects(self, gate: Gate) -> bool:
-        """Whether there is room for one more connection of a proxy."""
-        if not self._has_room():
-            return False
-        self.gates.add(gate)
-        return True
-
-    def forget(self, gate: Gate) -> None:
-        """The header of the connection is read, or it is over."""
-        self.gates.discard(gate)
+            self.door.turned_away("TLS_REFUSED", connection.host, why)
 
     def admit(self, connection: Connection) -> bool:
         """Whether there is room for one more connection."""
-        if not self._has_room():
+        if not self.door.has_room():
             return False
         self.connections.add(connection)
         if self.full:
@@ -204,11 +133,11 @@ class Source:
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started, by kind (framing, refused) and code."""
-        return {"framing": sum((c.unframer.quirks for c in self.connections), self.quirks), "refused": self.refused}
+        return {"framing": sum((c.unframer.quirks for c in self.connections), self.quirks), "refused": self.door.refused}
 
     def held(self) -> sockets.Held:
         """The sockets of its connections."""
-        for connection in self.connections | self.gates:
+        for connection in self.connections | self.door.gates:
             yield sockets.bare(connection.transport), connection.transport.abortConnection
 
     def set_full(self, full: bool) -> None:
@@ -235,11 +164,10 @@ class Source:
 
     async def close(self, drain_s: float) -> None:
         """Stop listening and reading, wait until what was read is answered (at most drain_s), close connections."""
-        if self._port is None:
+        if not self.listener.is_open:
             return
         self.set_full(True)
-        await defer.maybeDeferred(self._port.stopListening)
-        self._port = None
+        await self.listener.close()
         if any(c.unanswered for c in self.connections):
             self._drained = defer.Deferred()
             timer = self.clock.callLater(drain_s, self._give_up_draining)
@@ -249,21 +177,6 @@ class Source:
                 timer.cancel()
         self._sweep.cancel()
         for connection in list(self.connections):
-            connection.end()
-        for gate in list(self.gates):
+            connection.happens(Event.STOPPED)
+        for gate in list(self.door.gates):
             gate.end()
-
-
-class _SafeProtocol(TLSMemoryBIOProtocol):
-    """TLS, before which no PROXY header stands but from a listed proxy."""
-
-    wrappedProtocol: Any  # noqa: N815
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        if self.wrappedProtocol.head is None or not self.wrappedProtocol.unasked(data):
-            super().dataReceived(data)
-
-
-class _SafeFactory(TLSMemoryBIOFactory):
-    noisy = False
-    protocol = _SafeProtocol

@@ -151,8 +151,8 @@ def test_a_connection_does_what_the_table_says(state: State, event: Event):
 
 def test_every_event_happens_and_every_act_is_done():
     """What is said takes no detour over the table, for it comes often."""
-    source = ast.walk(ast.parse(inspect.getsource(sender)))
-    told = {node.attr for node in source if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Event"}
+    nodes = [node for module in (sender, mllp_in) for node in ast.walk(ast.parse(inspect.getsource(module)))]
+    told = {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Event"}
     assert told == {event.name for event in Event} - {Event.SAID.name}
     assert set(sender.ACTS) == set(Act) - {Act.READ}
     assert {act for row in TABLE.values() for _, acts in row.values() for act in acts} == set(Act)

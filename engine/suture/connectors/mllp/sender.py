@@ -66,7 +66,8 @@ class Connection(protocol.Protocol):
         self.head = (self.head or b"") + data[: proxy.LONGEST_MARK]
         told = proxy.begins(self.head[: proxy.LONGEST_MARK])
         if told:
-            self.source.turned_away("PROXY_NOT_LISTED", self.host, "it sends a PROXY header and is not in `proxies`; connection closed")
+            why = "it sends a PROXY header and is not in `proxies`; connection closed"
+            self.source.door.turned_away("PROXY_NOT_LISTED", self.host, why)
             self.happens(Event.REFUSED)
         elif told is False:
             self.head = None
@@ -144,7 +145,7 @@ class Connection(protocol.Protocol):
         """Say each quirk of this sender once, and once in a while for one that makes a connection a message."""
         for code in sorted(self.unframer.quirks.keys() - self.said):
             self.said.add(code)
-            if self.source.seldom.due(f"{code} {self.host}"):
+            if self.source.door.seldom.due(f"{code} {self.host}"):
                 self.source.note(code, f"{self.peer}: {mllp.QUIRKS[code]}")
 
     def answer(self, payload: bytes | None, stored: bool = True) -> None:
@@ -169,10 +170,6 @@ class Connection(protocol.Protocol):
     def write(self, data: bytes) -> None:
         if data and self.state is not GONE:
             write_now(self.transport, data)
-
-    def end(self) -> None:
-        """Close, when what was answered is on its way."""
-        self.happens(Event.STOPPED)
 
     def overdue(self, now_s: float) -> None:
         """End it where its sender, or its silence, takes too long."""
@@ -213,7 +210,7 @@ class Connection(protocol.Protocol):
 
     def hang_up(self, way: Callable[[Any, Any], Any]) -> None:
         """Close in this way."""
-        self.timer = way(self.transport, self.source.reactor)
+        self.timer = way(self.transport, self.source.listener.reactor)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
         self.stop_timer()
