@@ -79,8 +79,6 @@ LARGE = {
     "store/journal.py Journal": (338, 26),
     "control.py Control": (286, 0),
     "mapping/compile_emit.py EmitCompiler": (285, 0),
-    "wire/mllp.py Unframer": (232, 0),
-    "wire/hl7v2/text/er7.py Message": (224, 0),
 }
 """Classes that are over a limit: their lines and attributes (0: within). They may become smaller, and are then written down so."""
 

@@ -104,29 +104,85 @@ def is_empty(payload: bytes) -> bool:
     return _BLANKS.fullmatch(payload) is not None
 
 
+class Between:
+    """What stands between frames. gap: before the next byte. junk: what has come is of no frame. stray: such bytes, in all."""
+
+    def __init__(self, framing: Framing, quirks: Counter[str]) -> None:
+        self._framing, self._quirks = framing, quirks
+        self.gap, self.junk, self.stray = _FRESH, False, 0
+
+    def search(self, buffer: bytearray, at: int) -> int:
+        """Where the payload of the next frame begins, else ~where to go on when more has come."""
+        if not self.junk:
+            at = self._pass_blanks(buffer, at)
+        rest = len(buffer) - at
+        if not rest:
+            return ~at
+        if buffer.startswith(self._framing.start, at):
+            return at + 1
+        if not self.junk:
+            if _HEADER.match(buffer, at):
+                self._quirks["NO_START_BLOCK"] += 1
+                return at
+            if rest < _LOOK_BACK and _UNSURE.match(buffer, at):
+                return ~at
+            self._quirks["STRAY_BYTES"] += 1
+            self.junk = True
+        return self._pass_junk(buffer, at)
+
+    def _pass_blanks(self, buffer: bytearray, at: int) -> int:
+        end = _BLANKS.match(buffer, at).end()  # type: ignore[union-attr]
+        if end > at and self.gap == _ENDED:
+            self.gap = _FRESH
+            if buffer[at] == 0x0A:
+                self._quirks["CRLF_AFTER_END"] += 1
+                at += 1
+        if end > at and self.gap != _BLANK:
+            self.gap = _BLANK
+            self._quirks["BLANKS_BETWEEN_FRAMES"] += 1
+        return end
+
+    def _pass_junk(self, buffer: bytearray, at: int) -> int:
+        begin = self._framing.begins.search(buffer, at)
+        if begin is None:
+            tail = _UNSURE_LINE.search(buffer, max(at, len(buffer) - _LOOK_BACK))
+            end = tail.start() if tail else len(buffer)
+            self.stray += end - at
+            return ~end
+        self.stray += begin.start() - at
+        if begin.group() == self._framing.start:
+            return begin.end()
+        self._quirks["NO_START_BLOCK"] += 1
+        return begin.start()
+
+
 class Unframer:
     """Cuts a byte stream into messages; any chunking gives the same messages and the same quirks, in linear time.
 
     limit_bytes: a message larger than this raises FrameTooLarge; or, where skip_bytes more of it may be passed over, `feed`
-    stops at it. Then take it (`large`), and go on with what has come behind it (`feed(b"")`). stray: bytes outside frames
-    that were no blanks, which are dropped. quirks: how often each code of `QUIRKS` was met.
+    stops at it. Then take it (`large`), and go on with what has come behind it (`feed(b"")`). quirks: how often each code of
+    `QUIRKS` was met.
     """
 
     def __init__(self, limit_bytes: int, framing: Framing = RELEASE_1, skip_bytes: int | None = None) -> None:
         self._framing, self._limit = framing, limit_bytes
         self._start, self._end = framing.start, framing.end
-        self._passing, self._skips = Passing(limit_bytes, skip_bytes), skip_bytes is not None
+        self.quirks: Counter[str] = Counter()
+        self._passing, self._skips = Passing(limit_bytes, skip_bytes, self.quirks), skip_bytes is not None
+        self._between = Between(framing, self.quirks)
         self._buffer = bytearray()
         self._searched = 0
-        self._inside = self._junk = False
-        self._gap = _FRESH
-        self.stray = 0
-        self.quirks: Counter[str] = Counter()
+        self._inside = False
+
+    @property
+    def stray(self) -> int:
+        """Bytes outside of frames, that were no blanks, in all."""
+        return self._between.stray
 
     @property
     def partial(self) -> bool:
         """A frame has begun and not ended."""
-        return self._inside or bool(self._buffer and not self._junk)
+        return self._inside or bool(self._buffer and not self._between.junk)
 
     @property
     def size_bytes(self) -> int:
@@ -156,7 +212,7 @@ class Unframer:
             and 0 < len(data) - 1 - len(self._end) <= self._limit
             and data[1] > 0x20
         ):
-            self._gap, self._junk = _ENDED, False
+            self._between.gap, self._between.junk = _ENDED, False
             return [data[1 : -len(self._end)]]
         self._buffer += data
         found: list[bytes] = []
@@ -181,7 +237,7 @@ class Unframer:
         self._take(0, len(self._buffer) - 1, found)
         self._buffer.clear()
         self.quirks["NO_CR_AFTER_END"] += 1
-        self._searched, self._inside, self._gap = 0, False, _FRESH
+        self._searched, self._inside, self._between.gap = 0, False, _FRESH
         return found
 
     def close(self) -> list[bytes]:
@@ -197,23 +253,9 @@ class Unframer:
         """Look for the beginning of a frame: where its payload begins, else ~where to go on when more has come."""
         if (end := self._whole(at, found)) > 0:
             return end
-        buffer = self._buffer
-        if not self._junk:
-            at = self._pass_blanks(at)
-        rest = len(buffer) - at
-        if not rest:
-            return ~at
-        if buffer.startswith(self._start, at):
-            return self._enter(at + 1)
-        if not self._junk:
-            if _HEADER.match(buffer, at):
-                self.quirks["NO_START_BLOCK"] += 1
-                return self._enter(at)
-            if rest < _LOOK_BACK and _UNSURE.match(buffer, at):
-                return ~at
-            self.quirks["STRAY_BYTES"] += 1
-            self._junk = True
-        return self._pass_junk(at)
+        if (begin := self._between.search(self._buffer, at)) >= 0:
+            self._inside, self._between.junk, self._searched = True, False, begin
+        return begin
 
     def _whole(self, at: int, found: list[bytes]) -> int:
         """Take a frame that is as it should be, which most are: where it ends, else 0."""
@@ -227,38 +269,8 @@ class Unframer:
             return 0
         with memoryview(buffer) as view:
             found.append(bytes(view[at + 1 : end]))
-        self._gap, self._junk = _ENDED, False
+        self._between.gap, self._between.junk = _ENDED, False
         return end + len(self._end)
-
-    def _enter(self, at: int) -> int:
-        self._inside, self._junk, self._searched = True, False, at
-        return at
-
-    def _pass_blanks(self, at: int) -> int:
-        end = _BLANKS.match(self._buffer, at).end()  # type: ignore[union-attr]
-        if end > at and self._gap == _ENDED:
-            self._gap = _FRESH
-            if self._buffer[at] == 0x0A:
-                self.quirks["CRLF_AFTER_END"] += 1
-                at += 1
-        if end > at and self._gap != _BLANK:
-            self._gap = _BLANK
-            self.quirks["BLANKS_BETWEEN_FRAMES"] += 1
-        return end
-
-    def _pass_junk(self, at: int) -> int:
-        buffer = self._buffer
-        begin = self._framing.begins.search(buffer, at)
-        if begin is None:
-            tail = _UNSURE_LINE.search(buffer, max(at, len(buffer) - _LOOK_BACK))
-            end = tail.start() if tail else len(buffer)
-            self.stray += end - at
-            return ~end
-        self.stray += begin.start() - at
-        if begin.group() == self._start:
-            return self._enter(begin.end())
-        self.quirks["NO_START_BLOCK"] += 1
-        return self._enter(begin.start())
 
     def _cut(self, at: int, found: list[bytes]) -> int:
         """Look for the end of the frame whose payload begins at `at`: where it ends, else ~at when more has to come."""
@@ -270,18 +282,19 @@ class Unframer:
             return ~at
         if event.group() == self._start:
             self._restart(at, event.start(), found)
-            return self._enter(event.end())
+            self._searched = event.end()
+            return event.end()
         if event.end() - event.start() == 1 < len(self._end):
-            self._hold(at, event.start())
+            self._passing.held(event.start() - at + _LOOK_BACK - len(self._end))
         if event.group() != self._end:
             self.quirks["LF_AFTER_END" if event.end() - event.start() == 2 else "NO_CR_AFTER_END"] += 1
         self._take(at, event.start(), found)
-        self._inside, self._gap = False, _ENDED if event.group() == self._end else _FRESH
+        self._inside, self._between.gap = False, _ENDED if event.group() == self._end else _FRESH
         return event.end()
 
     def _restart(self, at: int, end: int, found: list[bytes]) -> None:
         """A start byte and a header inside a frame: it ends with a bare end byte, or was broken off."""
-        self._hold(at, end)
+        self._passing.held(end - at + _LOOK_BACK - len(self._end))
         last, first = end, max(at, end - _LINE_ENDS) if self._passing.over else at
         while last > first and self._buffer[last - 1] in b"\r\n":
             last -= 1
@@ -293,18 +306,12 @@ class Unframer:
         else:
             self.quirks["DOUBLE_START"] += 1
 
-    def _hold(self, at: int, end: int) -> None:
-        """What ends by what follows it has its limit where it would have had it if it had come byte by byte."""
-        size_bytes = self._passing.dropped_bytes + end - at + _LOOK_BACK - len(self._end)
-        if size_bytes >= self._limit:
-            self._passing.grown(size_bytes + 1)
-
     def _take(self, at: int, end: int, found: list[bytes]) -> None:
         size_bytes = self._passing.dropped_bytes + end - at
         if size_bytes > self._limit:
             self._passing.grown(size_bytes)
         if self._passing.over:
-            self._refuse(at, end, ended=True)
+            self._passing.end(self._buffer, at, end, ended=True)
             return
         with memoryview(self._buffer) as view:
             payload = bytes(view[at:end])
@@ -325,14 +332,9 @@ class Unframer:
         self._searched = max(0, len(self._buffer) - _LOOK_BACK)
         if self._passing.told is not None:
             self._inside = False
-            self.quirks["FRAME_TOO_LARGE"] += 1
 
     def _broken(self, at: int, end: int) -> None:
         """A message that was not ended: it is dropped, and told where it is over the limit."""
         self.quirks["INCOMPLETE_FRAME"] += 1
         if self._passing.over:
-            self._refuse(at, end, ended=False)
-
-    def _refuse(self, at: int, end: int, ended: bool) -> None:
-        self._passing.end(self._buffer, at, end, ended)
-        self.quirks["FRAME_TOO_LARGE"] += 1
+            self._passing.end(self._buffer, at, end, ended=False)

@@ -9,7 +9,7 @@ from suture.model.errors import MessageError
 from suture.model.message import Note
 from suture.model.payload import Payload
 from suture.wire.hl7v2.exchange import due
-from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text import edit, er7
 from suture.wire.hl7v2.text.header import Header
 from suture.wire.hl7v2.text.recode import Target, recoded
 
@@ -28,9 +28,9 @@ def passed(changes: Mapping[er7.Path, str], answered: bool, target: Target | Non
         body = _changed(record, changes)
     header = Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer
     if answered and due.replies(header, "accepted") == due.SILENCE:
-        record.check_places()
+        edit.check_places(record)
         record = record.copy()
-        record.put(ASKS_COMMIT, "AL")
+        edit.put(record, ASKS_COMMIT, "AL")
         body = record.to_bytes()
     if target is not None:
         return _in_set(record, body, target)
@@ -41,7 +41,7 @@ def _changed(record: er7.Message, changes: Mapping[er7.Path, str]) -> bytes:
     """The message with these changes, which never say that it is in another character set than it is."""
     check_bytes(record, "render")
     for place, text in changes.items():
-        record.put(place, text)
+        edit.put(record, place, text)
     body = record.to_bytes()
     named = MSH_18 in changes and not body.isascii()
     if named and er7.Message.parse(body, record.encoding).encoding != record.encoding:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suture.model.finding import Finding
-from suture.wire.hl7v2.standard.validate import SEVERITIES, Rules, validate
+from suture.wire.hl7v2.standard.kinds import SEVERITIES
+from suture.wire.hl7v2.standard.validate import Rules, validate
 
 TOP = Path(__file__).parents[4]
 GOLDEN = TOP / "tests" / "golden" / "findings"

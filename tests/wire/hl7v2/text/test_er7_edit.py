@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from suture.model.errors import MessageError
-from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text import edit, er7
 
 DFT = (
     "MSH|^~\\&|POU|OR|ENGINE|HOSP|20260401101530||DFT^P03^DFT_P03|M1|P|2.5.1\r"
@@ -196,7 +196,7 @@ def test_the_changes_of_a_route_are_raw_text_in_fields_and_values_in_components(
 def test_a_route_s_change_that_a_message_cannot_take_is_told_as_its_error():
     message = er7.Message.parse(b"MSH!^~\\&!A\rPID!a\r")
     with pytest.raises(MessageError, match="NOT_SETTABLE at PID-1") as caught:
-        message.put(er7.path("PID-1"), "wow!")
+        edit.put(message, er7.path("PID-1"), "wow!")
     assert "wow" not in str(caught.value)
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text import edit, er7
 
 START, RESYNC = 0, -1
 """What MSH-13 says beside numbers: the sender (re)starts and asks for the number that is expected; the sender gives up on
@@ -145,10 +145,10 @@ def numbered(body: bytes, number: int) -> bytes:
 def link(body: bytes, number: int, control_id: str, now: str) -> bytes:
     """A header like that of this message and no more, to say START or RESYNC with. Raises MessageError."""
     message = er7.Message.parse(body)
-    message.check_places()
+    edit.check_places(message)
     message.segments = message.segments[:1]
     for place, text in ((_TIME_PLACE, now), (_CONTROL_PLACE, control_id), (_NUMBER_PLACE, str(number))):
-        message.put(place, text)
+        edit.put(message, place, text)
     return message.to_bytes()
 
 

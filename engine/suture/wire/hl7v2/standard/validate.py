@@ -18,6 +18,7 @@ from suture.model.errors import MessageError
 from suture.model.finding import Finding, Location
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.dictionary import FieldSpec
+from suture.wire.hl7v2.standard.kinds import CODES, SEVERITIES
 from suture.wire.hl7v2.standard.primitives import CHECKS
 from suture.wire.hl7v2.standard.structure import MISSING, REPEATS, UNEXPECTED, Misplaced, misplaced, prepared
 from suture.wire.hl7v2.text import er7
@@ -27,55 +28,6 @@ from suture.wire.hl7v2.text.remarks import remarks
 LIMIT = 100
 """Findings of one message, unless told otherwise."""
 
-SEVERITIES: Mapping[str, str] = {
-    "charset": "E",
-    "c1_bytes": "W",
-    "msh2_twice": "W",
-    "message_type": "E",
-    "structure_name": "W",
-    "version": "W",
-    "segment_broken": "E",
-    "segment_indented": "W",
-    "segment_missing": "E",
-    "segment_unexpected": "E",
-    "segment_repeats": "E",
-    "segment_unknown": "W",
-    "field_missing": "E",
-    "field_repeats": "E",
-    "field_unknown": "W",
-    "field_withdrawn": "I",
-    "component_missing": "W",
-    "component_unknown": "W",
-    "data_type": "E",
-    "table": "E",
-    "length": "W",
-}
-"""Kind of finding to its severity (HL7 table 0516); "" leaves the kind out. Lengths are warnings, because since HL7 2.7
-receivers should take more than the standard's lengths; extra fields and components, because receivers ignore them."""
-
-_CODES = {
-    "charset": finding.OTHER,
-    "c1_bytes": finding.OTHER,
-    "msh2_twice": finding.OTHER,
-    "message_type": finding.UNSUPPORTED_MESSAGE_TYPE,
-    "structure_name": finding.OTHER,
-    "version": finding.UNSUPPORTED_VERSION,
-    "segment_broken": finding.SEGMENT_SEQUENCE,
-    "segment_indented": finding.OTHER,
-    "segment_missing": finding.SEGMENT_SEQUENCE,
-    "segment_unexpected": finding.SEGMENT_SEQUENCE,
-    "segment_repeats": finding.CARDINALITY,
-    "segment_unknown": finding.SEGMENT_SEQUENCE,
-    "field_missing": finding.REQUIRED_FIELD_MISSING,
-    "field_repeats": finding.CARDINALITY,
-    "field_unknown": finding.OTHER,
-    "field_withdrawn": finding.OTHER,
-    "component_missing": finding.REQUIRED_FIELD_MISSING,
-    "component_unknown": finding.OTHER,
-    "data_type": finding.DATA_TYPE,
-    "table": finding.TABLE_VALUE,
-    "length": finding.TOO_LONG,
-}
 NULL = '""'
 """A field's value that means: delete what you have (HL7 2.5.1 section 2.5.3). It is a value of every type."""
 _IGNORED_TYPES = ("", "varies", "Varies", "CM")
@@ -168,7 +120,7 @@ class _Check:
             return
         kept = self.errors if severity == "E" else self.others
         if len(kept) < self.limit:
-            kept.append((len(self.errors) + len(self.others), Finding(code or _CODES[kind], severity, location, text)))
+            kept.append((len(self.errors) + len(self.others), Finding(code or CODES[kind], severity, location, text)))
         if len(self.errors) >= self.limit:
             raise _Enough
 

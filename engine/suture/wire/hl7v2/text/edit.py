@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from suture.model.errors import MessageError
+from suture.wire.hl7v2.text import charsets
 from suture.wire.hl7v2.text.choosing import NULL_TEXT, meets
 from suture.wire.hl7v2.text.delimiters import HEADERS, Delimiters
 from suture.wire.hl7v2.text.escapes import escape
@@ -47,6 +49,27 @@ def set_raw(message: Message, place: Path, text: str) -> None:
     else:
         segment.put(place.index, _with_part(segment, _field_text(segment, place), place, text))
     _add(message, missing)
+
+
+def put(message: Message, place: Path, text: str) -> None:
+    """Put ER7 text in a whole field, or a value, escaped, in a component: the changes that a channel's file names.
+
+    Raises MessageError (stage render) where this message has no such place.
+    """
+    try:
+        (set_raw if place.component is None else set_value)(message, place_to_set(place), text)
+    except ValueError as error:
+        raise MessageError("render", "NOT_SETTABLE", place.text, str(error)) from None
+
+
+def check_places(message: Message) -> None:
+    """Raise MessageError (stage render) where a separator may have been taken for a part of a character.
+
+    A change would then touch more than its place. (In all other sets a byte that is not of the set stands for itself.)
+    """
+    if message.undecodable and charsets.is_spread(message.encoding):
+        reason = f"bytes that are not {message.encoding}, in which they may hide separators; nothing can be changed safely"
+        raise MessageError("render", "CHARSET", "MSH-18", reason)
 
 
 def insert_repetition(message: Message, place: Path, value: str) -> None:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from suture.model.errors import MessageError
 from suture.wire.hl7v2.text import charsets, edit, lines, reading
 from suture.wire.hl7v2.text.charsets import CHARSETS
 from suture.wire.hl7v2.text.delimiters import HEADERS, STANDARD, STANDARD_27, USUAL, Delimiters, delimiters_of
@@ -57,10 +56,7 @@ def _getter(place: str) -> Getter:
 
 
 class Message:
-    """A parsed message. `raw` is what came in; `encoding` is how it was read; undecodable: some bytes were not of it.
-
-    odd: what is odd about its lines.
-    """
+    """A parsed message. raw: what came in. encoding: how it was read; undecodable: some bytes were not of it. odd: about its lines."""
 
     __slots__ = ("_by_head", "_lines", "_segments", "delimiters", "encoding", "odd", "raw", "seen", "undecodable")
 
@@ -198,19 +194,6 @@ class Message:
         """
         edit.set_raw(self, edit.place_to_set(place), text)
 
-    def put(self, place: Path, text: str) -> None:
-        """Put ER7 text in a whole field, or a value, escaped, in a component: the changes that a channel's file names.
-
-        Raises MessageError (stage render) where this message has no such place.
-        """
-        try:
-            if place.component is None:
-                edit.set_raw(self, edit.place_to_set(place), text)
-            else:
-                edit.set_value(self, edit.place_to_set(place), text)
-        except ValueError as error:
-            raise MessageError("render", "NOT_SETTABLE", place.text, str(error)) from None
-
     def insert(self, place: str | Path, value: str) -> None:
         """Put a repetition before the one that the path names (PID-3[2]), or behind the last one; its value is escaped.
 
@@ -250,15 +233,6 @@ class Message:
         self.segments.append(segment)
         if segment.name in self.seen:
             self.seen[segment.name].append(segment)
-
-    def check_places(self) -> None:
-        """Raise MessageError (stage render) where a separator may have been taken for a part of a character.
-
-        A change would then touch more than its place. (In all other sets a byte that is not of the set stands for itself.)
-        """
-        if self.undecodable and charsets.is_spread(self.encoding):
-            reason = f"bytes that are not {self.encoding}, in which they may hide separators; nothing can be changed safely"
-            raise MessageError("render", "CHARSET", "MSH-18", reason)
 
     def forget_names(self) -> None:
         """To be called when `segments` has been changed."""
@@ -357,9 +331,9 @@ def _joined(message: Message, codec: str) -> Message:
 
 
 def changed(raw: bytes, changes: Mapping[Path, str], encoding: str = "utf-8") -> bytes:
-    """The same message with some values replaced, as `Message.put` does. Raises MessageError when raw is not HL7, or cannot be changed."""
+    """The same message with some values replaced, as `edit.put` does. Raises MessageError when raw is not HL7, or cannot be changed."""
     message = Message.parse(raw, encoding)
-    message.check_places()
+    edit.check_places(message)
     for place, value in changes.items():
-        message.put(place, value)
+        edit.put(message, place, value)
     return message.to_bytes()
