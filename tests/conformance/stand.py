@@ -23,6 +23,13 @@ MARKER = compliance.MARKER.encode()
 Answer = Callable[[bytes | None], None]
 
 
+async def until(true: Callable[[], bool], within_s: float = 15) -> None:
+    """Wait for something that no answer and no note tells of, such as how many connections a source has."""
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
 class Engine(Witness):
     """What stands behind the source: it keeps what it is given and answers when it is told to."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Any
 
@@ -15,7 +14,7 @@ from suture.model.outcome import Accepted
 from suture.wire.hl7v2.exchange import ack
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
 from tests.conformance.kits import KITS, sender
-from tests.conformance.stand import FRAME_TIMEOUT_S, MARKER, stand
+from tests.conformance.stand import FRAME_TIMEOUT_S, MARKER, stand, until
 from tests.conformance.test_framing_quirks import ROWS, A, Row
 
 END_WAIT_S = 2.0
@@ -43,9 +42,7 @@ async def test_quirks_are_counted_once_while_the_connection_is_open_and_after_it
         await one.answer()
         assert s.source.counts()["framing"] == {"STRAY_BYTES": 1}
         one.writer.close()
-        async with asyncio.timeout(5):
-            while s.source.connections:
-                await asyncio.sleep(0)
+        await until(lambda: not s.source.connections)
         assert s.source.counts()["framing"] == {"STRAY_BYTES": 1}
 
 
@@ -63,9 +60,7 @@ async def test_a_sender_that_has_said_all_waits_for_its_answers(reactor: Any) ->
         s.engine.received[1][2](b"ACK 2")
         assert await one.answer() == b"ACK 2"
         assert await one.is_closed()
-        async with asyncio.timeout(5):
-            while s.source.connections:
-                await asyncio.sleep(0)
+        await until(lambda: not s.source.connections)
 
 
 async def test_a_sender_that_ends_with_a_lone_end_byte_is_answered_after_a_moment(reactor: Any) -> None:
@@ -73,9 +68,7 @@ async def test_a_sender_that_ends_with_a_lone_end_byte_is_answered_after_a_momen
         one = await s.sender()
         for n in (1, 2):
             one.say(b"\x0b" + A + b"\x1c")
-            async with asyncio.timeout(5):
-                while not any(c.timer for c in s.source.connections):
-                    await asyncio.sleep(0)
+            await until(lambda: any(c.timer for c in s.source.connections))
             s.pass_time(END_WAIT_S - 1)
             assert len(s.engine.received) == n - 1
             s.pass_time(1)
@@ -88,9 +81,7 @@ async def test_time_that_a_sender_is_held_back_does_not_make_an_end(reactor: Any
     async with stand(reactor, end_wait_s=END_WAIT_S) as s:
         one = await s.sender()
         one.say(b"\x0b" + A + b"\x1c")
-        async with asyncio.timeout(5):
-            while not any(c.timer for c in s.source.connections):
-                await asyncio.sleep(0)
+        await until(lambda: any(c.timer for c in s.source.connections))
         s.source.set_full(True)
         one.say(b"NTE|1\r\x1c\r")
         s.pass_time(END_WAIT_S * 3)
@@ -102,9 +93,7 @@ async def test_the_rest_of_an_end_block_may_come_late(reactor: Any) -> None:
     async with stand(reactor, end_wait_s=END_WAIT_S) as s:
         one = await s.sender()
         one.say(b"\x0b" + A + b"\x1c")
-        async with asyncio.timeout(5):
-            while not any(c.timer for c in s.source.connections):
-                await asyncio.sleep(0)
+        await until(lambda: any(c.timer for c in s.source.connections))
         one.say(b"\r")
         assert await one.answer() == b"ACK " + A
         s.pass_time(END_WAIT_S * 2)

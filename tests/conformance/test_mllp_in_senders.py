@@ -11,7 +11,7 @@ from twisted.internet import defer
 from suture.wire import mllp
 from suture.wire.mllp import frame
 from suture.wire.oversize import HEAD_BYTES
-from tests.conformance.stand import FRAME_TIMEOUT_S, IDLE_S, LIMIT_BYTES, MARKER, Sender, stand
+from tests.conformance.stand import FRAME_TIMEOUT_S, IDLE_S, LIMIT_BYTES, MARKER, Sender, stand, until
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
@@ -109,9 +109,7 @@ async def test_a_message_without_an_end_is_answered_and_then_its_connection_is_c
         assert await one.is_closed()
         one.writer.close()
         assert s.engine.refused[0].endless
-        async with asyncio.timeout(10):
-            while s.source.connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: not s.source.connections)
 
 
 async def test_the_connection_of_a_message_without_an_end_waits_for_the_answers_that_are_due(reactor: Any) -> None:
@@ -125,9 +123,7 @@ async def test_the_connection_of_a_message_without_an_end_waits_for_the_answers_
         assert await one.answer() == b"ACK 1"
         assert await one.is_closed()
         one.writer.close()
-        async with asyncio.timeout(10):
-            while s.source.connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: not s.source.connections)
 
 
 async def test_a_message_over_the_limit_that_is_broken_off_is_told_and_not_answered(reactor: Any) -> None:
@@ -146,9 +142,7 @@ async def test_a_message_over_the_limit_whose_time_is_over_is_told(reactor: Any)
     async with stand(reactor) as s:
         one = await s.sender()
         one.say(b"\x0b" + large())
-        async with asyncio.timeout(10):
-            while not any(c.silence.frame_since_s is not None for c in s.source.connections):
-                await asyncio.sleep(0)
+        await until(lambda: any(c.silence.frame_since_s is not None for c in s.source.connections))
         s.pass_time(FRAME_TIMEOUT_S + 10)
         assert await one.is_closed()
         assert "FRAME_TIMEOUT" in s.engine.codes
@@ -167,9 +161,7 @@ async def test_signs_of_life_are_counted_and_nothing_else(reactor: Any, empty: b
         assert s.engine.codes == ["EMPTY_FRAME"]
         s.pass_time(IDLE_S - 10)
         one.say(frame(empty))
-        async with asyncio.timeout(10):
-            while s.source.counts()["framing"]["EMPTY_FRAME"] < 34:
-                await asyncio.sleep(0)
+        await until(lambda: s.source.counts()["framing"]["EMPTY_FRAME"] >= 34)
         s.pass_time(20)
         one.say(frame(b"MSH|3"))
         assert await one.answers(2) == [mllp.COMMIT_ACK, b"ACK MSH|3"]  # it has said something, and is not idle
@@ -261,9 +253,7 @@ async def test_one_connection_too_many_is_closed_and_the_others_go_on(reactor: A
         assert set(s.source.counts()["refused"]) == {"TOO_MANY_CONNECTIONS"}
         inside[0].writer.close()
         await inside[0].writer.wait_closed()
-        async with asyncio.timeout(5):
-            while len(s.source.connections) == 3:
-                await asyncio.sleep(0)
+        await until(lambda: len(s.source.connections) != 3)
         new = await s.sender()
         for n, one in enumerate([*inside[1:], new]):
             one.say(frame(b"MSH|%d" % n))
@@ -279,9 +269,7 @@ async def test_a_full_engine_reads_nothing_and_goes_on_where_it_was(reactor: Any
         one.say(frame(b"MSH|1"))
         late = await s.sender()
         late.say(frame(b"MSH|2"))
-        async with asyncio.timeout(5):
-            while len(s.source.connections) < 3:
-                await asyncio.sleep(0)
+        await until(lambda: len(s.source.connections) >= 3)
         for _ in range(50):
             await asyncio.sleep(0)
         assert s.engine.bodies == [b"MSH|0"]

@@ -20,7 +20,7 @@ from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, sender
-from tests.conformance.stand import FRAME_TIMEOUT_S, LIMIT_BYTES, Sender, Stand, stand
+from tests.conformance.stand import FRAME_TIMEOUT_S, LIMIT_BYTES, Sender, Stand, stand, until
 from tests.faults.certificates import Authority, Pair, server
 from tests.faults.peer import Ack, Silence
 
@@ -162,9 +162,7 @@ async def test_a_client_without_tls_is_told_nothing_and_does_not_stay(reactor: A
         assert await plain.is_closed()
         await s.engine.until(lambda: s.engine.codes == ["TLS_REFUSED"])
         assert "does not speak TLS" in s.engine.notes[0][1]
-        async with asyncio.timeout(5):
-            while len(s.source.connections) != 1:
-                await asyncio.sleep(0)
+        await until(lambda: len(s.source.connections) == 1)
         s.pass_time(FRAME_TIMEOUT_S + 6)
         assert await silent.is_closed()
         assert s.engine.codes == ["TLS_REFUSED", "TLS_TIMEOUT"]
@@ -376,9 +374,7 @@ async def test_closing_in_the_middle_of_a_handshake_tells_what_waits(reactor: An
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         async with sender(KIT, reactor, deaf.getsockname()[1], tls={"ca": ca.path}) as s:
             one = s.send(1)
-            async with asyncio.timeout(5):
-                while not s.destination.dialling.shaking:
-                    await asyncio.sleep(0)
+            await until(lambda: s.destination.dialling.shaking)
             await s.close()
             assert isinstance(await one.outcome(), Unavailable)
 
@@ -390,6 +386,4 @@ async def test_a_message_without_an_end_is_answered_over_tls_before_its_connecti
         assert await one.answer() == b"AR"
         assert await one.is_closed()
         one.writer.close()
-        async with asyncio.timeout(10):
-            while s.source.connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: not s.source.connections)

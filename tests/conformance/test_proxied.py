@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from suture.connectors import mllp_in
 from suture.wire.mllp import frame
 from suture.wire.proxy import V2
-from tests.conformance.stand import MARKER, Sender, Stand, stand
+from tests.conformance.stand import MARKER, Sender, Stand, stand, until
 from tests.conformance.test_mllp_tls import client, served
 from tests.faults.certificates import Authority
 from tests.wire.test_proxy import binary, text
@@ -32,9 +32,7 @@ def ca(tmp_path: Any) -> Authority:
 
 
 async def closed(s: Stand) -> None:
-    async with asyncio.timeout(10):
-        while s.source.connections or s.source.door.gates:
-            await asyncio.sleep(0.001)
+    await until(lambda: not (s.source.connections or s.source.door.gates))
 
 
 @headers
@@ -158,9 +156,7 @@ async def test_a_header_that_never_comes_whole_is_waited_for_only_so_long(reacto
     async with stand(reactor, proxies=HERE, proxy_timeout_s=PROXY_TIMEOUT_S) as s:
         one = await s.sender()
         one.say(begin)
-        async with asyncio.timeout(10):
-            while not s.source.door.gates:
-                await asyncio.sleep(0)
+        await until(lambda: s.source.door.gates)
         s.pass_time(PROXY_TIMEOUT_S - 1)
         assert s.source.door.gates
         s.pass_time(1)
@@ -185,9 +181,7 @@ async def test_connections_whose_header_is_still_to_come_count_too(reactor: Any)
         one, two = await s.sender(), await s.sender()
         one.say(text("10.1.2.3", 1) + frame(b"MSH|1"))
         await one.answer()
-        async with asyncio.timeout(10):
-            while not s.source.door.gates:
-                await asyncio.sleep(0)
+        await until(lambda: s.source.door.gates)
         three = await s.sender()
         assert await three.is_closed()
         assert s.source.counts()["refused"] == {"TOO_MANY_CONNECTIONS": 1}
@@ -199,9 +193,7 @@ async def test_connections_whose_header_is_still_to_come_count_too(reactor: Any)
 async def test_a_stop_closes_connections_whose_header_is_still_to_come(reactor: Any) -> None:
     async with stand(reactor, proxies=HERE) as s:
         one = await s.sender()
-        async with asyncio.timeout(10):
-            while not s.source.door.gates:
-                await asyncio.sleep(0)
+        await until(lambda: s.source.door.gates)
         await s.close()
         assert await one.is_closed()
 

@@ -24,7 +24,7 @@ from suture.model.value import changed
 from suture.reactor import Watchdog
 from suture.wire.mllp import frame
 from tests.conformance.kits import KITS, Kit, sender
-from tests.conformance.stand import stand
+from tests.conformance.stand import stand, until
 from tests.faults.certificates import Authority
 
 RESETS = 120
@@ -46,12 +46,6 @@ def ca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-async def until(true: Callable[[], bool], timeout_s: float = 15) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 # -- in --------------------------------------------------------------------------------------------------------------
