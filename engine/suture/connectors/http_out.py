@@ -17,11 +17,10 @@ from yarl import URL
 
 from suture import __version__
 from suture.connectors.contract import DestinationSettings, Done, Note, Refused
-from suture.connectors.http.connection import LOST, Connection
+from suture.connectors.http.connection import LOST, Connection, Strays
 from suture.connectors.http.dialling import Dial
 from suture.connectors.http.exchange import Answer, Fault
 from suture.connectors.http.status import Meaning, Word
-from suture.connectors.http.strays import Strays
 from suture.connectors.net import leave, sockets
 from suture.connectors.net.access import Seldom
 from suture.connectors.net.tls import ClientTls

@@ -251,6 +251,8 @@ class Unframer:
 
     def _begin(self, at: int, found: list[bytes]) -> int:
         """Look for the beginning of a frame: where its payload begins, else ~where to go on when more has come."""
+        if at == len(self._buffer):
+            return ~at
         if (end := self._whole(at, found)) > 0:
             return end
         if (begin := self._between.search(self._buffer, at)) >= 0:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import httptools
 
+from suture.connectors.contract import Note
 from suture.connectors.http.exchange import Answer, Exchange, Fault
 from suture.connectors.net import tcp_info, tls, tls_asyncio
+from suture.connectors.net.access import Seldom
 from suture.model.outcome import TryLater, Unavailable
 
 LARGE_BYTES = 65_536
@@ -187,3 +190,24 @@ class Connection(asyncio.Protocol):
         """In TLS 1.3 a peer refuses our certificate when we have long begun to send, and has read nothing of it."""
         why = "" if self._plain or self._read_bytes else tls_asyncio.plain(error, "")
         return Fault("TLS", why, Unavailable) if tls.refused_us(why) else LOST
+
+
+class Strays:
+    """Answers of one destination that nothing waits for: each is counted, and said so often as helps."""
+
+    def __init__(self, note: Note, seldom: Seldom) -> None:
+        self._note, self._seldom = note, seldom
+        self._count = 0
+
+    def add(self, connection: Connection) -> None:
+        """One came. Where it was not the first request's, it may have come long ago, and completed what came next."""
+        self._count += 1
+        doubtful = connection.requests > 1
+        if self._seldom.due("LATE_ACK") or doubtful:
+            count = f" ({self._count} so far)" if self._count > 1 else ""
+            which = f"; the last of its {connection.requests} messages was delivery {connection.last}: see whether the peer has it"
+            self._note("LATE_ACK", f"an answer came that nothing waits for; its connection is closed{count}{which if doubtful else ''}")
+
+    def codes(self) -> Counter[str]:
+        """What was counted, by code."""
+        return Counter({"LATE_ACK": self._count} if self._count else {})

@@ -12,9 +12,8 @@ from zope.interface import implementer
 from suture.connectors.mllp.answers import Answers, Doubts, Ends, InFlight, Letter, Refuses, Strays, Waits
 from suture.connectors.mllp.control_ids import Used
 from suture.connectors.mllp.heard import ODD_BYTES, Heard
-from suture.connectors.mllp.written import Written
 from suture.connectors.net import sockets, tcp_info, tls
-from suture.connectors.net.writing import unsent_bytes, write_now
+from suture.connectors.net.writing import Written, unsent_bytes, write_now
 from suture.model.outcome import Accepted, Ambiguous, Outcome, TryLater, Unavailable
 from suture.wire import mllp
 
@@ -141,7 +140,7 @@ class Peer(protocol.Protocol):
         self.answers += 1
         if self.destination.config.release == "2" and not one.committed:
             self.usable = False  # a commit acknowledgement that still comes would be taken for the next message's
-        if self.written.lacks(one, self.transport):
+        if self.written.lacks(one.whole_at, self.transport):
             self.usable = False
             self._judge.doubted(one)
             outcome = EARLY if isinstance(outcome, Accepted) else outcome
@@ -156,7 +155,7 @@ class Peer(protocol.Protocol):
     def abort(self, outcome: Outcome) -> None:
         """Answers on this connection cannot be placed any more: it is never used again, and all on it have this outcome."""
         self.usable, waiting, self.waiting = False, self.waiting, []
-        unseen = [one for one in waiting if self.written.lacks(one, self.transport)]
+        unseen = [one for one in waiting if self.written.lacks(one.whole_at, self.transport)]
         self.transport.abortConnection()
         for one in waiting:
             one.letter.done(UNSEEN if one in unseen else outcome)
@@ -183,7 +182,7 @@ class Peer(protocol.Protocol):
         """Wait no longer for these; the connection stays until the others have their answers, or their time is over."""
         self.usable = False
         self.waiting = [one for one in self.waiting if one not in late]
-        unseen = [] if self.waiting else [one for one in late if self.written.lacks(one, self.transport)]
+        unseen = [] if self.waiting else [one for one in late if self.written.lacks(one.whole_at, self.transport)]
         if not self.waiting and (unseen or not self._listen()):
             self.transport.abortConnection()
         for one in late:
@@ -224,4 +223,6 @@ class Peer(protocol.Protocol):
         self.destination.lost(self, cut_short=self.answers == 1 and bool(waiting))
         refused = Unavailable("TLS", why) if not self.heard.anything and tls.refused_us(why) else None
         for one in waiting:
-            one.letter.done(UNSEEN if self.written.lacks(one, self.transport) else refused or self._judge.cut_off(one, self.heard.odd))
+            one.letter.done(
+                UNSEEN if self.written.lacks(one.whole_at, self.transport) else refused or self._judge.cut_off(one, self.heard.odd)
+            )

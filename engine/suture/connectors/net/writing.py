@@ -30,3 +30,16 @@ def unsent_bytes(transport: Any) -> int:
     if not isinstance(transport, Connection):
         return 0
     return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+
+
+class Written:
+    """Of one connection. at_s: when it was last written on, or begun. size_bytes: all that was written; messages: in so many."""
+
+    __slots__ = ("at_s", "messages", "size_bytes")
+
+    def __init__(self, now_s: float) -> None:
+        self.at_s, self.messages, self.size_bytes = now_s, 0, 0
+
+    def lacks(self, whole_at: int, transport: Any) -> bool:
+        """Whether so many of the bytes have not all left."""
+        return self.size_bytes - unsent_bytes(transport) < whole_at
