@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from suture.cli import exits
-from suture.cli.mllp import conversing, sending
+from suture.cli.mllp import sending
 from suture.cli.mllp.listening import Behaviour, Store, as_asked
+from suture.connectors.mllp import conversing
 from suture.wire.hl7v2.exchange import ack
 from tests.cli.conftest import Suture
 

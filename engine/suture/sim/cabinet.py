@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from suture.wire import mllp
-from suture.wire.hl7v2.exchange import ack
-from suture.wire.hl7v2.text import er7
-
-LIMIT_BYTES = 1 << 20
+from suture.connectors.mllp.conversing import Line, Patience, connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +25,7 @@ class Cabinet:
     def __init__(self, host: str, port: int, ack_timeout_s: float = 15, patience_s: float = 60, pause_s: float = 0.3) -> None:
         self.host, self.port = host, port
         self.ack_timeout_s, self.patience_s, self.pause_s = ack_timeout_s, patience_s, pause_s
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._unframer = mllp.Unframer(LIMIT_BYTES)
+        self._line: Line | None = None
 
     async def send(self, raw: bytes) -> Sent:
         """Send one message until it is settled. Any bytes may be sent. Never raises for what the peer does."""
@@ -38,7 +33,7 @@ class Cabinet:
         until = asyncio.get_running_loop().time() + self.patience_s
         while True:
             tries += 1
-            code = await self._try(raw)
+            code = await asyncio.to_thread(self._try, raw)
             if code and code not in ("AR", "CR"):
                 return Sent(code, tries)
             if asyncio.get_running_loop().time() > until:
@@ -47,45 +42,18 @@ class Cabinet:
 
     async def close(self) -> None:
         """Hang up."""
-        streams, self._streams = self._streams, None
-        if streams:
-            streams[1].close()
+        line, self._line = self._line, None
+        if line:
+            line.close()
 
-    async def _try(self, raw: bytes) -> str:
+    def _try(self, raw: bytes) -> str:
+        """MSA-1 of the answer, "" when none came; a thread waits for it, for the cabinet's client is that of `suture send`."""
         try:
-            async with asyncio.timeout(self.ack_timeout_s):
-                return await self._exchange(raw)
-        except (OSError, TimeoutError, mllp.FrameTooLarge):
-            await self.close()
+            line = self._line or Line(connect(self.host, self.port, self.ack_timeout_s))
+        except OSError:
             return ""
-
-    async def _exchange(self, raw: bytes) -> str:
-        reader, writer = self._streams or await self._connect()
-        writer.write(mllp.frame(raw))
-        await writer.drain()
-        wanted = control_id(raw)
-        while data := await reader.read(65536):
-            for answer in self._unframer.feed(data):
-                code = code_of(answer, wanted)
-                if code:
-                    return code
-        raise ConnectionResetError
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        self._unframer = mllp.Unframer(LIMIT_BYTES)
-        self._streams = await asyncio.open_connection(self.host, self.port)
-        return self._streams
-
-
-def control_id(raw: bytes) -> str:
-    """MSH-10 of a message, "" when it has no header."""
-    header = ack.Header.read(raw)
-    return header.text(10) if header else ""
-
-
-def code_of(answer: bytes, wanted: str) -> str:
-    """MSA-1 of an answer to the message with this control id, else ""."""
-    if ack.Header.read(answer) is None:
-        return ""
-    message = er7.Message.parse(answer)
-    return message.get("MSA-1") if message.get("MSA-2") == wanted else ""
+        reply = line.exchange(raw, Patience(self.ack_timeout_s, self.ack_timeout_s))
+        if reply.fault:
+            line.close()
+        self._line = None if reply.fault else line
+        return "" if reply.fault else reply.code

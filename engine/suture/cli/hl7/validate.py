@@ -139,7 +139,7 @@ class _Envelope:
 
 
 def _judged(file: Path, judge: Judge, counts: Counter[str], envelope: _Envelope) -> Iterator[dict[str, Any]]:
-    from suture.cli.mllp.conversing import control_id_of
+    from suture.connectors.mllp.conversing import control_id_of
 
     for raw in files.messages(file, envelope.seen):
         found = judge.findings(raw)

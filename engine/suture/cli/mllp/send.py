@@ -16,8 +16,9 @@ import click
 
 from suture.cli import exits, files, output, tree
 from suture.cli.hl7.common import tell
-from suture.cli.mllp import conversing, sending
+from suture.cli.mllp import sending
 from suture.cli.options import Number
+from suture.connectors.mllp import conversing
 from suture.model.errors import MessageError
 from suture.model.hosts import is_host
 from suture.wire.hl7v2.text import cut, er7
@@ -246,9 +247,21 @@ def _kept(file: Path) -> list[bytes]:
     return kept
 
 
+def _told(reply: conversing.Reply) -> str:
+    """What was answered, in a few words: CA, then AE."""
+    parts = [reply.commit] if reply.commit and reply.commit != reply.code else []
+    if reply.code:
+        parts.append(reply.code)
+    if reply.fault:
+        parts.append(f"FAILED: {reply.fault}")
+    elif reply.silence:
+        parts.append(f"no answer: {reply.silence}" if not parts else reply.silence)
+    return ", then ".join(parts)
+
+
 def _line(reply: conversing.Reply) -> str:
     late = f"late: {', '.join(reply.late)}" if reply.late else ""
-    parts = (reply.control_id or "(no control id)", reply.told, reply.text, f"{reply.took_ms:.1f} ms", late)
+    parts = (reply.control_id or "(no control id)", _told(reply), reply.text, f"{reply.took_ms:.1f} ms", late)
     return "  ".join(part for part in parts if part)
 
 

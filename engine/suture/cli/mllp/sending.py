@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suture.cli.mllp.conversing import POSITIVE, Line, Patience, Reply, control_id_of
+from suture.connectors.mllp.conversing import POSITIVE, Line, Patience, Reply, connect, control_id_of
 
 NO_CONNECTION = "cannot connect to"
 LAST_WAIT_S = 1.0
@@ -35,13 +35,7 @@ class Peer:
 
     def connect(self) -> socket.socket:
         """A connection. Raises OSError."""
-        plain = socket.create_connection((self.host, self.port), timeout=self.patience.first_s)
-        try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return self.tls.wrap_socket(plain, server_hostname=self.host) if self.tls else plain
-        except BaseException:
-            plain.close()
-            raise
+        return connect(self.host, self.port, self.patience.first_s, self.tls)
 
 
 def tls_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""Whose answer an answer is, and what it does to the messages in flight on a connection. It decides; mllp_peer.py acts.
+"""Whose answer an answer is, and what it does to the messages in flight on a connection. It decides; peer.py acts.
 
 An acknowledgement is matched whole on MSA-2. A commit acknowledgement (CA) says that a message is stored (HL7 2.9.1 section
 2.8.3): where the application's answer is waited for it only moves the deadline, else it accepts the message, and what the

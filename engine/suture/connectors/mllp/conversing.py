@@ -1,9 +1,10 @@
-"""One connection of `send`: a message goes out, and the answers that it asks for come back (HL7 2.9.1 sections 2.8.2 and 2.8.3)."""
+"""An MLLP client for people and tests: a message goes out, and the answers that it asks for come back (HL7 2.9.1, 2.8.2 and 2.8.3)."""
 
 from __future__ import annotations
 
 import re
 import socket
+import ssl
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -67,21 +68,20 @@ class Reply:
         """Whether it went well, as far as it was to be told."""
         return not self.fault and (self.code in POSITIVE or (not self.code and bool(self.silence)))
 
-    @property
-    def told(self) -> str:
-        """What was answered, in a few words: CA, then AE."""
-        parts = [self.commit] if self.commit and self.commit != self.code else []
-        if self.code:
-            parts.append(self.code)
-        if self.fault:
-            parts.append(f"FAILED: {self.fault}")
-        elif self.silence:
-            parts.append(f"no answer: {self.silence}" if not parts else self.silence)
-        return ", then ".join(parts)
-
 
 class _Closed(Exception):
     """The peer has closed the connection."""
+
+
+def connect(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None = None) -> socket.socket:
+    """A connection for a Line; tls: a context when it is encrypted. Raises OSError."""
+    plain = socket.create_connection((host, port), timeout=timeout_s)
+    try:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return tls.wrap_socket(plain, server_hostname=host) if tls else plain
+    except BaseException:
+        plain.close()
+        raise
 
 
 class Line:
