@@ -77,7 +77,6 @@ CLASS_LINES_MAX = 200
 CLASS_ATTRIBUTES_MAX = 15
 LARGE = {
     "store/journal.py Journal": (338, 26),
-    "control.py Control": (286, 0),
     "mapping/compile_emit.py EmitCompiler": (285, 0),
 }
 """Classes that are over a limit: their lines and attributes (0: within). They may become smaller, and are then written down so."""

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from suture.commands import Commands
 from suture.model.message import Message
+from suture.model.verbs import VERBS
 from suture.ports import Work
 from suture.store import again, dialect, orders, tables
 from suture.store.backlog import READ_BYTES
@@ -105,13 +106,44 @@ def test_a_request_that_meets_a_bug_is_answered_and_the_next_is_carried_out(told
     assert told.rooms.channels["or-supply"].core.processed == [one]
 
 
-@pytest.mark.parametrize("verb", ["resend", "delivery_release", "reprocess"])
-def test_a_request_that_the_database_refuses_for_its_own_sake_is_answered(told: Told, verb: str) -> None:
-    told.order(verb, delivery_ids=[2**70], message_ids=[2**70], insist=False)
+@pytest.mark.parametrize(("verb", "ids"), [("resend", "delivery_ids"), ("delivery_release", "delivery_ids"), ("reprocess", "message_ids")])
+def test_a_request_that_the_database_refuses_for_its_own_sake_is_answered(told: Told, verb: str, ids: str) -> None:
+    told.order(verb, reason=REASON, **{ids: [2**70]})
     told.commands.start()
     ((ok, text),) = told.answers()
     assert ok == 0
-    assert text
+    assert text and "arguments" not in text
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "why"),
+    [
+        ("resend", {"delivery_ids": [1], "reason": REASON, "insist": "no"}, "Expected `bool`, got `str`"),
+        ("resend", {"delivery_ids": "1", "reason": REASON}, "Expected `array`, got `str`"),
+        ("resend", {"delivery_ids": [1], "reason": REASON, "insits": True}, "unknown field `insits`"),
+        ("delivery_release", {"reason": REASON}, "missing required field `delivery_ids`"),
+        ("reprocess", {"delivery_ids": [1], "reason": REASON}, "delivery_ids"),
+        ("channel_reload", {}, "missing required field `channel`"),
+        ("channel_resync", {"channel": "or-supply"}, "missing required field `destination`"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_words_before_anything_happens(told: Told, verb: str, arguments: dict[str, Any], why: str) -> None:
+    told.store.delivery(told.store.message(), state="posted")
+    told.order(verb, **arguments)
+    told.commands.start()
+    ((ok, text),) = told.answers()
+    assert ok == 0 and f"the arguments of {verb} are wrong: " in str(text) and why in str(text)
+    assert told.direct.written == ["answer"]
+
+
+def test_an_unknown_verb_is_named(told: Told) -> None:
+    told.order("delivery_burn", delivery_ids=[1])
+    told.commands.start()
+    assert told.answers() == [(0, "\"this engine does not know the verb 'delivery_burn'\"")]
+
+
+def test_every_verb_is_obeyed(told: Told) -> None:
+    assert set(told.commands._obey) == set(VERBS.values())
 
 
 def test_reprocessing_leaves_alone_what_the_preview_leaves_alone(told: Told) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet import defer
 
+from suture.model import verbs
 from suture.model.errors import ConfigError, SutureError
 from suture.model.events import Event
 from suture.model.message import Message
 from suture.model.payload import Payload
+from suture.model.verbs import Result, Verb
 from suture.observe.logs import Log
 from suture.pipeline.remaking import remade
 from suture.ports import Delivery, TimeOfDay, Unrendered, Work
 from suture.runtime import RunningChannel
-from suture.store import again, state
+from suture.store import again, replay, state
 from suture.store.backlog import Reader
 from suture.store.journal import Journal
 from suture.store.state import Request
@@ -38,7 +40,7 @@ class Rooms(Protocol):
     async def reload_channel(self, name: str) -> None: ...
 
 
-Verb = Callable[[dict[str, Any]], Awaitable[Any]]
+Obey = Callable[[Any], Awaitable[Result]]
 
 
 class Commands:
@@ -48,15 +50,15 @@ class Commands:
         self._rooms, self._journal, self._reader, self._clock = rooms, journal, reader, clock
         self._log = Log()
         self._stopped = False
-        self._verbs: dict[str, Verb] = {
-            "channel_start": self._start,
-            "channel_stop": self._stop,
-            "channel_restart": self._restart,
-            "channel_reload": self._reload,
-            "channel_resync": self._resync,
-            "resend": self._resend,
-            "delivery_release": self._release,
-            "reprocess": self._reprocess,
+        self._obey: dict[type[Verb], Obey] = {
+            verbs.StartChannel: self._start,
+            verbs.StopChannel: self._stop,
+            verbs.RestartChannel: self._restart,
+            verbs.ReloadChannel: self._reload,
+            verbs.Resync: self._resync,
+            verbs.Resend: self._resend,
+            verbs.Release: self._release,
+            verbs.Reprocess: self._reprocess,
         }
 
     def start(self) -> None:
@@ -89,18 +91,13 @@ class Commands:
                 await self.write("answer", partial(_answer, request.id, ok, result, now_us))
 
     async def _carry_out(self, request: Request) -> tuple[bool, Any]:
-        verb = self._verbs.get(request.verb)
-        if verb is None:
-            return False, f"this engine does not know the verb {request.verb!r}"
         try:
-            result = await verb(request.arguments)
+            verb = verbs.asked(request.verb, request.arguments)
+            result = verbs.plain(await self._obey[type(verb)](verb))
         except ConfigError as e:
             return False, "\n".join(map(str, e.problems))
         except SutureError as e:
             return False, str(e)
-        except (KeyError, TypeError, ValueError) as e:
-            self._log.error("a request has wrong arguments", e, verb=request.verb)
-            return False, f"the arguments of {request.verb} are wrong ({type(e).__name__})"
         except Exception as e:  # left unanswered it would come again at once, and hold up all that come after it
             self._log.error("a request met an unexpected error; please report it", e, verb=request.verb)
             return False, f"unexpected error ({type(e).__name__}); the engine's log says where"
@@ -115,91 +112,89 @@ class Commands:
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 
-    async def _start(self, arguments: dict[str, Any]) -> Any:
-        await self._rooms.start_channel(arguments["channel"])
-        return {"channel": arguments["channel"], "state": "running"}
+    async def _start(self, verb: verbs.StartChannel) -> Result:
+        await self._rooms.start_channel(verb.channel)
+        return verbs.ChannelIs(verb.channel, "running")
 
-    async def _stop(self, arguments: dict[str, Any]) -> Any:
-        name = arguments["channel"]
-        await self._rooms.stop_channel(name)
-        return {"channel": name, "state": "stopped", "unanswered": self._rooms.channels[name].unanswered()}
+    async def _stop(self, verb: verbs.StopChannel) -> Result:
+        await self._rooms.stop_channel(verb.channel)
+        return verbs.ChannelStopped(verb.channel, "stopped", self._rooms.channels[verb.channel].unanswered())
 
-    async def _restart(self, arguments: dict[str, Any]) -> Any:
-        await self._rooms.restart_channel(arguments["channel"])
-        return {"channel": arguments["channel"], "state": "running"}
+    async def _restart(self, verb: verbs.RestartChannel) -> Result:
+        await self._rooms.restart_channel(verb.channel)
+        return verbs.ChannelIs(verb.channel, "running")
 
-    async def _reload(self, arguments: dict[str, Any]) -> Any:
-        await self._rooms.reload_channel(arguments["channel"])
-        return {"channel": arguments["channel"], "state": self._rooms.channels[arguments["channel"]].actual}
+    async def _reload(self, verb: verbs.ReloadChannel) -> Result:
+        await self._rooms.reload_channel(verb.channel)
+        return verbs.ChannelIs(verb.channel, self._rooms.channels[verb.channel].actual)
 
-    async def _resync(self, arguments: dict[str, Any]) -> Any:
-        name, destination = arguments["channel"], arguments["destination"]
+    async def _resync(self, verb: verbs.Resync) -> Result:
+        channel = self._running(verb.channel)
+        if channel is None:
+            raise SutureError(f"channel {verb.channel} is not running")
+        channel.resync(verb.destination)
+        return f"{verb.destination} is resynchronised with its next message"
+
+    def _running(self, name: str) -> RunningChannel | None:
         channel = self._rooms.channels.get(name)
-        if channel is None or channel.actual != "running":
-            raise SutureError(f"channel {name} is not running")
-        channel.resync(destination)
-        return f"{destination} is resynchronised with its next message"
+        return channel if channel is not None and channel.actual == "running" else None
 
-    async def _resend(self, arguments: dict[str, Any]) -> Any:
-        ids, insist, now_us = arguments["delivery_ids"], bool(arguments.get("insist")), int(self._clock.seconds() * 1e6)
-        going: dict[again.Payload, int] = {}
+    async def _resend(self, verb: verbs.Resend) -> Result:
+        now_us, going = int(self._clock.seconds() * 1e6), dict[replay.Payload, int]()
         return await self._in_parts(
-            again.parts(ids, {}), True, lambda c, part: again.resend(c, self._journal.sequences, part, insist, now_us, going)
+            again.parts(verb.ids, {}), True, lambda c, part: again.resend(c, self._journal.sequences, part, verb.insist, now_us, going)
         )
 
-    async def _release(self, arguments: dict[str, Any]) -> Any:
-        ids, now_us = arguments["delivery_ids"], int(self._clock.seconds() * 1e6)
-        sizes, render = await self.write("sizes", lambda c: again.delivery_sizes(c, ids)), partial(self._render, now_us)
-        return await self._in_parts(again.parts(ids, sizes), False, lambda c, part: again.release(c, part, now_us, render))
+    async def _release(self, verb: verbs.Release) -> Result:
+        now_us = int(self._clock.seconds() * 1e6)
+        sizes, render = await self.write("sizes", lambda c: again.delivery_sizes(c, verb.ids)), partial(self._render, now_us)
+        return await self._in_parts(again.parts(verb.ids, sizes), False, lambda c, part: again.release(c, part, now_us, render))
 
-    async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[[Any, list[int]], again.Again]) -> dict[str, Any]:
+    async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[[Any, list[int]], again.Again]) -> verbs.Sent:
         """Carry a request out part by part: what is acknowledged or delivered meanwhile does not wait for all of it."""
-        sent: dict[str, Any] = {"sent": [], "skipped": []}
+        sent = verbs.Sent([], [])
         for part in parts:
             what = await self.write("resend" if new else "release", partial(_run_part, run, part))
-            for key, found in self._sent(what, new).items():
-                sent[key] += found
+            sent.sent.extend(self._sent(what, new))
+            sent.skipped.extend(verbs.LeftDelivery(number, why) for number, why in what.skipped)
         return sent
 
     def _render(self, now_us: int, delivery: Delivery, message: Message, events: Sequence[Event]) -> Payload | Unrendered | str:
         """The payload that a delivery lacks, by today's mapping; on the writer's thread, as everything that is settled there."""
-        channel = self._rooms.channels.get(delivery.channel)
-        if channel is None or channel.actual != "running":
+        channel = self._running(delivery.channel)
+        if channel is None:
             return f"channel {delivery.channel} is not running"
         return remade(channel.core.plan, delivery, message, events, now_us)
 
-    def _sent(self, what: again.Again, new: bool) -> dict[str, Any]:
+    def _sent(self, what: again.Again, new: bool) -> Iterator[verbs.Going]:
         for delivery in what.deliveries:
             channel = self._rooms.channels.get(delivery.channel)
             if channel is not None and delivery.destination in channel.lanes:
                 channel.lanes[delivery.destination].release(delivery, new)
-        sent = [{"delivery": d.id, "original": d.original_id or d.id, "destination": d.destination} for d in what.deliveries]
-        return {"sent": sent, "skipped": [{"delivery": i, "reason": why} for i, why in what.skipped]}
+            yield verbs.Going(delivery.id, delivery.original_id or delivery.id, delivery.destination)
 
-    async def _reprocess(self, arguments: dict[str, Any]) -> Any:
-        ids, insist = arguments["message_ids"], bool(arguments.get("insist"))
-        done: list[int] = []
-        skipped: list[dict[str, Any]] = []
-        sizes = await self.write("sizes", lambda c: again.message_sizes(c, ids))
-        for part in again.parts(ids, sizes):
-            stored: list[again.Stored] = await self.write("read", partial(_stored, part, insist))
+    async def _reprocess(self, verb: verbs.Reprocess) -> Result:
+        done = verbs.Reprocessed([], [])
+        sizes = await self.write("sizes", lambda c: again.message_sizes(c, verb.ids))
+        for part in again.parts(verb.ids, sizes):
+            stored: list[again.Stored] = await self.write("read", partial(_stored, part, verb.insist))
             there = {one.message.id for one in stored}
-            skipped += [{"message": i, "reason": "there is no such message"} for i in part if i not in there]
+            done.skipped.extend(verbs.LeftMessage(i, "there is no such message") for i in part if i not in there)
             while stored:
                 one = stored.pop(0)
                 if why := await self._process_again(one):
-                    skipped.append({"message": one.message.id, "reason": why})
+                    done.skipped.append(verbs.LeftMessage(one.message.id, why))
                 else:
-                    done.append(one.message.id)
-        return {"reprocessed": done, "skipped": skipped}
+                    done.reprocessed.append(one.message.id)
+        return done
 
     async def _process_again(self, one: again.Stored) -> str:
         """Process a stored message again; why not, "" when it is done."""
         name = one.message.channel
         if one.left_alone:
             return one.left_alone
-        channel = self._rooms.channels.get(name)
-        if channel is None or channel.actual != "running":
+        channel = self._running(name)
+        if channel is None:
             return f"channel {name} is not running"
         finished: defer.Deferred[None] = defer.Deferred()
         channel.core.process(one.message, one.taken, one.revision + 1, partial(finished.callback, None))

@@ -26,7 +26,7 @@ def backup(site: Site, tmp_path: Path) -> Path:
 
 def audited(site: Site) -> list[str]:
     with dialect.reading(site.store.engine) as connection:
-        return [f"{row['actor']} {row['verb']} {row['target']} {row['reason']}".strip() for row in orders.audited(connection, 10)[::-1]]
+        return [f"{row.actor} {row.verb} {row.target} {row.reason}".strip() for row in orders.audited(connection, 10)[::-1]]
 
 
 def test_a_backup_says_what_is_in_it_and_is_audited(site: Site, backup: Path) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from suture.cli import acting, exits, layout, output, times
 from suture.cli.session import Session
-from suture.control import Answer
+from suture.model.verbs import ChannelIs, LeftDelivery, LeftMessage, Reprocessed, Result, Sent
+from suture.model.views import Answer
 
 NOON_US = 1_772_640_000_000_000
 """2026-03-04T16:00:00Z, which is 10:00 in Chicago."""
@@ -156,12 +157,13 @@ def test_a_time_long_before_any_message_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("result", "code"),
     [
-        ({"sent": [], "skipped": [{"delivery": 4, "reason": "it is posted"}]}, exits.FAILED),
-        ({"reprocessed": [3], "skipped": [{"message": 4, "reason": "it is not there"}]}, exits.OK),
-        ({"channel": "or-supply", "state": "stopped"}, exits.OK),
+        (Sent([], [LeftDelivery(4, "it is posted")]), exits.FAILED),
+        (Reprocessed([], [LeftMessage(4, "it is not there")]), exits.FAILED),
+        (Reprocessed([3], [LeftMessage(4, "it is not there")]), exits.OK),
+        (ChannelIs("or-supply", "running"), exits.OK),
     ],
 )
-def test_an_engine_that_skipped_all_that_was_asked_is_no_success(result: dict[str, object], code: int) -> None:
+def test_an_engine_that_skipped_all_that_was_asked_is_no_success(result: Result, code: int) -> None:
     assert acting.report(Session(Path()), [Answer(1, True, True, result, True)], "done") == code
 
 

@@ -30,7 +30,7 @@ def requests(site: Site) -> list[state.Request]:
 
 def audited(site: Site) -> list[str]:
     with dialect.reading(site.store.engine) as connection:
-        return [f"{row['actor']} {row['verb']} {row['target']}" for row in orders.audited(connection, 10)[::-1]]
+        return [f"{row.actor} {row.verb} {row.target}" for row in orders.audited(connection, 10)[::-1]]
 
 
 def now_us() -> int:

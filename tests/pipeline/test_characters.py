@@ -323,11 +323,11 @@ def test_notes_and_held_deliveries_are_kept(make: Make, engine_db: Engine) -> No
         ids = {row.destination: row.id for row in connection.execute(select(tables.delivery))}
         bodies = {row.delivery_id: bytes(row.body) for row in connection.execute(select(tables.delivery_body))}
     assert found is not None
-    assert [(note["code"], note["place"]) for note in found.notes] == [("C1_BYTES", "FT1-8"), ("CHARACTERS_REPLACED", "FT1-8")]
+    assert [(note.code, note.place) for note in found.notes] == [("C1_BYTES", "FT1-8"), ("CHARACTERS_REPLACED", "FT1-8")]
     assert states_of["a"] == "held" and not bodies.get(ids["a"])
     assert b"|O?Hara|" in bodies[ids["b"]] and b"|ASCII\r" in bodies[ids["b"]]
     assert bodies[ids["c"]] == charge(b"O\x92Hara", b"8859/1")
-    assert [(row["code"], row["path"], row["field"]) for row in found.exceptions] == [("CHARSET", "FT1-8", "a")]
+    assert [(row.code, row.path, row.field) for row in found.exceptions] == [("CHARSET", "FT1-8", "a")]
 
 
 @pytest.mark.parametrize("separators", [b"", b"^", b"^~\\"])

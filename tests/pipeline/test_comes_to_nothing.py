@@ -62,7 +62,7 @@ class Hospital(House):
         assert found is not None
         told = [step.text for step in found.steps if step.what == "note"]
         assert len(told) == len(found.notes)
-        return [(one["line"], one["code"], one["place"]) for one in found.notes]
+        return [(one.line, one.code, one.place) for one in found.notes]
 
     def balances(self) -> bool:
         with self.database.connect() as connection:

@@ -16,8 +16,9 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.mapping.outbound import EVENTS, Payload, RenderContext, Renderer, compile_outbound
 from suture.mapping.spec import OutboundSpec
 from suture.model.events import Event
+from suture.model.views import ExceptionView
 from suture.ports import Delivery
-from suture.store import dialect, orders, preview, queries, state, summary, tables
+from suture.store import dialect, look, orders, queries, state, summary, tables
 from suture.wire.hl7v2.text import er7
 from tests.doubles import AtOnce
 from tests.mapping import examples
@@ -112,7 +113,7 @@ class Place(House):
         with self.database.connect() as connection:
             return [tuple(row) for row in connection.execute(select(d.id, d.destination, d.state).order_by(d.id))]  # type: ignore[misc]
 
-    def exceptions(self, open_only: bool = True) -> list[dict[str, Any]]:
+    def exceptions(self, open_only: bool = True) -> list[ExceptionView]:
         with self.database.connect() as connection:
             return queries.exceptions(connection, queries.ExceptionFilter(open=True if open_only else None))
 
@@ -130,14 +131,12 @@ class Place(House):
     def preview(self, verb: str) -> list[tuple[int | None, str, str]]:
         """(delivery, action, why) of what a request for message 1 would do."""
         with self.database.connect() as connection:
-            rows, messages = queries.deliveries_of(connection, [1]), queries.message_rows(connection, [1])
-            bare = queries.bare(connection, [1])
-        if verb == "reprocess":
-            items = preview.reprocess(messages, rows, False, bare)
-        elif verb == "release":
-            items = preview.release(rows, rows, bare)
-        else:
-            items = preview.resend(preview.newest(rows), rows, False, bare)
+            if verb == "reprocess":
+                items = look.reprocess(connection, [1], False)
+            elif verb == "release":
+                items = look.release(connection, [row.id for row in queries.deliveries_of(connection, 1)])
+            else:
+                items = look.resend(connection, [1], [], [], False)
         return [(item.delivery_id, item.action, item.why) for item in items]
 
 
@@ -173,13 +172,13 @@ def test_only_the_delivery_that_needs_it_is_held(make: Make) -> None:
     assert place.deliveries() == [(1, "archive", "queued"), (2, "erp", "held"), (3, "billing", "held")]
     assert place.message() == ("processed", "held for erp, billing")
     assert [len(place.sent(name)) for name in ("erp", "billing", "archive")] == [0, 0, 1]
-    of_erp, of_billing = sorted(place.exceptions(), key=lambda row: row["id"])
-    assert (of_erp["stage"], of_erp["code"], of_erp["delivery_id"], of_erp["field"]) == ("render", "UNKNOWN_CODE", 2, "erp")
-    assert (of_erp["path"], of_erp["table_name"], of_erp["value"]) == ("department", "departments", "OR-ORTHO")
-    assert (of_billing["field"], of_billing["path"], of_billing["delivery_id"]) == ("billing", "FT1-13", 3)
+    of_erp, of_billing = sorted(place.exceptions(), key=lambda row: row.id)
+    assert (of_erp.stage, of_erp.code, of_erp.delivery_id, of_erp.field) == ("render", "UNKNOWN_CODE", 2, "erp")
+    assert (of_erp.path, of_erp.table_name, of_erp.value) == ("department", "departments", "OR-ORTHO")
+    assert (of_billing.field, of_billing.path, of_billing.delivery_id) == ("billing", "FT1-13", 3)
     with place.database.connect() as connection:
         row = queries.delivery_row(connection, 2)
-        assert row is not None and row["reason"] == UNKNOWN.format("department")
+        assert row is not None and row.reason == UNKNOWN.format("department")
         assert summary.balance(connection, "c").wrong == []
     place.deliver("archive")
     assert (1, "archive", "accepted") in place.deliveries()
@@ -220,8 +219,8 @@ def test_released_before_it_is_mended_it_says_what_is_missing_now(make: Make) ->
     found = place.ask("delivery_release", delivery_ids=[2], reason="tried")
     missing = "no payload can be made: MISSING_VALUE at department: required, and the event does not have it"
     assert found == {"sent": [], "skipped": [{"delivery": 2, "reason": missing}]}
-    (now,) = [row for row in place.exceptions() if row["delivery_id"] == 2]
-    assert (now["code"], now["table_name"]) == ("MISSING_VALUE", "")
+    (now,) = [row for row in place.exceptions() if row.delivery_id == 2]
+    assert (now.code, now.table_name) == ("MISSING_VALUE", "")
     assert (2, "erp", "held") in place.deliveries() and not place.sent("erp")
 
 
@@ -286,7 +285,7 @@ def test_reprocessed_when_it_is_mended_the_new_delivery_takes_its_place(make: Ma
     assert found == [("archive", "accepted"), ("erp", "skipped"), ("billing", "skipped"), ("erp", "queued"), ("billing", "queued")]
     assert [len(place.sent(name)) for name in ("erp", "billing", "archive")] == [1, 1, 0]
     assert place.exceptions() == []
-    assert {row["resolution"] for row in place.exceptions(open_only=False)} == {"reprocessed"}
+    assert {row.resolution for row in place.exceptions(open_only=False)} == {"reprocessed"}
     late = place.ask("delivery_release", delivery_ids=[2], reason="too late")
     assert late["skipped"] == [{"delivery": 2, "reason": "it is skipped, neither held nor dead"}]
 
@@ -297,7 +296,7 @@ def test_reprocessed_before_it_is_mended_there_is_one_that_waits_and_one_excepti
     place.ask("reprocess", message_ids=[1], reason="tried")
     held = [row for row in place.deliveries() if row[2] == "held"]
     assert [name for _, name, _ in held] == ["erp", "billing"]
-    assert sorted(row["delivery_id"] for row in place.exceptions()) == [number for number, _, _ in held]
+    assert sorted(row.delivery_id for row in place.exceptions()) == [number for number, _, _ in held]
     place.plan(outputs(FULL))
     place.ask("delivery_release", delivery_ids=[number for number, _, _ in held], reason="department added")
     assert [len(place.sent(name)) for name in ("erp", "billing")] == [1, 1]
@@ -321,8 +320,8 @@ def test_a_bug_while_rendering_holds_its_delivery_and_names_no_content(make: Mak
     place.receive(charge())
     assert [(name, is_in) for _, name, is_in in place.deliveries()] == [("archive", "queued"), ("erp", "held")]
     (found,) = place.exceptions()
-    assert (found["stage"], found["code"]) == ("render", "UNEXPECTED")
-    assert found["reason"].startswith("ZeroDivisionError at test_unrendered.py:") and "SECRET" not in found["reason"]
+    assert (found.stage, found.code) == ("render", "UNEXPECTED")
+    assert found.reason.startswith("ZeroDivisionError at test_unrendered.py:") and "SECRET" not in found.reason
 
 
 def test_a_payload_over_the_limit_holds_its_delivery(make: Make) -> None:
@@ -330,7 +329,7 @@ def test_a_payload_over_the_limit_holds_its_delivery(make: Make) -> None:
     place.receive(charge())
     assert [(name, is_in) for _, name, is_in in place.deliveries()] == [("archive", "queued"), ("erp", "held")]
     (found,) = place.exceptions()
-    assert found["code"] == "PAYLOAD_TOO_LARGE" and "300" in found["reason"]
+    assert found.code == "PAYLOAD_TOO_LARGE" and "300" in found.reason
     place.plan([Output("erp", ALL, EVENTS), Output("archive", ALL, EVENTS)])
     place.ask("delivery_release", delivery_ids=[2], reason="limit raised")
     (late,), (soon,) = place.sent("erp"), place.sent("archive")
@@ -342,7 +341,7 @@ def test_a_message_that_cannot_be_changed_for_one_is_passed_to_the_others(make: 
     raw = charge().replace(b"|P|2.7", b"|P|2.7||||||8859/1")
     place.receive(raw)
     assert [(name, is_in) for _, name, is_in in place.deliveries()] == [("raw", "queued"), ("lab", "held")]
-    assert [row["stage"] for row in place.exceptions()] == ["render"]
+    assert [row.stage for row in place.exceptions()] == ["render"]
     place.plan([Output("lab", changes={"MSH-5": "LAB"}), Output("raw")], inbound=None)
     place.ask("delivery_release", delivery_ids=[2], reason="mended")
     (sent,) = place.sent("lab")
@@ -388,4 +387,4 @@ def test_what_today_s_mapping_no_longer_makes_stays_held(make: Make) -> None:
     place.plan(outputs(FULL)[1:])
     place.ask("reprocess", message_ids=[1], reason="erp is gone")
     assert [is_in for _, name, is_in in place.deliveries() if name == "erp"] == ["held"]
-    assert [row["field"] for row in place.exceptions()] == ["erp"]
+    assert [row.field for row in place.exceptions()] == ["erp"]

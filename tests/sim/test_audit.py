@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from suture.model.views import ExceptionView
 from suture.sim.audit import audit
 from suture.sim.day import Expected
 from suture.sim.ledger import Ledger, Leg
@@ -31,8 +32,9 @@ def ledger() -> Ledger:
         "billing": Leg(Counter(accepted=1, dead=1), 0, Counter({charge: 2}), Counter({charge: 1}), value=Decimal("4200.0")),
         "analytics": Leg(Counter(accepted=2), 0, Counter({used: 3, charge: 2, due: 1}), Counter({used: 3, charge: 2, due: 1})),
     }
-    row = {"id": 1, "message_id": 2, "code": "UNKNOWN_CODE", "stage": "map", "line": 1, "field": "item", "path": "FT1-7.1"}
-    books.exceptions = [{**row, "value": "ZZ-999", "reason": "item_master has no row for this code"}]
+    reason = "item_master has no row for this code"
+    about = (1, 2, None, "or-supply", "map", "UNKNOWN_CODE", 1, "item", "FT1-7.1", "item_master", "ZZ-999", reason)
+    books.exceptions = [ExceptionView(*about, 0, None, None, "")]
     return books
 
 

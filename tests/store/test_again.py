@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sqlalchemy import Engine, select
 
-from suture.store import again, dialect, preview, tables
-from suture.store.queries import deliveries_of
+from suture.store import again, dialect, look, tables
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, Store
 
@@ -36,10 +33,9 @@ def states_of(store: Store) -> list[tuple[int, str]]:
         return [(row.id, row.state) for row in connection.execute(select(t.id, t.state).order_by(t.id))]
 
 
-def previewed(store: Store, message: int, ids: list[int], insist: bool = False) -> list[int | None]:
+def previewed(store: Store, ids: list[int], insist: bool = False) -> list[int | None]:
     with dialect.reading(store.engine) as connection:
-        rows: list[dict[str, Any]] = deliveries_of(connection, [message])
-    return [item.delivery_id for item in preview.resend([r for r in rows if r["id"] in ids], rows, insist) if item.action == "send"]
+        return [item.delivery_id for item in look.resend(connection, [], ids, [], insist) if item.action == "send"]
 
 
 @pytest.mark.parametrize("later", ["accepted", "posted", "queued", "retrying"])
@@ -68,7 +64,7 @@ def test_of_one_payload_one_copy_is_sent_again(store: Store, insist: bool) -> No
     message = store.message()
     dead = store.delivery(message, state="dead")
     again_dead = store.delivery(message, state="dead", original_id=dead)
-    assert previewed(store, message, [dead, again_dead], insist) == [dead]
+    assert previewed(store, [dead, again_dead], insist) == [dead]
     found = resent(store, [dead, again_dead], insist)
     assert [d.original_id for d in found.deliveries] == [dead]
     assert [number for number, _ in found.skipped] == [again_dead]

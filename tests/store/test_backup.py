@@ -246,7 +246,7 @@ def test_what_waited_is_held_and_what_was_not_processed_is_parked(store: Store, 
     assert [(row.message_id, row.delivery_id) for row in told[3:]] == [(30, None)]
     assert all(name == is_in for name, is_in in other) and len(other) == 4
     assert message.state == "parked" and message.reason.startswith("RESTORED: ")
-    assert (line["verb"], line["reason"], line["target"], line["actor"]) == ("db_restore", "disk", "b.zip", "cli:nurse")
+    assert (line.verb, line.reason, line.target, line.actor) == ("db_restore", "disk", "b.zip", "cli:nurse")
 
 
 def test_asked_for_what_waited_goes_out_by_itself(store: Store, tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
+from suture.model.fault import GIVEN_UP
 from suture.model.message import Message
 from suture.ports import Received
 from suture.store import dialect, write_messages
 from suture.store.sequences import Sequences
-from tests.filling import NOW_US
+from tests.filling import NOW_US, Store
 
 
 class Desk:
@@ -71,3 +74,29 @@ def test_a_message_of_another_size_is_no_repetition_and_is_not_read(desk: Desk) 
     desk.store("short")
     assert desk.store("longer") == [("received", 0)]
     assert desk.looked_at == []
+
+
+@pytest.mark.parametrize("code", GIVEN_UP)
+def test_a_fragment_that_was_given_up_is_gathered_anew_and_repeats_nothing(desk: Desk, code: str) -> None:
+    parked(desk, code)
+    assert desk.store("a fragment") == [("received", 0)]
+
+
+def test_what_is_parked_for_something_else_is_repeated_whatever_its_reason_begins_with(desk: Desk) -> None:
+    number = parked(desk, "UNEXPECTED", "CONTINUATION_SHEETS is no table")
+    assert desk.store("a fragment") == [("duplicate", number)]
+
+
+def test_the_codes_of_fragments_are_those_that_are_written_down() -> None:
+    errors = Path(__file__).parents[2] / "docs" / "errors.md"
+    assert set(GIVEN_UP) == set(re.findall(r"CONTINUATION_\w+", errors.read_text(encoding="utf-8")))
+
+
+def parked(desk: Desk, code: str, reason: str = "") -> int:
+    """A message that waits for a person, as the store keeps it."""
+    store = Store(desk.engine)
+    number = store.message("parked", b"a fragment", control_id="1", received_at_us=NOW_US, reason=reason or f"{code}: why")
+    store.exception(number, code=code, reason="why")
+    with desk.engine.connect() as connection:
+        desk.numbers.load(connection)
+    return number

@@ -21,7 +21,7 @@ def store(engine_db: Engine) -> Store:
 
 def found(store: Store, *keys: tuple[str, str], **wanted: Any) -> list[int]:
     with dialect.reading(store.engine) as connection:
-        return [row["id"] for row in messages(connection, MessageFilter(find=keys, **wanted))]
+        return [row.id for row in messages(connection, MessageFilter(find=keys, **wanted))]
 
 
 def test_a_hash_is_stable_signed_and_64_bits() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from suture.model.views import Balance, Status
 from suture.store import dialect, summary
 from suture.store.standing import standing
 from tests.at_work import AtWork
@@ -21,12 +22,12 @@ def store(engine_db: Engine) -> Store:
     return Store(engine_db)
 
 
-def status(store: Store, now_us: int = LATER_US, since_us: int | None = None) -> summary.Status:
+def status(store: Store, now_us: int = LATER_US, since_us: int | None = None) -> Status:
     with dialect.reading(store.engine) as connection:
         return summary.status(connection, now_us, since_us)
 
 
-def balance(store: Store) -> summary.Balance:
+def balance(store: Store) -> Balance:
     with dialect.reading(store.engine) as connection:
         return summary.balance(connection, "or-supply")
 

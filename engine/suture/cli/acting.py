@@ -12,8 +12,8 @@ from suture.cli import exits, output
 from suture.cli.session import Session
 
 if TYPE_CHECKING:
-    from suture.control import Answer
-    from suture.store.preview import Item
+    from suture.model.verbs import Reprocessed, Sent
+    from suture.model.views import Answer, Item
 
 SILENT = "silent"
 """As in store/standing.py, which is not loaded for this."""
@@ -82,8 +82,10 @@ def report(session: Session, answers: Sequence[Answer], done: str) -> int:
 
 
 def _only_skipped(answers: Sequence[Answer]) -> bool:
-    results = [answer.result for answer in answers if isinstance(answer.result, dict)]
-    return any(r.get("skipped") for r in results) and not any(r.get("sent") or r.get("reprocessed") for r in results)
+    from suture.model.verbs import Reprocessed, Sent
+
+    results = [answer.result for answer in answers if isinstance(answer.result, Sent | Reprocessed)]
+    return any(r.skipped for r in results) and not any(r.sent if isinstance(r, Sent) else r.reprocessed for r in results)
 
 
 def _text(answer: Answer, done: str) -> str:
@@ -98,22 +100,29 @@ def _text(answer: Answer, done: str) -> str:
 
 
 def _result(result: Any, otherwise: str) -> str:
-    if isinstance(result, str) and result:
-        return result
-    if not isinstance(result, dict) or not result:
-        return otherwise
-    if "channel" in result:
-        waited = ", ".join(f"{count} to {name}" for name, count in result.get("unanswered", {}).items())
-        return f"channel {result['channel']} is {result.get('state', 'done')}" + (f"; still unanswered: {waited}" if waited else "")
-    return "\n".join(_lines(result)) or otherwise
+    from suture.model.verbs import ChannelIs, ChannelStopped, Reprocessed, Sent
+
+    if isinstance(result, ChannelIs | ChannelStopped):
+        unanswered = result.unanswered if isinstance(result, ChannelStopped) else {}
+        waited = ", ".join(f"{count} to {name}" for name, count in unanswered.items())
+        return f"channel {result.channel} is {result.state}" + (f"; still unanswered: {waited}" if waited else "")
+    if isinstance(result, Sent):
+        return "\n".join(_sent(result)) or otherwise
+    if isinstance(result, Reprocessed):
+        return "\n".join(_reprocessed(result)) or otherwise
+    return result if isinstance(result, str) and result else otherwise
 
 
-def _lines(result: dict[str, Any]) -> Iterator[str]:
-    for each in result.get("sent", ()):
-        again = "" if each["delivery"] == each["original"] else f", again for {each['original']}"
-        yield f"delivery {each['delivery']} goes to {each['destination']}{again}"
-    if result.get("reprocessed"):
-        yield f"reprocessed: {', '.join(map(str, result['reprocessed']))}"
-    for each in result.get("skipped", ()):
-        noun = "delivery" if "delivery" in each else "message"
-        yield f"skipped {noun} {each.get(noun)}: {each.get('reason', '')}"
+def _sent(result: Sent) -> Iterator[str]:
+    for each in result.sent:
+        again = "" if each.delivery == each.original else f", again for {each.original}"
+        yield f"delivery {each.delivery} goes to {each.destination}{again}"
+    for left in result.skipped:
+        yield f"skipped delivery {left.delivery}: {left.reason}"
+
+
+def _reprocessed(result: Reprocessed) -> Iterator[str]:
+    if result.reprocessed:
+        yield f"reprocessed: {', '.join(map(str, result.reprocessed))}"
+    for left in result.skipped:
+        yield f"skipped message {left.message}: {left.reason}"

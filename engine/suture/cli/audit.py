@@ -31,15 +31,15 @@ def list_(session: Session, since: str | None, until: str | None, limit: int, **
       suture audit list --since today
       suture audit list --actor nurse --verb resend --json
     """
-    from suture.store.orders import AuditFilter
+    from suture.store.orders import AuditFilter, audited
 
     wanted = AuditFilter(since_us=moment(session, since, "--since"), until_us=moment(session, until, "--until"), **given)
-    found = session.control.audit(limit, wanted)
+    found = session.control.look(audited, limit, wanted)
     if session.as_json:
         output.print_json(found)
         return exits.OK
-    rows = [[row["id"], session.time(row["at_us"]), row["actor"], row["verb"], row["target"], row["reason"]] for row in found]
+    rows = [[row.id, session.time(row.at_us), row.actor, row.verb, row.target, row.reason] for row in found]
     output.print_table(["id", "time", "actor", "verb", "target", "reason"], rows, empty="nothing in the audit fits")
     if len(found) == limit:
-        click.echo(f"perhaps there are more: --before {found[-1]['id']}")
+        click.echo(f"perhaps there are more: --before {found[-1].id}")
     return exits.OK

@@ -10,7 +10,7 @@ from suture.cli import output
 from suture.model import states
 
 if TYPE_CHECKING:
-    from suture.store.summary import Balance
+    from suture.model.views import Balance
 
 MOST_SHOWN = 10
 """Messages that are named."""

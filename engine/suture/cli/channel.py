@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from suture.cli import exits, output
@@ -10,6 +12,10 @@ from suture.cli.books import show as show_books
 from suture.cli.options import channel_argument, reason_option, store_options, wait_option, yes_option
 from suture.cli.session import Session
 from suture.cli.status import engine_line, show_channels, show_destinations
+from suture.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from suture.model.verbs import OfChannel
 
 
 @click.group()
@@ -50,13 +56,13 @@ def show(session: Session, channel: str, balance: bool) -> int:
       suture channel show or-supply
       suture channel show or-supply --balance --json
     """
-    from suture.control import NotFound
+    from suture.store import look
 
     found = session.control.status()
     if channel not in found.channels:
         raise NotFound(f"there is no channel {channel!r}; there are: {', '.join(found.channels) or 'none'}")
     one = found.channels[channel]
-    books = session.control.balance(channel) if balance else None
+    books = session.control.look(look.balance, channel, session.control.known) if balance else None
     if session.as_json:
         output.print_json({**output.plain(one), "destinations": list(one.destinations.values()), "balance": books})
         return exits.FAILED if books and books.wrong else exits.OK
@@ -69,8 +75,8 @@ def show(session: Session, channel: str, balance: bool) -> int:
     return exits.FAILED if books and books.wrong else exits.OK
 
 
-def _act(session: Session, verb: str, name: str, reason: str, wait_s: float, done: str) -> int:
-    return report(session, [session.control.channel(verb, name, reason, wait_s)], f"channel {name} {done}")
+def _act(session: Session, verb: OfChannel, reason: str, wait_s: float, done: str) -> int:
+    return report(session, [session.control.ask(verb, reason, wait_s)], f"channel {verb.channel} {done}")
 
 
 _reason = click.option("--reason", default="", help="Why; kept in the audit.")
@@ -88,7 +94,9 @@ def start(session: Session, channel: str, reason: str, wait_s: float) -> int:
     Example:
       suture channel start or-supply
     """
-    return _act(session, "start", channel, reason, wait_s, "is running")
+    from suture.model.verbs import StartChannel
+
+    return _act(session, StartChannel(channel), reason, wait_s, "is running")
 
 
 @channel.command()
@@ -105,7 +113,9 @@ def stop(session: Session, channel: str, reason: str, wait_s: float) -> int:
     Example:
       suture channel stop or-supply --reason "cabinet upgrade until noon"
     """
-    return _act(session, "stop", channel, reason, wait_s, "is stopped")
+    from suture.model.verbs import StopChannel
+
+    return _act(session, StopChannel(channel), reason, wait_s, "is stopped")
 
 
 @channel.command()
@@ -120,7 +130,9 @@ def restart(session: Session, channel: str, reason: str, wait_s: float) -> int:
     Example:
       suture channel restart or-supply
     """
-    return _act(session, "restart", channel, reason, wait_s, "is running")
+    from suture.model.verbs import RestartChannel
+
+    return _act(session, RestartChannel(channel), reason, wait_s, "is running")
 
 
 @channel.command()
@@ -135,7 +147,9 @@ def reload(session: Session, channel: str, reason: str, wait_s: float) -> int:
     Example:
       suture check && suture channel reload or-supply
     """
-    return _act(session, "reload", channel, reason, wait_s, "is reloaded")
+    from suture.model.verbs import ReloadChannel
+
+    return _act(session, ReloadChannel(channel), reason, wait_s, "is reloaded")
 
 
 @channel.command()
@@ -155,6 +169,7 @@ def resync(session: Session, channel: str, destination: str, reason: str, yes: b
     Example:
       suture channel resync adt billing --reason "billing was restored from last night's backup; 412-430 sent again"
     """
+    from suture.model.verbs import Resync
+
     confirm(f"Go on at {destination}, though messages may be missing on one side?", yes)
-    answer = session.control.resync(channel, destination, reason, wait_s)
-    return report(session, [answer], f"{destination} goes on")
+    return report(session, [session.control.ask(Resync(channel, destination), reason, wait_s)], f"{destination} goes on")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,9 @@ from suture.cli.options import (
 )
 from suture.cli.session import Session
 from suture.model import states
+
+if TYPE_CHECKING:
+    from suture.model.views import AttemptView, DeliveryView
 
 RESTORED = "RESTORED"
 """As in store/after_restore.py, which is not loaded for this."""
@@ -55,16 +58,16 @@ def list_(session: Session, since: str | None, until: str | None, **given: Any) 
       suture delivery list --to erp --state retrying
       suture delivery list --state dead --since 7d --json
     """
-    from suture.store.queries import DeliveryFilter
+    from suture.store import look
 
-    wanted = DeliveryFilter(since_us=moment(session, since, "--since"), until_us=moment(session, until, "--until"), **given)
-    found = session.control.deliveries(wanted)
+    wanted = look.DeliveryFilter(since_us=moment(session, since, "--since"), until_us=moment(session, until, "--until"), **given)
+    found = session.control.look(look.deliveries, wanted, session.control.known)
     if session.as_json:
         output.print_json(found)
         return exits.OK
     show_deliveries(session, found, "no delivery fits")
     if len(found) == wanted.limit:
-        click.echo(f"perhaps there are more: --before {found[-1]['id']}")
+        click.echo(f"perhaps there are more: --before {found[-1].id}")
     return exits.OK
 
 
@@ -80,39 +83,40 @@ def show(session: Session, delivery_id: int, body: bool) -> int:
       suture delivery show 456
       suture delivery show 456 --body
     """
+    from suture.store import look
+
     if body:
-        row, payload, attempts = session.control.payload(delivery_id)
+        row, payload, attempts = session.control.look_inside(look.payload, delivery_id)
     else:
-        row, attempts = session.control.delivery(delivery_id)
+        row, attempts = session.control.look(look.delivery, delivery_id)
         payload = b""
     if session.as_json:
         content = {"body": payload.decode("utf-8", "replace")} if body else {}
-        output.print_json({**row, **content, "attempt_list": [_attempt_json(each) for each in attempts]})
+        output.print_json({**row.public(), **content, "attempt_list": [_attempt_json(each) for each in attempts]})
         return exits.OK
     _show(session, row, attempts)
     if body:
         output.say(f"\n{tree.readable(payload) if payload else '(no payload could be made)'}")
         for each in attempts:
-            if each["response"]:
-                output.say(f"\nanswer to attempt {each['number']}:\n{tree.readable(bytes(each['response']))}")
+            if each.response:
+                output.say(f"\nanswer to attempt {each.number}:\n{tree.readable(each.response)}")
     return exits.OK
 
 
-def _attempt_json(row: dict[str, Any]) -> dict[str, Any]:
-    response = row["response"]
-    return {**row, "response": None if response is None else bytes(response).decode("utf-8", "replace")}
+def _attempt_json(one: AttemptView) -> dict[str, Any]:
+    return {**one.public(), "response": one.response.decode("utf-8", "replace") if isinstance(one.response, bytes) else None}
 
 
-def _show(session: Session, row: dict[str, Any], attempts: list[dict[str, Any]]) -> None:
-    shown = [(name, value) for name, value in row.items() if name != "words"]  # they stand in the reason
+def _show(session: Session, row: DeliveryView, attempts: list[AttemptView]) -> None:
+    shown = [(name, value) for name, value in row.public().items() if name != "words"]  # they stand in the reason
     facts = ((name.removesuffix("_us").removesuffix("_at").replace("_", " "), _fact(session, name, value)) for name, value in shown)
     output.print_facts(facts)
     click.echo()
     headers = ["attempt", "ended", "took", "outcome", "code", "reason"]
     rows = []
     for each in attempts:
-        took = f"{(each['ended_at_us'] - each['started_at_us']) / 1000:.1f} ms"
-        rows.append([each["number"], session.time(each["ended_at_us"], True), took, each["outcome"], each["code"], each["reason"]])
+        took = f"{(each.ended_at_us - each.started_at_us) / 1000:.1f} ms"
+        rows.append([each.number, session.time(each.ended_at_us, True), took, each.outcome, each.code, each.reason])
     output.print_table(headers, rows, empty="not tried yet")
 
 
@@ -147,12 +151,15 @@ def release(
       suture delivery release --table departments --value 7741 --reason "department added to the table" --yes
       suture delivery release --restored --to erp --reason "the ERP has none of them"
     """
+    from suture.model.verbs import Release
+    from suture.store import look
+
     if restored and given["code"] not in (None, RESTORED):
         raise click.UsageError("--restored is --code RESTORED; write one of the two")
     filters = named(**{**given, "code": RESTORED if restored else given["code"]})
     require_one(ids, filters, "deliveries", "--to billing --code 422")
     ids = ids or _waiting(session, limit, **filters)
-    items = session.control.preview_release(ids)
+    items = session.control.look(look.release, ids)
     if dry_run:
         show_preview(session, items)
         return exits.OK
@@ -162,15 +169,16 @@ def release(
             return exits.FAILED
     else:
         confirm(f"Put {len(ids)} back to be sent?", yes)
-    return report(session, session.control.release(ids, reason, wait_s), f"{len(ids)} released")
+    return report(session, session.control.ask_for(Release(list(ids), reason), wait_s), f"{len(ids)} released")
 
 
 def _waiting(session: Session, limit: int, since: str | None = None, until: str | None = None, **given: Any) -> list[int]:
     """The deliveries that wait for a person and fit; it is said when there are more."""
-    from suture.store.queries import ReleaseFilter
+    from suture.store import look
 
     times_us = moment(session, since, "--since"), moment(session, until, "--until")
-    found = session.control.releasable(ReleaseFilter(since_us=times_us[0], until_us=times_us[1], limit=limit + 1, **given))
+    wanted = look.ReleaseFilter(since_us=times_us[0], until_us=times_us[1], limit=limit + 1, **given)
+    found = session.control.look(look.releasable, wanted, session.control.known)
     if len(found) > limit:
         click.echo(f"more than {limit} fit: these are the oldest; run it again for the rest", err=True)
     return found[:limit]

@@ -26,6 +26,7 @@ from suture.cli.session import Session
 from suture.model import states
 
 if TYPE_CHECKING:
+    from suture.model.views import ExceptionView
     from suture.store.queries import ExceptionFilter
 
 HEADERS = ("id", "opened", "message", "delivery", "channel", "stage", "code", "line", "place", "value", "reason")
@@ -69,7 +70,7 @@ def list_(session: Session, which: str, **given: Any) -> int:
       suture exception list --to billing --since today
     """
     wanted = _filter(session, open={"open": True, "resolved": False, "all": None}[which], **given)
-    found = session.control.exceptions(wanted)
+    found = _exceptions(session, wanted)
     if session.as_json:
         output.print_json(found)
         return exits.OK
@@ -78,29 +79,35 @@ def list_(session: Session, which: str, **given: Any) -> int:
     if which != "open":
         headers.append("resolved")
         for row, each in zip(rows, found, strict=True):
-            row.append(f"{session.time(each['resolved_at_us'])} {each['resolution']}" if each["resolved_at_us"] else "")
+            row.append(f"{session.time(each.resolved_at_us)} {each.resolution}" if each.resolved_at_us else "")
     output.print_table(headers, rows, empty="no exceptions")
     if len(found) == wanted.limit:
-        click.echo(f"perhaps there are more: --before {found[-1]['id']}")
+        click.echo(f"perhaps there are more: --before {found[-1].id}")
     return exits.OK
 
 
-def _row(session: Session, e: dict[str, Any]) -> list[Any]:
-    place = " ".join(part for part in (e["path"], e["field"]) if part)
-    value = f"{e['value']} ({e['table_name']})" if e["table_name"] else e["value"]
-    opened = session.time(e["opened_at_us"])
+def _exceptions(session: Session, wanted: ExceptionFilter) -> list[ExceptionView]:
+    from suture.store import look
+
+    return session.control.look(look.exceptions, wanted, session.control.known)
+
+
+def _row(session: Session, e: ExceptionView) -> list[Any]:
+    place = " ".join(part for part in (e.path, e.field) if part)
+    value = f"{e.value} ({e.table_name})" if e.table_name else e.value
+    opened = session.time(e.opened_at_us)
     return [
-        e["id"],
+        e.id,
         opened,
-        e["message_id"],
-        e["delivery_id"],
-        e["channel"],
-        e["stage"],
-        e["code"],
-        e["line"] or "",
+        e.message_id,
+        e.delivery_id,
+        e.channel,
+        e.stage,
+        e.code,
+        e.line or "",
         place,
         value,
-        e["reason"],
+        e.reason,
     ]
 
 
@@ -114,41 +121,43 @@ def show(session: Session, exception_id: int) -> int:
     Example:
       suture exception show 7
     """
-    row = session.control.exception(exception_id)
+    from suture.store import look
+
+    row = session.control.look(look.exception, exception_id)
     if session.as_json:
         output.print_json(row)
         return exits.OK
-    shown = [(name, value) for name, value in row.items() if name != "words"]  # they stand in the reason
+    shown = [(name, value) for name, value in row.public().items() if name != "words"]  # they stand in the reason
     facts = ((name.removesuffix("_at_us").replace("_", " "), session.time(v, True) if name.endswith("_us") else v) for name, v in shown)
     output.print_facts(facts)
-    if not row["resolved_at_us"]:
+    if not row.resolved_at_us:
         output.say(f"\n{_remedy(row)}")
     return exits.OK
 
 
-def _remedy(row: dict[str, Any]) -> str:
-    number = row["message_id"]
-    if row["stage"] == "restore":
-        if not row["delivery_id"]:
+def _remedy(row: ExceptionView) -> str:
+    number = row.message_id
+    if row.stage == "restore":
+        if not row.delivery_id:
             return f"ask the partners whether they have it; then: suture message reprocess {number} --reason ... (or resolve it)"
-        ask = f"ask {row['field']} whether it has it"
-        release = f"suture delivery release {row['delivery_id']} --reason ..."
-        return f"{ask}; if not: {release}; if so: suture exception resolve {row['id']} --reason ..."
-    if row["stage"] == "render":
-        again = f"suture channel reload {row['channel']} && suture delivery release {row['delivery_id']} --reason ..."
+        ask = f"ask {row.field} whether it has it"
+        release = f"suture delivery release {row.delivery_id} --reason ..."
+        return f"{ask}; if not: {release}; if so: suture exception resolve {row.id} --reason ..."
+    if row.stage == "render":
+        again = f"suture channel reload {row.channel} && suture delivery release {row.delivery_id} --reason ..."
         return f"look: suture message show {number} --events; {_fix(row)}; then: {again}"
-    if row["stage"] == states.BATCH_STAGE:
+    if row.stage == states.BATCH_STAGE:
         ask = "compare what came with what the sender meant to send, and have it send what is missing"
-        return f"look: suture message show {number}; {ask}; then: suture exception resolve {row['id']} --reason ..."
-    if row["delivery_id"]:
-        return f"look: suture delivery show {row['delivery_id']}; then: suture message resend {number} --to {row['field']} --reason ..."
+        return f"look: suture message show {number}; {ask}; then: suture exception resolve {row.id} --reason ..."
+    if row.delivery_id:
+        return f"look: suture delivery show {row.delivery_id}; then: suture message resend {number} --to {row.field} --reason ..."
     look = f"look: suture message show {number} --tree"
-    if row["stage"] == "parse":
-        return f"{look}; the sender has to correct it and send it anew; then: suture exception resolve {row['id']} --reason ..."
+    if row.stage == "parse":
+        return f"{look}; the sender has to correct it and send it anew; then: suture exception resolve {row.id} --reason ..."
     fix = _fix(row)
-    if row["stage"] == "validate":
+    if row.stage == "validate":
         fix = "have it corrected at its source, or change the profile or `hl7v2.validate` of the channel"
-    return f"{look}; {fix}; then: suture channel reload {row['channel']} && suture message reprocess {number} --reason ..."
+    return f"{look}; {fix}; then: suture channel reload {row.channel} && suture message reprocess {number} --reason ..."
 
 
 _FIXES = {
@@ -166,10 +175,10 @@ _FIXES = {
 """What mends an exception, by its code, where it is neither a table nor a value of the mapping."""
 
 
-def _fix(row: dict[str, Any]) -> str:
-    if row["code"] in _FIXES:
-        return _FIXES[row["code"]]
-    return f"add {row['value']!r} to the table {row['table_name']}" if row["table_name"] else "correct the mapping or the table"
+def _fix(row: ExceptionView) -> str:
+    if row.code in _FIXES:
+        return _FIXES[row.code]
+    return f"add {row.value!r} to the table {row.table_name}" if row.table_name else "correct the mapping or the table"
 
 
 @exception.command()
@@ -205,7 +214,7 @@ def resolve(session: Session, ids: tuple[int, ...], reason: str, dry_run: bool, 
     if filters and not session.as_json:
         _preview(session, found)
     confirm(f"Close {len(found)} exceptions?", yes)
-    wanted = [row["id"] for row in found]
+    wanted = [row.id for row in found]
     closed = session.control.resolve(wanted, reason)
     if session.as_json:
         output.print_json({"resolved": closed, "resolved_before": sorted(set(wanted) - set(closed))})
@@ -214,17 +223,19 @@ def resolve(session: Session, ids: tuple[int, ...], reason: str, dry_run: bool, 
     return exits.OK
 
 
-def _to_resolve(session: Session, ids: tuple[int, ...], given: dict[str, Any], limit: int) -> list[dict[str, Any]]:
+def _to_resolve(session: Session, ids: tuple[int, ...], given: dict[str, Any], limit: int) -> list[ExceptionView]:
     """The exceptions that are named by number, or those that fit; it is said when there are more."""
     if ids:
-        return session.control.preview_resolve(ids)
-    found = session.control.exceptions(_filter(session, limit=limit + 1, **given))
+        from suture.store import look
+
+        return session.control.look(look.exceptions_by_id, ids)
+    found = _exceptions(session, _filter(session, limit=limit + 1, **given))
     if len(found) > limit:
         click.echo(f"more than {limit} fit: these are the newest; run it again for the rest", err=True)
     return found[:limit]
 
 
-def _preview(session: Session, found: list[dict[str, Any]]) -> None:
+def _preview(session: Session, found: list[ExceptionView]) -> None:
     """What would be closed: each as far as they can be looked over, and how many of what."""
     if session.as_json:
         output.print_json(found)
@@ -232,8 +243,8 @@ def _preview(session: Session, found: list[dict[str, Any]]) -> None:
     output.print_table(HEADERS, [_row(session, each) for each in found[:MOST_SHOWN]], empty="nothing fits")
     if len(found) > MOST_SHOWN:
         click.echo(f"... and {len(found) - MOST_SHOWN} more")
-    kinds = Counter(f"{e['channel']} {e['stage']} {e['code']}" for e in found if not e["resolved_at_us"])
+    kinds = Counter(f"{e.channel} {e.stage} {e.code}" for e in found if not e.resolved_at_us)
     for kind, count in kinds.most_common(KINDS_SHOWN):
         output.say(f"{count} of {kind}")
-    left = sum(bool(e["delivery_id"]) for e in found if not e["resolved_at_us"])
+    left = sum(bool(e.delivery_id) for e in found if not e.resolved_at_us)
     click.echo(f"{kinds.total()} to close" + (f"; {left} of them are of deliveries, which stay held or dead" if left else ""))

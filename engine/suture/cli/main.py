@@ -13,7 +13,7 @@ import click
 from suture import __version__
 from suture.cli import exits
 from suture.cli.shelf import Listing, Shelf
-from suture.model.errors import ConfigError, StoreError, StoreRefused, SutureError
+from suture.model.errors import ConfigError, NotFound, StoreError, StoreRefused, SutureError
 
 COMMANDS = {
     "init": ("suture.cli.site:init", "Make a site: a directory with a working channel, its mappings and tables."),
@@ -129,8 +129,6 @@ def _tell(error: SutureError) -> int:
     if isinstance(error, ConfigError):
         click.echo(str(error), err=True)
         return exits.WRONG
-    from suture.control import NotFound
-
     click.echo(f"suture: {error}", err=True)
     if isinstance(error, NotFound):
         return exits.NOT_FOUND

@@ -32,6 +32,7 @@ from suture.model.errors import MessageError
 from suture.model.search import USUAL, wrong_kind
 
 if TYPE_CHECKING:
+    from suture.model.views import DeliveryView, MessageView
     from suture.store.queries import MessageFilter
 
 _ids = click.argument("ids", type=ID, nargs=-1, metavar="[ID]...")
@@ -76,19 +77,22 @@ def list_(session: Session, **given: Any) -> int:
       suture message list --find encounter=E-4471
     """
     wanted = _filter(session, **given)
-    found = session.control.messages(wanted)
+    found = _messages(session, wanted)
     if session.as_json:
         output.print_json(found)
         return exits.OK
     headers = ["id", "received", "channel", "type", "control id", "state", "sender", "reason"]
-    rows = [
-        [m["id"], session.time(m["received_at_us"]), m["channel"], m["type"], m["control_id"], m["state"], m["sender"], m["reason"]]
-        for m in found
-    ]
+    rows = [[m.id, session.time(m.received_at_us), m.channel, m.type, m.control_id, m.state, m.sender, m.reason] for m in found]
     output.print_table(headers, rows, empty="no message fits")
     if len(found) == wanted.limit:
-        click.echo(f"perhaps there are more: --before {found[-1]['id']}")
+        click.echo(f"perhaps there are more: --before {found[-1].id}")
     return exits.OK
+
+
+def _messages(session: Session, wanted: MessageFilter) -> list[MessageView]:
+    from suture.store import look
+
+    return session.control.look_inside(look.messages, wanted, session.control.known)
 
 
 @message.command()
@@ -112,20 +116,29 @@ def show(session: Session, message_id: int, view: str | None) -> int:
 
 
 def _facts(session: Session, message_id: int) -> None:
-    row = session.control.message(message_id)
+    from suture.store import look
+
+    found = session.control.look(look.message, message_id)
     if session.as_json:
-        output.print_json(row)
+        output.print_json(found)
         return
-    output.print_facts((_named(name), session.time(value, True) if name.endswith("_us") else value) for name, value in row.items())
+    facts = found.public().items()
+    output.print_facts((_named(name), session.time(value, True) if name.endswith("_us") else value) for name, value in facts)
     click.echo("\ncontent: --raw, --tree, --events; what became of it: --deliveries, suture message trace")
 
 
-def _named(column: str) -> str:
-    return column.removesuffix("_at_us").removesuffix("_us").replace("_", " ")
+def _named(name: str) -> str:
+    return name.removesuffix("_at_us").removesuffix("_us").replace("_", " ")
+
+
+def _bytes(session: Session, message_id: int) -> bytes:
+    from suture.store import look
+
+    return session.control.look_inside(look.raw, message_id)
 
 
 def _raw(session: Session, message_id: int) -> None:
-    raw = session.control.raw(message_id)
+    raw = _bytes(session, message_id)
     if session.as_json:
         text = raw.decode("utf-8", "replace")
         output.print_json({"id": message_id, "raw": text, "raw_base64": base64.b64encode(raw).decode()})
@@ -136,7 +149,7 @@ def _raw(session: Session, message_id: int) -> None:
 
 
 def _tree(session: Session, message_id: int) -> None:
-    raw = session.control.raw(message_id)
+    raw = _bytes(session, message_id)
     if session.as_json:
         try:
             found = [{"segment": name, "values": dict(leaves)} for name, leaves in tree.segments(raw)]
@@ -149,7 +162,9 @@ def _tree(session: Session, message_id: int) -> None:
 
 
 def _events(session: Session, message_id: int) -> None:
-    found = [{**row, "body": json.loads(row["body"])} for row in session.control.events(message_id)]
+    from suture.store import look
+
+    found = [{**row.public(), "body": json.loads(row.body or b"")} for row in session.control.look_inside(look.events, message_id)]
     if session.as_json:
         output.print_json(found)
         return
@@ -161,10 +176,10 @@ def _events(session: Session, message_id: int) -> None:
 
 
 def _deliveries(session: Session, message_id: int) -> None:
-    from suture.store.queries import DeliveryFilter
+    from suture.store import look
 
-    session.control.message(message_id)
-    found = session.control.deliveries(DeliveryFilter(message_id=message_id, limit=1000))[::-1]
+    session.control.look(look.message, message_id)
+    found = session.control.look(look.deliveries, look.DeliveryFilter(message_id=message_id, limit=1000))[::-1]
     if session.as_json:
         output.print_json(found)
     else:
@@ -180,15 +195,13 @@ _VIEWS: dict[str, Callable[[Session, int], None]] = {
 }
 
 
-def show_deliveries(session: Session, found: list[dict[str, Any]], empty: str) -> None:
+def show_deliveries(session: Session, found: list[DeliveryView], empty: str) -> None:
     """Deliveries, a line each."""
     headers = ["id", "message", "channel", "destination", "state", "attempts", "made", "accepted", "document", "reason"]
     rows = []
     for d in found:
-        times = [session.time(d["created_at_us"]), session.time(d["accepted_at_us"])]
-        rows.append(
-            [d["id"], d["message_id"], d["channel"], d["destination"], d["state"], d["attempts"], *times, d["document"], d["reason"]]
-        )
+        times = [session.time(d.created_at_us), session.time(d.accepted_at_us)]
+        rows.append([d.id, d.message_id, d.channel, d.destination, d.state, d.attempts, *times, d.document, d.reason])
     output.print_table(headers, rows, empty)
 
 
@@ -202,13 +215,15 @@ def trace(session: Session, message_id: int) -> int:
     Example:
       suture message trace 123
     """
-    found = session.control.journey(message_id)
+    from suture.store import look
+
+    found = session.control.look(look.journey, message_id)
     if session.as_json:
         output.print_json(found)
         return exits.OK
     row = found.message
-    output.say(f"message {row['id']} of channel {row['channel']}, control id {row['control_id'] or '(none)'}, {row['state']}\n")
-    began_us = row["received_at_us"]
+    output.say(f"message {row.id} of channel {row.channel}, control id {row.control_id or '(none)'}, {row.state}\n")
+    began_us = row.received_at_us
     steps = [[session.time(s.at_us, True), _since(s.at_us - began_us), s.what, s.text] for s in found.steps]
     output.print_table(["time", "after", "what", ""], steps)
     return exits.OK
@@ -223,7 +238,7 @@ def _chosen(session: Session, ids: tuple[int, ...], given: dict[str, Any]) -> li
     require_one(ids, {name: value for name, value in named(**given).items() if name != "limit"}, "messages", "--state parked --since today")
     if ids:
         return list(ids)
-    return [row["id"] for row in session.control.messages(_filter(session, **given))]
+    return [one.id for one in _messages(session, _filter(session, **given))]
 
 
 @message.command()
@@ -255,14 +270,17 @@ def resend(
       suture message resend 123 --dry-run --reason "ERP lost its morning"
       suture message resend --since 2h --until 1h --to erp --reason "ERP lost its morning" --yes
     """
-    items = session.control.preview_resend(_chosen(session, ids, given), [], destinations, insist)
+    from suture.model.verbs import Resend
+    from suture.store import look
+
+    items = session.control.look(look.resend, _chosen(session, ids, given), [], destinations, insist)
     if dry_run:
         show_preview(session, items)
         return exits.OK
     going = [item.delivery_id for item in items if item.action == "send" and item.delivery_id is not None]
     if not go_on(session, items, len(going), "Send again?", yes):
         return exits.FAILED
-    return report(session, session.control.resend(going, reason, insist, wait_s), f"{len(going)} sent again")
+    return report(session, session.control.ask_for(Resend(going, reason, insist), wait_s), f"{len(going)} sent again")
 
 
 @message.command()
@@ -285,11 +303,14 @@ def reprocess(
       suture message reprocess 123 --reason "item ZZ-999 was added"
       suture message reprocess --channel or-supply --state parked --since 7d --reason "item master fixed" --yes
     """
-    items = session.control.preview_reprocess(_chosen(session, ids, given), insist)
+    from suture.model.verbs import Reprocess
+    from suture.store import look
+
+    items = session.control.look(look.reprocess, _chosen(session, ids, given), insist)
     if dry_run:
         show_preview(session, items)
         return exits.OK
     going = [item.message_id for item in items if item.action == "send"]
     if not go_on(session, items, len(going), "Reprocess?", yes):
         return exits.FAILED
-    return report(session, session.control.reprocess(going, reason, insist, wait_s), f"{len(going)} reprocessed")
+    return report(session, session.control.ask_for(Reprocess(going, reason, insist), wait_s), f"{len(going)} reprocessed")

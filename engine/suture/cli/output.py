@@ -18,8 +18,10 @@ from suture.cli.layout import Table
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: times as ISO 8601 under a name without `_us`, bytes as base64, dataclasses as objects."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    """A value as JSON has it: times as ISO 8601 under a name without `_us`, bytes as base64, views and dataclasses as objects."""
+    if hasattr(value, "public"):
+        value = value.public()
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return dict(_pair(str(name), each) for name, each in value.items())

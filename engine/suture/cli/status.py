@@ -16,7 +16,7 @@ from suture.model import states
 from suture.model.errors import StoreError
 
 if TYPE_CHECKING:
-    from suture.store.summary import ChannelStatus, DestinationStatus, Status
+    from suture.model.views import ChannelStatus, DestinationStatus, Status
 
 
 WITHIN_S = 1.4
@@ -67,8 +67,8 @@ def _ask(session: Session, since_us: int | None, everything: bool, within_s: flo
     """The store's answer and the engine's own, asked together, each as far as it comes in time."""
     began_s = time.monotonic()
     page = Page(*session.page, within_s)
+    from suture.model.views import Status
     from suture.store.engine import fingerprint
-    from suture.store.summary import Status
 
     store = ""
     session.answer_s = within_s = max(LEAST_S, within_s - (time.monotonic() - began_s))

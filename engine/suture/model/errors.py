@@ -57,3 +57,7 @@ class TakenOver(StoreError):
 
 class CommandError(SutureError):
     """An operator's verb cannot be carried out, and why."""
+
+
+class NotFound(CommandError):
+    """There is no such message, delivery, exception or channel."""

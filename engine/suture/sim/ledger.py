@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from suture.model.states import DELIVERED
+from suture.model.views import ExceptionView
 from suture.store import queries
 from suture.store.engine import open_engine
 from suture.store.summary import balance
@@ -62,7 +63,7 @@ class Ledger:
     torn: int = 0
     events: dict[str, Counter[str]] = field(default_factory=dict)
     legs: dict[str, Leg] = field(default_factory=dict)
-    exceptions: list[dict[str, Any]] = field(default_factory=list)
+    exceptions: list[ExceptionView] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from suture.model import states
+from suture.model.views import ExceptionView
 from suture.sim.audit import Check
 from suture.sim.ledger import Ledger
 
@@ -63,15 +64,15 @@ def _leg(name: str, leg: Any) -> tuple[str, ...]:
 
 
 def _exceptions(ledger: Ledger) -> str:
-    rows = [(f"#{row['id']} message {row['message_id']}", row["code"], _place(row), row["reason"]) for row in ledger.exceptions]
+    rows = [(f"#{row.id} message {row.message_id}", row.code, _place(row), row.reason) for row in ledger.exceptions]
     return _table(("Exceptions", "code", "where", "reason"), rows or [("none", "", "", "")], left=4)
 
 
-def _place(row: dict[str, Any]) -> str:
+def _place(row: ExceptionView) -> str:
     """Stage and field; a code that no table knows is shown, for it is no patient data."""
-    code = f" = {row['value']}" if row["value"] else ""
-    line = f" line {row['line']}" if row["line"] else ""
-    return f"{row['stage']}{line} {row['field'] or row['path']}{code}"
+    code = f" = {row.value}" if row.value else ""
+    line = f" line {row.line}" if row.line else ""
+    return f"{row.stage}{line} {row.field or row.path}{code}"
 
 
 def _balance(checks: Sequence[Check]) -> str:

@@ -11,21 +11,19 @@ from sqlalchemy import Connection, func, literal, select
 from suture.model import states
 from suture.model.message import Message
 from suture.model.value import changed
+from suture.model.views import SEND, SKIP, Item
 from suture.ports import STOCK_UNIT, Delivery
-from suture.store import rows, unrendered
+from suture.store import queries, replay, rows, unrendered
 from suture.store.backlog import READ_BYTES, deliveries_by_id, stored_message
-from suture.store.preview import NO_PAYLOAD, left_alone
-from suture.store.queries import without_payload
+from suture.store.replay import Payload
 from suture.store.sequences import Sequences
 from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
 from suture.store.write_processed import BODY, DELIVERY, delivery_row
 
-Payload = tuple[int, str]
 PART = 100
 """What is sent or processed again in one transaction, at most: while it lasts nothing else is written, or acknowledged."""
 ASKED = 1000
 """Numbers that one statement names, at most."""
-TAKEN = "the destination has taken it already, or it waits under another number"
 
 
 @dataclass(slots=True)
@@ -72,43 +70,28 @@ def _sizes(connection: Connection, ids: Sequence[int], number: Any, size: Any) -
 def resend(
     connection: Connection, numbers: Sequences, ids: Sequence[int], insist: bool, now_us: int, going: dict[Payload, int] | None = None
 ) -> Again:
-    """New deliveries with the payloads and idempotency keys of old ones; told without their bodies.
-
-    What waits already, what never had a payload, and (unless insist) what was accepted, is skipped; of each payload one is
-    sent. Exceptions of the old ones are resolved. going: the payloads that earlier parts of the same request send.
+    """New deliveries with the payloads and idempotency keys of old ones, as far as the rule lets them (replay.resend); told
+    without their bodies. Exceptions of the old ones are resolved. going: the payloads that earlier parts of the same request send.
     """
-    found, bare = deliveries_by_id(connection, ids, bodies=False), unrendered.by_id(connection, ids)
-    again = Again(skipped=[*_missing(ids, [*found, *bare]), *((old.id, NO_PAYLOAD) for old in bare)])
-    going = {} if going is None else going
-    for old in found:
-        if old.state in states.WAITING:
-            again.skipped.append((old.id, f"it is {old.state} and will be sent"))
-        elif _taken(connection, old) and not insist:
-            again.skipped.append((old.id, TAKEN))
-        elif (same := going.setdefault(_payload(old), old.id)) != old.id:
-            again.skipped.append((old.id, f"it holds the same as delivery {same}, which is sent again"))
-        else:
-            again.deliveries.append(changed(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0))
-    again.deliveries = _insert(connection, numbers, again.deliveries, now_us)
+    items = replay.resend(ids, queries.known_with(connection, ids), insist, going)
+    again = Again(skipped=_skipped(ids, items))
+    found = deliveries_by_id(connection, _sent(items), bodies=False)
+    fresh = [changed(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0) for old in found]
+    again.deliveries = _insert(connection, numbers, fresh, now_us)
     _resolve(connection, [d.original_id for d in again.deliveries], "resent", now_us)
     _close(connection, [d.original_id for d in again.deliveries], now_us)
     return again
 
 
-def _missing(ids: Sequence[int], found: Sequence[Delivery]) -> list[tuple[int, str]]:
-    there = {d.id for d in found}
-    return [(i, "there is no such delivery") for i in ids if i not in there]
+def _skipped(ids: Sequence[int], items: Sequence[Item]) -> list[tuple[int, str]]:
+    """What is left alone, and why: first what is not there."""
+    why = {item.delivery_id: item.why for item in items if item.action == SKIP and item.delivery_id}
+    there = {item.delivery_id for item in items}
+    return [*((i, "there is no such delivery") for i in ids if i not in there), *why.items()]
 
 
-def _payload(d: Delivery) -> Payload:
-    """What is the same for a delivery and all its resends."""
-    return d.message_id, d.idempotency_key
-
-
-def _taken(connection: Connection, old: Delivery) -> bool:
-    same = (delivery.c.message_id == old.message_id, delivery.c.idempotency_key == old.idempotency_key)
-    taken = delivery.c.state.in_((*states.DELIVERED, *states.WAITING))
-    return connection.execute(select(delivery.c.id).where(*same, taken).limit(1)).first() is not None
+def _sent(items: Sequence[Item]) -> list[int]:
+    return [item.delivery_id for item in items if item.action == SEND and item.delivery_id]
 
 
 def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
@@ -121,27 +104,19 @@ def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Del
 
 
 def release(connection: Connection, ids: Sequence[int], now_us: int, render: unrendered.Render) -> Again:
-    """Held and dead deliveries go back to their lanes, with the attempts they have had; a payload that is missing is made.
-
-    What was sent again under another number, and waits or was taken there, is skipped; of each payload one is let go.
+    """Held and dead deliveries go back to their lanes, as far as the rule lets them (replay.release), with the attempts they
+    have had; a payload that is missing is made.
     """
-    bare = {d.id: d for d in unrendered.by_id(connection, ids)}
-    found = sorted([*deliveries_by_id(connection, ids), *bare.values()], key=lambda d: d.id)
-    again = Again(skipped=_missing(ids, found))
-    going: dict[Payload, int] = {}
-    for old in found:
-        if old.state not in (states.HELD, states.DEAD):
-            again.skipped.append((old.id, f"it is {old.state}, neither held nor dead"))
-        elif _taken(connection, old):
-            again.skipped.append((old.id, TAKEN))
-        elif (same := going.setdefault(_payload(old), old.id)) != old.id:
-            again.skipped.append((old.id, f"it holds the same as delivery {same}, which goes out"))
+    items = replay.release(ids, queries.known_with(connection, ids))
+    again = Again(skipped=_skipped(ids, items))
+    wanted = _sent(items)
+    bare = {d.id: d for d in unrendered.by_id(connection, wanted)}
+    for old in sorted([*deliveries_by_id(connection, wanted), *bare.values()], key=lambda d: d.id):
+        made = unrendered.filled(connection, old, render, now_us) if old.id in bare else old
+        if isinstance(made, str):
+            again.skipped.append((old.id, made))
         else:
-            made = unrendered.filled(connection, old, render, now_us) if old.id in bare else old
-            if isinstance(made, str):
-                again.skipped.append((old.id, made))
-            else:
-                again.deliveries.append(changed(made, state=states.QUEUED, created_at_us=now_us))
+            again.deliveries.append(changed(made, state=states.QUEUED, created_at_us=now_us))
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
     _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
     return again
@@ -178,34 +153,24 @@ def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Sto
     """
     query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
     found = connection.execute(query.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
-    return [
-        Stored(
-            stored_message(row),
-            row.revision,
-            _taken_by_all(connection, row.id, insist),
-            left_alone(row.state, row.duplicate_of, row.reason),
-        )
-        for row in found
-    ]
+    known = queries.known(connection, ids)
+    items = {item.message_id: item for item in replay.reprocess(queries.wholes(connection, ids), known, insist)}
+    again = []
+    for row in found:
+        item = items[row.id]
+        taken = {} if insist else replay.taken(d for d in known if d.message_id == row.id)
+        taken[""] = _counted(connection, row.id)
+        again.append(Stored(stored_message(row), row.revision, taken, item.why if item.action == SKIP else ""))
+    return again
 
 
-def _taken_by_all(connection: Connection, number: int, insist: bool) -> dict[str, frozenset[int]]:
+def _counted(connection: Connection, number: int) -> frozenset[int]:
+    """The events of a message that the stock has counted."""
     uncounted = select(exception.c.line).where(*_open_of(number), exception.c.code == STOCK_UNIT)
     raised = select(event.c.number).where(event.c.message_id == number, event.c.state == "raised", event.c.line.not_in(uncounted))
-    taken = {} if insist else _taken_events(connection, number)
-    return {**taken, "": frozenset(connection.execute(raised).scalars())}
+    return frozenset(connection.execute(raised).scalars())
 
 
 def _open_of(number: int) -> tuple[Any, ...]:
     """Open exceptions of a message's lines."""
     return exception.c.message_id == number, exception.c.delivery_id.is_(None), exception.c.resolved_at_us.is_(None)
-
-
-def _taken_events(connection: Connection, number: int) -> dict[str, frozenset[int]]:
-    going = delivery.c.state.in_((*states.DELIVERED, *states.WAITING, states.HELD))
-    made = (delivery.c.message_id == number, going, ~without_payload())
-    taken: dict[str, set[int]] = {}
-    for row in connection.execute(select(delivery.c.destination, delivery.c.events).where(*made)):
-        # A delivery without events is the message itself, which goes by the number 0.
-        taken.setdefault(row.destination, set()).update(int(n) for n in (row.events or "0").split(","))
-    return {name: frozenset(numbers) for name, numbers in taken.items()}

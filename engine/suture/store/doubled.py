@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, union
 
 from suture.model import states
+from suture.model.views import Doubled
 from suture.store.tables import delivery, message
 
 PART = 500
 """Messages that are asked about in one statement."""
-
-
-@dataclass(slots=True)
-class Doubled:
-    """At one destination. deliveries: how many held something that it had taken before. messages: whose, in order."""
-
-    deliveries: int = 0
-    messages: list[int] = field(default_factory=list)
 
 
 def doubled(connection: Connection, channel: str) -> dict[str, Doubled]:

@@ -4,49 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
 from suture.model import states
+from suture.model.value import changed
+from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, Journey, NoteView, Step
 from suture.store import queries
-from suture.store.queries import Row
-from suture.store.tables import attempt, claim, exception, message, note
-
-_HIDDEN = ("body", "response", "lane")
-"""Columns that hold, or may hold, what identifies a patient."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that happened: when (UTC, microseconds), what in one word, and the sentence. No content (PHI), but for a
-    partner's own words in a reason.
-    """
-
-    at_us: int
-    what: str
-    text: str
-    delivery_id: int | None = None
-
-
-@dataclass(slots=True)
-class Journey:
-    """A message with everything that came of it; steps: all of it in the order of time.
-
-    notes: remarks about the message and its lines. original: the message these bytes came as before. duplicates: later
-    messages with the same bytes. Rows are those of the tables without content; an event row has `held_by` (the message
-    that raised it first) when it is a duplicate.
-    """
-
-    message: Row
-    original: Row | None
-    duplicates: list[Row]
-    events: list[Row]
-    deliveries: list[Row]
-    attempts: list[Row]
-    exceptions: list[Row]
-    notes: list[Row]
-    steps: list[Step]
+from suture.store.tables import claim, note
 
 
 def journey(connection: Connection, message_id: int) -> Journey | None:
@@ -54,57 +19,34 @@ def journey(connection: Connection, message_id: int) -> Journey | None:
     row = queries.message_row(connection, message_id)
     if row is None:
         return None
-    original = queries.message_row(connection, row["duplicate_of"]) if row["duplicate_of"] else None
-    deliveries = [queries.with_words(_without_content(each)) for each in queries.deliveries_of(connection, [message_id])]
+    deliveries = queries.deliveries_of(connection, message_id)
     found = Journey(
         message=row,
-        original=original,
-        duplicates=_duplicates(connection, row),
+        original=queries.message_row(connection, row.duplicate_of) if row.duplicate_of else None,
+        duplicates=queries.copies(connection, row),
         events=_events(connection, message_id),
         deliveries=deliveries,
-        attempts=_attempts(connection, [d["id"] for d in deliveries]),
-        exceptions=_exceptions(connection, message_id),
-        notes=_notes(connection, message_id, row["revision"]),
+        attempts=queries.attempts(connection, [d.id for d in deliveries]),
+        exceptions=queries.exceptions_of(connection, message_id),
+        notes=_notes(connection, message_id, row.revision),
         steps=[],
     )
     found.steps = sorted(_steps(found), key=lambda step: step.at_us)
     return found
 
 
-def _duplicates(connection: Connection, row: Row) -> list[Row]:
-    t = message.c
-    statement = select(message).where(t.control_id == row["control_id"], t.sender == row["sender"], t.duplicate_of == row["id"])
-    return [dict(found) for found in connection.execute(statement.order_by(t.id)).mappings()]
-
-
-def _events(connection: Connection, message_id: int) -> list[Row]:
-    rows = [_without_content(row) for row in queries.events(connection, message_id)]
-    keys = sorted({row["key"] for row in rows if row["state"] == "duplicate"})
+def _events(connection: Connection, message_id: int) -> list[EventView]:
+    rows = queries.events(connection, message_id, content=False)
+    keys = sorted({row.key for row in rows if row.state == "duplicate"})
     statement = select(claim.c.key, claim.c.message_id).where(claim.c.key.in_(keys))
     holders = {row.key: row.message_id for row in connection.execute(statement)}
-    for row in rows:
-        row["held_by"] = holders.get(row["key"]) if row["state"] == "duplicate" else None
-    return rows
+    return [changed(row, held_by=holders.get(row.key) if row.state == "duplicate" else None) for row in rows]
 
 
-def _attempts(connection: Connection, delivery_ids: list[int]) -> list[Row]:
-    statement = select(attempt).where(attempt.c.delivery_id.in_(delivery_ids)).order_by(attempt.c.delivery_id, attempt.c.number)
-    return [queries.with_words(_without_content(dict(row))) for row in connection.execute(statement).mappings()]
-
-
-def _exceptions(connection: Connection, message_id: int) -> list[Row]:
-    statement = select(exception).where(exception.c.message_id == message_id).order_by(exception.c.id)
-    return [queries.with_words(dict(row)) for row in connection.execute(statement).mappings()]
-
-
-def _notes(connection: Connection, message_id: int, revision: int) -> list[Row]:
+def _notes(connection: Connection, message_id: int, revision: int) -> list[NoteView]:
     """What was remarked when the message was processed last."""
     kept = connection.execute(select(note.c.notes).where(note.c.message_id == message_id, note.c.revision == revision)).scalar()
-    return [dict(zip(("line", "code", "place", "reason"), one, strict=True)) for one in json.loads(kept or "[]")]
-
-
-def _without_content(row: Row) -> Row:
-    return {key: value for key, value in row.items() if key not in _HIDDEN}
+    return [NoteView(*one) for one in json.loads(kept or "[]")]
 
 
 def _steps(found: Journey) -> Iterator[Step]:
@@ -112,69 +54,69 @@ def _steps(found: Journey) -> Iterator[Step]:
     yield from _processing(found)
     for row in found.deliveries:
         yield _delivery(row)
-    destinations = {row["id"]: row["destination"] for row in found.deliveries}
-    for row in found.attempts:
-        yield _attempt(row, destinations[row["delivery_id"]])
+    destinations = {row.id: row.destination for row in found.deliveries}
+    for one in found.attempts:
+        yield _attempt(one, destinations[one.delivery_id])
     for row in found.deliveries:  # after the attempts: an answer that names the document has the time of the attempt
         yield from _outcome(row)
-    for row in found.exceptions:
-        yield from _exception(row)
+    for each in found.exceptions:
+        yield from _exception(each)
 
 
 def _arrival(found: Journey) -> Iterator[Step]:
     row = found.message
-    yield Step(row["received_at_us"], "received", f"{row['type'] or 'bytes'} from {row['peer']}, stored, then acknowledged")
-    if row["duplicate_of"]:
-        yield Step(row["received_at_us"], "duplicate", f"the same bytes came before as message {row['duplicate_of']}; nothing more is done")
+    yield Step(row.received_at_us, "received", f"{row.type or 'bytes'} from {row.peer}, stored, then acknowledged")
+    if row.duplicate_of:
+        yield Step(row.received_at_us, "duplicate", f"the same bytes came before as message {row.duplicate_of}; nothing more is done")
     for copy in found.duplicates:
-        yield Step(copy["received_at_us"], "duplicate", f"the same bytes came again, as message {copy['id']}")
+        yield Step(copy.received_at_us, "duplicate", f"the same bytes came again, as message {copy.id}")
 
 
 def _processing(found: Journey) -> Iterator[Step]:
     row = found.message
-    if row["processed_at_us"] is None:
+    if row.processed_at_us is None:
         return
-    times = f" (reprocessed {row['revision']} times)" if row["revision"] else ""
-    reason = f": {row['reason']}" if row["reason"] else ""
-    yield Step(row["processed_at_us"], row["state"], f"by today's mapping{times}{reason}" if times else f"by the mapping{reason}")
+    times = f" (reprocessed {row.revision} times)" if row.revision else ""
+    reason = f": {row.reason}" if row.reason else ""
+    yield Step(row.processed_at_us, row.state, f"by today's mapping{times}{reason}" if times else f"by the mapping{reason}")
     for each in found.events:
-        if each["revision"] == row["revision"]:
-            yield Step(row["processed_at_us"], "event", _event(each))
+        if each.revision == row.revision:
+            yield Step(row.processed_at_us, "event", _event(each))
     for one in found.notes:
-        line = f"line {one['line']}: " if one["line"] else ""
-        place = f" at {one['place']}" if one["place"] else ""
-        yield Step(row["processed_at_us"], "note", f"{line}{one['code']}{place}: {one['reason']}")
+        line = f"line {one.line}: " if one.line else ""
+        place = f" at {one.place}" if one.place else ""
+        yield Step(row.processed_at_us, "note", f"{line}{one.code}{place}: {one.reason}")
 
 
-def _event(row: Row) -> str:
-    text = f"{row['type']} of line {row['line']}, number {row['number']}, {row['state']}"
-    return f"{text}: message {row['held_by']} raised it" if row["held_by"] else text
+def _event(row: EventView) -> str:
+    text = f"{row.type} of line {row.line}, number {row.number}, {row.state}"
+    return f"{text}: message {row.held_by} raised it" if row.held_by else text
 
 
-def _delivery(row: Row) -> Step:
-    again = f", again as delivery {row['original_id']}" if row["original_id"] else ""
-    holds = f", events {row['events']}" if row["events"] else ""
-    return Step(row["created_at_us"], "delivery", f"{row['id']} for {row['destination']}{holds}{again}", row["id"])
+def _delivery(row: DeliveryView) -> Step:
+    again = f", again as delivery {row.original_id}" if row.original_id else ""
+    holds = f", events {row.events}" if row.events else ""
+    return Step(row.created_at_us, "delivery", f"{row.id} for {row.destination}{holds}{again}", row.id)
 
 
-def _outcome(row: Row) -> Iterator[Step]:
-    if row["posted_at_us"]:
-        yield Step(row["posted_at_us"], "posted", f"{row['id']} by {row['destination']} as {row['document'] or '(no number)'}", row["id"])
-    if row["state"] in (states.SKIPPED, states.REFUSED):
-        yield Step(row["updated_at_us"], row["state"], f"{row['id']} for {row['destination']}: {row['reason']}", row["id"])
+def _outcome(row: DeliveryView) -> Iterator[Step]:
+    if row.posted_at_us:
+        yield Step(row.posted_at_us, "posted", f"{row.id} by {row.destination} as {row.document or '(no number)'}", row.id)
+    if row.state in (states.SKIPPED, states.REFUSED):
+        yield Step(row.updated_at_us, row.state, f"{row.id} for {row.destination}: {row.reason}", row.id)
 
 
-def _attempt(row: Row, destination: str) -> Step:
-    took_ms = (row["ended_at_us"] - row["started_at_us"]) / 1000
-    reason = f": {row['reason']}" if row["reason"] else ""
-    text = f"{row['delivery_id']} to {destination}, attempt {row['number']}, {row['code']} after {took_ms:.1f} ms{reason}"
-    return Step(row["ended_at_us"], row["outcome"], text, row["delivery_id"])
+def _attempt(row: AttemptView, destination: str) -> Step:
+    took_ms = (row.ended_at_us - row.started_at_us) / 1000
+    reason = f": {row.reason}" if row.reason else ""
+    text = f"{row.delivery_id} to {destination}, attempt {row.number}, {row.code} after {took_ms:.1f} ms{reason}"
+    return Step(row.ended_at_us, row.outcome, text, row.delivery_id)
 
 
-def _exception(row: Row) -> Iterator[Step]:
-    place = ", ".join(str(row[name]) for name in ("path", "field") if row[name])
-    line = f" in line {row['line']}" if row["line"] else ""
+def _exception(row: ExceptionView) -> Iterator[Step]:
+    place = ", ".join(filter(None, (row.path, row.field)))
+    line = f" in line {row.line}" if row.line else ""
     where = f" ({place})" if place else ""
-    yield Step(row["opened_at_us"], "exception", f"{row['id']}, {row['code']}{line}{where}: {row['reason']}", row["delivery_id"])
-    if row["resolved_at_us"]:
-        yield Step(row["resolved_at_us"], "resolved", f"exception {row['id']}: {row['resolution'] or ''}", row["delivery_id"])
+    yield Step(row.opened_at_us, "exception", f"{row.id}, {row.code}{line}{where}: {row.reason}", row.delivery_id)
+    if row.resolved_at_us:
+        yield Step(row.resolved_at_us, "resolved", f"exception {row.id}: {row.resolution or ''}", row.delivery_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
 
+from suture.model.views import AuditView
 from suture.store.tables import audit, channel_state, command, exception
 
 STOPPED, RUNNING = "stopped", "running"
@@ -57,7 +58,7 @@ class AuditFilter:
     before_id: int | None = None
 
 
-def audited(connection: Connection, limit: int, wanted: AuditFilter = AuditFilter()) -> list[dict[str, Any]]:
+def audited(connection: Connection, limit: int, wanted: AuditFilter = AuditFilter()) -> list[AuditView]:
     """Lines of the audit, the newest first."""
     a = audit.c
     conditions = [] if wanted.verb is None else [a.verb == wanted.verb]
@@ -68,7 +69,8 @@ def audited(connection: Connection, limit: int, wanted: AuditFilter = AuditFilte
     conditions += [a.at_us >= wanted.since_us] if wanted.since_us is not None else []
     conditions += [a.at_us < wanted.until_us] if wanted.until_us is not None else []
     conditions += [a.id < wanted.before_id] if wanted.before_id is not None else []
-    return [dict(row) for row in connection.execute(select(audit).where(*conditions).order_by(a.id.desc()).limit(limit)).mappings()]
+    statement = select(a.id, a.at_us, a.actor, a.verb, a.target, a.reason).where(*conditions)
+    return [AuditView(*row) for row in connection.execute(statement.order_by(a.id.desc()).limit(limit))]
 
 
 def desire(connection: Connection, channel: str, desired: str, now_us: int) -> None:
@@ -79,9 +81,9 @@ def desire(connection: Connection, channel: str, desired: str, now_us: int) -> N
         connection.execute(insert(t).values(channel=channel, desired=desired, actual=STOPPED, updated_at_us=now_us))
 
 
-def channels(connection: Connection) -> list[dict[str, Any]]:
+def channels(connection: Connection) -> set[str]:
     """The channels the engine has ever run."""
-    return [dict(row) for row in connection.execute(select(channel_state).order_by(channel_state.c.channel)).mappings()]
+    return set(connection.execute(select(channel_state.c.channel)).scalars())
 
 
 def resolve(connection: Connection, exception_ids: Sequence[int], resolution: str, now_us: int) -> list[int]:

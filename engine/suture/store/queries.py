@@ -1,21 +1,25 @@
-"""Reading messages, deliveries and exceptions. Rows come back as dicts with the columns of store/tables.py as keys."""
+"""Reading messages, deliveries and exceptions. What is shown comes back as the views of model/views.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, literal_column, or_, select
 
 from suture.model import states
 from suture.model.outcome import apart
 from suture.model.search import selective_first
+from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, MessageView, View
 from suture.store import search
+from suture.store.replay import Known, Whole
 from suture.store.tables import OPEN, attempt, delivery, delivery_body, event, exception, message, message_body
 
-Row = dict[str, Any]
+V = TypeVar("V", bound=View)
 
+_CONTENT = ("body", "response", "lane")
+"""Columns that hold, or may hold, what identifies a patient: read only to be shown."""
 MAX_ID = (1 << 63) - 1
 CLOCK_SLACK_US = 600_000_000
 """How far a clock may have been set back: ids grow, and times grow with them but for that."""
@@ -97,7 +101,20 @@ class ReleaseFilter:
     limit: int = 1000
 
 
-def messages(connection: Connection, wanted: MessageFilter) -> list[Row]:
+def _of(kind: type[View], table: Table, content: bool = False) -> Select[Any]:
+    """What a view shows of a table, with or without content."""
+    return select(*(table.c[name] for name in kind.__struct_fields__ if name in table.c and (content or name not in _CONTENT)))
+
+
+def _views(connection: Connection, kind: type[V], statement: Select[Any], **more: Any) -> list[V]:
+    """The rows of a statement; the partner's own words, which stand behind a reason, for themselves too (they may name a patient)."""
+    rows = connection.execute(statement).mappings()
+    if "words" in kind.__struct_fields__:
+        return [kind(**row, **more, words=apart(row["reason"])[1]) for row in rows]
+    return [kind(**row, **more) for row in rows]
+
+
+def messages(connection: Connection, wanted: MessageFilter) -> list[MessageView]:
     """Messages newest first. By what they are filed under or control id: under a second on millions.
 
     By state or channel alone, rows are read backwards until `limit` are found: about half a second a million.
@@ -106,10 +123,10 @@ def messages(connection: Connection, wanted: MessageFilter) -> list[Row]:
     low, high = _id_range(connection, message, message.c.received_at_us, wanted)
     if wanted.find:
         return _searched(connection, wanted, conditions, low, high)
-    statement = _page(select(message), message, conditions, low, high, wanted.limit)
+    statement = _page(_of(MessageView, message), message, conditions, low, high, wanted.limit)
     if wanted.state == states.RECEIVED:
         statement = statement.where(OPEN_MESSAGE)
-    return _rows(connection, statement)
+    return _views(connection, MessageView, statement)
 
 
 def _message_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
@@ -120,25 +137,41 @@ def _message_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     ]
 
 
-def _searched(connection: Connection, wanted: MessageFilter, conditions: list[ColumnElement[bool]], low: int, high: int) -> list[Row]:
-    found: list[Row] = []
+def _searched(
+    connection: Connection, wanted: MessageFilter, conditions: list[ColumnElement[bool]], low: int, high: int
+) -> list[MessageView]:
+    found: list[MessageView] = []
     for ids in search.find(connection, selective_first([*wanted.find]), low, high):
         for part in _parts(ids, 500):
-            statement = select(message).where(message.c.id.in_(part), *conditions).order_by(message.c.id.desc())
-            found += _rows(connection, statement.limit(wanted.limit - len(found)))
+            statement = _of(MessageView, message).where(message.c.id.in_(part), *conditions).order_by(message.c.id.desc())
+            found += _views(connection, MessageView, statement.limit(wanted.limit - len(found)))
             if len(found) >= wanted.limit:
                 return found
     return found
 
 
-def message_row(connection: Connection, message_id: int) -> Row | None:
+def message_row(connection: Connection, message_id: int) -> MessageView | None:
     """One message without its body."""
-    return _one(connection, select(message).where(message.c.id == message_id))
+    return _one(_views(connection, MessageView, _of(MessageView, message).where(message.c.id == message_id)))
 
 
-def message_rows(connection: Connection, ids: list[int]) -> list[Row]:
-    """These messages, by id; those that are not there are left out."""
-    return _in_parts(connection, select(message).order_by(message.c.id), message.c.id, ids)
+def copies(connection: Connection, original: MessageView) -> list[MessageView]:
+    """Later messages with the same bytes."""
+    t = message.c
+    statement = _of(MessageView, message).where(t.control_id == original.control_id, t.sender == original.sender)
+    return _views(connection, MessageView, statement.where(t.duplicate_of == original.id).order_by(t.id))
+
+
+def wholes(connection: Connection, ids: Iterable[int]) -> list[Whole]:
+    """These messages, as the rules of replay.py look at them, by id; those that are not there are left out.
+
+    The fault of a message that is parked is the one of its exceptions that its reason tells: it may have others, about its batch.
+    """
+    m, e = message.c, exception.c
+    parked_for = (e.message_id == m.id) & e.delivery_id.is_(None) & (m.reason == e.code + ": " + e.reason)
+    fault = (func.coalesce(e.stage, ""), func.coalesce(e.code, ""))
+    statement = select(m.id, m.channel, m.state, m.duplicate_of, *fault).outerjoin(exception, parked_for).order_by(m.id)
+    return list({row.id: Whole(*row) for row in _in_parts(connection, statement, m.id, ids)}.values())
 
 
 def raw(connection: Connection, message_id: int) -> bytes | None:
@@ -146,14 +179,14 @@ def raw(connection: Connection, message_id: int) -> bytes | None:
     return _body(connection.execute(select(message_body.c.raw).where(message_body.c.message_id == message_id)).scalar())
 
 
-def events(connection: Connection, message_id: int) -> list[Row]:
-    """A message's events in order, of every time it was processed: the row's revision says which (PHI in body)."""
-    statement = select(event).where(event.c.message_id == message_id).order_by(event.c.revision, event.c.number)
-    return _rows(connection, statement)
+def events(connection: Connection, message_id: int, content: bool) -> list[EventView]:
+    """A message's events in order, of every time it was processed: the revision says which."""
+    statement = _of(EventView, event, content).where(event.c.message_id == message_id).order_by(event.c.revision, event.c.number)
+    return _views(connection, EventView, statement)
 
 
-def deliveries(connection: Connection, wanted: DeliveryFilter) -> list[Row]:
-    """Deliveries newest first; those that wait come from an index of their own."""
+def deliveries(connection: Connection, wanted: DeliveryFilter) -> list[DeliveryView]:
+    """Deliveries newest first, without content; those that wait come from an index of their own."""
     t = delivery.c
     conditions = [
         *_equal((t.channel, wanted.channel), (t.destination, wanted.destination), (t.state, wanted.state)),
@@ -161,18 +194,14 @@ def deliveries(connection: Connection, wanted: DeliveryFilter) -> list[Row]:
         *_between(t.created_at_us, wanted.since_us, wanted.until_us),
     ]
     low, high = _id_range(connection, delivery, t.created_at_us, wanted)
+    shown = _of(DeliveryView, delivery)
     if wanted.state in (*states.WAITING, states.HELD):
         # The plus keeps a database from walking the primary key, which would look as good to it.
         key: ColumnElement[int] = literal_column("+id")
-        statement = select(delivery).where(OPEN_DELIVERY, *conditions, key.between(low, high)).order_by(key.desc()).limit(wanted.limit)
+        statement = shown.where(OPEN_DELIVERY, *conditions, key.between(low, high)).order_by(key.desc()).limit(wanted.limit)
     else:
-        statement = _page(select(delivery), delivery, conditions, low, high, wanted.limit)
-    return _rows(connection, statement)
-
-
-def deliveries_of(connection: Connection, message_ids: list[int]) -> list[Row]:
-    """All deliveries of these messages, in the order they were made."""
-    return _in_parts(connection, select(delivery).order_by(delivery.c.id), delivery.c.message_id, message_ids)
+        statement = _page(shown, delivery, conditions, low, high, wanted.limit)
+    return _views(connection, DeliveryView, statement)
 
 
 def without_payload() -> ColumnElement[bool]:
@@ -180,20 +209,37 @@ def without_payload() -> ColumnElement[bool]:
     return ~exists().where(delivery_body.c.delivery_id == delivery.c.id)
 
 
-def bare(connection: Connection, message_ids: Iterable[int]) -> frozenset[int]:
-    """Which deliveries of these messages have no payload."""
-    held = select(delivery.c.id).where(delivery.c.state == states.HELD, without_payload())
-    return frozenset(row["id"] for row in _in_parts(connection, held, delivery.c.message_id, message_ids))
+def known(connection: Connection, message_ids: Iterable[int]) -> list[Known]:
+    """All deliveries of these messages, as the rules of replay.py look at them."""
+    return _known(connection, delivery.c.message_id, message_ids)
 
 
-def delivery_rows(connection: Connection, ids: list[int]) -> list[Row]:
-    """These deliveries, by id; those that are not there are left out."""
-    return _in_parts(connection, select(delivery).order_by(delivery.c.id), delivery.c.id, ids)
+def known_with(connection: Connection, ids: Iterable[int]) -> list[Known]:
+    """These deliveries, and all others of their messages; those that are not there are left out."""
+    return known(connection, {d.message_id for d in _known(connection, delivery.c.id, ids)})
 
 
-def delivery_row(connection: Connection, delivery_id: int) -> Row | None:
-    """One delivery without its body."""
-    return _one(connection, select(delivery).where(delivery.c.id == delivery_id))
+def _known(connection: Connection, column: ColumnElement[int], ids: Iterable[int]) -> list[Known]:
+    d = delivery.c
+    about = (d.id, d.message_id, d.channel, d.destination, d.state, d.idempotency_key, d.events, without_payload())
+    found = _in_parts(connection, select(*about).order_by(d.id), column, ids)
+    return [_one_known(*row) for row in found]
+
+
+def _one_known(number: int, message_id: int, channel: str, destination: str, state: str, key: str, events: str, bare: Any) -> Known:
+    own = frozenset(map(int, (events or "0").split(",")))
+    return Known(number, message_id, channel, destination, state, key, own, bool(bare))
+
+
+def delivery_row(connection: Connection, delivery_id: int, content: bool = False) -> DeliveryView | None:
+    """One delivery without its body; content: with its lane."""
+    return _one(_views(connection, DeliveryView, _of(DeliveryView, delivery, content).where(delivery.c.id == delivery_id)))
+
+
+def deliveries_of(connection: Connection, message_id: int) -> list[DeliveryView]:
+    """All deliveries of a message, in the order they were made, without content."""
+    d = delivery.c
+    return _views(connection, DeliveryView, _of(DeliveryView, delivery).where(d.message_id == message_id).order_by(d.id))
 
 
 def payload(connection: Connection, delivery_id: int) -> bytes | None:
@@ -201,12 +247,14 @@ def payload(connection: Connection, delivery_id: int) -> bytes | None:
     return _body(connection.execute(select(delivery_body.c.body).where(delivery_body.c.delivery_id == delivery_id)).scalar())
 
 
-def attempts(connection: Connection, delivery_id: int) -> list[Row]:
-    """A delivery's attempts in order (the response may hold PHI)."""
-    return _rows(connection, select(attempt).where(attempt.c.delivery_id == delivery_id).order_by(attempt.c.number))
+def attempts(connection: Connection, delivery_ids: list[int], content: bool = False, **more: Any) -> list[AttemptView]:
+    """What was tried of these deliveries, in order; content: with the responses."""
+    t = attempt.c
+    statement = _of(AttemptView, attempt, content).where(t.delivery_id.in_(delivery_ids)).order_by(t.delivery_id, t.number)
+    return _views(connection, AttemptView, statement, **more)
 
 
-def exceptions(connection: Connection, wanted: ExceptionFilter) -> list[Row]:
+def exceptions(connection: Connection, wanted: ExceptionFilter) -> list[ExceptionView]:
     """Exceptions newest first."""
     t = exception.c
     conditions = [*_equal((t.channel, wanted.channel), (t.stage, wanted.stage)), *_about(wanted)]
@@ -216,7 +264,7 @@ def exceptions(connection: Connection, wanted: ExceptionFilter) -> list[Row]:
     if wanted.open is not None:
         conditions.append(t.resolved_at_us.is_(None) if wanted.open else t.resolved_at_us.is_not(None))
     low, high = _id_range(connection, exception, t.opened_at_us, wanted)
-    return _rows(connection, _page(select(exception), exception, conditions, low, high, wanted.limit))
+    return _views(connection, ExceptionView, _page(_of(ExceptionView, exception), exception, conditions, low, high, wanted.limit))
 
 
 def _about(wanted: ExceptionFilter | ReleaseFilter) -> list[ColumnElement[bool]]:
@@ -238,19 +286,17 @@ def releasable(connection: Connection, wanted: ReleaseFilter) -> list[int]:
     return list(connection.execute(statement.where(*waits, *conditions).order_by(d.id).limit(wanted.limit)).scalars())
 
 
-def exception_rows(connection: Connection, ids: list[int]) -> list[Row]:
+def exception_rows(connection: Connection, ids: Iterable[int]) -> list[ExceptionView]:
     """These exceptions, by id; those that are not there are left out."""
-    return _in_parts(connection, select(exception).order_by(exception.c.id), exception.c.id, ids)
+    statement = _of(ExceptionView, exception).order_by(exception.c.id)
+    parts = (statement.where(exception.c.id.in_(part)) for part in _parts(sorted(set(ids)), 500))
+    return [one for part in parts for one in _views(connection, ExceptionView, part)]
 
 
-def exception_row(connection: Connection, exception_id: int) -> Row | None:
-    """One exception."""
-    return _one(connection, select(exception).where(exception.c.id == exception_id))
-
-
-def with_words(row: Row) -> Row:
-    """The row with the partner's own words, which stand behind its reason, for themselves too (they may name a patient)."""
-    return {**row, "words": apart(row["reason"])[1]}
+def exceptions_of(connection: Connection, message_id: int) -> list[ExceptionView]:
+    """All exceptions of a message, in the order they were opened."""
+    statement = _of(ExceptionView, exception).where(exception.c.message_id == message_id)
+    return _views(connection, ExceptionView, statement.order_by(exception.c.id))
 
 
 def first_id(connection: Connection, table: Table, at: ColumnElement[int], since_us: int) -> int:
@@ -299,18 +345,13 @@ def _parts(ids: list[int], size: int) -> Iterator[list[int]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def _in_parts(connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Iterable[int]) -> list[Row]:
+def _in_parts(connection: Connection, statement: Select[Any], column: ColumnElement[int], ids: Iterable[int]) -> list[Any]:
     """The rows of a statement whose column is one of these; a statement takes only so many."""
-    return [row for part in _parts(sorted(set(ids)), 500) for row in _rows(connection, statement.where(column.in_(part)))]
+    return [row for part in _parts(sorted(set(ids)), 500) for row in connection.execute(statement.where(column.in_(part)))]
 
 
-def _rows(connection: Connection, statement: Select[Any]) -> list[Row]:
-    return [dict(row) for row in connection.execute(statement).mappings()]
-
-
-def _one(connection: Connection, statement: Select[Any]) -> Row | None:
-    row = connection.execute(statement).mappings().first()
-    return dict(row) if row is not None else None
+def _one(found: list[V]) -> V | None:
+    return found[0] if found else None
 
 
 def _body(value: Any) -> bytes | None:

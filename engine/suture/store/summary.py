@@ -4,89 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, exists, func, literal_column, not_, select
 
 from suture.model import states
 from suture.model.outcome import apart
-from suture.store.doubled import Doubled, doubled
+from suture.model.views import Balance, ChannelStatus, DestinationStatus, Refusal, Status
+from suture.store.doubled import doubled
 from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id
 from suture.store.standing import Standing, standing
 from suture.store.tables import channel_state, delivery, destination_state, event, exception, message
-from suture.store.tenure import Owner
 
 DAY_US = 86_400_000_000
 RECENT_MESSAGES = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The last delivery that a destination did not take and that waits for a person. reason: with the partner's words; words: those."""
-
-    delivery_id: int
-    exception_id: int
-    at_us: int
-    code: str
-    reason: str
-    words: str
-
-
-@dataclass(slots=True)
-class DestinationStatus:
-    """One destination of a channel. deliveries: count by state; oldest_waiting_us: when the oldest of them was made.
-
-    state, since_us, next_try_us, reason: what the engine says of the peer, reason with the peer's own words, which stand in
-    words too; state is "" when it has said nothing yet. refusal: the last one that waits for a person.
-    """
-
-    destination: str
-    deliveries: dict[str, int] = field(default_factory=dict)
-    oldest_waiting_us: int | None = None
-    last_accepted_us: int | None = None
-    state: str = ""
-    since_us: int | None = None
-    next_try_us: int | None = None
-    reason: str = ""
-    words: str = ""
-    refusal: Refusal | None = None
-
-
-@dataclass(slots=True)
-class ChannelStatus:
-    """One channel. desired is what the operator wants, actual what the engine says; messages: count by state."""
-
-    channel: str
-    desired: str = ""
-    actual: str = ""
-    reason: str = ""
-    messages: dict[str, int] = field(default_factory=dict)
-    last_received_us: int | None = None
-    exceptions: int = 0
-    destinations: dict[str, DestinationStatus] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Status:
-    """state: of the engine, as in standing.py; running: it is at work. engine: its facts (pid, version, ...) as text.
-
-    heartbeat_us: its last sign of life. owner: who has the store, or had it last. missing: what could not be told, in sentences.
-    """
-
-    running: bool
-    state: str
-    engine: dict[str, str]
-    heartbeat_us: int | None
-    since_us: int | None
-    channels: dict[str, ChannelStatus]
-    owner: Owner | None = None
-    missing: list[str] = field(default_factory=list)
-
-    def stands(self, found: Standing) -> None:
-        """Note how the engine is."""
-        self.running, self.state, self.owner = found.at_work, found.state, found.owner
-        self.engine, self.heartbeat_us = found.facts, found.heartbeat_us
 
 
 def recently(connection: Connection, now_us: int) -> int:
@@ -99,11 +30,17 @@ def recently(connection: Connection, now_us: int) -> int:
 def begin(connection: Connection, now_us: int) -> Status:
     """What is known without counting: the engine, the channels, and what the engine says of the peers."""
     found = Status(False, "", {}, None, None, {})
-    found.stands(standing(connection, now_us))
+    stands(found, standing(connection, now_us))
     for row in connection.execute(select(channel_state).order_by(channel_state.c.channel)):
         found.channels[row.channel] = ChannelStatus(row.channel, row.desired, row.actual, row.reason)
     _peers(connection, found.channels)
     return found
+
+
+def stands(found: Status, engine: Standing) -> None:
+    """Note how the engine is."""
+    found.running, found.state, found.owner = engine.at_work, engine.state, engine.owner
+    found.engine, found.heartbeat_us = engine.facts, engine.heartbeat_us
 
 
 def count(connection: Connection, found: Status, since_us: int | None) -> None:
@@ -191,28 +128,6 @@ def _refused(connection: Connection, channels: dict[str, ChannelStatus]) -> None
 def _open_exceptions() -> Any:
     t = exception.c
     return select(t.channel, func.count()).where(t.resolved_at_us.is_(None)).group_by(t.channel)
-
-
-@dataclass(slots=True)
-class Balance:
-    """Every input of a channel accounted for. All fields are counts.
-
-    received: messages stored, which is the sum of `messages` (by state). events: by type, then raised or duplicate (of
-    each message's newest processing). deliveries: by destination, then state. exceptions: by "stage code", then open
-    or resolved. unsettled: messages and deliveries that the engine is still at. doubled: what destinations have taken a
-    second time because a person insisted, which is no mistake in the books. wrong: sentences on whatever does not add up;
-    empty when the books balance.
-    """
-
-    channel: str
-    received: int = 0
-    messages: dict[str, int] = field(default_factory=dict)
-    events: dict[str, dict[str, int]] = field(default_factory=dict)
-    deliveries: dict[str, dict[str, int]] = field(default_factory=dict)
-    exceptions: dict[str, dict[str, int]] = field(default_factory=dict)
-    unsettled: int = 0
-    doubled: dict[str, Doubled] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
 
 
 def balance(connection: Connection, channel: str) -> Balance:

@@ -15,13 +15,14 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from suture.model import views
 from suture.model.errors import TakenOver
+from suture.model.value import changed
 from suture.store import ownership, process, rows, state
 
 try:
@@ -43,22 +44,8 @@ machine_s: Callable[[], float] = partial(time.clock_gettime, _LIFE)
 """Seconds of the machine's life. They go on while this process is stopped, and, where the system can tell, while it sleeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Who took a store last, in its own words. node: the machine's name. process: as in process.py. lease_s: how long it
-    may go on sending after a commit. since_us: when it took the store, by its clock. released: it has said that it sends no more.
-    """
-
-    epoch: int
-    node: str
-    pid: int
-    process: str
-    lease_s: float
-    since_us: int
-    released: bool = False
-
-    def __str__(self) -> str:
-        return f"pid {self.pid} on {self.node or 'an unnamed machine'}, epoch {self.epoch}"
+class Owner(views.Owner, frozen=True):
+    """As looking shows it, with what follows from it here."""
 
     @property
     def sends_for_s(self) -> float:
@@ -75,7 +62,7 @@ def owner(connection: Connection) -> Owner | None:
         return None
     if found is None or _epoch(_row(connection, "journal")) != found.epoch:
         return None
-    return Owner(**{**asdict(found), "released": _row(connection, "journal").endswith(_NOBODY)})
+    return changed(found, released=_row(connection, "journal").endswith(_NOBODY))
 
 
 class Tenure:
@@ -144,7 +131,7 @@ class Tenure:
         epoch = _epoch(_row(connection, "journal")) + 1
         now_us = int(time.time() * 1e6)
         me = Owner(epoch, self.node, self.pid, process.identity(), self.lease_s, now_us)
-        told = asdict(me)
+        told = me.public()
         del told["released"]
         self.mark = f"{epoch}.{self._signer} "
         _put(connection, "journal", self.mark)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from suture.model import states
-from suture.model.fault import Fault
+from suture.model.fault import GIVEN_UP, Fault
 from suture.model.message import Message
 from suture.model.value import changed
 from suture.ports import Received
@@ -27,8 +27,7 @@ SAME_ID_NEWEST = 32
 _EARLIER = "SELECT id, channel, control_id, sender, received_at_us, size_bytes, state, reason FROM message"
 _NEWEST = f"{_EARLIER} WHERE control_id = {{}} AND sender = {{}} AND channel = {{}} ORDER BY id DESC LIMIT {{}}"
 _KNOWN = "SELECT code, reason FROM exception WHERE message_id = {} AND stage = {}"
-_GIVEN_UP = "CONTINUATION_"
-"""The reason of a fragment that was given up begins so: it is to be sent again, and is gathered anew when it is."""
+_GIVEN_UP = f"SELECT message_id FROM exception WHERE message_id IN ({{in}}) AND code IN {GIVEN_UP}"
 
 Key = tuple[str, str, str]
 
@@ -96,9 +95,11 @@ def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, li
     stored = rows.select_in(connection, f"{_EARLIER} WHERE control_id IN ({{in}}) LIMIT {SAME_ID_MANY}", ids)
     if len(stored) >= SAME_ID_MANY:
         stored = [row for key in {_key(o.message) for o in operations if o.message.control_id} for row in _newest(connection, key)]
+    parked = [row[0] for row in stored if row[6] == states.PARKED]
+    given_up = set(rows.select_in(connection, _GIVEN_UP, parked)) if parked else ()
     found: dict[Key, list[_Same]] = {}
-    for number, channel, control_id, sender, at_us, size_bytes, state, reason in sorted(stored):
-        if state != states.PARKED or not reason.startswith(_GIVEN_UP):
+    for number, channel, control_id, sender, at_us, size_bytes, _, reason in sorted(stored):
+        if (number,) not in given_up:
             found.setdefault((channel, sender, control_id), []).append(_Same(number, at_us, size_bytes, reason))
     return found
 

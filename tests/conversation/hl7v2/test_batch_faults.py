@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from suture.conversation.hl7v2 import envelopes
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.ports import Received
-from suture.store import preview, tables
+from suture.store import again, look, tables
 from suture.store.past import recall
 from suture.wire.hl7v2.exchange import batch
 from tests.doubles import Listening
@@ -116,9 +116,10 @@ def test_an_envelope_without_messages_is_kept_itself(house: House, raw: bytes) -
     ((number, stage, code, *_),) = opened(house)
     assert (number, stage, code) == (1, "batch", "BATCH_COUNT")
     with house.database.connect() as connection:
-        row = connection.execute(select(tables.message)).mappings().one()
+        (item,) = look.reprocess(connection, [1], False)
+        (stored,) = again.stored(connection, [1], False)
         assert connection.execute(select(tables.message_body.c.raw)).scalar_one() == raw
-    assert "have the batch sent again" in preview.left_alone(row["state"], row["duplicate_of"], row["reason"])
+    assert item.action == "skip" and "have the batch sent again" in item.why == stored.left_alone
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16-le"])
@@ -176,8 +177,6 @@ def test_another_count_around_the_same_message_opens_one(house: House) -> None:
 
 
 def test_reprocessing_a_message_says_nothing_of_its_batch(house: House) -> None:
-    from suture.store import again
-
     house.receive(BHS + one(1) + b"BTS|4\r")
     with house.database.connect() as connection:
         (stored,) = again.stored(connection, [1], insist=False)
