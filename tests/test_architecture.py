@@ -29,7 +29,7 @@ ROWS = [
     ["orchestration"],
     ["connectors", "store", "observe"],
     ["control", "config"],
-    ["app", "supervisor", "guard", "pace", "runtime", "telling", "commands", "reactor", "validation_pool"],
+    ["app", "supervisor", "guard", "looking", "pace", "runtime", "telling", "commands", "reactor", "validation_pool"],
     ["cli", "api", "console", "sim"],
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
@@ -38,10 +38,10 @@ SIBLINGS = ({"connectors", "store", "observe"}, {"wire", "ports"})
 NO_FORMAT = {"model", "ports", "master", "pipeline", "store", "observe", "orchestration"}
 FORMAT_ROOMS = {"wire", "formats", "conversation"}
 """Rooms that know no format may import none of these."""
-ROOT = {"app", "supervisor", "guard", "pace", "runtime", "telling", "commands", "reactor", "validation_pool"}
+ROOT = {"app", "supervisor", "guard", "looking", "pace", "runtime", "telling", "commands", "reactor", "validation_pool"}
 """The composition root: app.py builds, supervisor.py has the channels, runtime.py is one of them, commands.py obeys the operator,
-guard.py stops what may not go on, pace.py how much is read, telling.py says how the engine is, validation_pool.py has the processes
-that validate large messages, reactor.py has the loop."""
+looking.py looks at the store for who may not wait, guard.py stops what may not go on, pace.py how much is read, telling.py says how
+the engine is, validation_pool.py has the processes that validate large messages, reactor.py has the loop."""
 
 HOMES = {
     "OpenSSL": {"connectors"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, delete
 
 from suture.model import states
-from suture.model.fault import ONLY_HEADER
+from suture.model.oversize import FRAME_TOO_LARGE
 from suture.model.views import SEND, SKIP, Item
 from suture.store import again, dialect, look, tables
 from suture.store.sequences import Sequences
@@ -22,7 +22,7 @@ PARKED_FOR = (
     ("map", "UNKNOWN_CODE"),
     (states.BATCH_STAGE, "BATCH_COUNT"),
     (states.BATCH_STAGE, "STRAY_SEGMENT"),
-    ("parse", ONLY_HEADER),
+    ("parse", FRAME_TOO_LARGE),
 )
 payloads = st.sampled_from(["a", "b"])
 deliveries = st.tuples(st.sampled_from(DESTINATIONS), payloads, st.sampled_from(states.DELIVERY_STATES), st.booleans())

@@ -22,7 +22,5 @@ class Fault(Value, frozen=True, gc=False):
         return f"{self.code}: {self.reason}"
 
 
-ONLY_HEADER = "FRAME_TOO_LARGE"
-"""The code of a message that was over the limit: only its header was kept."""
 GIVEN_UP = ("CONTINUATION_TIMEOUT", "CONTINUATION_TOO_LARGE", "CONTINUATION_UNKNOWN")
 """The codes of a fragment that was given up: it is to be sent again, and is gathered anew when it is."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from suture.model import states
-from suture.model.fault import ONLY_HEADER
+from suture.model.oversize import FRAME_TOO_LARGE
 from suture.model.value import Value
 from suture.model.views import SEND, SKIP, Item
 
@@ -157,7 +157,7 @@ def _left_alone(m: Whole) -> str:
         return f"it has the bytes of message {m.duplicate_of}; reprocess that one"
     if m.state == states.PARKED and m.stage == states.BATCH_STAGE:
         return "it is a batch without its messages, or what stood outside of them; have the batch sent again"
-    if m.state == states.PARKED and m.code == ONLY_HEADER:
+    if m.state == states.PARKED and m.code == FRAME_TOO_LARGE:
         return "it was over the limit, and only its header was kept; have it sent again"
     return ""
 
