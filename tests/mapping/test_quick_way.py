@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suture.mapping import codegen_lines
-from suture.mapping.codegen import Code
+from suture.model.code import Code
 from suture.mapping.inbound import Inbound
 from suture.mapping.rules import Bounds, Money, Rules
 from suture.model.events import digest

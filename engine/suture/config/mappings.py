@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from suture.config.profile import ProfileEntry, ProfileFile, compile_profile, profile_problems
 from suture.config.validate import is_empty, locate, misnamed, validate
 from suture.config.yaml_file import Document, decode, open_text, read_file, read_yaml
+from suture.formats.hl7v2 import Hl7v2
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
 from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
 from suture.mapping.rules import Rules
@@ -62,7 +63,7 @@ class Library:
         if not isinstance(file.spec, InboundSpec):
             return None
         try:
-            return compile_inbound(file.spec, self.tables, rules, business_key, channel)
+            return compile_inbound(file.spec, self.tables, rules, business_key, channel, Hl7v2())
         except SpecError as error:
             self._note(file, error)
             return None

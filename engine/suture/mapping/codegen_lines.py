@@ -4,79 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from suture.mapping.codegen import Code, Texts, local, special, within
+from suture.mapping.codegen import Texts, local, within
 from suture.mapping.conditions import Condition
 from suture.mapping.functions import negate
 from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
 from suture.mapping.plan import Call, EmitPlan, Plan
 from suture.mapping.rules import NEAREST
-from suture.mapping.sources import Doubted
 from suture.mapping.steps import ZERO
+from suture.model.code import Code
 from suture.model.events import DIGESTED, Event, digest_of, event_id
-from suture.wire.hl7v2.standard.context import is_shared
-from suture.wire.hl7v2.text import er7
+from suture.model.reading import Reader
 
 Quick = Callable[..., bool]
-"""quick(message, texts, mapped, found, slow, received): map a message with standard separators into mapped and found (what it
-is found by). texts: of its lines. False: nothing is done, because a value of the whole message is wrong, or two segments stand
-where one is meant. A line in which anything is out of the ordinary is left to slow(message, line, mapped, found, whole,
-received), which returns its `whole` for the next one."""
+"""quick(record, parts, mapped, found, slow, received): map a record into mapped and found (what it is found by). parts: of its
+lines, as the reader has them. False: nothing is done, because a value of the whole record is wrong or in doubt. A line in which
+anything is out of the ordinary is left to slow(record, line, mapped, found, whole, received), which returns its `whole` for the
+next one."""
 
 
-def quick_way(plan: Plan) -> Quick:
-    """The function that does what the plan says."""
+def quick_way(plan: Plan) -> tuple[Quick, Reader]:
+    """The function that does what the plan says, and what reads for it."""
     return _Lines(plan).function()
 
 
 class _Lines:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.code = Code("message, texts, mapped, found, slow, received", stop="return False")
-        self.texts = Texts(self.code, plan.each)
+        self.code = Code("record, parts, mapped, found, slow, received", stop="return False")
+        self.texts = Texts(self.code)
 
-    def function(self) -> Quick:
-        plan, code = self.plan, self.code
-        for name in sorted(plan.soles | plan.once):
-            code.head(f"if len({self.texts.segments(name)}) > 1: return False")
-        for name in sorted(plan.soles - plan.once) if plan.each else ():
-            code.head(f"if not {code.const(is_shared)}(message, {code.const(name)}, {code.const(plan.each)}): return False")
-        plan.whole.write(self.texts)
+    def function(self) -> tuple[Quick, Reader]:
+        plan, code, texts = self.plan, self.code, self.texts
+        plan.whole.write(texts)
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")
-        code.stop = "whole = slow(message, line, mapped, found, whole, received); continue"
-        with code.block("for text in texts"):
+        code.stop = "whole = slow(record, line, mapped, found, whole, received); continue"
+        with code.block("for one in lines"):
             code.line("line += 1")
-            with code.deferred() as fields:
-                self._plain_or_odd()
-            self._fields(fields)
+            with code.deferred() as unpack:
+                self._line()
+            unpack(f"{texts.read(own=True)}sure, = one")
+            unpack(f"if not sure: {code.stop}")
         code.line("return True")
-        return code.function()
-
-    def _fields(self, put: Callable[[str], None]) -> None:
-        """The raw fields of the line, as many as are asked for."""
-        width = self.texts.width
-        if not self.texts.own:
-            return
-        if self.texts.segment:
-            put(f"segment = {self.texts.of_each()}")
-        if not width:
-            return
-        put(f"f = text.split({self.code.const(er7.STANDARD.field)})")
-        put(f"if len(f) < {width}: f = f + {self.code.const([''] * width)}")
-
-    def _plain_or_odd(self) -> None:
-        """The line as most are, and behind it as one with special characters: one of these costs no more than the field that it
-        stands in, unless it puts that in doubt."""
-        code, texts, sure = self.code, self.texts, set(self.texts.sure)
-        with code.block(f"if not ({special(code, 'text')})", wanted=self.plan.each is not None):
-            self._line()
-            code.line("continue")
-        if self.plan.each is None:
-            return
-        texts.odd, texts.sure = True, sure
-        with code.block("try"):
-            self._line()
-        code.line(f"except {code.const(Doubted)}: {code.stop}")
+        reader = plan.reader(texts.paths)
+        code.head(f"({texts.read(own=False)}sure,), lines = {code.const(reader.read)}(record, parts)")
+        code.head("if not sure: return False")
+        code.head(f"part = {code.const(reader.part)}")
+        return code.function(), reader
 
     def _line(self) -> None:
         plan, code = self.plan, self.code
@@ -105,7 +79,7 @@ class _Lines:
     def _key(self, key: BusinessKey) -> None:
         """The business key; where it is not made of plain texts, BusinessKey itself makes it."""
         code, parts = self.code, [local(slot) for slot in key.slots]
-        made = f"key = {code.const(key.of)}(({', '.join(parts)},), message, {self.texts.of_each()}, line)"
+        made = f"key = {code.const(key.of)}(({''.join(f'{part}, ' for part in parts)}), record, part(record, line), line)"
         if key.telling is None:
             code.line(made)
             return

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from suture.mapping.compile_checks import split_column
-from suture.mapping.compile_emit import EmitCompiler, Emitted
+from suture.mapping.compile_emit import EmitCompiler
+from suture.mapping.compile_finish import Emitted
 from suture.mapping.conditions import Condition, refusal
 from suture.mapping.hints import Loc, Problems, SpecError
 from suture.mapping.inbound import Inbound
-from suture.mapping.keys import BusinessKey, Clue, Search, telling
+from suture.mapping.keys import BusinessKey, Clue, Search
 from suture.mapping.plan import Assembly, EmitPlan, Mapped, Plan
 from suture.mapping.program import Program
 from suture.mapping.rules import Rules
@@ -20,25 +21,24 @@ from suture.mapping.sources import Source
 from suture.mapping.spec import Conditions, Emit, InboundSpec
 from suture.mapping.steps import Step, Steps
 from suture.mapping.tables import Tables
+from suture.model.reading import Place, Reading
 from suture.model.search import wrong_kind
-from suture.wire.hl7v2.text import er7
 
 __all__ = ["Inbound", "Mapped", "SpecError", "compile_inbound"]
 
-DEFAULT_KEY = ("MSH-3", "MSH-4", "MSH-10")
-"""The business key where a channel names none; the line is added."""
 
-_SEGMENT = re.compile("[A-Z][A-Z0-9]{2}")
-
-
-def compile_inbound(spec: InboundSpec, tables: Tables, rules: Rules, business_key: Sequence[str], channel: str) -> Inbound:
+def compile_inbound(
+    spec: InboundSpec, tables: Tables, rules: Rules, business_key: Sequence[str], channel: str, format_: Reading
+) -> Inbound:
     """Make a mapping ready to run.
 
-    rules: what the site and the channel say of values. business_key: paths of the channel's file, may be
-    empty. channel: part of every key, so that the keys of two channels are never the same.
+    rules: what the site and the channel say of values. business_key: paths of the channel's file; where there are none, those
+    of the format, and the line is added. channel: part of every key, so that the keys of two channels are never the same.
+    format_: what its messages are written in.
     Raises SpecError with everything that is wrong; a loc that begins with "business_key" is of the channel's file.
     """
-    return _Compiler(spec, tables, rules, business_key, channel).compile()
+    program = Program(format_, spec.each, rules, Problems())
+    return _Compiler(spec, tables, business_key or format_.key, channel, program).compile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,17 @@ class _Skips:
 
 
 class _Compiler:
-    def __init__(self, spec: InboundSpec, tables: Tables, rules: Rules, business_key: Sequence[str], channel: str) -> None:
+    def __init__(self, spec: InboundSpec, tables: Tables, business_key: Sequence[str], channel: str, program: Program) -> None:
         self.spec, self.tables, self.business_key, self.channel = spec, tables, business_key, channel
-        self.problems = Problems()
-        self.program = Program(spec.each, rules, self.problems)
+        self.program, self.format, self.problems = program, program.format, program.problems
 
     def compile(self) -> Inbound:
         spec = self.spec
-        if spec.each is not None and not _SEGMENT.fullmatch(spec.each):
-            self.problems.add(("each",), f"'{spec.each}' is not a segment; write its three letters, e.g. FT1")
+        if spec.each is not None:
+            try:
+                self.format.check_each(spec.each)
+            except ValueError as error:
+                self.problems.add(("each",), str(error))
         skip = self._conditions(("skip",), {place: values for place, values in spec.skip.items() if split_column(place) is None})
         key = self._key()
         search = self._search()
@@ -77,7 +79,7 @@ class _Compiler:
         for place, values in self.spec.skip.items():
             if split_column(place) is None:
                 continue
-            given = [compiler.condition(("skip", place), place, values) for compiler in compilers]
+            given = [compiler.sourcing.condition(("skip", place), place, values) for compiler in compilers]
             found = [(condition, source) for condition, source in given if condition is not None and source is not None]
             if len({source.id for _, source in found}) > 1:
                 self.problems.add(("skip", place), "the entries of `emit` set this field in different ways; skip by a path instead")
@@ -96,27 +98,35 @@ class _Compiler:
 
     def _key(self) -> BusinessKey:
         first = self.spec.each is None  # the message's own number, whatever else is in it
-        paths = self.business_key or DEFAULT_KEY
-        parts = [(self.program.text(("business_key", i), path, first), path) for i, path in enumerate(paths)]
-        sound = [(slot, er7.path(path), self.program.is_own(path)) for slot, path in parts if slot is not None]
-        own = [one for _, _, one in sound]
+        places = self._places(("business_key",), self.business_key, first)
+        own, slots = [one.own for one in places], tuple(self.program.text(one) for one in places)
+        shown = [one.path.text for one in places]
+        name = self._name(places)
+        place = ", ".join(shown) if name is None else shown[name]
+        return BusinessKey(self.channel, slots, name, self.spec.each is not None and True not in own, self.format.identity, place)
+
+    def _name(self, places: Sequence[Place]) -> int | None:
+        """Which part of a key is the sender's own name for the thing: the first one, of the line where any is; None for none."""
         tested = set(self.spec.skip).union(*({*emit.when, *emit.credit} for emit in self.spec.emit))
-        name = telling([path for _, path, _ in sound], own, tested)
-        places = [path.text for _, path, _ in sound]
-        place = ", ".join(places) if name is None else places[name]
-        return BusinessKey(self.channel, tuple(slot for slot, _, _ in sound), name, self.spec.each is not None and True not in own, place)
+        names = [i for i, one in enumerate(places) if self.format.is_name(one.path, tested)]
+        own = any(one.own for one in places)
+        return next((i for i in names if places[i].own), None if own else next(iter(names), None))
+
+    def _places(self, loc: Loc, paths: Sequence[str], first: bool) -> list[Place]:
+        found = [self.program.place((*loc, i), path, first) for i, path in enumerate(paths)]
+        return [place for place in found if place is not None]
 
     def _search(self) -> Search:
         search = Search([], [])
         for kind, paths in self.spec.search.items():
             if wrong := wrong_kind(kind):
                 self.problems.add(("search", kind), wrong)
-            slots = [self.program.text(("search", kind, i), path, first=True) for i, path in enumerate(paths)]
-            if not slots:
-                self.problems.add(("search", kind), "no path; write one, e.g. PID-3.1, or leave the key out")
-            own = any(self.program.is_own(path) for path, slot in zip(paths, slots, strict=True) if slot is not None)
-            clue = Clue(kind, tuple(slot for slot in slots if slot is not None))
-            (search.own if own else search.whole).append(clue)
+            places = self._places(("search", kind), paths, first=True)
+            if not paths:
+                example = self.format.words.of_message
+                self.problems.add(("search", kind), f"no path; write one, e.g. {example}, or leave the key out")
+            clue = Clue(kind, tuple(self.program.text(place) for place in places))
+            (search.own if any(place.own for place in places) else search.whole).append(clue)
         return search
 
     def _texts(self) -> None:
@@ -124,8 +134,8 @@ class _Compiler:
         for i, emit in enumerate(self.spec.emit):
             for key, conditions in (("when", emit.when), ("credit", emit.credit)):
                 for place in conditions:
-                    if split_column(place) is None:
-                        self.program.text(("emit", i, key, place), place)
+                    if split_column(place) is None and (found := self.program.place(("emit", i, key, place), place)):
+                        self.program.text(found)
 
     def _alone(self) -> None:
         """Two events of one type in one line would have one id, and the second would be lost as a duplicate."""
@@ -152,15 +162,17 @@ class _Compiler:
             emits=[self._emit(i, emit, uses[i], shared | texts) for i, emit in enumerate(emitted)],
             key=key,
             search=search,
-            soles=frozenset(program.soles),
             deciding=self._deciding(),
+            reader=partial(self.format.reader, each=self.spec.each),
+            words=self.format.words,
         )
 
     def _deciding(self) -> list[Source]:
         """The paths of all conditions and of the key."""
         tested = [place for emit in self.spec.emit for place in (*emit.when, *emit.credit)]
-        places = dict.fromkeys([*self.spec.skip, *tested, *(self.business_key or DEFAULT_KEY)])
-        return [self.program.source(er7.path(place)) for place in places if split_column(place) is None]
+        places = dict.fromkeys([*self.spec.skip, *tested, *self.business_key])
+        found = self._places((), [place for place in places if split_column(place) is None], first=False)
+        return [self.program.source(place) for place in found]
 
     def _emit(self, index: int, emit: Emitted, uses: frozenset[int], elsewhere: set[int]) -> EmitPlan:
         decides = self.program.closure(emit.decides)

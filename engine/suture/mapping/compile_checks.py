@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from suture.mapping.fields import field_type
 from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, WORD_FUNCTIONS
 from suture.mapping.hints import Loc, Problems
-from suture.mapping.rules import Limit
+from suture.mapping.rules import Bounds, Limit
 from suture.mapping.spec import Value
 from suture.mapping.tables import Table, Tables
 
@@ -26,6 +26,13 @@ def split_column(text: str) -> tuple[str, str] | None:
     """binding and column of a text such as item.stock_unit."""
     found = _COLUMN.fullmatch(text)
     return (found[1], found[2]) if found else None
+
+
+def limit_of(bounds: Bounds, name: str, value: Value) -> Limit | None:
+    """What a number is held against: the mapping's own bounds, else the channel's."""
+    if value.between:
+        return Limit(value.between[0], value.between[1], f"the mapping's bounds of {name}")
+    return bounds.limit(name)
 
 
 class ValueChecks:

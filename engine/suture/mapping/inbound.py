@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from suture.mapping.codegen_lines import quick_way
 from suture.mapping.conditions import Condition
 from suture.mapping.keys import Found
 from suture.mapping.plan import EmitPlan, Mapped, Plan
 from suture.mapping.rules import AMBIGUOUS
-from suture.mapping.sources import DIFFERENT, MESSAGE, RECEIVED, SEGMENT, Held, Slots, Source, keepable
+from suture.mapping.sources import PART, RECEIVED, RECORD, Held, Slots, Source, keepable
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap
-from suture.wire.hl7v2.standard.context import require_one
-from suture.wire.hl7v2.text import er7
-from suture.wire.hl7v2.text.telling import Doubt
+from suture.model.reading import Doubt, Record
 
 NUMBER_MAX = 19_999
 """Largest number of an event in its message: the store's small integer, with room for events that others add."""
@@ -45,60 +44,56 @@ class Inbound:
         self._plan = plan
         self._blank: Slots = [None] * plan.slots
         self._lines_max = NUMBER_MAX // len(plan.emits)
-        self._once = tuple(sorted(plan.once))
-        self._quick = quick_way(plan)
+        self._quick, self._reader = quick_way(plan)
 
     @property
     def key_place(self) -> str:
         """Where the business key stands in a message."""
         return self._plan.key.place
 
-    def run(self, message: er7.Message, received_at_us: int | None = None) -> Mapped:
-        """Map one message.
+    def run(self, record: Record, received_at_us: int | None = None) -> Mapped:
+        """Map one message, as its format has parsed it.
 
         received_at_us: microseconds since 1970, by which times are out of bounds; None: none is. The bytes of the message
-        must have been decodable (`message.undecodable`). Raises MessageError (stage map) when the message as a whole
-        cannot be mapped; what is wrong in a line is a gap of that line, and no reason to stop.
+        must have been decodable. Raises MessageError (stage map) when the message as a whole cannot be mapped; what is wrong
+        in a line is a gap of that line, and no reason to stop.
         """
-        if message.delimiters not in er7.USUAL:
-            return self.run_carefully(message, received_at_us)
         mapped, found = Mapped(), Found()
-        if not self._quick(message, self._texts(message, mapped), mapped, found, self._slow_line, received_at_us):
-            return self.run_carefully(message, received_at_us)
+        if not self._quick(record, self._parts(record, mapped), mapped, found, self._slow_line, received_at_us):
+            return self.run_carefully(record, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
 
-    def run_carefully(self, message: er7.Message, received_at_us: int | None = None) -> Mapped:
+    def run_carefully(self, record: Record, received_at_us: int | None = None) -> Mapped:
         """The same, step by step."""
-        require_one(message, self._once)
+        self._reader.check(record)
         mapped, found = Mapped(), Found()
-        whole = self._whole(message, received_at_us)
+        whole = self._whole(record, received_at_us)
         self._plan.search.of_message(whole.slots, found)
-        for line in range(1, len(self._texts(message, mapped)) + 1):
-            self._slow_line(message, line, mapped, found, whole, received_at_us)
+        for line in range(1, len(self._parts(record, mapped)) + 1):
+            self._slow_line(record, line, mapped, found, whole, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
 
-    def _texts(self, message: er7.Message, mapped: Mapped) -> Sequence[str]:
-        """The texts of the lines; where each message is one, there is no text of it."""
-        each = self._plan.each
-        texts = ("",) if each is None else message.texts(each)
-        if not texts:
-            mapped.gaps.append(Gap(0, "", each or "", f"the message has no {each} segment, and comes to nothing", kind=NO_LINES))
-        elif len(texts) > self._lines_max:
-            raise MessageError("map", "TOO_MANY_LINES", each or "", f"more than {self._lines_max} lines in one message")
-        mapped.lines = len(texts)
-        return texts
+    def _parts(self, record: Record, mapped: Mapped) -> Sequence[Any]:
+        """The parts that the lines are."""
+        parts, each = self._reader.parts(record), self._plan.each or ""
+        if not parts:
+            mapped.gaps.append(Gap(0, "", each, self._reader.nothing, kind=NO_LINES))
+        elif len(parts) > self._lines_max:
+            raise MessageError("map", "TOO_MANY_LINES", each, f"more than {self._lines_max} lines in one message")
+        mapped.lines = len(parts)
+        return parts
 
-    def _whole(self, message: er7.Message, received_at_us: int | None) -> _Whole:
+    def _whole(self, record: Record, received_at_us: int | None) -> _Whole:
         whole = _Whole(self._blank.copy(), {})
-        whole.slots[MESSAGE], whole.slots[RECEIVED] = message, received_at_us
+        whole.slots[RECORD], whole.slots[RECEIVED] = record, received_at_us
         self._plan.whole.run_all(whole.slots, whole.failed)
         return whole
 
     def _slow_line(
         self,
-        message: er7.Message,
+        record: Record,
         line: int,
         mapped: Mapped,
         found: Found,
@@ -106,10 +101,9 @@ class Inbound:
         received_at_us: int | None,
     ) -> _Whole:
         """Map one line. whole: what the line before gave back; None for the first one."""
-        whole = whole or self._whole(message, received_at_us)
+        whole = whole or self._whole(record, received_at_us)
         slots = whole.slots.copy()
-        if self._plan.each is not None:
-            slots[SEGMENT] = message.named(self._plan.each)[line - 1]
+        slots[PART] = self._reader.part(record, line)
         self._line(slots, line, whole.failed, mapped)
         self._plan.search.of_line(slots, found)
         return whole
@@ -127,7 +121,7 @@ def undecided(plan: Plan, slots: Slots, line: int, mapped: Mapped) -> bool:
     """Does a place that says what becomes of the line hold several values? Then the line is held."""
     for source in plan.deciding:
         if _told(source, slots) is Doubt.SEVERAL:
-            mapped.gaps.append(Gap(line, "", source.place, DIFFERENT, kind=AMBIGUOUS))
+            mapped.gaps.append(Gap(line, "", source.place, plan.words.several, kind=AMBIGUOUS))
             mapped.keys[line] = plan.key.text(slots, line)
             return True
     return False

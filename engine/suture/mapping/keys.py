@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from suture.mapping.sources import MESSAGE, SEGMENT, Slots, keepable
+from suture.mapping.sources import PART, RECORD, Slots, keepable
 from suture.model.events import Event
-from suture.wire.hl7v2.text import er7
+from suture.model.reading import Part, Record
 
 KEY_CHARACTERS_MAX = 400
 SEARCH_CHARACTERS_MAX = 200
@@ -22,46 +22,29 @@ class BusinessKey:
     """How the business key of a line is made.
 
     prefix: the channel. slots: of its texts. telling: which of them is the sender's own name for the thing; where it
-    is empty, or there is none (None), MSH-10 and the line are added: a key that is the same for many would make every
-    later charge a duplicate. numbered: every key ends in the line, because nothing else tells one line from another.
-    place: the path of the sender's name, or of all that the key is made of.
+    is empty, or there is none (None), what tells the message from others (identity) and the line are added: a key that is the
+    same for many would make every later charge a duplicate. numbered: every key ends in the line, because nothing else tells
+    one line from another. place: the path of the sender's name, or of all that the key is made of.
     """
 
     prefix: str
     slots: tuple[int, ...]
     telling: int | None
     numbered: bool
+    identity: Callable[[Record, Part], str]
     place: str = ""
 
     def text(self, slots: Slots, line: int) -> str:
         """The key of a line."""
-        return self.of([slots[slot] for slot in self.slots], slots[MESSAGE], slots[SEGMENT], line)
+        return self.of([slots[slot] for slot in self.slots], slots[RECORD], slots[PART], line)
 
-    def of(self, values: Sequence[str], message: er7.Message, segment: er7.Segment | None, line: int) -> str:
+    def of(self, values: Sequence[str], record: Record, part: Part, line: int) -> str:
         """The key of a line with these texts."""
         if self.telling is None or not values[self.telling]:
-            values = [*values, _CONTROL_ID(message, segment) or _digest(message.raw), str(line)]
+            values = [*values, self.identity(record, part), str(line)]
         elif self.numbered:
             values = [*values, str(line)]
         return _joined(self.prefix, values)
-
-
-_CONTROL_ID = er7.getter(er7.path("MSH-10"))
-
-
-def _digest(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()[:32]
-
-
-def telling(paths: Sequence[er7.Path], own: Sequence[bool], tested: Collection[str]) -> int | None:
-    """Which part of a key is the sender's own name for the thing: the first one, of the line where any is; None for none.
-
-    tested: paths that the mapping's conditions ask for; their fields hold one of a few codes (FT1-6). The fields of MSH
-    say who sent the message and how; of them only MSH-10 names it.
-    """
-    codes = {place.partition(".")[0] for place in tested}
-    names = [i for i, p in enumerate(paths) if p.text.partition(".")[0] not in codes and (p.segment != "MSH" or p.field == 10)]
-    return next((i for i in names if own[i]), None if True in own else next(iter(names), None))
 
 
 def _joined(prefix: str, values: Sequence[str]) -> str:

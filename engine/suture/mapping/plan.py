@@ -15,8 +15,8 @@ from suture.mapping.sources import Held, Slots, Source
 from suture.mapping.steps import Steps
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
+from suture.model.reading import Path, Reader, Words
 from suture.model.value import Draft, fresh
-from suture.wire.hl7v2.standard.context import CONTEXT
 
 
 class Mapped(Draft):
@@ -127,7 +127,8 @@ class EmitPlan:
 class Plan:
     """A compiled mapping. whole: steps of the whole message; texts: of the line's conditions and key; shared: of the
     line, for more than one event or for skip_bound: the conditions of `skip` on columns, which need those slots (skips).
-    soles: as of Program. deciding: the paths that say what becomes of a line: of its conditions, and of its key.
+    deciding: the paths that say what becomes of a line: of its conditions, and of its key. reader: compiles paths to what reads
+    them; words: of the format.
     """
 
     each: str | None
@@ -141,10 +142,6 @@ class Plan:
     emits: Sequence[EmitPlan]
     key: BusinessKey
     search: Search
-    soles: frozenset[str]
-    deciding: Sequence[Source] = ()
-
-    @property
-    def once(self) -> frozenset[str]:
-        """The segments of which a message may have one only, whatever the mapping reads, unless its structure has more."""
-        return frozenset(CONTEXT) - {self.each or ""}
+    deciding: Sequence[Source]
+    reader: Callable[[Sequence[Path]], Reader]
+    words: Words

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from suture.mapping.codegen import Code, Texts, local
+from suture.mapping.codegen import Texts, local
 from suture.mapping.rules import AMBIGUOUS, OUT_OF_BOUNDS, Limit
-from suture.mapping.sources import DIFFERENT, RECEIVED, Held, Read, Run, Slots, Source, code_of, keepable
+from suture.mapping.sources import RECEIVED, Held, Read, Run, Slots, Source, code_of, keepable
 from suture.mapping.tables import Table
 from suture.mapping.time_steps import Times
 from suture.mapping.values import Parser, text_parser
-from suture.wire.hl7v2.text.telling import Doubt
+from suture.model.code import Code
+from suture.model.reading import Doubt, Words
 
 NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
 """What a malformed value is, by `as`."""
@@ -25,11 +26,12 @@ class Recipe:
 
     form: the parser that only looks at the form, None for text; parse: the one that is used, which holds limit against
     a number. times: gives the message's own parser, in times_slot, which is used in its place. day_slot: of the service
-    date, where the table is dated.
+    date, where the table is dated. words: of the format.
     """
 
     field: str
     sources: tuple[Source, ...]
+    words: Words
     as_: str = "text"
     form: Parser | None = None
     parse: Parser | None = None
@@ -140,7 +142,7 @@ def _reader(recipe: Recipe) -> Read:
                     return change(text) if change else text
                 continue
             if text is Doubt.SEVERAL:
-                raise Held(recipe.field, source.place, DIFFERENT, kind=AMBIGUOUS)
+                raise Held(recipe.field, source.place, recipe.words.several, kind=AMBIGUOUS)
             return ""
         return ""
 
@@ -214,7 +216,7 @@ def _used(recipe: Recipe, slots: Slots) -> Source:
 def _missing(recipe: Recipe, slots: Slots) -> Held:
     used = _used(recipe, slots)
     if used.tell(slots) is Doubt.NULL:
-        return Held(recipe.field, used.place, 'required, and null ("") in the message')
+        return Held(recipe.field, used.place, f"required, and {recipe.words.null} in the message")
     places = ", ".join(source.place for source in recipe.sources if source.place != "default")
     column = next((source for source in recipe.sources if source.code is not None), None)
     if column is None or any(source.code is None for source in recipe.sources):

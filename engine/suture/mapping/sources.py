@@ -1,6 +1,6 @@
 """Where the texts of an inbound mapping come from: paths of the message, columns of bound rows, texts of the mapping.
 
-Slots are a list for one line: the message, the segment, then what the steps have made.
+Slots are a list for one line: the record, the part of it in hand, then what the steps have made.
 """
 
 from __future__ import annotations
@@ -12,25 +12,15 @@ from typing import Any
 
 from suture.mapping.tables import Table
 from suture.model.message import Gap
-from suture.wire.hl7v2.standard.context import CONTEXT, is_shared
-from suture.wire.hl7v2.text import er7
-from suture.wire.hl7v2.text.telling import Doubt, told
+from suture.model.reading import Doubt, Part, Place, Record
 
 Slots = list[Any]
 Read = Callable[[Slots], str]
 Tell = Callable[[Slots], "str | Doubt"]
 Run = Callable[[Slots], None]
-Get = Callable[[er7.Message, "er7.Segment | None"], Any]
 
-MESSAGE, SEGMENT, RECEIVED, FIRST_FREE = 0, 1, 2, 3
-"""Slots of the message, of the repeated segment, of the time of receipt (microseconds, or None), and the first one for a value."""
-
-NULL = '""'
-"""HL7's word for "delete this value"."""
-
-DIFFERENT = "repetitions with different values; say which one, by number or by what is in it"
-"""What is wrong with a path that could mean several values."""
-
+RECORD, PART, RECEIVED, FIRST_FREE = 0, 1, 2, 3
+"""Slots of the record, of the part in hand, of the time of receipt (microseconds, or None), and the first one for a value."""
 
 AMBIGUOUS = "AMBIGUOUS_CONTEXT"
 
@@ -52,8 +42,8 @@ class Source:
     """A place where a text can come from: a path, a column of a bound row, or a text of the mapping itself.
 
     id: equal for sources that read the same. tell: as read, but for values in doubt. needs: the slot it needs, or none.
-    code: the key of the bound row. The rest says the same as read, for the code generator: the path, or the text, or
-    the column of the row in a slot; slot of a path: of the plain text there, where a step reads it anyway.
+    code: the key of the bound row. The rest says the same as read, for the code generator: where it is read, or the text, or
+    the column of the row in a slot; slot of what is read: of the plain text there, where a step reads it anyway.
     """
 
     id: tuple[Any, ...]
@@ -64,101 +54,32 @@ class Source:
     own: bool = False
     table: str = ""
     code: Read | None = None
-    path: er7.Path | None = None
+    at: Place | None = None
     text: str = ""
     slot: int | None = None
     column: str = ""
     key_column: str = ""
 
 
-def path_source(path: er7.Path, each: str | None, text_slot: int | None = None) -> Source:
+def path_source(place: Place, text_slot: int | None = None) -> Source:
     """The value at a path. text_slot: of the plain text there, when a step reads it anyway."""
-    read = sole_text(path, each) if text_slot is None else itemgetter(text_slot)
-    needs = frozenset() if text_slot is None else frozenset({text_slot})
-    tell = sole(path, each, tell_getter(path))
-    return Source(("path", path.text), path.text, read, tell, needs, is_own(path, each), path=path, slot=text_slot)
+    read = guarded(place, place.read) if text_slot is None else itemgetter(text_slot)
+    needs, text = frozenset() if text_slot is None else frozenset({text_slot}), place.path.text
+    return Source(("path", text), text, read, guarded(place, place.tell), needs, place.own, at=place, slot=text_slot)
 
 
-def text_getter(path: er7.Path) -> er7.Getter:
-    """The text at a path, without blanks around it; "" when it is absent or HL7's null, the first where there are several."""
-    get, tell = er7.getter(path), tell_getter(path)
+def guarded(place: Place, get: Callable[[Record, Part], Any]) -> Callable[[Slots], Any]:
+    """A getter of a place as a reader of slots, which raises Held where no line may take its value from there."""
+    whose = place.whose
+    if whose is None:
+        return lambda slots: get(slots[RECORD], slots[PART])
 
-    def read(message: er7.Message, segment: er7.Segment | None) -> str:
-        text = tell(message, segment)
-        if text is Doubt.SEVERAL:
-            return get(message, segment).strip()
-        return text if isinstance(text, str) else ""
-
-    return read
-
-
-def tell_getter(path: er7.Path) -> Get:
-    """The text at a path, without blanks around it; or what is in doubt about it."""
-    tell = told(path)
-
-    def read(message: er7.Message, segment: er7.Segment | None) -> str | Doubt:
-        text = tell(message, segment)
-        return text.strip() if isinstance(text, str) else text
+    def read(slots: Slots) -> Any:
+        if reason := whose(slots[RECORD]):
+            raise Held("", place.path.text, reason, kind=AMBIGUOUS)
+        return get(slots[RECORD], slots[PART])
 
     return read
-
-
-class Doubted(Exception):
-    """What a text is cannot be told; the careful way says why."""
-
-
-def sure_getter(path: er7.Path) -> Get:
-    """The text at a path, without blanks around it. Raises Doubted where there is anything in doubt about it."""
-    tell = tell_getter(path)
-
-    def read(message: er7.Message, segment: er7.Segment | None) -> str:
-        text = tell(message, segment)
-        if not isinstance(text, str):
-            raise Doubted
-        return text
-
-    return read
-
-
-def of_slots(get: Get) -> Callable[[Slots], Any]:
-    """A getter as a reader of slots."""
-    return lambda slots: get(slots[MESSAGE], slots[SEGMENT])
-
-
-def sole_text(path: er7.Path, each: str | None) -> Read:
-    """The same for a value that a line is made of: where `is_sole`, it raises Held when the segment may be another line's."""
-    return sole(path, each, text_getter(path))
-
-
-def sole(path: er7.Path, each: str | None, get: Get) -> Callable[[Slots], Any]:
-    """A getter as a reader of slots that raises Held where `is_sole` and the segment may be another line's."""
-    read, name = of_slots(get), path.segment
-    if not is_sole(path, each):
-        return read
-    first = path.text.replace(name, f"{name}(1)", 1)
-
-    def read_sole(slots: Slots) -> Any:
-        if len(slots[MESSAGE].named(name)) > 1:
-            raise Held("", path.text, f"the message has more than one {name}; say which one is meant, e.g. {first}", kind=AMBIGUOUS)
-        if each and name not in CONTEXT and not is_shared(slots[MESSAGE], name, each):
-            which = f"it stands behind one of several {each}, whose alone it may be; where it is meant for all, say so: {first}"
-            raise Held("", path.text, which, kind=AMBIGUOUS)
-        return read(slots)
-
-    return read_sole
-
-
-def is_sole(path: er7.Path, each: str | None) -> bool:
-    """Is it read from another segment than the repeated one, without saying from which of several?
-
-    A line's value comes from its own segments and from those of the whole message, never from a neighbour's.
-    """
-    return path.own and path.segment not in (each, "MSH")
-
-
-def is_own(path: er7.Path, each: str | None) -> bool:
-    """Is it read from the repeated segment itself, and not from a segment of the whole message?"""
-    return path.segment == each and path.own
 
 
 def column_source(place: str, column: str, table: Table, value_slot: int, own: bool) -> Source:

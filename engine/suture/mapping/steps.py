@@ -15,10 +15,9 @@ from suture.mapping.codegen import Texts, local, within
 from suture.mapping.conditions import Condition, matching
 from suture.mapping.functions import EXACT, negate
 from suture.mapping.rules import OUT_OF_BOUNDS, Limit
-from suture.mapping.sources import Held, Run, Slots, Source, code_of, is_own, keepable, of_slots, sole, sole_text, text_getter
+from suture.mapping.sources import Held, Run, Slots, Source, code_of, guarded, keepable
 from suture.mapping.tables import Table
-from suture.wire.hl7v2.text import er7
-from suture.wire.hl7v2.text.telling import every
+from suture.model.reading import Place
 
 ZERO = Decimal(0)
 
@@ -77,15 +76,13 @@ def _carefully(step: Step, slots: Slots, failed: dict[int, Held | None]) -> None
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The plain text at a path; always a text. first: of several segments the first will do."""
+    """The plain text at a place; always a text."""
 
-    path: er7.Path
-    each: str | None
-    first: bool = False
+    place: Place
 
     def step(self, slot: int) -> Run:
         """The function that fills slot."""
-        read = of_slots(text_getter(self.path)) if self.first else sole_text(self.path, self.each)
+        read = guarded(self.place, self.place.read)
 
         def run(slots: Slots) -> None:
             slots[slot] = ""
@@ -95,35 +92,32 @@ class Text:
 
     def write(self, slot: int, texts: Texts) -> None:
         """The same as source text."""
-        own = is_own(self.path, self.each)
-        texts.code.line(f"{local(slot)} = {texts.of_line(self.path) if own else texts.of_message(self.path)}")
+        texts.code.line(f"{local(slot)} = {texts.at(self.place)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """A list: the texts of all repetitions of a field that hold something; None where none does."""
+    """A list: the texts that there are at a place; None where there are none."""
 
     field: str
-    path: er7.Path
-    each: str | None
+    place: Place
     needs_value: bool
 
     def step(self, slot: int) -> Run:
         """The function that fills slot."""
-        read = sole(self.path, self.each, every(self.path))
+        read = guarded(self.place, self.place.read)
 
         def run(slots: Slots) -> None:
             found = read(slots)
             if self.needs_value and not found:
-                raise Held(self.field, self.path.text, "required, and empty in the message")
+                raise Held(self.field, self.place.path.text, "required, and empty in the message")
             slots[slot] = found or None
 
         return run
 
     def write(self, slot: int, texts: Texts) -> None:
         """The same as source text."""
-        own = is_own(self.path, self.each)
-        texts.code.line(f"{local(slot)} = {texts.list_of_line(self.path) if own else texts.list_of_message(self.path)}")
+        texts.code.line(f"{local(slot)} = {texts.at(self.place)} or None")
         if self.needs_value:
             texts.code.stop_if(f"{local(slot)} is None")
             texts.sure.add(slot)

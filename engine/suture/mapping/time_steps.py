@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from suture.mapping.codegen import Texts, local
 from suture.mapping.remembered import remembered
 from suture.mapping.rules import Rules
-from suture.mapping.sources import MESSAGE, RECEIVED, Held, Run, Slots
+from suture.mapping.sources import RECEIVED, RECORD, Held, Run, Slots
 from suture.mapping.times import Time, TimeParser, day_in, day_parser, offset_of, time_parser
-from suture.wire.hl7v2.text import er7
+from suture.model.reading import Reading, Record
 
 QUARTER_US = 900_000_000
 """A quarter of an hour: no zone changes its day within one."""
@@ -19,7 +19,6 @@ PARSERS_MAX = 64
 """Parsers of one mapping that are kept: one a day of receipt, and offset of a sender."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SENT_AT = er7.getter(er7.path("MSH-7.1"))
 
 
 class Times:
@@ -28,17 +27,18 @@ class Times:
     form: as that parser, without bounds, and with the zone of a sender that says none.
     """
 
-    def __init__(self, as_: str, rules: Rules) -> None:
+    def __init__(self, as_: str, rules: Rules, format_: Reading) -> None:
+        self._sent_at = format_.sent_at
         self._rules, zone = rules, rules.times or rules.zone
         self.form: TimeParser = day_parser(zone) if as_ == "date" else time_parser(zone)
         self._by_sender = rules.by_sender
         self._parsers: dict[tuple[date | None, str], TimeParser] = {}
         self._recent: dict[tuple[int | None, str], TimeParser] = {}
 
-    def of(self, message: er7.Message, received_at_us: int | None) -> TimeParser:
+    def of(self, record: Record, received_at_us: int | None) -> TimeParser:
         """The parser for one message. received_at_us: microseconds since 1970; None: no time is out of bounds."""
         quarter = received_at_us if received_at_us is None else received_at_us // QUARTER_US
-        offset = offset_of(_SENT_AT(message, None)) if self._by_sender else ""
+        offset = offset_of(self._sent_at(record)) if self._by_sender else ""
         return self._recent.get((quarter, offset)) or self._of(received_at_us, quarter, offset)
 
     def why(self, text: str, received_at_us: int) -> str:
@@ -52,13 +52,13 @@ class Times:
         """The function that fills slot."""
 
         def run(slots: Slots) -> None:
-            slots[slot] = self.of(slots[MESSAGE], slots[RECEIVED])
+            slots[slot] = self.of(slots[RECORD], slots[RECEIVED])
 
         return run
 
     def write(self, slot: int, texts: Texts) -> None:
         """The same as source text."""
-        texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}(message, received)")
+        texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}(record, received)")
 
     def _day_of(self, at_us: int) -> date:
         return (_EPOCH + timedelta(microseconds=at_us)).astimezone(self._rules.zone).date()
@@ -85,27 +85,27 @@ class Times:
 
 
 class Day:
-    """The service date: the day of used_at (its slot) where the site is, else that of MSH-7."""
+    """The service date: the day of used_at (its slot) where the site is, else that on which the message was sent."""
 
-    def __init__(self, used_at: int | None, rules: Rules) -> None:
-        self.used_at = used_at
+    def __init__(self, used_at: int | None, rules: Rules, format_: Reading) -> None:
+        self.used_at, self._format = used_at, format_
         self._zone: ZoneInfo = rules.zone
         self._parse = time_parser(rules.times or rules.zone)
 
-    def of(self, time: Time | None, message: er7.Message) -> date | None:
+    def of(self, time: Time | None, record: Record) -> date | None:
         """The day, of used_at or of the message; None where there is none."""
         if time is None:
-            time = self._parse(_SENT_AT(message, None))
+            time = self._parse(self._format.sent_at(record))
         return day_in(time, self._zone) if time is not None else None
 
     def step(self, slot: int) -> Run:
         """The function that fills slot."""
-        of, used_at = self.of, self.used_at
+        of, used_at, place = self.of, self.used_at, self._format.sent_at_place
 
         def run(slots: Slots) -> None:
-            found: Any = of(None if used_at is None else slots[used_at], slots[MESSAGE])
+            found: Any = of(None if used_at is None else slots[used_at], slots[RECORD])
             if found is None:
-                raise Held("used_at", "MSH-7.1", "no service date by which a row could be chosen")
+                raise Held("used_at", place, "no service date by which a row could be chosen")
             slots[slot] = found
 
         return run
@@ -113,6 +113,6 @@ class Day:
     def write(self, slot: int, texts: Texts) -> None:
         """The same as source text."""
         used_at = "None" if self.used_at is None else local(self.used_at)
-        texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}({used_at}, message)")
+        texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}({used_at}, record)")
         texts.code.stop_if(f"{local(slot)} is None")
         texts.sure.add(slot)

@@ -49,7 +49,7 @@ def getter(place: Path) -> Getter:
 
 def _own_getter(place: Path, pick: Callable[[Segment], str]) -> Getter:
     """The getter of a path without an occurrence. It is asked for every field of every message: simple values take one look."""
-    name, index, first, head = place.segment, place.index, _is_first(place), place.component == 1
+    name, index, first, head = place.segment, place.index, is_first(place), place.component == 1
 
     def get(message: Message, segment: Segment | None) -> str:
         if segment is None or segment.name != name:
@@ -71,7 +71,7 @@ def _own_getter(place: Path, pick: Callable[[Segment], str]) -> Getter:
     return get
 
 
-def _is_first(place: Path) -> bool:
+def is_first(place: Path) -> bool:
     """Is the value of a field that has no repetitions and parts the value at this place?"""
     return (place.component or 1) == 1 and (place.sub or 1) == 1 and place.repetition == 1 and not place.choices
 
@@ -99,7 +99,7 @@ def _field_getter(place: Path) -> Callable[[Segment], str]:
         return lambda segment: segment.raw(place.field)
     index, component, sub, repetition, choices = place.index, place.component, place.sub, place.repetition, place.choices
 
-    first = _is_first(place)
+    first = is_first(place)
 
     def pick(segment: Segment) -> str:
         fields = segment.fields

@@ -3,56 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from suture.model.reading import Doubt
 from suture.wire.hl7v2.text.choosing import NULL_TEXT, meant, meets
 from suture.wire.hl7v2.text.delimiters import HEADERS
 from suture.wire.hl7v2.text.path import Path
-from suture.wire.hl7v2.text.reading import meeting, value_of
+from suture.wire.hl7v2.text.reading import getter, is_first, meeting, value_of
 from suture.wire.hl7v2.text.segment import Segment
 
 if TYPE_CHECKING:
     from suture.wire.hl7v2.text.er7 import Message
 
 
-class Doubt(Enum):
-    """Why a place holds no value that a receiver may use."""
-
-    NULL = "null"
-    """The sender asks to delete the value (`""`): it, its component or its whole field is null."""
-    SEVERAL = "several"
-    """Repetitions with different values, and the path does not say by number which one is meant."""
-
-
 Told = Callable[["Message", "Segment | None"], "str | Doubt"]
 
 
 def told(place: Path) -> Told:
-    """Compile a path to what `getter` makes of it, but for places that are in doubt.
+    """Compile a path to what `getter` makes of it, without blanks around it; but for places that are in doubt.
 
     A path without a repetition means all of them, and one with a condition all that meet it: they must not differ, as
-    far as they hold something. The first is meant only where the path says so: FT1-20[1].1.
+    far as they hold something. The first is meant only where the path says so: FT1-20[1].1. NULL: the sender asks to delete
+    the value (`""`), its component or its whole field.
     """
-    find, index = _finder(place), place.index
+    find, index, simple = _finder(place), place.index, is_first(place)
     if place.segment in HEADERS and place.field <= 2:
-        return lambda message, segment: found.raw(place.field) if (found := find(message, segment)) else ""
+        return lambda message, segment: found.raw(place.field).strip() if (found := find(message, segment)) else ""
 
     def get(message: Message, segment: Segment | None) -> str | Doubt:
         found = find(message, segment)
-        if found is None or index >= len(found.fields):
+        if found is None:
             return ""
-        text = found.fields[index]
-        between = found.delimiters.repetition
+        fields = found.known or found.fields
+        if index >= len(fields):
+            return ""
+        text = fields[index]
+        if simple and text.isalnum():  # no letter or digit is a delimiter
+            return text
         if not text or text == NULL_TEXT:
             return Doubt.NULL if text else ""
+        between = found.delimiters.repetition
         if between and between in text:
-            return _of_several(found, text, place)
-        if place.repetition > 1 or (place.choices and not meets(found, text, place.choices)):
+            value = _of_several(found, text, place)
+        elif place.repetition > 1 or (place.choices and not meets(found, text, place.choices)):
             return ""
-        return _value(found, text, place)
+        else:
+            value = _value(found, text, place)
+        return value.strip() if isinstance(value, str) else value
 
     return get
+
+
+def first_told(place: Path) -> Callable[[Message, Segment | None], str]:
+    """Compile a path to the same text; where it is in doubt, "" for null and the first of several."""
+    get, tell = getter(place), told(place)
+
+    def read(message: Message, segment: Segment | None) -> str:
+        text = tell(message, segment)
+        if text is Doubt.SEVERAL:
+            return get(message, segment).strip()
+        return text if isinstance(text, str) else ""
+
+    return read
 
 
 def every(place: Path) -> Callable[[Message, Segment | None], list[str]]:
@@ -73,15 +85,19 @@ def _finder(place: Path) -> Callable[[Message, Segment | None], Segment | None]:
     """(message, segment in hand) -> the segment that the path means."""
     name, occurrence, own, condition = place.segment, place.occurrence, place.own, place.condition
 
-    def find(message: Message, segment: Segment | None) -> Segment | None:
-        if own and segment is not None and segment.name == name:
+    def find_own(message: Message, segment: Segment | None) -> Segment | None:
+        if segment is not None and segment.name == name:
             return segment
+        found = message.seen.get(name) or message.named(name)
+        return found[0] if found else None
+
+    def find(message: Message, segment: Segment | None) -> Segment | None:
         found = message.seen.get(name) or message.named(name)
         if condition is not None:
             found = meeting(found, condition)
         return found[occurrence - 1] if len(found) >= occurrence else None
 
-    return find
+    return find_own if own else find
 
 
 def _of_several(segment: Segment, text: str, place: Path) -> str | Doubt:

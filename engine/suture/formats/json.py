@@ -1,0 +1,2 @@
+class Json:
+    name = "json"
