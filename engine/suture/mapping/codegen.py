@@ -44,9 +44,9 @@ class Texts:
             return self.code.const(source.text)
         return self.at(source.at) if source.slot is None else local(source.slot)
 
-    def at(self, place: Place) -> str:
-        """What the reader has read there."""
-        return self._read.setdefault(place.path, (f"t{len(self._read)}", place.own))[0]
+    def at(self, place: Place, name: str = "") -> str:
+        """The variable of what the reader has read there. name: of one that may be it."""
+        return self._read.setdefault(place.path, (name or f"t{len(self._read)}", place.own))[0]
 
     @property
     def paths(self) -> Sequence[Path]:

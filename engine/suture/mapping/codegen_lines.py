@@ -16,10 +16,10 @@ from suture.model.events import DIGESTED, Event, digest_of, event_id
 from suture.model.reading import Reader
 
 Quick = Callable[..., bool]
-"""quick(record, parts, mapped, found, slow, received): map a record into mapped and found (what it is found by). parts: of its
-lines, as the reader has them. False: nothing is done, because a value of the whole record is wrong or in doubt. A line in which
-anything is out of the ordinary is left to slow(record, line, mapped, found, whole, received), which returns its `whole` for the
-next one."""
+"""quick(record, mapped, found, count, slow, received): map a record into mapped and found (what it is found by). count(parts,
+mapped) notes how many lines there are. False: nothing else is done, because a value of the whole record is wrong or in doubt. A
+line in which anything is out of the ordinary is left to slow(record, line, mapped, found, whole, received), which returns its
+`whole` for the next one."""
 
 
 def quick_way(plan: Plan) -> tuple[Quick, Reader]:
@@ -29,8 +29,8 @@ def quick_way(plan: Plan) -> tuple[Quick, Reader]:
 
 class _Lines:
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.code = Code("record, parts, mapped, found, slow, received", stop="return False")
+        self.plan, self.several = plan, len(plan.emits) > 1
+        self.code = Code("record, mapped, found, count, slow, received", stop="return False")
         self.texts = Texts(self.code)
 
     def function(self) -> tuple[Quick, Reader]:
@@ -39,17 +39,19 @@ class _Lines:
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")
         code.stop = "whole = slow(record, line, mapped, found, whole, received); continue"
-        with code.block("for one in lines"):
+        with code.block("for one in parts"):
             code.line("line += 1")
-            with code.deferred() as unpack:
+            with code.deferred() as read:
                 self._line()
-            unpack(f"{texts.read(own=True)}sure, = one")
-            unpack(f"if not sure: {code.stop}")
+            if own := texts.read(own=True):
+                read(f"{own}sure, = line_of(record, one, line)")
+                read(f"if not sure: {code.stop}")
         code.line("return True")
         reader = plan.reader(texts.paths)
-        code.head(f"({texts.read(own=False)}sure,), lines = {code.const(reader.read)}(record, parts)")
+        code.head(f"({texts.read(own=False)}sure,), parts, line_of = {code.const(reader.read)}(record)")
+        code.constants["part_of"] = reader.part
+        code.head("count(parts, mapped)")
         code.head("if not sure: return False")
-        code.head(f"part = {code.const(reader.part)}")
         return code.function(), reader
 
     def _line(self) -> None:
@@ -60,7 +62,7 @@ class _Lines:
         for emit in plan.emits:
             if emit.when:
                 self._refuse(emit, emit.when)
-        if all(emit.when for emit in plan.emits):
+        if all(emit.when for emit in plan.emits) and self.several:
             code.stop_if(" and ".join(_reason(emit) for emit in plan.emits))
         self._key(plan.key)
         plan.shared.write(self.texts)
@@ -71,15 +73,22 @@ class _Lines:
         self._results()
         self._clues(plan.search.own)
 
+    def _may_fail(self, emit: EmitPlan) -> bool:
+        """Are there lines that get here without raising this event?"""
+        return self.several and bool(emit.when or emit.bound)
+
     def _refuse(self, emit: EmitPlan, conditions: Sequence[Condition]) -> None:
-        """The reason why the event is not raised, or None."""
+        """The reason why the event is not raised, or None. The careful way says of a line what its only event is not raised for."""
+        if not self.several:
+            self.code.stop_if(f"not ({self.texts.holds(tuple(conditions))})")
+            return
         reasons = [f"{self.code.const(c.reason)} if not ({self.texts.holds((c,))}) else" for c in conditions]
         self.code.line(f"{_reason(emit)} = {' '.join(reasons)} None")
 
     def _key(self, key: BusinessKey) -> None:
         """The business key; where it is not made of plain texts, BusinessKey itself makes it."""
         code, parts = self.code, [local(slot) for slot in key.slots]
-        made = f"key = {code.const(key.of)}(({''.join(f'{part}, ' for part in parts)}), record, part(record, line), line)"
+        made = f"key = {code.const(key.of)}(({''.join(f'{part}, ' for part in parts)}), record, part_of(record, line), line)"
         if key.telling is None:
             code.line(made)
             return
@@ -92,13 +101,13 @@ class _Lines:
 
     def _emit(self, emit: EmitPlan) -> None:
         code, sure = self.code, set(self.texts.sure)
-        if _may_fail(emit):
+        if self._may_fail(emit):
             code.line(f"e{emit.index} = None")
-        with code.block(f"if {_reason(emit)} is None", wanted=bool(emit.when)):
+        with code.block(f"if {_reason(emit)} is None", wanted=self.several and bool(emit.when)):
             emit.before.write(self.texts)
             if emit.bound:
                 self._refuse(emit, emit.bound)
-            with code.block(f"if {_reason(emit)} is None", wanted=bool(emit.bound)):
+            with code.block(f"if {_reason(emit)} is None", wanted=self.several and bool(emit.bound)):
                 emit.after.write(self.texts)
                 self._event(emit)
         self.texts.sure.intersection_update(sure)
@@ -111,7 +120,8 @@ class _Lines:
                 code.line(f"if {local(slot)} is None: del data[{code.const(name)}]")
         for call in emit.assembly.calls:
             self._call(emit, call)
-        number, type_ = f"(line - 1) * {len(self.plan.emits)} + {emit.index}", code.const(emit.type)
+        several = f" * {len(self.plan.emits)} + {emit.index}" if self.several else ""
+        number, type_ = f"(line - 1){several}", code.const(emit.type)
         id_ = f"{code.const(event_id)}({type_}, key)"
         code.line(f"e{emit.index} = {code.const(Event)}({type_}, {number}, line, key, data, 0, {id_}, {self._digest(emit)})")
 
@@ -147,11 +157,11 @@ class _Lines:
     def _results(self) -> None:
         """Note the events, now that nothing can go wrong any more."""
         code, emits = self.code, self.plan.emits
-        if all(_may_fail(emit) for emit in emits):
+        if all(self._may_fail(emit) for emit in emits):
             code.stop_if(" and ".join(f"e{emit.index} is None" for emit in emits))
         for emit in emits:
             name = f"e{emit.index}"
-            if not _may_fail(emit):
+            if not self._may_fail(emit):
                 code.line(f"add({name})")
                 continue
             code.line(f"if {name} is not None: add({name})")
@@ -161,14 +171,12 @@ class _Lines:
     def _clues(self, clues: Sequence[Clue]) -> None:
         code = self.code
         for clue in clues:
-            code.line(f"text = {' or '.join(local(slot) for slot in clue.slots)}")
-            code.line(f"if text: found[{code.const(clue.kind)}, {code.const(findable)}(text)] = None")
+            text = " or ".join(local(slot) for slot in clue.slots)
+            if len(clue.slots) > 1:
+                code.line(f"text = {text}")
+                text = "text"
+            code.line(f"if {text}: found[{code.const(clue.kind)}, {code.const(findable)}({text})] = None")
 
 
 def _reason(emit: EmitPlan) -> str:
     return f"r{emit.index}"
-
-
-def _may_fail(emit: EmitPlan) -> bool:
-    """Are there lines that do not raise this event?"""
-    return bool(emit.when or emit.bound)

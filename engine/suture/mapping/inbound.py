@@ -59,7 +59,7 @@ class Inbound:
         in a line is a gap of that line, and no reason to stop.
         """
         mapped, found = Mapped(), Found()
-        if not self._quick(record, self._parts(record, mapped), mapped, found, self._slow_line, received_at_us):
+        if not self._quick(record, mapped, found, self._count, self._slow_line, received_at_us):
             return self.run_carefully(record, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
@@ -70,20 +70,19 @@ class Inbound:
         mapped, found = Mapped(), Found()
         whole = self._whole(record, received_at_us)
         self._plan.search.of_message(whole.slots, found)
-        for line in range(1, len(self._parts(record, mapped)) + 1):
+        self._count(self._reader.parts(record), mapped)
+        for line in range(1, mapped.lines + 1):
             self._slow_line(record, line, mapped, found, whole, received_at_us)
         mapped.search = self._plan.search.pairs(found, mapped.events)
         return mapped
 
-    def _parts(self, record: Record, mapped: Mapped) -> Sequence[Any]:
-        """The parts that the lines are."""
-        parts, each = self._reader.parts(record), self._plan.each or ""
+    def _count(self, parts: Sequence[Any], mapped: Mapped) -> None:
+        """Note the lines."""
         if not parts:
-            mapped.gaps.append(Gap(0, "", each, self._reader.nothing, kind=NO_LINES))
+            mapped.gaps.append(Gap(0, "", self._plan.each or "", self._reader.nothing, kind=NO_LINES))
         elif len(parts) > self._lines_max:
-            raise MessageError("map", "TOO_MANY_LINES", each, f"more than {self._lines_max} lines in one message")
+            raise MessageError("map", "TOO_MANY_LINES", self._plan.each or "", f"more than {self._lines_max} lines in one message")
         mapped.lines = len(parts)
-        return parts
 
     def _whole(self, record: Record, received_at_us: int | None) -> _Whole:
         whole = _Whole(self._blank.copy(), {})

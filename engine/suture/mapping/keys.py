@@ -60,6 +60,8 @@ def _joined(prefix: str, values: Sequence[str]) -> str:
 
 def findable(text: str) -> str:
     """The text as a message is found by it."""
+    if text.isascii() and len(text) <= SEARCH_CHARACTERS_MAX and "\x00" not in text:  # as most are
+        return text
     return keepable(text)[:SEARCH_CHARACTERS_MAX]
 
 

@@ -70,30 +70,33 @@ class Recipe:
 
     def write(self, slot: int, texts: Texts) -> None:
         """The same as source text."""
-        self._write_text(local(slot), texts)
         if self.table is not None:
+            self._write_text(local(slot), texts)
             self._write_lookup(self.table, slot, texts)
             return
-        self._write_absent(slot, texts)
+        self._write_value(slot, texts)
         if self.parse is not None:
             with texts.code.block(f"if {local(slot)} is not None", wanted=slot not in texts.sure):
                 self._write_parse(self.parse, local(slot), texts.code)
 
-    def _write_text(self, name: str, texts: Texts) -> None:
-        """The first text that is there, changed by the text function."""
-        texts.code.line(f"{name} = {' or '.join(texts.source(source) for source in self.sources)}")
+    def _write_text(self, name: str, texts: Texts, otherwise: str = "") -> None:
+        """The first text that is there, changed by the text function. otherwise: what there is where none is."""
+        found = " or ".join(texts.source(source) for source in self.sources)
+        texts.code.line(f"{name} = {found}{otherwise}")
         if self.change is not None:
-            texts.code.line(f"if {name}: {name} = {texts.code.const(self.change)}({name})")
+            texts.code.line(f"if {name}: {name} = {texts.code.const(self.change)}({name}){otherwise}")
 
-    def _write_absent(self, slot: int, texts: Texts) -> None:
-        """What becomes of an empty text."""
+    def _write_value(self, slot: int, texts: Texts) -> None:
+        """The text, and what becomes of an empty one."""
         if self.needs_value:
+            self._write_text(local(slot), texts)
             texts.code.stop_if(f"not {local(slot)}")
             texts.sure.add(slot)
         elif self.change is None and any(source.text for source in self.sources):
+            self._write_text(local(slot), texts)
             texts.sure.add(slot)
         else:
-            texts.code.line(f"if not {local(slot)}: {local(slot)} = None")
+            self._write_text(local(slot), texts, " or None")
 
     def _write_parse(self, parse: Parser, name: str, code: Code) -> None:
         read = code.const(parse) if self.times_slot is None else local(self.times_slot)

@@ -92,7 +92,9 @@ class Text:
 
     def write(self, slot: int, texts: Texts) -> None:
         """The same as source text."""
-        texts.code.line(f"{local(slot)} = {texts.at(self.place)}")
+        read = texts.at(self.place, local(slot))
+        if read != local(slot):
+            texts.code.line(f"{local(slot)} = {read}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Reader(Protocol):
     nothing: str
 
     def parts(self, record: Record) -> Sequence[Any]:
-        """The parts, in order, for `read`: one for each line."""
+        """The parts, in some form, one for each line; one that says nothing where there is no `each`."""
 
     def part(self, record: Record, line: int) -> Part:
         """The part of a line, counted from 1, for a Place."""
@@ -77,10 +77,13 @@ class Reader(Protocol):
     def check(self, record: Record) -> None:
         """Raise MessageError (stage map) where whose the lines are cannot be told."""
 
-    def read(self, record: Record, parts: Sequence[Any]) -> tuple[tuple[Any, ...], Iterable[tuple[Any, ...]]]:
-        """The texts at the paths that are not `own`, and for each part, one after another, those that are: in order as they were
-        asked for, each a text, a list of texts, or a Doubt. The last of each tuple is whether nothing of it is in doubt (of
-        the first: and each line may take its values from there)."""
+    def read(self, record: Record) -> tuple[tuple[Any, ...], Sequence[Any], Callable[[Record, Any, int], tuple[Any, ...]]]:
+        """The texts at the paths that are not `own`; the parts; and what gives the texts that are: line_of(record, one of the
+        parts, its number from 1).
+
+        Texts stand in the order in which they were asked for, each one a text, a list of texts, or a Doubt. The last of each tuple
+        is whether nothing of it is in doubt (of the first: and each line may take its values from there).
+        """
 
 
 class Reading(Protocol):

@@ -7,7 +7,7 @@ a character is read with all care, and so is a message with separators of its ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,15 +19,16 @@ from suture.wire.hl7v2.text.er7 import Message
 from suture.wire.hl7v2.text.path import Choice, Path
 from suture.wire.hl7v2.text.segment import Segment
 
-SPECIAL = ("~", "&", "\\", NULL_TEXT)
+DOUBTFUL, DIVIDED = ("~", "\\", NULL_TEXT), ("&",)
+"""What makes more of a component than a cut, and what divides it."""
+SPECIAL = (*DOUBTFUL, *DIVIDED)
 """What makes a text in standard separators more than plain components: these are read with all care."""
-DOUBTFUL = ("~", "\\", NULL_TEXT)
-"""Of these, the ones that make more of the first component than a cut."""
-_ONE = ("",)
+ONE = ("",)
 """The only line of a message that is one."""
 
 Texts = tuple[Any, ...]
-Read = Callable[[Message, Sequence[str]], tuple[Texts, Iterable[Texts]]]
+Line = Callable[[Message, str, int], Texts]
+Read = Callable[[Message], tuple[Texts, Sequence[str], Line]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +49,25 @@ class Reader:
         self.check, self._lines, self._each = lines.check, lines, lines.each or ""
         self.nothing = f"the message has no {self._each} segment, and comes to nothing"
         self._whole, self._own = [one for one in places if not one.own], [one for one in places if one.own]
-        each_line = _Line(self._each).function(self._own) if lines.each else None
-        self.read: Read = _Whole().function(self._whole, lines, self._carefully, each_line)
+        self.read: Read = _Whole().function(self._whole, lines, self._carefully, line_of(self._each, self._own))
 
     def parts(self, message: Message) -> Sequence[str]:
         """The segments `each`, as text."""
-        return message.texts(self._each) if self._each else _ONE
+        return message.texts(self._each) if self._each else ONE
 
     def part(self, message: Message, line: int) -> Segment | None:
         """One of these segments, counted from 1."""
         return message.named(self._each)[line - 1] if self._each else None
 
-    def _carefully(self, message: Message, parts: Sequence[str]) -> tuple[Texts, Iterable[Texts]]:
+    def _carefully(self, message: Message) -> tuple[Texts, Sequence[str], Line]:
         """`read` for any message."""
         lines = self._lines
-        whole = _told(self._whole, message, None)
-        sole = not any(len(message.named(name)) > 1 for name in lines.alone) and (lines.shared is None or lines.shared(message))
-        segments: Sequence[Segment | None] = message.named(self._each) if self._each else (None,)
-        return (*whole[:-1], whole[-1] and sole), (_told(self._own, message, one) for one in segments)
+        *texts, sure = _told(self._whole, message, None)
+        alone = not any(len(message.named(name)) > 1 for name in lines.alone) and (lines.shared is None or lines.shared(message))
+        return (*texts, sure and alone), self.parts(message), self._line_carefully
+
+    def _line_carefully(self, message: Message, part: str, line: int) -> Texts:
+        return _told(self._own, message, self.part(message, line))
 
 
 def _told(places: Sequence[Place], message: Message, segment: Segment | None) -> Texts:
@@ -77,23 +79,24 @@ class _Whole:
     """Writes the function that reads the texts of the message: those of a segment are read from its fields, cut once."""
 
     def __init__(self) -> None:
-        self.code = Code("message, parts")
+        self.code = Code("message")
         self._texts: dict[Path, str] = {}
         self._named: dict[str, str] = {}
         self._segments: dict[tuple[str, int], str] = {}
         self._components: dict[tuple[str, int, int], str] = {}
 
-    def function(self, places: Sequence[Place], lines: Lines, carefully: Read, each_line: Callable[..., Iterator[Texts]] | None) -> Read:
-        """read(message, parts): with the lines as each_line gives them; in any doubt, as `carefully` gives it all."""
+    def function(self, places: Sequence[Place], lines: Lines, carefully: Read, line: Line) -> Read:
+        """read(message), with what gives the lines; in any doubt, as `carefully` gives it all."""
         code = self.code
-        code.stop = f"return {code.const(carefully)}(message, parts)"
-        code.stop_if(f"message.delimiters not in {code.const(USUAL)}")
+        code.stop = f"return {code.const(carefully)}(message)"
+        code.stop_if(f"message.delimiters is not {code.const(STANDARD)} and message.delimiters not in {code.const(USUAL)}")
         for name in lines.alone:
             code.stop_if(f"len({self._found(name)}) > 1")
         if lines.shared is not None:
             code.stop_if(f"not {code.const(lines.shared)}(message)")
         texts = "".join(f"{self._text(place)}, " for place in places)
-        code.line(f"return ({texts}True,), {f'{code.const(each_line)}(message, parts)' if each_line else '((True,),)'}")
+        parts = f"message.texts({code.const(lines.each)})" if lines.each else code.const(ONE)
+        code.line(f"return ({texts}True,), {parts}, {code.const(line)}")
         return code.function()
 
     def _text(self, place: Place) -> str:
@@ -122,9 +125,12 @@ class _Whole:
         code, path = self.code, _path_of(place)
         if path.one_repetition:
             code.line(f'{name} = {name}.partition("~")[0]')
-        with code.block(f"if {special(code, name)}"):
+        if path.component:
+            several = "" if path.one_repetition else f' and "~" not in {name}'
+            code.line(f'if (head := {name}.partition("^")[0]).isalnum(){several}: {name} = head')  # no letter or digit is a delimiter
+        with code.block(f"{'el' if path.component else ''}if {special(code, name)}"):
             self._tell(name, place)
-        code.line(f'else: {name} = {name}{_first_of(path)}.strip()')
+        code.line(f"else: {name} = {'head' if path.component else name}.strip()")
 
     def _choose(self, name: str, place: Place) -> None:
         """Read the component of a repetition that the path chooses."""
@@ -161,7 +167,8 @@ class _Whole:
         if where not in self._segments:
             name, found = f"g{len(self._segments)}", self._found(path.segment)
             self._segments[where] = name
-            self.code.line(f"{name} = {found}[{path.occurrence - 1}].fields if len({found}) >= {path.occurrence} else ()")
+            there = found if path.occurrence == 1 else f"len({found}) >= {path.occurrence}"
+            self.code.line(f"{name} = {found}[{path.occurrence - 1}].fields if {there} else ()")
         return self._segments[where]
 
     def _found(self, name: str) -> str:
@@ -172,61 +179,67 @@ class _Whole:
         return self._named[name]
 
 
-class _Line:
-    """Writes the generator that reads the texts of each line: one with special characters costs no more than the fields that
-    they stand in."""
+def line_of(each: str, places: Sequence[Place]) -> Line:
+    """What reads these places of one of the segments `each`, whose text it is given, in the standard's separators."""
+    return _Line(each, places).function()
 
-    def __init__(self, each: str) -> None:
-        self.code = Code("message, parts")
+
+class _Line:
+    """Writes that function: a special character costs no more than the reading of the field that it stands in."""
+
+    def __init__(self, each: str, places: Sequence[Place]) -> None:
+        self.code, self.places = Code("message, text, line"), places
         self.each = self.code.const(each)
 
-    def function(self, places: Sequence[Place]) -> Callable[..., Iterator[Texts]]:
-        """lines(message, parts): for segments in the standard's separators."""
-        code, paths = self.code, [_path_of(place) for place in places]
-        width = max([path.field + 1 for path in paths if _is_cut(path)], default=0)
-        code.line("line = -1")
-        with code.block("for text in parts"):
-            code.line("line += 1")
-            if width:
-                code.line(f"f = text.split({code.const(STANDARD.field)})")
-                code.line(f"if len(f) < {width}: f += {code.const([''] * width)}")
-            with code.block(f"if {special(code, 'text')}"):
-                self._odd(places)
-            with code.block("else"):
-                if not all(map(_is_cut, paths)):
-                    code.line(f"segment = message.named({self.each})[line]")
-                code.line(f"yield ({''.join(f'{self._plain(place)}, ' for place in places)}True,)")
+    def function(self) -> Line:
+        code = self.code
+        width = max([path.field + 1 for path in map(_path_of, self.places) if _is_cut(path)], default=0)
+        if width:
+            code.line(f"f = text.split({code.const(STANDARD.field)}, {width})")
+            code.line(f"if len(f) < {width}: f += {code.const([''] * width)}")
+        with code.block(f"if {special(code, 'text', DOUBTFUL)}"):
+            self._give([self._looked_at(place, DOUBTFUL) for place in self.places])
+        with code.block(f"if {special(code, 'text', DIVIDED)}"):
+            self._give([self._looked_at(place, ()) for place in self.places])
+        self._give([self._plain(place) for place in self.places])
         return code.function()
 
-    def _odd(self, places: Sequence[Place]) -> None:
-        """A line with special characters: each of its fields is looked at before it is read."""
-        code, doubtful = self.code, []
-        code.line(f"segment = message.named({self.each})[line]")
-        for number, place in enumerate(places):
-            path, name = _path_of(place), f"t{number}"
-            told = f"{code.const(place.tell)}(message, segment)"
-            if _is_cut(path):
-                is_special = special(code, f"f[{path.field}]", DOUBTFUL if is_plain(path) else SPECIAL)
-                told = f"{told} if {is_special} else {self._plain(place, odd=True)}"
-            code.line(f"{name} = {told}")
-            if not path.all_repetitions:
-                doubtful.append(f"{name}.__class__ is str")
-        names = "".join(f"t{number}, " for number in range(len(places)))
-        code.line(f"yield ({names}{' and '.join(doubtful) or True},)")
+    def _give(self, texts: Sequence[tuple[str, bool]]) -> None:
+        """The texts, each with whether it may be in doubt, and whether none is."""
+        code, sure = self.code, []
+        for number, (text, doubtful) in enumerate(texts):
+            if doubtful:
+                code.line(f"t{number} = {text}")
+                sure.append(f"t{number}.__class__ is str")
+        names = "".join(f"t{number}, " if doubtful else f"{text}, " for number, (text, doubtful) in enumerate(texts))
+        code.line(f"return ({names}{' and '.join(sure) or True},)")
 
-    def _plain(self, place: Place, odd: bool = False) -> str:
-        """The text of a field without special characters; odd: without DOUBTFUL ones, where the path is plain."""
+    def _told(self, place: Place) -> tuple[str, bool]:
+        """The text, read with all care."""
+        return f"{self.code.const(place.tell)}(message, message.named({self.each})[line - 1])", not _path_of(place).all_repetitions
+
+    def _looked_at(self, place: Place, doubtful: Sequence[str]) -> tuple[str, bool]:
+        """The text of a field that may hold the special characters that are doubtful, and that divide components."""
+        code, path = self.code, _path_of(place)
+        looked_for = doubtful if is_plain(path) else (*doubtful, *DIVIDED)
+        if not _is_cut(path) or not looked_for:
+            return self._plain(place, divided=True)
+        told, may_be = self._told(place)
+        return f"{told} if {special(code, f'f[{path.field}]', looked_for)} else {self._plain(place, divided=True)[0]}", may_be
+
+    def _plain(self, place: Place, divided: bool = False) -> tuple[str, bool]:
+        """The text of a field without special characters. divided: components may be, where the path is plain."""
         code, path = self.code, _path_of(place)
         field = f"f[{path.field}]"
         if not _is_cut(path):
-            return f"{code.const(place.tell)}(message, segment)"
+            return self._told(place)
         if path.choices:
-            return _chosen(code, path, "h", f'(h := {field}.split("^"))')
+            return _chosen(code, path, "h", f'(h := {field}.split("^"))'), False
         if path.all_repetitions:
-            return f"[one] if (one := {field}{_first_of(path, odd)}.strip()) else []"
+            return f"[one] if (one := {field}{_first_of(path, divided)}.strip()) else []", False
         if (path.component or 1) > 1:
-            return _component(path, "h", f'(h := {field}.split("^", {path.component}))')
-        return f"{field}{_first_of(path, odd)}.strip()"
+            return _component(path, "h", f'(h := {field}.split("^", {path.component}))'), False
+        return f"{field}{_first_of(path, divided)}.strip()", False
 
 
 def special(code: Code, text: str, characters: Sequence[str] = SPECIAL) -> str:
