@@ -203,7 +203,7 @@ def test_mapping_files_are_checked_with_their_lines(site: SiteFiles):
         ("other", "mapping: another\nfrom: hl7v2\n", "1: mapping: 'another' is not the file's name; write 'other' or rename the file"),
         ("other", "mapping: other\n", "1: a mapping has either `from: hl7v2` (what comes in) or `to: json` or `to: hl7v2` (what goes out)"),
         ("other", "# nothing\n", "1: the file is empty"),
-        ("other", "mapping: other\nfrom: hl7v3\nemit: []\n", "2: from: 'hl7v3' is none of the choices: hl7v2; did you mean 'hl7v2'?"),
+        ("other", "mapping: other\nfrom: hl7v3\nemit: []\n", "2: from: 'hl7v3' is none of the choices: hl7v2, json; did you mean 'hl7v2'?"),
     ],
 )
 def test_mappings_that_no_channel_uses_are_checked_too(site: SiteFiles, name: str, text: str, expected: str):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from suture.formats.hl7v2 import Hl7v2
+from suture.formats.hl7v2.reading import HL7v2Reading
 from suture.mapping.compile import Inbound, Mapped, SpecError, compile_inbound
 from suture.mapping.outbound import Renderer, compile_outbound
 from suture.mapping.rules import Rules
@@ -106,7 +106,7 @@ def inbound(
     rules: Rules = RULES,
 ) -> Inbound:
     """A mapping, compiled."""
-    return compile_inbound(InboundSpec.model_validate(read(text)), tables, rules, key, "or", Hl7v2())
+    return compile_inbound(InboundSpec.model_validate(read(text)), tables, rules, key, "or", HL7v2Reading())
 
 
 def problems(text: str, key: Sequence[str] = ()) -> dict[str, str]:

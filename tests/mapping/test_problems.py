@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from suture.formats.hl7v2 import Hl7v2
+from suture.formats.hl7v2.reading import HL7v2Reading
 from suture.mapping.compile import SpecError, compile_inbound
 from suture.mapping.fields import CANONICAL_FIELDS
 from suture.mapping.outbound import RenderContext, compile_outbound
@@ -265,7 +265,7 @@ _EMITS = st.fixed_dictionaries(
 def test_whatever_the_words_a_mapping_runs_or_says_what_is_wrong(emit: dict[str, Any], each: str | None, skip: dict[str, Any]) -> None:
     given_ = {"mapping": "m", "from": "hl7v2", "skip": skip, "emit": [emit], **({} if each is None else {"each": each})}
     try:
-        compiled = compile_inbound(InboundSpec.model_validate(given_), TABLES, Rules(CHICAGO), (), "or", Hl7v2())
+        compiled = compile_inbound(InboundSpec.model_validate(given_), TABLES, Rules(CHICAGO), (), "or", HL7v2Reading())
     except (SpecError, ValidationError):
         return
     for line in (ft1(), ft1("ZZ", quantity="x", time="x", type="CD")):

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suture.mapping import codegen_lines
-from suture.model.code import Code
 from suture.mapping.inbound import Inbound
 from suture.mapping.rules import Bounds, Money, Rules
+from suture.model.code import Code
 from suture.model.events import digest
 from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import CHICAGO, MAPPING, ft1, inbound, message

@@ -7,18 +7,26 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from suture.config.connector import OneConnector, with_connectors
 from suture.config.hl7v2 import HL7v2Section
 from suture.config.section import Listed, Section
 from suture.config.zone import known_zone
 from suture.connectors.registry import SOURCES
+from suture.formats.registry import FORMATS
+from suture.model.meant import did_you_mean
 from suture.wire.hl7v2.text import er7
 
 
-def _path(text: str) -> str:
-    er7.path(text)
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"unknown format {name!r}{did_you_mean(name, FORMATS)}")
+    return name
+
+
+def _path(text: str, info: ValidationInfo) -> str:
+    FORMATS[info.data.get("format", HL7V2)].path(text)
     return text
 
 
@@ -42,6 +50,7 @@ def _matching(pattern: str, text: str) -> Callable[[str], str]:
     return check
 
 
+HL7V2 = "hl7v2"
 Place = Annotated[str, AfterValidator(_path)]
 """A path into a message: PID-18.1"""
 Settable = Annotated[str, AfterValidator(_settable)]
@@ -110,6 +119,9 @@ class Channel(Section):
     channel: Name = Field(description="Name of the channel; the name of its directory")
     about: str = Field(default="", description="What the channel is for")
     source: Source = Field(description="Where messages come from")
+    format: Annotated[str, AfterValidator(_format)] = Field(
+        default=HL7V2, description=f"What messages are written in: {' or '.join(FORMATS)}; paths are that format's, and so is the mapping"
+    )
     accept: Annotated[list[MessageType], Listed] | None = Field(
         default=None, min_length=1, description="Message types to process; others are stored, acknowledged and filtered. Absent: all"
     )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from suture.config.profile import ProfileEntry, ProfileFile, compile_profile, profile_problems
 from suture.config.validate import is_empty, locate, misnamed, validate
 from suture.config.yaml_file import Document, decode, open_text, read_file, read_yaml
-from suture.formats.hl7v2 import Hl7v2
+from suture.formats.registry import FORMATS
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
 from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
 from suture.mapping.rules import Rules
@@ -21,6 +21,7 @@ from suture.mapping.table_file import LIMIT_BYTES, load_csv
 from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import Problem
+from suture.model.meant import did_you_mean
 from suture.wire.hl7v2.standard.profile import Profile
 
 FORMS: dict[str, Renderer] = BUILT_IN
@@ -54,8 +55,9 @@ class Library:
         """The mappings of that kind (inbound or outbound)."""
         return [name for name, file in self.files.items() if file.kind == kind]
 
-    def inbound(self, name: str, rules: Rules, business_key: Sequence[str], channel: str) -> Inbound | None:
-        """Compile an inbound mapping for a channel; None when there is none, or it has problems."""
+    def inbound(self, name: str, rules: Rules, business_key: Sequence[str], channel: str, format: str = "") -> Inbound | None:
+        """Compile an inbound mapping for a channel; None when there is none, or it has problems. format: the channel's, "" for the
+        mapping's own."""
         file = self.files.get(name)
         if file is None:
             return None
@@ -63,7 +65,8 @@ class Library:
         if not isinstance(file.spec, InboundSpec):
             return None
         try:
-            return compile_inbound(file.spec, self.tables, rules, business_key, channel, Hl7v2())
+            reading = FORMATS[format or file.spec.from_]
+            return compile_inbound(file.spec, self.tables, rules, business_key, channel, reading)
         except SpecError as error:
             self._note(file, error)
             return None
@@ -204,7 +207,8 @@ def _read_mapping(path: Path, library: Library) -> None:
     if kind:
         spec, more = validate(document, InboundSpec if kind == "inbound" else OutboundSpec)
         library.problems += more
-        library.problems += misnamed(document, "mapping", name)
+        library.problems += [*misnamed(document, "mapping", name), *_misread(document, kind)]
+        spec = None if _misread(document, kind) else spec
     elif not is_empty(document):
         library.problems.append(Problem(shown, 1, "", _WITHOUT_KIND))
     library.files[name] = MappingFile(name, kind, document, None if problems else spec)
@@ -217,3 +221,10 @@ def _kind(data: Any) -> str:
     if not isinstance(data, dict) or ("from" in data) == ("to" in data):
         return ""
     return "inbound" if "from" in data else "outbound"
+
+
+def _misread(document: Document, kind: str) -> list[Problem]:
+    written = document.data.get("from")
+    if kind != "inbound" or not isinstance(written, str) or written in FORMATS:
+        return []
+    return [document.problem(("from",), f"{written!r} is none of the choices: {', '.join(FORMATS)}{did_you_mean(written, FORMATS)}")]

@@ -11,27 +11,28 @@ from suture.config.site import ChannelFiles, DestinationFiles
 from suture.conversation.hl7v2.conversation import Conversation
 from suture.conversation.hl7v2.dealing import Dealing
 from suture.conversation.hl7v2.rules import AnswerRules, Setting
+from suture.conversation.plain import Plain
 from suture.formats.hl7v2.format import HL7v2
 from suture.formats.hl7v2.passing import in_set
+from suture.formats.registry import PLAIN
 from suture.model.events import EVENT_TYPES
 from suture.pipeline.plan import Output, Plan
 from suture.pipeline.validation import Validation
 from suture.ports.format import Format
 from suture.wire.hl7v2.exchange.continuation import Limits
 from suture.wire.hl7v2.standard.validate import Rules
-from suture.wire.hl7v2.text import er7
 
 
 def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
     """What the channel does with a message. source: who we are, in payloads that name their sender."""
     config = channel.config
-    format, dealing = format_of(channel), dealing_of(channel)
-    window_us = config.duplicates.window_s * 1_000_000
+    window_us, plain = config.duplicates.window_s * 1_000_000, PLAIN.get(config.format)
+    format, dealing = plain or format_of(channel), dealing_of(channel)
     return Plan(
         channel=channel.name,
         outputs=[_output(d, format) for d in channel.destinations.values() if not d.route.acknowledgement],
         accept=frozenset(config.accept or ()),
-        order_by=er7.getter(er7.path(config.order_by)) if config.order_by else None,
+        order_by=format.getter(config.order_by) if config.order_by else None,
         inbound=channel.inbound,
         stock=channel.stock,
         window_us=window_us,
@@ -39,15 +40,17 @@ def plan_of(channel: ChannelFiles, source: str = "suture") -> Plan:
         validation=_validation(channel),
         on_error=config.on_error,
         order_place=config.order_by or "",
-        settles=dealing.settles,
-        adds=dealing.adds,
-        converse=partial(Conversation, channel.name, window_us, dealing),
+        settles=None if plain else dealing.settles,
+        adds=None if plain else dealing.adds,
+        converse=partial(Plain, channel.name, window_us, plain.envelope)
+        if plain
+        else partial(Conversation, channel.name, window_us, dealing),
         format=format,
     )
 
 
 def format_of(channel: ChannelFiles) -> HL7v2:
-    """How the channel reads messages."""
+    """How the channel reads messages of HL7 v2."""
     given = channel.config.hl7v2
     return HL7v2(given.encoding, given.encoding_override or "", given.broken_lines == "join")
 

@@ -271,7 +271,9 @@ class SiteLoader:
         mapping = document.section().get("map")
         if not isinstance(mapping, str):
             return None
-        return self._library.inbound(mapping, rules_of(self._conf, config), (config.business_key if config else None) or (), name)
+        return self._library.inbound(
+            mapping, rules_of(self._conf, config), (config.business_key if config else None) or (), name, config.format if config else ""
+        )
 
     def _profile(self, document: Document) -> Profile | None:
         name = document.section("hl7v2", "validate").get("profile")

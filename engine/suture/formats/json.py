@@ -16,12 +16,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from suture.model.errors import MessageError
+from suture.model.fault import Fault
+from suture.model.finding import Finding
+from suture.model.message import Message, Note
+from suture.model.payload import Payload
 from suture.model.reading import Doubt, Place, Words
+from suture.ports.format import Envelope, Look, Passing
 
 Key = str | int
 """A member's name or an element's index; EVERY for all elements."""
@@ -52,7 +58,7 @@ class Record:
 
 
 class Json:
-    """Records are Record, and parts are the elements of one array."""
+    """A suture.model.reading.Reading, whose parts are the elements of one array; and a suture.ports.format.Format."""
 
     name = "json"
     words = Words(
@@ -82,6 +88,40 @@ class Json:
         if not isinstance(data, dict | list):
             raise MessageError("parse", "NOT_JSON", "", "the message is neither an object nor an array")
         return Record(raw, data)
+
+    def envelope(self, raw: bytes) -> Envelope | Fault:
+        """Nothing: no standard says where a message has its number and its type."""
+        return Envelope()
+
+    def unprocessed(self, message: Message) -> str:
+        """Each is processed."""
+        return ""
+
+    def look(self, accept: Collection[str], message: Message) -> Look:
+        """None has a type."""
+        return Look(False)
+
+    def remarks(self, record: Record, reporting: bool) -> Sequence[Note]:
+        """What is odd is refused by `parse`."""
+        return ()
+
+    def check(self, record: Record, reporting: bool) -> None:
+        """The values are the sender's."""
+
+    def check_whole(self, record: Record, order_by: str) -> None:
+        """A record is one message."""
+
+    def judge(self, raw: bytes, standard: Any) -> Sequence[Finding]:
+        """There is no standard."""
+        return ()
+
+    def getter(self, place: str) -> Callable[[Record, None], str]:
+        """What gives the text at a path."""
+        return self.place(self.path(place), None).read
+
+    def passing(self, changes: Mapping[str, str], answered: bool, to: Any) -> Passing:
+        """The message goes as it came: a path of another format is none of a place in it."""
+        return _passed if not changes else partial(_refused, next(iter(changes)))
 
     def path(self, text: str) -> Path:
         """Read a path. Raises ValueError with the remedy for a text that is none."""
@@ -160,6 +200,14 @@ class Reader:
 
     def _line(self, record: Record, part: Any, line: int) -> Texts:
         return _told(self._own, record, part)
+
+
+def _passed(record: Record, raw: bytes) -> Payload:
+    return Payload(raw, "application/json")
+
+
+def _refused(place: str, record: Record, raw: bytes) -> Payload:
+    raise MessageError("render", "NOT_SETTABLE", place, "a JSON message is passed on as it came; drop `message`, or map it")
 
 
 def _told(places: Sequence[Place], record: Record, part: Any) -> Texts:

@@ -57,6 +57,9 @@ class _Compiler:
 
     def compile(self) -> Inbound:
         spec = self.spec
+        if spec.from_ != self.format.name:
+            remedy = f"map by another, or say format: {spec.from_} in channel.yaml"
+            self.problems.add(("from",), f"this mapping reads {spec.from_}, and the channel's messages are {self.format.name}; {remedy}")
         if spec.each is not None:
             try:
                 self.format.check_each(spec.each)

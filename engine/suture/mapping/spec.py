@@ -78,8 +78,8 @@ class InboundSpec(_Spec):
     """mappings/<name>.yaml: from a received message to canonical events."""
 
     mapping: str = Field(description="The mapping's name, which is the file's name too")
-    from_: Literal["hl7v2"] = Field(alias="from", description="What is read: hl7v2")
-    each: str | None = Field(None, description="A segment; events are raised for each one; absent = once a message")
+    from_: str = Field(alias="from", description="What is read: the format of the channel, such as hl7v2")
+    each: str | None = Field(None, description="A segment or array; events are raised for each one; absent = once a message")
     skip: Conditions = Field(default_factory=dict, description="Lines where any of these matches are filtered; nothing else is")
     emit: list[Emit] = Field(min_length=1, description="The events of a line")
     search: dict[str, Texts] = Field(default_factory=dict, description="What the message is found by: kind -> paths, first not empty")

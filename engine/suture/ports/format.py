@@ -70,6 +70,9 @@ class Format(Protocol):
     def judge(self, raw: bytes, standard: Any) -> Sequence[Finding]:
         """What breaks the format's standard, by rules of its own; none where it has no standard."""
 
+    def getter(self, place: str) -> Callable[[Record, None], str]:
+        """What gives the text at a path (a sound one) of a record, "" where there is none: its order key."""
+
     def passing(self, changes: Mapping[str, str], answered: bool, to: Any) -> Passing:
         """How a destination gets the received message: with these texts at these places, in the character set `to` (None: as it came).
 

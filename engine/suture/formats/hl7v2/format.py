@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -74,6 +74,10 @@ class HL7v2:
     def judge(self, raw: bytes, standard: Rules) -> Sequence[Finding]:
         """What breaks the HL7 standard."""
         return validate(raw, standard, self.encoding, self.override)
+
+    def getter(self, place: str) -> Callable[[er7.Message, None], str]:
+        """What gives the value at a path."""
+        return er7.getter(er7.path(place))
 
     def passing(self, changes: Mapping[str, str], answered: bool, to: Target | None) -> Passing:
         """How a destination gets the received message."""

@@ -1,4 +1,4 @@
-"""HL7 version 2 (ER7) as a format: its paths, and how a mapping reads them."""
+"""How a mapping reads HL7 v2: its paths, and whose the texts there are."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SEGMENT = re.compile("[A-Z][A-Z0-9]{2}")
 _CONTROL_ID, _SENT_AT = er7.getter(er7.path("MSH-10")), er7.getter(er7.path("MSH-7.1"))
 
 
-class Hl7v2:
-    """Paths are those of wire/hl7v2/text/path.py, records er7.Message, and parts are segments of one name."""
+class HL7v2Reading:
+    """A suture.model.reading.Reading. Paths are those of wire/hl7v2/text/path.py; parts are the segments of one name."""
 
     name = "hl7v2"
     words = Words(
@@ -29,7 +29,7 @@ class Hl7v2:
         several="repetitions with different values; say which one, by number or by what is in it",
         null='null ("")',
     )
-    key = ("MSH-3", "MSH-4", "MSH-10")
+    key: Sequence[str] = ("MSH-3", "MSH-4", "MSH-10")
     sent_at_place = "MSH-7.1"
 
     def path(self, text: str) -> er7.Path:
