@@ -185,11 +185,15 @@ def test_an_array_may_be_the_message() -> None:
 
 def test_a_message_may_be_its_own_line() -> None:
     text = "mapping: used\nfrom: json\nemit: [{event: supply.used, set: {item: $.code, quantity: $.n}}]\n"
-    assert [(event.data["item"], event.data["quantity"]) for event in run('{"code": "A", "n": 2.0}', text).events] == [("A", Decimal("2.0"))]
+    assert [(event.data["item"], event.data["quantity"]) for event in run('{"code": "A", "n": 2.0}', text).events] == [
+        ("A", Decimal("2.0"))
+    ]
 
 
 def test_wrong_paths_are_said_with_their_places() -> None:
-    found = problems(MAPPING.replace("$.patient.id, required", "patient.id, required").replace('["$.lines[*].lot", "$.lot"]', '"$.lots[*].lot"'))
+    found = problems(
+        MAPPING.replace("$.patient.id, required", "patient.id, required").replace('["$.lines[*].lot", "$.lot"]', '"$.lots[*].lot"')
+    )
     assert "'patient.id' is no column" in found["emit.0.set.patient.from.0"]
     assert "names several values where one is wanted" in found["emit.0.set.lot.from.0"]
     assert problems(MAPPING.replace("each: $.lines[*]", "each: $.lines"))["each"].endswith("write e.g. $.lines[*]")
