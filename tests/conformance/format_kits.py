@@ -85,6 +85,7 @@ KITS: Mapping[str, FormatKit] = {
         doubts=[
             (HL7, "PID-3.1", Doubt.SEVERAL),
             (HL7, "FT1-23.1", Doubt.SEVERAL),
+            (HL7.replace(b"^SS|", b"^MR|"), "PID-3[MR].1", Doubt.SEVERAL),
             (HL7.replace(b"OR2^3", b'""'), "PV1-3.1", Doubt.NULL),
             (HL7.replace(b"|T1|", b'|""|'), "FT1-2", Doubt.NULL),
         ],

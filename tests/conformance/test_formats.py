@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -45,15 +46,14 @@ def test_every_format_has_a_kit() -> None:
 @every_format
 def test_a_path_that_is_none_is_refused_with_a_remedy(format: Reading, kit: FormatKit) -> None:
     for text, said in kit.no_paths.items():
-        with pytest.raises(ValueError, match=".") as refused:
+        with pytest.raises(ValueError, match=re.escape(said)):
             format.place(format.path(text), kit.each)
-        assert said in str(refused.value), (text, str(refused.value))
 
 
 @every_format
 def test_a_path_to_one_text_is_none_to_a_list(format: Reading, kit: FormatKit) -> None:
     for text in (*kit.whole, *kit.own):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match="write "):
             format.place(format.path_to_list(text), kit.each)
 
 

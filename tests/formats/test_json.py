@@ -106,10 +106,12 @@ def test_what_stands_at_a_place(value: str, text: Any) -> None:
         ("$['a.b']", "w"),
         ("$.a.b.c", ""),
         ("$.ä", "v"),
+        ("$.e.f", Doubt.SEVERAL),
+        ("$.e[0].f", "u"),
     ],
 )
-def test_a_path_goes_by_names_and_indices(path: str, text: str | None) -> None:
-    message = '{"a": {"b": 1}, "c": ["x", {"d": "y"}], "it\'s": "z", "a.b": "w", "ä": "v"}'
+def test_a_path_goes_by_names_and_indices(path: str, text: Any) -> None:
+    message = '{"a": {"b": 1}, "c": ["x", {"d": "y"}], "it\'s": "z", "a.b": "w", "ä": "v", "e": [[{"f": "u"}]]}'
     if text is None:
         with pytest.raises(ValueError, match="is not a path"):
             told(message, path)
@@ -170,6 +172,13 @@ def test_the_same_bytes_have_the_same_keys_and_others_have_others() -> None:
     first, again, other = run(one()), run(one()), run(one(lot='"L2"'))
     assert first.keys == again.keys
     assert first.keys != other.keys
+
+
+def test_the_work_of_a_line_does_not_grow_with_the_lines() -> None:
+    record = Json().parse(b'{"lines": [' + b",".join([b'{"code": "A"}'] * 100) + b"]}")
+    reader = Json().reader([], "$.lines[*]")
+    assert reader.parts(record) is reader.parts(record)
+    assert Json().identity(record, None) is Json().identity(record, None)
 
 
 def test_a_key_is_made_of_paths_where_the_channel_says_so() -> None:
@@ -275,6 +284,16 @@ def test_a_channel_says_that_its_messages_are_json(site: SiteFiles) -> None:
         (CHANNEL.replace("order_by: $.patient.id", "order_by: PID-3.1"), ORDERS, "'PID-3.1' is not a path"),
         (CHANNEL.replace("$.number, ", "number, "), ORDERS, "did you mean $.number?"),
         (CHANNEL.replace("format: json\n", "").replace("$.patient.id", "PID-3.1"), ORDERS, "'$.number' is not a path"),
+        (
+            CHANNEL.replace("order_by: $.patient.id", 'order_by: "$.lines[*].item"'),
+            ORDERS,
+            "order_by: '$.lines[*].item' names several values",
+        ),
+        (
+            CHANNEL.replace("$.number, ", '"$.other[*].number", '),
+            ORDERS,
+            "for the business_key of orders: '$.other[*].number' names several",
+        ),
         (CHANNEL, ORDERS.replace("from: json", "from: hl7v2"), "reads hl7v2, and the channel's messages are json"),
     ],
 )

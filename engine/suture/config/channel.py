@@ -30,6 +30,12 @@ def _path(text: str, info: ValidationInfo) -> str:
     return text
 
 
+def _place(text: str, info: ValidationInfo) -> str:
+    reading = FORMATS[info.data.get("format", HL7V2)]
+    reading.place(reading.path(text), None)
+    return text
+
+
 def _settable(text: str) -> str:
     place = er7.path(text)
     if place.segment == "MSH" and place.field in (1, 2):
@@ -125,7 +131,7 @@ class Channel(Section):
     accept: Annotated[list[MessageType], Listed] | None = Field(
         default=None, min_length=1, description="Message types to process; others are stored, acknowledged and filtered. Absent: all"
     )
-    order_by: Place | None = Field(
+    order_by: Annotated[str, AfterValidator(_place)] | None = Field(
         default=None, description="Path of the order key: messages with one value stay in order. Absent: all stay in order"
     )
     business_key: Annotated[list[Place], Listed] | None = Field(

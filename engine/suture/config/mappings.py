@@ -68,7 +68,7 @@ class Library:
             reading = FORMATS[format or file.spec.from_]
             return compile_inbound(file.spec, self.tables, rules, business_key, channel, reading)
         except SpecError as error:
-            self._note(file, error)
+            self._note(file, error, channel)
             return None
 
     def renderer(self, name: str, zone: ZoneInfo, per: Literal["message", "event"] = "message") -> Renderer | None:
@@ -106,10 +106,10 @@ class Library:
         idle = [Problem(entry.document.file, 1, "", "no channel uses this profile") for entry in self.profiles.values() if not entry.used]
         return [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind] + idle
 
-    def _note(self, file: MappingFile, error: SpecError) -> None:
+    def _note(self, file: MappingFile, error: SpecError, channel: str = "") -> None:
         for loc, text in error.problems:
-            if loc[:1] == ("business_key",):  # of the channel's file, whose model has said so
-                continue
+            if loc[:1] == ("business_key",):  # what the channel's file says, and this mapping cannot read
+                loc, text = ("each",), f"for the business_key of {channel}: {text}"
             problem = file.document.problem(locate(file.document, loc), text)
             if problem not in self.problems:
                 self.problems.append(problem)

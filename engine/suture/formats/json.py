@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -48,10 +48,11 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message; its numbers are texts."""
+    """A message; its numbers are texts. made: what has been made of the whole of it so far, for the next of its lines."""
 
     raw: bytes
     data: Any
+    made: dict[Any, Any] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:
         return f"<Record of {len(self.raw)} bytes>"
@@ -168,7 +169,9 @@ class Json:
 
     def identity(self, record: Record, part: Any) -> str:
         """A digest of the bytes: where a message has its number, no standard says."""
-        return hashlib.sha256(record.raw).hexdigest()[:32]
+        if "" not in record.made:
+            record.made[""] = hashlib.sha256(record.raw).hexdigest()[:32]
+        return str(record.made[""])
 
     def sent_at(self, record: Record) -> str:
         """Nothing: no standard says where."""
@@ -185,7 +188,12 @@ class Reader:
 
     def parts(self, record: Record) -> Sequence[Any]:
         """The elements of the array; an object that stands in its place is the only one."""
-        return (None,) if self._keys is None else list(_found(record.data, self._keys))
+        if self._keys is None:
+            return (None,)
+        if self._keys not in record.made:
+            record.made[self._keys] = list(_found(record.data, self._keys))
+        found: list[Any] = record.made[self._keys]
+        return found
 
     def part(self, record: Record, line: int) -> Any:
         """One of them, counted from 1."""
@@ -222,7 +230,8 @@ def _way_to(each: str | None) -> tuple[Key, ...] | None:
 
 
 def _found(data: Any, keys: Sequence[Key]) -> Iterator[Any]:
-    """All that stands at the end of the way: the elements of arrays without an index are gone through, as are those of EVERY."""
+    """All that stands at the end of the way: the elements of an array without an index are gone through, as are those of EVERY; an
+    array in an array is what stands there."""
     if not keys:
         yield data
         return
@@ -232,7 +241,10 @@ def _found(data: Any, keys: Sequence[Key]) -> Iterator[Any]:
             yield from _found(data[key], rest) if key < len(data) else ()
             return
         for one in data:
-            yield from _found(one, rest if key == EVERY else keys)
+            if key == EVERY:
+                yield from _found(one, rest)
+            else:
+                yield from (one,) if isinstance(one, list) else _found(one, keys)
     elif isinstance(data, dict):
         if key == EVERY:
             yield from _found(data, rest)
