@@ -128,27 +128,28 @@ class _OneByOne(Journal):
 
     def __init__(self, engine: Engine, told: deque[Callable[[], None]]) -> None:
         super().__init__(engine, lambda call: call(), Silent(), _never, _never)
-        self._ready, self._checkpoints = told, None  # which would have a thread, and a connection
+        self._store.checkpoints = None  # which would have a thread, and a connection
+        self._hatch.told, self._ready = self._done, told  # type: ignore[method-assign]
         self._connection: Connection | None = None
 
-    def _deliver(self, results: list[Callable[[], None]], done_bytes: int) -> None:
+    def _done(self, results: list[Callable[[], None]], done_bytes: int) -> None:
         self.held.bytes -= done_bytes
-        self._pending -= len(results)
+        self._hatch.pending -= len(results)
         self._ready.extend(results)
 
     def commit(self) -> None:
         """One transaction of all that was handed over."""
-        if self._operations.empty():
+        if self._hatch.pieces.empty():
             return
-        self._connection = self._connection or self._open()
-        groups, _ = self._gather()
+        self._connection = self._connection or self._store.open(self._trouble.refusals.prove)
+        groups, _ = self._hatch.taken(self._batch)
         while groups:
             self._write(self._connection, groups)
 
     def close(self) -> None:
         """Let go of the database."""
-        self._leave(self._connection)
-        self._files.let_go()
+        self._store.leave(self._connection)
+        self._store.end()
 
 
 def _never(what: object) -> None:

@@ -142,7 +142,7 @@ def test_nothing_written_is_nothing_to_copy(engine: Engine) -> None:
     with running(engine) as desk:
         desk.receive("M1")
         desk.settle()
-        moving = desk.journal._checkpoints
+        moving = desk.journal._store.checkpoints
         assert moving is not None
         for _ in range(3):
             moving._move()
@@ -192,7 +192,7 @@ def test_a_checkpoint_that_fails_is_told_and_keeps_nothing_from_being_stored(eng
     with running(engine) as desk:
         desk.work("large", lambda c: state.put_engine(c, {"large": "x" * 2_000_000}, 0))
         desk.settle()
-        moving = desk.journal._checkpoints
+        moving = desk.journal._store.checkpoints
         assert moving is not None
         moving._move()
         desk.receive("M0")  # the log begins anew

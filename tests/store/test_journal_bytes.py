@@ -16,7 +16,8 @@ from sqlalchemy import Engine, select, text
 from suture.model.message import Message
 from suture.ports import Delivery, Processed, Received, Settled, Work
 from suture.store import rows, tables
-from suture.store.journal import A_TURN, GROUP_BYTES, Journal
+from suture.store.hatch import A_TURN, GROUP_BYTES
+from suture.store.journal import Journal
 from tests.doubles import Listening
 
 MB = 1_000_000

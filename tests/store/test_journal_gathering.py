@@ -7,8 +7,7 @@ import pytest
 from suture.model.message import Message
 from suture.model.outcome import Accepted
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled, Work
-from suture.store.journal import PIECE, TURNS, Journal
-from tests.doubles import Silent
+from suture.store.hatch import PIECE, TURNS, Hatch
 
 
 class Later:
@@ -33,28 +32,28 @@ class Later:
 
 
 class Gathering:
-    """A journal whose writer never starts; `pieces` are what it would have been given."""
+    """A hatch at which no writer waits; `pieces` are what it would have been given."""
 
-    def __init__(self, engine):
+    def __init__(self):
         self.later, self.now_s = Later(), 0.0
-        self.journal = Journal(engine, lambda f: f(), Silent(), lambda t: None, lambda e: None, self.later)
-        self.journal._now = lambda: self.now_s
+        self.hatch = Hatch(self.later, lambda e: None)
+        self.hatch._now = lambda: self.now_s
 
     def write(self, *operations):
         for operation in operations:
-            self.journal.write(operation)
+            self.hatch.write(operation)
 
     def pieces(self):
         found = []
-        while not self.journal._operations.empty():
-            piece = self.journal._operations.get()
+        while not self.hatch.pieces.empty():
+            piece = self.hatch.pieces.get()
             found.append(piece if piece is None else [type(operation) for operation in piece])
         return found
 
 
 @pytest.fixture
-def gathering(engine_db):
-    return Gathering(engine_db)
+def gathering():
+    return Gathering()
 
 
 def nothing(*_):
@@ -164,6 +163,6 @@ def test_many_of_a_kind_do_not_wait_for_their_time(gathering):
 
 def test_the_end_takes_everything(gathering):
     gathering.write(operation(Attempted), operation(Received))
-    gathering.journal.stop()
+    gathering.hatch.end()
     assert gathering.pieces() == [[Attempted, Received], None]
-    assert gathering.journal.pending() == 2
+    assert gathering.hatch.pending == 2
