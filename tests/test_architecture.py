@@ -230,6 +230,17 @@ def test_decisions_take_their_time_and_chance_from_outside():
     report("the world in a pure module", wrong)
 
 
+def test_only_the_dialect_asks_which_database_it_is():
+    """Elsewhere it is asked what matters there: whether it has a file."""
+    homes = {"store/dialect.py", "store/rows.py", "store/sqlite.py", "store/url.py"}
+    asks = re.compile(r"is_sqlite|get_backend_name|dialect\.name [!=]=|startswith\(\W*(sqlite|postgres)")
+    wrong = []
+    for path in (path for path in modules() if str(path.relative_to(PACKAGE)) not in homes):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            wrong += [f"{name_of(path)}:{number}: {line.strip()}"] if asks.search(line) else []
+    report("asks which database it is", wrong)
+
+
 def test_functions_are_short():
     sizes = {f"{name_of(path)}:{node.lineno} {node.name}": lines(node) for path, node in functions()}
     report("too long", [f"{place}: {size} lines" for place, size in sizes.items() if size > FUNCTION_LINES_MAX])

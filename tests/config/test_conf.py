@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from suture.config.conf import Conf, database_url, read_conf
+from suture.config.conf import Conf, read_conf
+from suture.store.url import located
 
 BASE = """\
 site: {name: General Hospital, zone: America/Chicago}
@@ -272,7 +273,7 @@ def test_a_store_in_memory_is_refused(tmp_path: Path, url: str):
     ],
 )
 def test_a_relative_database_file_begins_at_the_site(url: str, expected: str):
-    assert database_url(Path("/site"), url) == expected
+    assert located(url, Path("/site")) == expected
 
 
 def test_files_of_tls_begin_at_the_sites_directory(tmp_path: Path):

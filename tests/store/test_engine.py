@@ -88,9 +88,9 @@ def test_a_lock_that_stays_is_an_error_in_plain_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("mysql://u:secret@h/d", "begins with 'mysql'"),
-        ("", "cannot be read"),
-        ("nonsense", "cannot be read"),
+        ("mysql://u:secret@h/d", "the scheme 'mysql' is not supported"),
+        ("", "not a database URL"),
+        ("nonsense", "not a database URL"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:////no/such/directory/a.db", "no directory /no/such/directory"),

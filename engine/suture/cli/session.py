@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from suture.cli import times
 from suture.model.errors import ConfigError, Problem
+from suture.store import url
 
 if TYPE_CHECKING:
     from suture.control import Control
     from suture.store.engine import Engine
-
-DATABASE_URL = "SUTURE_DATABASE_URL"
-DEFAULT_URL = "sqlite:///suture.db"
 
 
 @dataclass
@@ -54,8 +52,8 @@ class Session:
         """The site's database. create: make the SQLite file when there is none."""
         from suture.store.engine import open_engine
 
-        url = os.environ.get(DATABASE_URL) or self._setting("store", "url") or DEFAULT_URL
-        self._opened.append(open_engine(url, site=self.directory, create=create, answer_s=self.answer_s))
+        given = os.environ.get(url.VARIABLE) or self._setting("store", "url") or url.DEFAULT
+        self._opened.append(open_engine(given, site=self.directory, create=create, answer_s=self.answer_s))
         return self._opened[-1]
 
     @property
@@ -118,7 +116,7 @@ class Session:
             raise ConfigError(problems)
         base = self.directory / "conf" / "base.yaml"
         if not base.is_file():
-            if os.environ.get(DATABASE_URL):
+            if os.environ.get(url.VARIABLE):
                 return []
             text = "there is no such file, so this is no site; name one with --site or make one with `suture init`"
             raise ConfigError([Problem(str(base), 1, "", text)])

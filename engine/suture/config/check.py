@@ -45,13 +45,13 @@ def check_site(directory: Path, environment: str | None, environ: Mapping[str, s
 
 def _check_store(site: Site, result: CheckResult, problems: list[Problem]) -> None:
     """Look at the database's release and settings. One that cannot be reached from here is told, and is no mistake in a file."""
-    from suture.store import fitness, sqlite
+    from suture.store import fitness, sqlite, url
 
     def said(text: str) -> Problem:
         return Problem("conf/base.yaml", 1, "store.url", text)
 
     try:
-        if site.database_url.startswith("sqlite"):
+        if url.is_file(site.database_url):
             sqlite.module()
     except StoreError as error:
         problems.append(said(str(error)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,9 +20,9 @@ from suture.connectors.registry import DESTINATIONS
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
 from suture.pipeline.retry import Policy
+from suture.store import url as store_url
 
 ENVIRONMENT = "SUTURE_ENV"
-DATABASE_URL = "SUTURE_DATABASE_URL"
 
 
 class SiteSection(Section):
@@ -51,7 +50,7 @@ class StoreSection(Section):
     """Where messages are kept. SUTURE_DATABASE_URL, when set, takes the place of `url`."""
 
     url: SecretStr = Field(
-        default=SecretStr("sqlite:///suture.db"),
+        default=SecretStr(store_url.DEFAULT),
         description="Database: sqlite:///FILE (a relative file begins at the site's directory) or postgresql://USER:PASSWORD@HOST/NAME",
     )
 
@@ -77,7 +76,7 @@ class StoreSection(Section):
     @field_validator("url")
     @classmethod
     def _supported(cls, url: SecretStr) -> SecretStr:
-        if problem := database_url_problem(url.get_secret_value()):
+        if problem := store_url.problem(url.get_secret_value()):
             raise ValueError(problem)
         return url
 
@@ -303,25 +302,3 @@ def _endpoint_problems(document: Document) -> list[Problem]:
 def endpoint_names(document: Document | None) -> list[str]:
     """The endpoints of a conf, whether or not each is right."""
     return list(document.section("endpoints")) if document is not None else []
-
-
-def database_url_problem(url: str) -> str:
-    """What is wrong with a database URL, or "". The text holds no part of the URL but its scheme."""
-    scheme = url.partition(":")[0] if "://" in url else ""
-    if scheme == "sqlite" and url.partition("://")[2].partition("?")[0].strip("/") in ("", ":memory:"):
-        return "names no file, and messages cannot be kept in memory; write sqlite:///suture.db"
-    if scheme in ("sqlite", "postgresql", "postgresql+psycopg", "postgres"):
-        return ""
-    named = f"the scheme {scheme!r} is not supported" if re.fullmatch(r"[a-z0-9+]+", scheme) else "this is not a database URL"
-    return f"{named}; write sqlite:///suture.db or postgresql://USER:PASSWORD@HOST/NAME"
-
-
-def database_url(directory: Path, url: str) -> str:
-    """The URL as the store wants it: a relative SQLite file begins at the site's directory."""
-    scheme, separator, rest = url.partition("://")
-    if scheme.startswith("postgres"):
-        return f"postgresql+psycopg{separator}{rest}"
-    file, question, query = rest.removeprefix("/").partition("?")
-    if file.startswith(("/", "~", "file:")):
-        return url
-    return f"sqlite:///{(directory / file).resolve()}{question}{query}"

@@ -13,13 +13,10 @@ from pydantic import SecretStr
 from suture.config.channel import Channel, Route
 from suture.config.channel_checks import Surroundings, channel_problems, channel_warnings, routes
 from suture.config.conf import (
-    DATABASE_URL,
     ENVIRONMENT,
     Conf,
     Endpoint,
     LimitsSection,
-    database_url,
-    database_url_problem,
     endpoint_names,
     read_conf,
 )
@@ -39,6 +36,7 @@ from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
 from suture.model.meant import did_you_mean
+from suture.store import url as store_url
 from suture.wire.hl7v2.standard.profile import Profile
 
 
@@ -319,11 +317,11 @@ class SiteLoader:
 
     def _database(self) -> SecretStr:
         """The store's URL: of the environment variable, else of the conf."""
-        given = self.environ.get(DATABASE_URL)
-        if given and (problem := database_url_problem(given)):
-            self.problems.append(Problem("conf/base.yaml", 1, "store.url", f"{DATABASE_URL}, which overrides it: {problem}"))
+        given = self.environ.get(store_url.VARIABLE)
+        if given and (problem := store_url.problem(given)):
+            self.problems.append(Problem("conf/base.yaml", 1, "store.url", f"{store_url.VARIABLE}, which overrides it: {problem}"))
         url = given or (self._conf.store.url.get_secret_value() if self._conf else "")
-        return SecretStr(database_url(self.directory, url))
+        return SecretStr(store_url.located(url, self.directory) if url else "")
 
 
 def _processing_ids(config: Channel, conf: Conf) -> frozenset[str]:

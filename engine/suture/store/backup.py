@@ -8,14 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
 
 from suture.model.errors import StoreError, StoreRefused
-from suture.store import copying, dialect, orders, rows, schema
+from suture.store import copying, dialect, orders, schema
 from suture.store.archive import Manifest, Worked, Writer
-
-_UNHURRIED = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
-_ALONE = "SELECT name FROM pg_settings WHERE name = :name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def make(engine: Engine, path: Path, origin: Origin, pace: Pace, worked: Worked,
         manifest = Manifest(origin.suture, revision, origin.site, engine.dialect.name, int(time.time() * 1e6))
         _files(writer, origin.files, manifest)
         with dialect.reading(engine) as connection:
-            unhurried(connection)
+            dialect.unhurried(connection)
             for shape in copying.shapes(connection):
                 manifest.tables[shape.name] = writer.table(shape.name, shape.columns, copying.unload(connection, shape))
         manifest.ended_us = int(time.time() * 1e6)
@@ -80,14 +77,6 @@ def _known_schema(engine: Engine) -> str:
         schema.check(engine)
         raise StoreRefused(f"the database {dialect.name_of(engine.url)} has no schema of Suture's")
     return found
-
-
-def unhurried(connection: Connection) -> None:
-    """In this transaction no time is too long."""
-    if not rows.is_sqlite(connection):
-        for name in _UNHURRIED:
-            if connection.execute(text(_ALONE), {"name": name}).first() is not None:  # PostgreSQL 17 has more of them
-                connection.execute(text(f"SET LOCAL {name} = 0"))
 
 
 def _files(writer: Writer, files: Mapping[str, Path], manifest: Manifest) -> None:

@@ -39,6 +39,9 @@ ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
 
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'"
 
+_UNHURRIED = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+_KNOWN = "SELECT name FROM pg_settings WHERE name = :name"
+
 BY_INDEX = "SET enable_seqscan = off"
 """The journal asks by keys alone; a plan that PostgreSQL made while a table was small would read it whole until it is analyzed."""
 LEFT = 4
@@ -326,6 +329,14 @@ def was_committed(connection: Connection, mark: str, signature: str) -> bool:
     return bool(found) and found[0][0] == mark + signature
 
 
+def unhurried(connection: Connection) -> None:
+    """In this transaction no time is too long."""
+    if not is_sqlite(connection):
+        for name in _UNHURRIED:
+            if connection.execute(text(_KNOWN), {"name": name}).first() is not None:  # PostgreSQL 17 has more of them
+                connection.execute(text(f"SET LOCAL {name} = 0"))
+
+
 def lock_schema(connection: Connection) -> None:
     """Keep another process from changing the schema in this transaction's time (SQLite: BEGIN IMMEDIATE has done it)."""
     if not is_sqlite(connection):
@@ -346,6 +357,11 @@ def explained(engine: Engine, within_s: float | None = None) -> Iterator[None]:
 def explain(error: SQLAlchemyError, url: URL) -> StoreError:
     """What a database error means and what to do. Holds no statement, no values (PHI) and no password."""
     return StoreError(f"the database {name_of(url)}: {faults.sort(error).text}")
+
+
+def file_of(bind: Engine | Connection) -> str:
+    """The path of the database's file; "" for a server's, which other machines can have too."""
+    return str(bind.engine.url.database) if is_sqlite(bind) else ""
 
 
 def name_of(url: URL) -> str:

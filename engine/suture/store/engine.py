@@ -15,12 +15,13 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from suture.model.errors import StoreError
 from suture.store import dialect, patience, sqlite, switch
+from suture.store import url as urls
 
 __all__ = ["Engine", "fingerprint", "free_bytes", "open_engine", "open_file"]
 CACHED_STATEMENTS = 600
 """Prepared statements a SQLite connection keeps: the journal has one for each table and number of rows."""
 TIMEOUT_S = 15.0
-_KINDS = "sqlite:///suture.db or postgresql://user:password@host/database"
+_KINDS = f"{urls.DEFAULT} or postgresql://user:password@host/database"
 
 
 def open_engine(
@@ -41,9 +42,9 @@ def open_engine(
     answer_s: how long each look at the store may take, where a person waits for it (patience.py); None: as long as it takes.
     Raises StoreError for a URL that cannot be used.
     """
-    parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite":
-        engine = _open_sqlite(_located(parsed, site), min(busy_timeout_s, answer_s or busy_timeout_s), create)
+    parsed = _parse(url, site or Path.cwd())
+    if urls.is_file(url):
+        engine = _open_sqlite(parsed, min(busy_timeout_s, answer_s or busy_timeout_s), create)
     else:
         engine = _open_postgresql(parsed, min(timeout_s, answer_s or timeout_s))
     if answer_s is None:
@@ -56,23 +57,13 @@ def open_file(path: Path) -> Engine:
     return _open_sqlite(URL.create("sqlite", database=str(path)), 5, True)
 
 
-def _parse(url: str) -> URL:
+def _parse(url: str, site: Path) -> URL:
+    if problem := urls.problem(url):
+        raise StoreError(f"the store's url: {problem}")
     try:
-        parsed = make_url(url)
-        kind = parsed.get_backend_name()
+        return make_url(urls.located(url, site))
     except (ArgumentError, ValueError):
         raise StoreError(f"the store's url cannot be read; write {_KINDS}") from None
-    if kind == "postgres":
-        kind = "postgresql"
-    if kind not in ("sqlite", "postgresql"):
-        raise StoreError(f"the store's url begins with {kind!r}; Suture keeps its store in {_KINDS}")
-    return parsed.set(drivername="postgresql+psycopg" if kind == "postgresql" else "sqlite")
-
-
-def _located(url: URL, site: Path | None) -> URL:
-    if url.database in (None, "", ":memory:") or "mode" in url.query:
-        raise StoreError("the store's url names no file; an engine cannot keep messages in memory. Write sqlite:///suture.db")
-    return url.set(database=str((site or Path.cwd()).resolve() / Path(str(url.database)).expanduser()))
 
 
 def _open_sqlite(url: URL, busy_timeout_s: float, create: bool) -> Engine:
@@ -125,17 +116,15 @@ def _open_postgresql(url: URL, timeout_s: float) -> Engine:
 
 def fingerprint(engine: Engine) -> str:
     """Of the place of a database, so that programs can tell whether they mean the same one without naming it."""
-    name = dialect.name_of(engine.url)
-    if engine.url.get_backend_name() == "sqlite":
-        name = str(Path(name).resolve())
+    file = dialect.file_of(engine)
+    name = str(Path(file).resolve()) if file else dialect.name_of(engine.url)
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def free_bytes(engine: Engine) -> int | None:
     """Room left on the disk of a SQLite database; None where the disk is a server's, or does not say."""
-    if engine.url.get_backend_name() != "sqlite":
-        return None
+    file = dialect.file_of(engine)
     try:
-        return shutil.disk_usage(Path(str(engine.url.database)).parent).free
+        return shutil.disk_usage(Path(file).parent).free if file else None
     except OSError:
         return None

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from suture.model.errors import StoreError
-from suture.store import dialect, faults, identity, rows, sqlite, state
+from suture.store import dialect, faults, rows, sqlite, state
+from suture.store import url as urls
 from suture.store.engine import open_engine
 from suture.store.tables import metadata
 
@@ -54,7 +55,7 @@ class Fitness:
 
 def examine(engine: Engine) -> Fitness:
     """Look at the database. Raises StoreError when it cannot be reached."""
-    if rows.is_sqlite(engine):
+    if dialect.file_of(engine):
         return of_sqlite()
     with dialect.explained(engine), engine.connect() as connection:
         return of_postgresql(_settings(connection))
@@ -62,7 +63,7 @@ def examine(engine: Engine) -> Fitness:
 
 def examine_url(url: str, site: Path) -> Fitness:
     """Look at the database of a site that need not be there yet, as SQLite's. Raises StoreError when it cannot be reached."""
-    if url.startswith("sqlite"):
+    if urls.is_file(url):
         return of_sqlite()
     engine = open_engine(url, site=site)
     try:
@@ -125,8 +126,8 @@ def require(fitness: Fitness, environment: str | None, accepted: bool) -> None:
 def note_damage(engine: Engine, why: str) -> None:
     """Leave a note that the database is damaged, for whoever looks and for the next start; as well as that can be done."""
     with suppress(OSError, SQLAlchemyError):
-        if rows.is_sqlite(engine):
-            with open(os.open(_mark_of(engine), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        if mark := _mark_of(engine):
+            with open(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(why + "\n")
         else:
             with engine.begin() as connection:
@@ -135,8 +136,6 @@ def note_damage(engine: Engine, why: str) -> None:
 
 def damage_noted(engine: Engine) -> str:
     """The note beside a SQLite database, "" for none."""
-    if not rows.is_sqlite(engine):
-        return ""
     try:
         with open(_mark_of(engine)) as file:
             return file.read().strip()
@@ -145,7 +144,8 @@ def damage_noted(engine: Engine) -> str:
 
 
 def _mark_of(engine: Engine) -> str:
-    return os.path.realpath(identity.name_of(engine)) + MARK
+    file = dialect.file_of(engine)
+    return os.path.realpath(file) + MARK if file else ""
 
 
 def require_sound(engine: Engine) -> bool:

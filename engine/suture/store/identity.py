@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from suture.store import dialect
 from suture.store.faults import StoreMoved
-from suture.store.rows import is_sqlite
 
 LOOK_S = 1.0
 """The files themselves are looked at this often, whatever their directory says: something may have been mounted over them."""
@@ -31,7 +31,7 @@ class Files:
     """The files of the engine's database: its file as it is now, the others as they are at `settle`. PostgreSQL has none."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._name = engine, name_of(engine)
+        self._engine, self._name = engine, dialect.file_of(engine)
         self._path = os.path.realpath(self._name)
         self._directory = os.path.dirname(self._path)
         self._were: dict[str, Identity] = {}
@@ -97,11 +97,6 @@ class Files:
         except StoreMoved:
             connection.close()
             raise
-
-
-def name_of(engine: Engine) -> str:
-    """The path of the database's file, "" where it is none."""
-    return str(engine.url.database) if is_sqlite(engine) else ""
 
 
 def _identity(path: str) -> Identity | None:

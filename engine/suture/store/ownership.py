@@ -18,7 +18,7 @@ from functools import partial
 from sqlalchemy import Connection, Engine, text
 
 from suture.model.errors import StoreError, StoreRefused
-from suture.store import dialect, identity, rows
+from suture.store import dialect
 
 PATIENCE_S = 5.0
 """How long an engine that was killed may take to be gone."""
@@ -32,17 +32,17 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 def take(engine: Engine) -> None:
     """Make this process the store's engine until it ends. Raises StoreError when another one is."""
-    if rows.is_sqlite(engine):
+    if file := dialect.file_of(engine):
         _wait_for(partial(_lock_file, _beside(engine)), engine)
         # Never closed: to close any descriptor of the database would let go of SQLite's own locks on it.
-        _wait_for(partial(_lock, _open(os.path.realpath(identity.name_of(engine)))), engine)
+        _wait_for(partial(_lock, _open(os.path.realpath(file))), engine)
     else:
         _wait_for(partial(_is_free, engine), engine)
 
 
 def lock(connection: Connection) -> bool:
     """PostgreSQL: take the lock with the journal's new connection; False while another session has it."""
-    if rows.is_sqlite(connection):
+    if dialect.file_of(connection):
         return True
     with connection.begin():
         return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar())
@@ -50,7 +50,7 @@ def lock(connection: Connection) -> bool:
 
 def is_held(connection: Connection) -> bool | None:
     """Whether an engine holds the store at this moment, asked by somebody who does not want it; None where that is not shown."""
-    if not rows.is_sqlite(connection):
+    if not dialect.file_of(connection):
         return connection.execute(text(_HELD), {"key": _KEY}).first() is not None
     try:
         file = os.open(_beside(connection.engine), os.O_RDONLY)
@@ -66,7 +66,7 @@ def is_held(connection: Connection) -> bool | None:
 
 def _beside(engine: Engine) -> str:
     """The file beside a database of SQLite by whose lock its engine is known."""
-    return os.path.realpath(identity.name_of(engine)) + "-lock"
+    return os.path.realpath(dialect.file_of(engine)) + "-lock"
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def alone(engine: Engine) -> Iterator[None]:
 
     Nobody in this process may have the database open at the end: its file is closed then, and SQLite's locks on it are gone.
     """
-    path = os.path.realpath(identity.name_of(engine))
+    path = os.path.realpath(dialect.file_of(engine))
     files = [_open(name) for name in (path + "-lock", path)]
     try:
         for file in files:

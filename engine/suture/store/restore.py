@@ -15,7 +15,6 @@ from suture.model.errors import StoreError, StoreRefused
 from suture.store import after_restore, copying, dialect, ownership, rows, schema, switch, tenure
 from suture.store.after_restore import Held, Restoring
 from suture.store.archive import TABLES, Backup, Row, Worked
-from suture.store.backup import unhurried
 from suture.store.engine import open_file
 
 ROOM = 1.5
@@ -40,7 +39,7 @@ def restore(engine: Engine, backup: Backup, what: Restoring, worked: Worked) -> 
 
     Raises StoreError when an engine works on the store, or when it cannot be done; the store is as it was then.
     """
-    if rows.is_sqlite(engine):
+    if dialect.file_of(engine):
         return _into_file(engine, backup, what, worked)
     return _into_schema(engine, backup, what, worked)
 
@@ -52,7 +51,7 @@ def _fill(connection: Connection, backup: Backup, what: Restoring, worked: Worke
         if shape.name in backup.manifest.tables:
             columns, given = backup.table(shape.name)
             copying.load(connection, shape, columns, _told(shape.name, given, worked))
-    copying.go_on(connection)
+    rows.count_on(connection, ("exception", "command", "audit"))
     _require_counts(connection, backup)
     schema.make(connection, "head")
     return after_restore.settle(connection, what, epoch)
@@ -164,7 +163,7 @@ def _stamp(what: Restoring) -> str:
 
 def _into_schema(engine: Engine, backup: Backup, what: Restoring, worked: Worked) -> tuple[Held, str]:
     with dialect.writing(engine) as connection:
-        unhurried(connection)
+        dialect.unhurried(connection)
         connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_S}s'"))
         ownership.exclude(connection)
         dialect.lock_schema(connection)

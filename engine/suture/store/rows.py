@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, Table
+from sqlalchemy import Connection, Dialect, Engine, Table, text
 from sqlalchemy.exc import DBAPIError
 
 LARGE_BYTES = 65_536
@@ -20,6 +20,10 @@ LARGE_BYTES = 65_536
 ANY = 24
 CHUNKS = (96, 72, 64, 56, 48, 40, 32, *range(ANY, 0, -1))
 """Rows a statement, any number up to ANY: the usual groups go in one, and the sizes are few enough for the cache of prepared statements."""
+
+_TYPES = """SELECT a.attname, a.atttypid::int FROM pg_attribute a
+WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped"""
+_COUNT_ON = "SELECT setval(pg_get_serial_sequence('{0}', 'id'), greatest((SELECT coalesce(max(id), 0) FROM {0}), 1))"
 
 
 def is_sqlite(bind: Engine | Connection) -> bool:
@@ -169,3 +173,43 @@ def _padded(values: list[Any]) -> Iterator[list[Any]]:
         part = values[start : start + largest]
         size = min(n for n in CHUNKS if n >= len(part))
         yield part + part[-1:] * (size - len(part))
+
+
+def stream(connection: Connection, query: str, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query for these columns of a table, one at a time.
+
+    COPY sends a row at a time, and no more than are asked for: a SELECT of psycopg would bring all of them into memory first.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    try:
+        if is_sqlite(connection):
+            yield from raw.cursor().execute(query)
+            return
+        types = {name: oid for name, oid in connection.execute(text(_TYPES), {"name": f'"{table}"'})}  # noqa: C416
+        with raw.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
+            copy.set_types([types[column] for column in columns])
+            yield from copy.rows()
+    except connection.dialect.loaded_dbapi.Error as e:
+        raise wrapped(connection, e) from None
+
+
+def fill(connection: Connection, table: str, columns: Sequence[str], given: Iterable[Sequence[Any]]) -> None:
+    """Put rows of these columns into a table, one at a time."""
+    raw: Any = connection.connection.dbapi_connection
+    named = ", ".join(columns)
+    try:
+        if is_sqlite(connection):
+            raw.cursor().executemany(f'INSERT INTO "{table}" ({named}) VALUES ({", ".join("?" * len(columns))})', given)
+            return
+        with raw.cursor() as cursor, cursor.copy(f'COPY "{table}" ({named}) FROM STDIN') as copy:
+            for row in given:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as e:
+        raise wrapped(connection, e) from None
+
+
+def count_on(connection: Connection, tables: Iterable[str]) -> None:
+    """After rows with numbers of their own: PostgreSQL counts on from the highest, as SQLite does by itself."""
+    if not is_sqlite(connection):
+        for name in tables:
+            connection.execute(text(_COUNT_ON.format(name)))

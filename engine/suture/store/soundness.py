@@ -10,7 +10,6 @@ from sqlalchemy.exc import DBAPIError
 
 from suture.model import states
 from suture.store import dialect, rows, schema
-from suture.store.backup import unhurried
 from suture.store.tables import attempt, delivery, delivery_body, event, exception, message, message_body, metadata
 
 MOST = 20
@@ -27,7 +26,7 @@ def problems(engine: Engine, quick: bool, doing: Doing) -> Iterator[str]:
     doing(text): what is looked at now. It may be a running engine's store: all looks are of one instant. Raises StoreError.
     """
     with dialect.reading(engine) as connection:
-        unhurried(connection)
+        dialect.unhurried(connection)
         doing("the schema")
         yield from _schema(connection)
         doing("pages and indexes")
@@ -39,7 +38,7 @@ def problems(engine: Engine, quick: bool, doing: Doing) -> Iterator[str]:
 
 def notes(engine: Engine) -> list[str]:
     """What could not be looked at."""
-    if rows.is_sqlite(engine):
+    if dialect.file_of(engine):
         return []
     with dialect.reading(engine) as connection:
         if connection.execute(text(_CHECKER)).first() is None:
@@ -54,7 +53,7 @@ def _schema(connection: Connection) -> Iterator[str]:
 
 
 def _pages(connection: Connection, quick: bool) -> Iterator[str]:
-    if rows.is_sqlite(connection):
+    if dialect.file_of(connection):
         found = rows.query(connection, f"PRAGMA {'quick_check' if quick else 'integrity_check'}({MOST})")
         yield from (str(row[0]) for row in found if row[0] != "ok")
         return

@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 from suture.model import views
 from suture.model.errors import TakenOver
 from suture.model.value import changed
-from suture.store import ownership, process, rows, state
+from suture.store import dialect, ownership, process, rows, state
 
 try:
     from time import CLOCK_BOOTTIME as _LIFE
@@ -110,7 +110,7 @@ class Tenure:
 
         Raises OperationalError while another session holds the lock, and TakenOver when another engine has the store.
         """
-        self.shared = not rows.is_sqlite(connection)
+        self.shared = not dialect.file_of(connection)
         locked, epoch = ownership.lock(connection), self.epoch
         with connection.begin():
             if epoch:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from suture.ports import Attempted, Operation, Processed, Received, Sending, Work
-from suture.store import dialect, rows, write_attempts, write_messages, write_processed
+from suture.store import dialect, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
 from suture.store.hatch import Result
 from suture.store.identity import Files
@@ -33,7 +33,7 @@ class Transactions:
         self._engine = engine
         self.tenure = Tenure()
         self.sequences = Sequences()
-        self.checkpoints = Checkpoints(engine, damaged) if rows.is_sqlite(engine) else None
+        self.checkpoints = Checkpoints(engine, damaged) if dialect.file_of(engine) else None
         self._files = Files(engine)
         self._groups = itertools.count()
         self._in_doubt: tuple[str, list[Result]] | None = None
