@@ -11,11 +11,12 @@ from suture.mapping.conditions import Condition
 from suture.mapping.keys import Found
 from suture.mapping.plan import EmitPlan, Mapped, Plan
 from suture.mapping.rules import AMBIGUOUS
-from suture.mapping.sources import PART, RECEIVED, RECORD, Held, Slots, Source, keepable
+from suture.mapping.sources import PART, RECEIVED, RECORD, Held, Slots, Source
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap
 from suture.model.reading import Doubt, Record
+from suture.model.storable import keepable
 
 NUMBER_MAX = 19_999
 """Largest number of an event in its message: the store's small integer, with room for events that others add."""

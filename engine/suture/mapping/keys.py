@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from suture.mapping.sources import PART, RECORD, Slots, keepable
+from suture.mapping.sources import PART, RECORD, Slots
 from suture.model.events import Event
 from suture.model.reading import Part, Record
+from suture.model.storable import keepable
 
 KEY_CHARACTERS_MAX = 400
 SEARCH_CHARACTERS_MAX = 200

@@ -16,12 +16,12 @@ from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTION
 from suture.mapping.hints import Loc, Problems
 from suture.mapping.outbound_forms import Unfit, hl7_forms, json_forms, number_of, time_of
 from suture.mapping.payload import RenderContext
-from suture.mapping.sources import keepable
 from suture.mapping.spec import Value
 from suture.mapping.tables import Table, Tables
 from suture.mapping.times import day_in
 from suture.model.errors import MessageError
 from suture.model.events import Event
+from suture.model.storable import keepable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from suture.mapping.codegen import Texts, local
 from suture.mapping.rules import AMBIGUOUS, OUT_OF_BOUNDS, Limit
-from suture.mapping.sources import RECEIVED, Held, Read, Run, Slots, Source, code_of, keepable
+from suture.mapping.sources import RECEIVED, Held, Read, Run, Slots, Source, code_of
 from suture.mapping.tables import Table
 from suture.mapping.time_steps import Times
 from suture.mapping.values import Parser, text_parser
 from suture.model.code import Code
 from suture.model.reading import Doubt, Words
+from suture.model.storable import keepable
 
 NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
 """What a malformed value is, by `as`."""

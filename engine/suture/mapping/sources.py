@@ -106,10 +106,3 @@ def text_source(text: str) -> Source:
 def code_of(source: Source, slots: Slots) -> str:
     """The key of the bound row, for a column."""
     return source.code(slots) if source.code else ""
-
-
-def keepable(text: str) -> str:
-    """The text as any store can keep it: what cannot be written is spelled out, so that different texts stay different."""
-    if not text.isascii():
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return text.replace("\x00", "\\x00")

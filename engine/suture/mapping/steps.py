@@ -15,9 +15,10 @@ from suture.mapping.codegen import Texts, local, within
 from suture.mapping.conditions import Condition, matching
 from suture.mapping.functions import EXACT, negate
 from suture.mapping.rules import OUT_OF_BOUNDS, Limit
-from suture.mapping.sources import Held, Run, Slots, Source, code_of, guarded, keepable
+from suture.mapping.sources import Held, Run, Slots, Source, code_of, guarded
 from suture.mapping.tables import Table
 from suture.model.reading import Place
+from suture.model.storable import keepable
 
 ZERO = Decimal(0)
 

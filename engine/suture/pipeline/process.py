@@ -18,6 +18,7 @@ from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Gap, Message, Note
 from suture.model.payload import Payload
+from suture.model.storable import storable
 from suture.model.value import Draft, changed
 from suture.pipeline.accepting import looked
 from suture.pipeline.claims import Firsts, Sorted, firsts, sort
@@ -79,7 +80,7 @@ def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int,
 
 def _mapped(plan: Plan, message: Message, parsed: Record, now_us: int, skip: Skip, revision: int) -> Processed:
     lane = plan.order_by(parsed, None) if plan.order_by else ""
-    job = _Job(plan, message, _clean(lane), now_us, skip)
+    job = _Job(plan, message, storable(lane), now_us, skip)
     if plan.inbound is None:
         plan.format.check_whole(parsed, plan.order_place)
         going, held = _sorted(job.passed(parsed))
@@ -108,11 +109,6 @@ def _search(mapped: Mapped) -> Sequence[tuple[str, str]]:
 def fixed(plan: Plan, message: Message, now_us: int, revision: int, settled: Settled) -> Processed:
     """The operation that writes this, whatever the store says."""
     return Processed(message, now_us, plan.window_us, (), settled, lambda c, s: settled, (), (), revision, _nothing, _raise)
-
-
-def _clean(text: str) -> str:
-    """Text that any database takes."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode() if not text.isascii() or "\x00" in text else text
 
 
 class _Job(Draft):

@@ -13,6 +13,7 @@ from yarl import URL
 from suture.connectors.http.exchange import Answer
 from suture.connectors.net import words
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
+from suture.model.storable import storable
 
 Word = Literal["accept", "reject", "retry", "hold", "unavailable", "ambiguous"]
 
@@ -119,9 +120,4 @@ def document_of(body: bytes, pointer: list[str]) -> str | None:
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return None
     says_one = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
-    return _storable(str(value)[:200]) if says_one else None
-
-
-def _storable(text: str) -> str:
-    """Text that any database takes: JSON can say what is no character (half a surrogate pair), and NUL."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+    return storable(str(value)[:200]) if says_one else None
