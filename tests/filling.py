@@ -97,6 +97,11 @@ class Store:
         about = {"table_name": "item_master", "value": "ZZ-999", "reason": "no row", "opened_at_us": NOW_US + message_id * SECOND_US + 2000}
         self._insert(tables.exception, {"message_id": message_id, **values, **about, **more})
 
+    def sequence_number(self, channel: str, direction: str, partner: str, number: int | None, delivery_id: int | None = None) -> None:
+        """A number of the sequence number protocol."""
+        keys = {"channel": channel, "direction": direction, "partner": partner}
+        self._insert(tables.sequence_number, {**keys, "number": number, "delivery_id": delivery_id, "updated_at_us": NOW_US})
+
     def engine_fact(self, name: str, value: Any, at_us: int) -> None:
         """A fact about the running engine."""
         self._insert(tables.engine_state, {"name": name, "value": str(value), "updated_at_us": at_us})

@@ -172,7 +172,7 @@ def test_a_request_for_many_is_carried_out_in_parts_that_let_others_write(told: 
 def test_of_one_payload_one_is_sent_again_also_in_another_part(told: Told, insist: bool) -> None:
     message = told.store.message("processed")
     same = [told.store.delivery(message, state="dead", idempotency_key="k") for _ in range(again.PART + 10)]
-    with dialect.reading(told.store.engine) as connection:
+    with dialect.writing(told.store.engine) as connection:
         told.direct.sequences.load(connection)
     told.order("resend", delivery_ids=same, insist=insist, reason=REASON)
     told.commands.start()

@@ -19,7 +19,7 @@ from suture.store import after_restore, backup, copying, dialect, orders, restor
 from suture.store.after_restore import Restoring
 from suture.store.archive import MANIFEST, Backup, Manifest
 from suture.store.engine import open_engine
-from suture.store.past import Memory
+from suture.store.past import expected_numbers, last_sent
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, SECOND_US, Store
 
@@ -60,8 +60,8 @@ def fill(store: Store) -> None:
         store.delivery(1, is_in, is_in, next_at_us=NOW_US + 5)
     store.channel()
     store.engine_fact("heartbeat_us", 1, NOW_US)
-    store.engine_fact("sequence/or-supply/CAB", 17, NOW_US)
-    store.engine_fact("sent/or-supply/lab", "17 3", NOW_US)
+    store.sequence_number("or-supply", "in", "CAB", 17)
+    store.sequence_number("or-supply", "out", "lab", 17, 3)
     with dialect.writing(store.engine) as connection:
         orders.order(connection, "resend", {"delivery_ids": [1], "reason": "x"}, "cli:nurse", NOW_US)
 
@@ -269,8 +269,8 @@ def test_requests_facts_and_numbers_of_that_time_are_not_those_of_now(store: Sto
         assert state.requests(connection) == []
         assert orders.answer(connection, 1) == (False, "not carried out: the store was restored from a backup; ask again")
         facts = {row.name: row.value for row in connection.execute(select(tables.engine_state))}
-        assert Memory().numbers(connection, "or-supply") == {"CAB": None}
-        assert Memory().sent(connection, "or-supply", "lab") == (17, 3)
+        assert expected_numbers(connection, "or-supply") == {"CAB": None}
+        assert last_sent(connection, "or-supply", "lab") == (17, 3)
     assert "heartbeat_us" not in facts and facts["restored"].startswith("20")
 
 
@@ -281,9 +281,9 @@ def test_no_number_is_given_twice(store: Store, tmp_path: Path, later_us: int, a
     held, _ = restored(store.engine, tmp_path / "b.zip", manifest.began_us + later_us)
     assert held.numbers_after == after
     numbers = Sequences()
-    with dialect.reading(store.engine) as connection:
+    with dialect.writing(store.engine) as connection:
         numbers.load(connection)
-    assert (numbers.next_message(), numbers.next_delivery()) == (after + 1, after + 1)
+        assert (numbers.next_message(connection), numbers.next_delivery(connection)) == (after + 1, after + 1)
     made(store, tmp_path / "c.zip")  # a store that was restored is backed up and restored again
     again, _ = restored(store.engine, tmp_path / "c.zip")
     assert again.numbers_after == after + 1_000_000_000

@@ -39,11 +39,12 @@ def test_numbers_are_of_their_own_channel_and_destination(engine_db: Engine) -> 
     told: list[Any] = []
     with running(engine_db) as run:
         memory = Memory(run.journal)
-        for channel, number in (("lab", 1), ("lab/x", 2), ("lab%", 3)):
+        for channel, number in (("lab", 1), ("lab/x", 2), ("lab%", 3), ("LAB", 4)):
             memory.put_number(channel, "S", number, 0, lambda: None, told.append)
             memory.put_sent(channel, "d", number, 10 + number, 0, lambda: None, told.append)
         memory.numbers("lab%", told.append, told.append)
+        memory.numbers("LAB", told.append, told.append)
         memory.sent("lab", "d", told.append, told.append)
         memory.sent("lab", "e", told.append, told.append)
         run.settle()
-    assert told == [{"S": 3}, (1, 11), None]
+    assert told == [{"S": 3}, {"S": 4}, (1, 11), None]

@@ -22,6 +22,8 @@ class Desk:
 
     def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         self.engine, self.numbers, self.looked_at = engine, Sequences(), list[int]()
+        with dialect.writing(engine) as connection:
+            self.numbers.load(connection)
         raw = write_messages._raw
         monkeypatch.setattr(write_messages, "_raw", lambda c, number: self.looked_at.append(number) or raw(c, number))
         monkeypatch.setattr(write_messages, "SAME_ID_MANY", 20)

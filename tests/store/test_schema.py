@@ -13,8 +13,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
 from suture.model.errors import StoreError
-from suture.store import indexes, schema
+from suture.store import dialect, indexes, past, schema
 from suture.store.engine import open_engine
+from suture.store.sequences import Sequences
 
 
 @pytest.fixture
@@ -84,6 +85,43 @@ def test_two_that_upgrade_at_once_both_succeed(database_url: str) -> None:
 def test_a_new_database_is_made_ready_by_running(empty_db: Engine) -> None:
     schema.prepare(empty_db)
     assert schema.current(empty_db) == schema.head()
+
+
+def test_sequence_numbers_and_what_a_restore_kept_free_are_carried_over(empty_db: Engine) -> None:
+    facts = [
+        ("sequence/lab/CAB|OR/2", "17"),
+        ("sequence/lab/cab|OR/2", ""),
+        ("sent/lab/erp", "8 42"),
+        ("numbers_after", "1000000000"),
+        ("version", "0.1"),
+    ]
+    with dialect.writing(empty_db) as connection:
+        schema.make(connection, "0002")
+        for name, value in facts:
+            row = {"name": name, "value": value, "at_us": 5}
+            connection.execute(text("INSERT INTO engine_state (name, value, updated_at_us) VALUES (:name, :value, :at_us)"), row)
+    schema.upgrade(empty_db)
+    with dialect.writing(empty_db) as connection:
+        assert past.expected_numbers(connection, "lab") == {"CAB|OR/2": 17, "cab|OR/2": None}
+        assert past.last_sent(connection, "lab", "erp") == (8, 42)
+        assert connection.execute(text("SELECT name FROM engine_state")).scalars().all() == ["version"]
+        numbers = Sequences()
+        numbers.load(connection)
+        assert (numbers.next_message(connection), numbers.next_delivery(connection)) == (1_000_000_001, 1_000_000_001)
+
+
+def test_numbers_go_on_behind_those_of_an_older_store(empty_db: Engine) -> None:
+    with dialect.writing(empty_db) as connection:
+        schema.make(connection, "0002")
+        connection.execute(
+            text("""INSERT INTO message (id, channel, received_at_us, state, control_id, type, sender, peer, size_bytes)
+            VALUES (7, 'c', 1, 'processed', '', '', '', '', 1)""")
+        )
+    schema.upgrade(empty_db)
+    with dialect.writing(empty_db) as connection:
+        numbers = Sequences()
+        numbers.load(connection)
+        assert (numbers.next_message(connection), numbers.next_delivery(connection)) == (8, 1)
 
 
 def _pretend(engine: Engine, revision: str) -> None:

@@ -15,9 +15,9 @@ from sqlalchemy import BigInteger, Connection, func, insert, literal, select, te
 
 from suture.model import states
 from suture.store import orders
-from suture.store.sequences import NUMBERS_AFTER
-from suture.store.state import put_engine
-from suture.store.tables import command, delivery, engine_state, exception, message
+from suture.store.sequences import KINDS
+from suture.store.state import put, put_engine
+from suture.store.tables import command, delivery, engine_state, exception, message, numbers, sequence_number
 
 CODE, STAGE = "RESTORED", "restore"
 ROUND = 1_000_000_000
@@ -25,7 +25,6 @@ A_SECOND = 100_000
 """Numbers that are kept free for each second since the backup: several times what an engine can give."""
 LIVELY = ("heartbeat_us", "stopped_at_us", "pid", "phase", "owner", "journal", "probe")
 """Facts of the engine that ran when the backup was made."""
-_SEQUENCES = "sequence/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,19 @@ def _shown(at_us: int) -> str:
 def _numbers_after(connection: Connection, what: Restoring) -> int:
     """A round number above any that can have been given since the backup."""
     highest = [connection.execute(select(func.max(table.c.id))).scalar() or 0 for table in (message, delivery)]
-    given = connection.execute(select(engine_state.c.value).where(engine_state.c.name == NUMBERS_AFTER)).scalar()
+    taken = connection.execute(select(func.max(numbers.c.free_from))).scalar() or 1
     since_s = max(0, what.now_us - what.made_us) // 1_000_000
-    return (max(*highest, int(given or 0)) + A_SECOND * since_s) // ROUND * ROUND + ROUND
+    return (max(*highest, taken - 1) + A_SECOND * since_s) // ROUND * ROUND + ROUND
 
 
 def _forget_engine(connection: Connection, what: Restoring, numbers_after: int, epoch: int) -> None:
     """The engine of that time is gone; and which number a sender gives next is not known any more."""
     name = engine_state.c.name
     connection.execute(engine_state.delete().where(name.in_(LIVELY)))
-    connection.execute(update(engine_state).where(name.startswith(_SEQUENCES, autoescape=True)).values(value=""))
-    put_engine(connection, {NUMBERS_AFTER: numbers_after, "restored": _shown(what.made_us), "journal": f"{epoch}.restored"}, what.now_us)
+    connection.execute(update(sequence_number).where(sequence_number.c.direction == "in").values(number=None))
+    for kind in KINDS:
+        put(connection, numbers, {"kind": kind}, {"free_from": numbers_after + 1})
+    put_engine(connection, {"restored": _shown(what.made_us), "journal": f"{epoch}.restored"}, what.now_us)
 
 
 def _answer_commands(connection: Connection, what: Restoring) -> None:

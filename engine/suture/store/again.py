@@ -95,7 +95,7 @@ def _sent(items: Sequence[Item]) -> list[int]:
 
 
 def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
-    numbered = [changed(d, id=numbers.next_delivery(), created_at_us=now_us) for d in deliveries]
+    numbered = [changed(d, id=numbers.next_delivery(connection), created_at_us=now_us) for d in deliveries]
     rows.insert(connection, delivery, DELIVERY, [delivery_row(d) for d in numbered])
     for d in numbered:  # the body goes from row to row, without a way through this process
         body = select(literal(d.id), delivery_body.c.body).where(delivery_body.c.delivery_id == d.original_id)

@@ -139,6 +139,7 @@ class Journal(threading.Thread):
         try:
             return self._store.durable(connection) or self._store.write(connection, group)
         except Exception as e:
+            self.sequences.undone()
             if dialect.is_taken_over(e) or not self._trouble.refusals.is_own(e, len(group) == 1, connection):
                 raise
             return self._store.durable(connection) or e

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -11,16 +12,10 @@ from suture.model import states
 from suture.model.fault import Fault
 from suture.ports import Failed, Journal, Past, Work
 from suture.store import state as facts
-from suture.store.tables import delivery, engine_state, exception, message
+from suture.store.tables import delivery, exception, message, sequence_number
 
 CHAIN_MAX = 100
 """Repetitions of repetitions that are followed back to the message that was processed."""
-
-
-SEQUENCE = "sequence"
-"""Rows of engine_state named sequence/<channel>/<sender> hold the number that is expected next, "" for any."""
-SENT = "sent"
-"""Rows named sent/<channel>/<destination> hold the number that was given last and the delivery that it was given to."""
 
 
 class Memory:
@@ -39,7 +34,7 @@ class Memory:
 
     def put_number(self, channel: str, sender: str, expected: int | None, at_us: int, done: Callable[[], None], failed: Failed) -> None:
         """Remember the number that is expected next of this sender."""
-        self._put(f"{SEQUENCE}/{channel}/{sender}", "" if expected is None else expected, at_us, done, failed)
+        self._put((channel, "in", sender), {"number": expected, "updated_at_us": at_us}, done, failed)
 
     def sent(self, channel: str, destination: str, done: Callable[[tuple[int, int] | None], None], failed: Failed) -> None:
         """The sequence number that was given last, and the delivery that it was given to."""
@@ -49,28 +44,27 @@ class Memory:
         self, channel: str, destination: str, number: int, delivery_id: int, at_us: int, done: Callable[[], None], failed: Failed
     ) -> None:
         """Remember that this delivery goes out under this number."""
-        self._put(f"{SENT}/{channel}/{destination}", f"{number} {delivery_id}", at_us, done, failed)
+        values = {"number": number, "delivery_id": delivery_id, "updated_at_us": at_us}
+        self._put((channel, "out", destination), values, done, failed)
 
-    def _put(self, name: str, value: object, at_us: int, done: Callable[[], None], failed: Failed) -> None:
-        self._journal.write(Work("sequence", lambda c: facts.put_engine(c, {name: value}, at_us), lambda _: done(), failed))
+    def _put(self, keys: tuple[str, str, str], values: dict[str, Any], done: Callable[[], None], failed: Failed) -> None:
+        named = dict(zip(("channel", "direction", "partner"), keys, strict=True))
+        self._journal.write(Work("sequence", lambda c: facts.put(c, sequence_number, named, values), lambda _: done(), failed))
 
 
 def expected_numbers(connection: Connection, channel: str) -> dict[str, int | None]:
     """The sequence number that is expected next of each sender of a channel."""
-    prefix = f"{SEQUENCE}/{channel}/"
-    e = engine_state.c
-    rows = connection.execute(select(e.name, e.value).where(e.name.startswith(prefix, autoescape=True)))
-    return {row.name[len(prefix) :]: int(row.value) if row.value else None for row in rows}
+    n = sequence_number.c
+    rows = connection.execute(select(n.partner, n.number).where(n.channel == channel, n.direction == "in"))
+    return {row.partner: row.number for row in rows}
 
 
 def last_sent(connection: Connection, channel: str, destination: str) -> tuple[int, int] | None:
     """The sequence number that a destination was given last, and the delivery that it was given to."""
-    e = engine_state.c
-    value = connection.execute(select(e.value).where(e.name == f"{SENT}/{channel}/{destination}")).scalar()
-    if value is None:
-        return None
-    number, delivery_id = map(int, value.split())
-    return number, delivery_id
+    n = sequence_number.c
+    where = (n.channel == channel, n.direction == "out", n.partner == destination)
+    row = connection.execute(select(n.number, n.delivery_id).where(*where)).first()
+    return None if row is None else (row.number, row.delivery_id)
 
 
 def recall(connection: Connection, number: int) -> Past:

@@ -213,6 +213,26 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("kind", String, primary_key=True, comment="message | delivery"),
+    Column("free_from", BigInteger, nullable=False, comment="the first that no writer has taken"),
+    sqlite_with_rowid=False,
+)
+
+sequence_number = Table(
+    "sequence_number",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("direction", String, primary_key=True, comment="in | out"),
+    Column("partner", String, primary_key=True, comment="the sender (MSH-3 and MSH-4), or the destination"),
+    Column("number", BigInteger, comment="in: the one that is expected next, NULL for any; out: the one given last"),
+    Column("delivery_id", BigInteger, comment="out: the delivery that it was given to"),
+    Column("updated_at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 engine_state = Table(
     "engine_state",
     metadata,

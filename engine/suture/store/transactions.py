@@ -71,6 +71,8 @@ class Transactions:
     def leave(self, connection: Connection | None) -> None:
         """All is written: say goodbye, so that a successor need not wait."""
         if connection is not None:
+            with suppress(Exception), connection.begin():
+                self.sequences.give_back(connection)
             with suppress(Exception):
                 self.tenure.end(connection)
         dispose(connection)
@@ -92,6 +94,7 @@ class Transactions:
             signature = str(next(self._groups))
             if dialect.sign(connection, self.tenure.mark, signature, Received in kinds):
                 self._in_doubt = signature, results
+        self.sequences.fresh = False
         self._in_doubt = "", results  # it is committed, and is told when the store is known to be where it was
         self._files.check()
         self._in_doubt = None

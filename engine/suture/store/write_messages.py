@@ -50,7 +50,7 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
     bodies: list[tuple[int, bytes]] = []
     faults: list[tuple[Any, ...]] = []
     for operation in operations:
-        m = changed(operation.message, id=sequences.next_message())
+        m = changed(operation.message, id=sequences.next_message(connection))
         original = _original(connection, m, operation.window_us, earlier, batch)
         if original:
             m = changed(m, duplicate_of=original)

@@ -76,7 +76,7 @@ def write(connection: Connection, operations: list[Processed], sequences: Sequen
     for operation in operations:
         settled = _settle(connection, operation, taken)
         _claims(operation, settled, taken, batch)
-        settled = _numbered(operation, settled, sequences, batch)
+        settled = _numbered(connection, operation, settled, sequences, batch)
         _rows(operation, settled, batch)
         _stock(connection, settled)
         if operation.revision:
@@ -123,24 +123,24 @@ def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch)
         (batch.claims if old is None else batch.taken_over).append(row)
 
 
-def _numbered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
+def _numbered(connection: Connection, operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
     """The settled message with its deliveries as they are stored: under their numbers."""
     if settled.deliveries:
         numbered = list[Delivery]()
         for made in settled.deliveries:
-            d = changed(made, id=sequences.next_delivery(), created_at_us=operation.at_us)
+            d = changed(made, id=sequences.next_delivery(connection), created_at_us=operation.at_us)
             numbered.append(d)
             batch.deliveries.append(delivery_row(d))
             batch.bodies.append((d.id, d.body))
         settled = changed(settled, deliveries=numbered)
-    return _unrendered(operation, settled, sequences, batch) if settled.unrendered else settled
+    return _unrendered(connection, operation, settled, sequences, batch) if settled.unrendered else settled
 
 
-def _unrendered(operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
+def _unrendered(connection: Connection, operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
     """The same for deliveries without a payload: rows without a body, and exceptions that say why."""
     at_us, numbered = operation.at_us, list[Unrendered]()
     for u in settled.unrendered:
-        numbered.append(changed(u, delivery=changed(u.delivery, id=sequences.next_delivery(), created_at_us=at_us)))
+        numbered.append(changed(u, delivery=changed(u.delivery, id=sequences.next_delivery(connection), created_at_us=at_us)))
     batch.unrendered.extend([(*delivery_row(u.delivery), str(u)) for u in numbered])
     batch.told.extend([unrendered.exception_of(u, at_us) for u in numbered])
     return changed(settled, unrendered=numbered)
