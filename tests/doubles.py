@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from suture.model import states
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Outcome
+from suture.model.value import changed
 from suture.pipeline.breaker import Breaker
 from suture.pipeline.retry import Policy
 from suture.pipeline.world import World
@@ -69,6 +70,31 @@ class Inward:
         self.settled.append((message, settled))
         if then:
             then()
+
+
+class Handed:
+    """A journal that keeps what it is handed, until a test says what becomes of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def write(self, operation: Any) -> None:
+        self.asked.append(operation)
+
+    def pending(self) -> int:
+        return len(self.asked)
+
+    def takes(self, state: str = states.RECEIVED) -> None:
+        """The messages that wait are durable."""
+        asked, self.asked = self.asked, []
+        for number, one in enumerate(asked, 1):
+            one.done(state, changed(one.message, id=number))
+
+    def refuses(self, error: Exception | None = None) -> None:
+        """What waits cannot be stored."""
+        asked, self.asked = self.asked, []
+        for one in asked:
+            one.failed(error or OSError("disk"))
 
 
 class Empty:

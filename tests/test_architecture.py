@@ -69,7 +69,7 @@ HOMES = {
 """Where a third party may be imported. One that is not here has no home yet: choose one."""
 
 FUNCTION_LINES_MAX = 60
-FUNCTION_LINES_MEDIAN = 10
+FUNCTION_LINES_MEDIAN, FUNCTION_LINES_MOSTLY = 8, 30
 MODULE_LINES_MAX = 400
 PARAMETERS_MAX = 8
 CLASS_LINES_MAX = 200
@@ -240,7 +240,8 @@ def test_only_the_dialect_asks_which_database_it_is():
 def test_functions_are_short():
     sizes = {f"{name_of(path)}:{node.lineno} {node.name}": lines(node) for path, node in functions()}
     report("too long", [f"{place}: {size} lines" for place, size in sizes.items() if size > FUNCTION_LINES_MAX])
-    assert statistics.median(sizes.values()) < FUNCTION_LINES_MEDIAN
+    assert statistics.median(sizes.values()) <= FUNCTION_LINES_MEDIAN
+    assert sorted(sizes.values())[int(len(sizes) * 0.9)] <= FUNCTION_LINES_MOSTLY
 
 
 def test_classes_are_small():

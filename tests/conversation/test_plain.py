@@ -11,41 +11,17 @@ from suture.conversation.plain import Plain
 from suture.model import states
 from suture.model.fault import Fault
 from suture.model.oversize import TooLarge
-from suture.model.value import changed
-from suture.ports import Received
 from suture.ports.format import Envelope
-from tests.doubles import Inward, Listening, world
+from tests.doubles import Handed, Inward, Listening, world
 
 NO_JSON = Fault("NOT_JSON", "parse", "", "no JSON")
-
-
-class Store:
-    """A journal that keeps what it is to write, until a test says what becomes of it."""
-
-    def __init__(self) -> None:
-        self.asked: list[Received] = []
-
-    def write(self, operation: Any) -> None:
-        self.asked.append(operation)
-
-    def takes(self, state: str = states.RECEIVED) -> None:
-        """What is waiting is durable."""
-        for number, one in enumerate(self.asked, 1):
-            one.done(state, changed(one.message, id=number))
-        self.asked.clear()
-
-    def refuses(self) -> None:
-        """What is waiting cannot be stored."""
-        for one in self.asked:
-            one.failed(OSError("disk"))
-        self.asked.clear()
 
 
 class Sender:
     """One sender in a plain conversation."""
 
     def __init__(self) -> None:
-        self.store, self.inside, self.observer, self.told = Store(), Inward(), Listening(), list[tuple[Any, bool]]()
+        self.store, self.inside, self.observer, self.told = Handed(), Inward(), Listening(), list[tuple[Any, bool]]()
         clock = Clock()
         clock.advance(5)
         around = world(self.store, clock, observer=self.observer)

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.task import Clock
 
 from suture.model.message import Message
 from suture.pipeline.channel import Channel
-from suture.ports import Processed
-from tests.doubles import world
+from tests.doubles import Handed, world
 from tests.plans import Output, Plan
 
 
-class Refusing:
-    """A journal that takes nothing of what messages come to."""
-
-    def __init__(self) -> None:
-        self.written: list[Any] = []
-
-    def write(self, operation: Processed) -> None:
-        self.written.append(operation)
-        operation.failed(ValueError("no"))
-
-    def pending(self) -> int:
-        return 0
-
-
 def test_a_message_that_cannot_even_be_parked_holds_up_neither_a_request_nor_a_stop() -> None:
-    journal, told = Refusing(), list[str]()
+    journal, told = Handed(), list[str]()
     channel = Channel(Plan("c", [Output("d")]), {}, world(journal, Clock()), told.append)
     channel.process(Message("c", b"MSH|^~\\&|A|B\r", 0), None, 1, lambda: told.append("gone on"))
-    assert len(journal.written) == 2
-    assert told == ["gone on"]
+    journal.refuses(ValueError("no"))
+    assert (len(journal.asked), told) == (1, []), "it is parked"
+    journal.refuses(ValueError("no"))
+    assert (journal.asked, told) == ([], ["gone on"])
     assert channel.in_work == 0

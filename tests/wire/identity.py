@@ -22,8 +22,9 @@ from datetime import date
 from functools import lru_cache
 
 from suture.wire.hl7v2.standard import dictionary
+from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
-from suture.wire.hl7v2.tools.parts import NULL, Leaf, leaves
+from suture.wire.hl7v2.tools.parts import Leaf, leaves
 
 THINGS = frozenset({"ITM", "IVT", "ILT", "VND", "PKG", "IIM", "PRC", "CDM", "MFI", "MFE", "SFT", "INV"})
 """Segments about things, which the anonymizer promises to leave."""
@@ -73,7 +74,7 @@ class Place:
 def places(message: Message, version: str) -> list[list[Place]]:
     """The values of each segment that the standard has, with what they tell."""
     return [
-        [Place(segment, leaf, *_judged(version, segment, leaf)) for leaf in leaves(segment) if leaf.raw != NULL]
+        [Place(segment, leaf, *_judged(version, segment, leaf)) for leaf in leaves(segment) if leaf.raw != NULL_TEXT]
         for segment in message.segments
     ]
 

@@ -8,20 +8,18 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from suture.model.outcome import Outcome
+from suture.model.oversize import TooLarge
 from suture.ports import AckTime, Delivery
+from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.text.recode import Target, Unfit, target
-from suture.wire.oversize import TooLarge
 
-Receive = Callable[[bytes, str, Callable[..., None], Callable[..., None]], None]
-"""receive(raw, peer, answer, say): answer(payload, stored=True) is called once, after the message is durable or when it could
-not be stored; payload None means: say nothing. In release 2, `stored` says which commit acknowledgement goes before it.
-
-say sends one more message to the same peer, later: an application acknowledgement after a commit acknowledgement. Before the
-answer, say(None) tells that the message is durable and its answer comes later. say(payload, stored) before the answer is for
-several messages in one frame, each of which is answered: there is one commit acknowledgement for them all.
+Receive = Callable[[bytes, str, Answer, Say], None]
+"""receive(raw, peer, answer, say), as `arrived` of a Conversation. In release 2 of MLLP, `stored` says which commit acknowledgement
+goes before an answer; say(payload, stored) before it is for several messages in one frame, each of which is answered: there is
+one commit acknowledgement for them all.
 """
-Refuse = Callable[[TooLarge, int, str, Callable[..., None]], None]
-"""refuse(large, limit_bytes, peer, answer): a message over the limit; answer as of Receive, and with None where nobody waits."""
+Refuse = Callable[[TooLarge, int, str, Answer], None]
+"""refuse(large, limit_bytes, peer, answer): a message over the limit; answer is called also where nobody waits for it."""
 Note = Callable[[str, str], None]
 """note(code, text): a change of state worth a log line; never content."""
 Done = Callable[[Outcome], None]

@@ -6,6 +6,7 @@ Of a message that waits for its answer the header is kept and no more (pipeline/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from suture.conversation.hl7v2 import verdict
 from suture.conversation.hl7v2.rules import AnswerRules
@@ -32,23 +33,25 @@ class Asker:
     expected: int | None = None
 
 
-_Forms = list[tuple[Form | None, Form | None]]
+class Forms(NamedTuple):
+    """The first and the second answer to a message that went well, as forms; None where that one is not due."""
+
+    first: Form | None = None
+    second: Form | None = None
+
+
+UNFIT = Forms()
+"""Of a kind of message whose answers cannot be remembered."""
 FORMS_MAX = 512
 FORM_BYTES_MAX = 2048
 """Kinds of messages of which the form of the answer is remembered, and the largest header of such a kind."""
 
 
-def _forms(header: Header) -> _Forms:
-    """The first and the second answer to a message that went well, as forms; [] where that cannot be."""
+def _forms(header: Header) -> Forms:
     codes, enhanced = due.replies(header, "accepted"), due.wants(header).enhanced
-    found: list[Form | None] = []
-    for code, application in ((codes.commit, None), (codes.application, "NE" if enhanced else None)):
-        if code is not None:
-            found.append(form(header, code, application))
-            if found[-1] is None:
-                return []
-    found += [None, None]
-    return [(found[0], found[1])]
+    asked = ((codes.commit, None), (codes.application, "NE" if enhanced else None))
+    made = [form(header, code, application) for code, application in asked if code is not None]
+    return UNFIT if None in made else Forms(*made)
 
 
 class Answers:
@@ -61,7 +64,7 @@ class Answers:
         self._plain = self._at_once and not (rules.settings or rules.apart or rules.template)
         self.waiting: Waiting[Asker, Verdict] = Waiting(rules.when, rules.within_s, clock, memory, Judging(), self._answer)
         self._now = ("", 0)
-        self._forms: dict[tuple[bytes, ...], _Forms] = {}
+        self._forms: dict[tuple[bytes, ...], Forms] = {}
         self._unstored = 0
 
     # -- what the receiver tells -----------------------------------------------------------------------------------
@@ -104,11 +107,11 @@ class Answers:
                 return False
             if len(self._forms) >= FORMS_MAX:
                 self._forms.clear()
-            forms = self._forms[key] = [] if self._refusal(header) else _forms(header)
-        if not forms:
+            forms = self._forms[key] = UNFIT if self._refusal(header) else _forms(header)
+        if forms is UNFIT:
             return False
         now, own_id, control_id = self.now().encode(), b"SUT%d" % number, f[9]
-        first, second = forms[0]
+        first, second = forms
         answer(None if first is None else first.fill(now, own_id, control_id))
         if second is not None and say is not None:
             say(second.fill(now, own_id + b"A", control_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from suture.wire.hl7v2.text.delimiters import NULL_BYTES
 from suture.wire.hl7v2.text.header import Header
 
 Fate = Literal["accepted", "error", "rejected", "unstorable", "undelivered"]
@@ -58,7 +59,7 @@ def wants(header: Header | None) -> Wants:
 
 def asking(field: bytes) -> bytes:
     """MSH-15 or MSH-16 as it is followed; b"" where it asks for nothing in particular."""
-    if not field or field == b'""':
+    if not field or field == NULL_BYTES:
         return b""
     value = field.strip().upper()
     return value if value in _ASKS or not value else b"AL"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from suture.wire.hl7v2.text import edit, er7
+from suture.wire.hl7v2.text.delimiters import NULL_BYTES
 
 START, RESYNC = 0, -1
 """What MSH-13 says beside numbers: the sender (re)starts and asks for the number that is expected; the sender gives up on
@@ -17,7 +18,7 @@ _NUMBER = re.compile(rb"\s*([+-]?)0*(\d{1,15})\s*")
 
 def number_of(field: bytes) -> int | None:
     """MSH-13 or MSA-4 as a number; None when it is empty. Raises ValueError when it is none."""
-    if not field.strip() or field.strip() == b'""':
+    if not field.strip() or field.strip() == NULL_BYTES:
         return None
     match = _NUMBER.fullmatch(field)
     value = int(match[1] + match[2]) if match else RESYNC - 1

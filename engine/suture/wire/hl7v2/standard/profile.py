@@ -13,6 +13,7 @@ from suture.model.finding import Finding, Location
 from suture.wire.hl7v2.standard.primitives import is_count, is_date, is_moment, is_number
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.choosing import meets
+from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.reading import value_of
 from suture.wire.pattern import Pattern
 
@@ -22,7 +23,6 @@ KEPT_MAX = 1000
 """Findings that one check holds, whatever the limit: a field may have a million repetitions."""
 TYPES_KEPT = 200
 """Message types whose rules are remembered; types beyond it (they are content) are sorted out anew."""
-NULL = '""'
 
 Known = Callable[[str], bool]
 """Does a table know this value?"""
@@ -188,7 +188,7 @@ class _Judge:
 
     def _one(self, value: str, repetition: int, sequence: int, found: list[Finding]) -> None:
         rule = self.rule
-        if not value or value == NULL:
+        if not value or value == NULL_TEXT:
             if rule.required:
                 self._note(found, finding.REQUIRED_FIELD_MISSING, "a value is required", sequence, repetition)
             return

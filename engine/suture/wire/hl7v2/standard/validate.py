@@ -22,13 +22,13 @@ from suture.wire.hl7v2.standard.kinds import CODES, SEVERITIES
 from suture.wire.hl7v2.standard.primitives import CHECKS
 from suture.wire.hl7v2.standard.structure import MISSING, REPEATS, UNEXPECTED, Misplaced, misplaced, prepared
 from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.lines import BROKEN, Odd, OddLine, is_name
 from suture.wire.hl7v2.text.remarks import remarks
 
 LIMIT = 100
 """Findings of one message, unless told otherwise."""
 
-NULL = '""'
 """A field's value that means: delete what you have (HL7 2.5.1 section 2.5.3). It is a value of every type."""
 _IGNORED_TYPES = ("", "varies", "Varies", "CM")
 _HEADER_FIELDS = {1, 2, 9, 12}
@@ -267,7 +267,7 @@ def _check_segment(check: _Check, segment: er7.Segment, sequence: int) -> None:
         if index >= len(values) or not values[index]:
             check.note("field_missing", Location(name, sequence, spec.number), f"{spec.name} is required")
     for number, text in enumerate(values[1:], 1 + shift):
-        if not text or text == NULL or (shift and number in _HEADER_FIELDS):
+        if not text or text == NULL_TEXT or (shift and number in _HEADER_FIELDS):
             continue
         if number > last:
             check.note("field_unknown", Location(name, sequence, number), f"version {check.version} has {last} fields in {name}")
@@ -292,7 +292,7 @@ def _check_field(check: _Check, part: _Part, text: str, at: Location, d: er7.Del
     if part.any and not spec.length:
         return
     for repetition, value in enumerate(repetitions, 1):
-        if value and value != NULL:
+        if value and value != NULL_TEXT:
             _check_repetition(check, part, value, (at.segment, at.sequence, at.field, repetition), d)
 
 
@@ -331,7 +331,7 @@ def _check_composite(check: _Check, part: _Part, value: str, at: _At, d: er7.Del
         text = f"version {check.version} has {len(parts)} components here"
         check.note("component_unknown", _location(*at, len(parts) + 1), text)
     for number, (inner, text) in enumerate(zip(parts, values, strict=False), 1):
-        if not text or text == NULL:
+        if not text or text == NULL_TEXT:
             continue
         if inner.parts:
             _check_length(check, inner, text, (*at, number), d)

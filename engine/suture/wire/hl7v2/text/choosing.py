@@ -8,9 +8,6 @@ from suture.wire.hl7v2.text.escapes import unescape
 from suture.wire.hl7v2.text.path import Choice, Path
 from suture.wire.hl7v2.text.segment import Segment
 
-NULL_TEXT = '""'
-"""HL7's word for "delete this value" (2.5.1 section 2.5.3)."""
-
 
 def meets(segment: Segment, repetition: str, choices: Sequence[Choice]) -> bool:
     """Does a repetition hold in its components what a path asks for?

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from suture.model.errors import MessageError
 
+NULL_TEXT, NULL_BYTES = '""', b'""'
+"""HL7's word for "delete this value" (2.5.1 section 2.5.3)."""
 HEADERS = frozenset({"MSH", "BHS", "FHS"})
 """Segments whose field 1 is the separator itself, so that what stands behind the n-th separator is field n+1."""
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from suture.model.code import Code
 from suture.model.reading import Doubt, Place
-from suture.wire.hl7v2.text.choosing import NULL_TEXT
-from suture.wire.hl7v2.text.delimiters import HEADERS, STANDARD, USUAL
+from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT, STANDARD, USUAL
 from suture.wire.hl7v2.text.er7 import Message
 from suture.wire.hl7v2.text.path import Choice, Path
 from suture.wire.hl7v2.text.segment import Segment

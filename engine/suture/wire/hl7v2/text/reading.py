@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from suture.wire.hl7v2.text.choosing import chosen
-from suture.wire.hl7v2.text.delimiters import HEADERS
+from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT
 from suture.wire.hl7v2.text.escapes import unescape
 from suture.wire.hl7v2.text.path import Condition, Path
 from suture.wire.hl7v2.text.segment import LONG, Segment
@@ -185,7 +185,7 @@ def state(message: Message, place: Path) -> str:
         raise ValueError(f"{place.text!r} names several places where one is wanted")
     found = segments_at(message, place)
     text = _text_at(found[0], place) if found else None
-    return ABSENT if text is None else EMPTY if not text else NULL if text == '""' else VALUE
+    return ABSENT if text is None else EMPTY if not text else NULL if text == NULL_TEXT else VALUE
 
 
 def _text_at(segment: Segment, place: Path) -> str | None:

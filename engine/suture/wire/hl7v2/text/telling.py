@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from suture.model.reading import Doubt
-from suture.wire.hl7v2.text.choosing import NULL_TEXT, meant, meets
-from suture.wire.hl7v2.text.delimiters import HEADERS
+from suture.wire.hl7v2.text.choosing import meant, meets
+from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT
 from suture.wire.hl7v2.text.path import Path
 from suture.wire.hl7v2.text.reading import getter, is_first, meeting, value_of
 from suture.wire.hl7v2.text.segment import Segment

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from suture.model.errors import MessageError
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.text import charsets, cut
-from suture.wire.hl7v2.text.delimiters import STANDARD
+from suture.wire.hl7v2.text.delimiters import NULL_TEXT, STANDARD
 from suture.wire.hl7v2.text.er7 import Delimiters, Message, Segment, delimiters_of
 from suture.wire.hl7v2.tools import identifying as known
 from suture.wire.hl7v2.tools import parts
@@ -190,7 +190,7 @@ class _Walk:
 
     def _composite(self, datatype: str, text: str, strict: bool, depth: int, code: bool = False) -> str:
         """A value of a data type: depth 0 has components, 1 subcomponents, 2 nothing further. code: it is a part of a code."""
-        if not text or text == parts.NULL:
+        if not text or text == NULL_TEXT:
             return text
         specs = dictionary.components(self._version, datatype)
         strict = strict or datatype in known.ALWAYS
@@ -203,7 +203,7 @@ class _Walk:
         rules = known.COMPONENTS.get(datatype, {}) if strict or datatype in known.CODED else {}
         out = []
         for number, part in enumerate(written, 1):
-            if not part or part == parts.NULL:
+            if not part or part == NULL_TEXT:
                 out.append(part)
             elif number in rules:
                 out.append(self._ruled(rules[number], part, depth))
@@ -219,7 +219,7 @@ class _Walk:
 
     def _moved(self, part: str, number: int, known_parts: int) -> str:
         """A date's first part is the date, what the type has behind it a code, and anything else does not belong there."""
-        if not part or part == parts.NULL or 1 < number <= known_parts:
+        if not part or part == NULL_TEXT or 1 < number <= known_parts:
             return part
         return self._instead.moved(part) if number == 1 else self._parts(part, self._instead.unknown)
 
@@ -231,7 +231,7 @@ class _Walk:
         rest = self._instead.kinds[known.REST[kind]] if kind in known.REST else self._instead.unknown
         written = parts.split(text, separator)
         return separator.join(
-            part if not part or part == parts.NULL else replace(part) if number == 0 else rest(part) for number, part in enumerate(written)
+            part if not part or part == NULL_TEXT else replace(part) if number == 0 else rest(part) for number, part in enumerate(written)
         )
 
     def _leaf(self, datatype: str, text: str, strict: bool, depth: int, code: bool) -> str:
@@ -248,7 +248,7 @@ class _Walk:
     def _parts(self, text: str, replace: Callable[[str], str]) -> str:
         """Each value between separators on its own."""
         pieces = self._marks.split(text)
-        return "".join(replace(piece) if i % 2 == 0 and piece and piece != parts.NULL else piece for i, piece in enumerate(pieces))
+        return "".join(replace(piece) if i % 2 == 0 and piece and piece != NULL_TEXT else piece for i, piece in enumerate(pieces))
 
 
 def _kind(segment: str, number: int) -> str:
@@ -261,4 +261,4 @@ def _person_of(segment: Segment) -> str:
     """What a person's dates hang on: the first identifier that a PID has, in PID-3, else 2, 4 or 18, else the name."""
     found = (segment.raw(number).split(segment.delimiters.repetition or "\0")[0] for number in (3, 2, 4, 18, 5))
     firsts = (each.split(segment.delimiters.component or "\0")[0] for each in found)
-    return next((each for each in firsts if each and each != parts.NULL), "")
+    return next((each for each in firsts if each and each != NULL_TEXT), "")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.er7 import Message, Segment
 from suture.wire.hl7v2.tools import parts
 
@@ -121,7 +122,7 @@ def _seen(message: Message, ignored: dict[str, list[Ignored]]) -> list[_Seen]:
 
 
 def _value(segment: Segment, leaf: parts.Leaf) -> str:
-    return parts.NULL if leaf.raw == parts.NULL else parts.value(segment, leaf)
+    return NULL_TEXT if leaf.raw == NULL_TEXT else parts.value(segment, leaf)
 
 
 Pair = tuple[_Seen | None, _Seen | None]

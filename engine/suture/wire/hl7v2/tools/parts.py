@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
 
-NULL = '""'
 """The value that says: delete what you have (HL7 2.5.1 section 2.5.3)."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suture.wire.hl7v2.standard import dictionary
+from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
 from suture.wire.hl7v2.tools import parts
 
@@ -41,7 +42,7 @@ def tree(message: Message, version: str = "") -> Iterator[Line]:
         for leaf in parts.leaves(segment):
             composite = bool(dictionary.components(version, parts.datatype_of(version, segment, leaf.field)))
             text, name = parts.value(segment, leaf), parts.name_of(version, segment, leaf)
-            yield Line(visible(leaf.path(place, composite)), name, visible(text), leaf.raw == parts.NULL)
+            yield Line(visible(leaf.path(place, composite)), name, visible(text), leaf.raw == NULL_TEXT)
 
 
 def visible(text: str) -> str:
@@ -123,7 +124,7 @@ def _field(version: str, segment: Segment, number: int) -> dict[str, Any]:
 def _repetition(version: str, datatype: str, raw: str, segment: Segment) -> dict[str, Any]:
     d = segment.delimiters
     written = parts.split(raw, d.component)
-    if len(written) == 1 and raw == parts.NULL:
+    if len(written) == 1 and raw == NULL_TEXT:
         return {"value": None}
     specs = dictionary.components(version, datatype)
     if len(written) == 1 and not specs and len(parts.split(raw, d.subcomponent)) == 1:
@@ -141,12 +142,12 @@ def _component(version: str, datatype: Any, raw: str, segment: Segment) -> dict[
     d = segment.delimiters
     written = parts.split(raw, d.subcomponent)
     specs = dictionary.components(version, datatype)
-    if raw == parts.NULL or (len(written) == 1 and not specs):
-        return {"value": None if raw == parts.NULL else unescape(raw, d, segment.encoding)}
+    if raw == NULL_TEXT or (len(written) == 1 and not specs):
+        return {"value": None if raw == NULL_TEXT else unescape(raw, d, segment.encoding)}
     items: list[dict[str, Any]] = []
     for number, text in enumerate(written, 1):
         spec = specs[number - 1] if number <= len(specs) else None
         if text:
             names = {"subcomponent": number, "name": spec.name if spec else "", "datatype": spec.datatype if spec else ""}
-            items.append(names | {"value": None if text == parts.NULL else unescape(text, d, segment.encoding)})
+            items.append(names | {"value": None if text == NULL_TEXT else unescape(text, d, segment.encoding)})
     return {"subcomponents": items}

@@ -13,6 +13,7 @@ from html import escape as markup
 
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.grouping import Node, grouped
+from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.er7 import Delimiters, Message, Segment
 from suture.wire.hl7v2.tools import parts
 
@@ -78,7 +79,7 @@ class _Writer:
         """The content of a field: text, or its components by the names of their data type."""
         written = parts.split(raw, d.component)
         known = dictionary.components(self._version, datatype)
-        if raw == parts.NULL or (len(written) == 1 and not known):
+        if raw == NULL_TEXT or (len(written) == 1 and not known):
             return self._part("", written[0], d)
         prefix, out = self._prefix(datatype), []
         for number, text in enumerate(written, 1):
@@ -90,7 +91,7 @@ class _Writer:
     def _part(self, datatype: str, raw: str, d: Delimiters) -> str:
         """The content of a component: text, or its subcomponents."""
         written = parts.split(raw, d.subcomponent)
-        if raw == parts.NULL or (len(written) == 1 and not dictionary.components(self._version, datatype)):
+        if raw == NULL_TEXT or (len(written) == 1 and not dictionary.components(self._version, datatype)):
             return text_of(raw, d)
         prefix = self._prefix(datatype)
         return "".join(f"<{prefix}.{n}>{text_of(text, d)}</{prefix}.{n}>" for n, text in enumerate(written, 1) if text)
