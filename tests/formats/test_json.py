@@ -295,6 +295,15 @@ def test_a_channel_says_that_its_messages_are_json(site: SiteFiles) -> None:
             "for the business_key of orders: '$.other[*].number' names several",
         ),
         (CHANNEL, ORDERS.replace("from: json", "from: hl7v2"), "reads hl7v2, and the channel's messages are json"),
+        (CHANNEL + "hl7v2: {sequence: yes}\n", ORDERS, "hl7v2: has no meaning with format: json; remove it"),
+        (CHANNEL + "accept: DFT^P03\n", ORDERS, "accept: has no meaning with format: json; remove it"),
+        (CHANNEL + "zone: sender\n", ORDERS, "does not say in which zone it was sent"),
+        (CHANNEL.replace("{port: 0}", "{port: 0, ack: after_process}"), ORDERS, "source.mllp_in.ack: a sender of json is told"),
+        (
+            CHANNEL.replace("events: [supply.used], as: events", "message: {MSH-5: LAB}").replace("map: orders\n", ""),
+            ORDERS,
+            "destinations.erp.message: a message in json is passed on as it came",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_said(site: SiteFiles, channel: str, mapping: str, said: str) -> None:

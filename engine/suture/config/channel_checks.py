@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from suture.config.channel import SENDER
 from suture.config.connector import one_connector
 from suture.config.mappings import FORMS, Library
 from suture.config.validate import misnamed
 from suture.config.yaml_file import Document
 from suture.connectors.registry import SOURCES
+from suture.formats.registry import PLAIN
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
 from suture.model.meant import did_you_mean
@@ -44,6 +46,7 @@ def channel_problems(document: Document, name: str, around: Surroundings) -> lis
         *_stock_problems(document, data, around.library),
         *_value_problems(document, data),
         *_validate_problems(document, around.library),
+        *_plain_problems(document, data),
     ]
     for destination, route in routes(document):
         found += _route_problems(document, data, destination, route, around)
@@ -76,6 +79,27 @@ def raised_types(data: dict[str, Any], library: Library) -> list[str]:
 def matches(pattern: str, types: Iterable[str]) -> bool:
     """Does the pattern name one of these types? A pattern is `*`, `charge.*` or a whole type."""
     return any(pattern in ("*", kind) or (pattern.endswith(".*") and kind.startswith(pattern[:-1])) for kind in types)
+
+
+def _plain_problems(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
+    """What means something to HL7 alone, in a channel whose messages are written in something else."""
+    name = data.get("format")
+    if name not in PLAIN:
+        return
+    for key in ("hl7v2", "accept"):
+        if key in data:
+            yield document.problem((key,), f"has no meaning with format: {name}; remove it")
+    if data.get("zone") == SENDER:
+        yield document.problem(("zone",), f"a message in {name} does not say in which zone it was sent; write site, or the name of a zone")
+    source = next(iter(document.section("source")), "")
+    settings = document.section("source", source)
+    if settings.get("ack", "after_store") != "after_store":
+        text = f"a sender of {name} is told that its message is kept, and no more; write after_store, or remove it"
+        yield document.problem(("source", source, "ack"), text)
+    for destination, route in routes(document):
+        if isinstance(route.get("message"), dict) and route["message"]:
+            text = f"a message in {name} is passed on as it came; write message: {{}}, or map it"
+            yield document.problem(("destinations", destination, "message"), text)
 
 
 def _accept_problems(document: Document, data: dict[str, Any]) -> Iterator[Problem]:
