@@ -28,7 +28,7 @@ class AtWork:
     def beat(self, at_us: int) -> None:
         """A sign of life."""
         with dialect.writing(self.engine) as connection:
-            state.put_engine(connection, {state.HEARTBEAT: at_us, state.PHASE: self._phase}, at_us)
+            state.put_engine(connection, self.tenure.node, {state.HEARTBEAT: at_us, state.PHASE: self._phase}, at_us)
 
     def leave(self) -> None:
         """Say goodbye, and end."""

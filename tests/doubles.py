@@ -26,6 +26,7 @@ from suture.store.backlog import Reader, deliveries_by_id
 from suture.store.fitness import Fitness
 from suture.store.journal import Journal
 from suture.store.past import Memory
+from suture.store.tenure import Tenure
 from suture.supervisor import Supervisor
 from suture.telling import Condition, Records
 from tests import filling
@@ -402,6 +403,7 @@ class Writer:
     def __init__(self) -> None:
         self.database: Engine | None = None
         self.is_stopped = self.slow = False
+        self.tenure = Tenure()
         self.waiting: list[Work] = []
 
     def write(self, work: Work) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from suture.observe.facts import ChannelFact
 from suture.store import dialect, state, tables
 from suture.store.fitness import Fitness
+from suture.store.tenure import Tenure
 from suture.telling import HEARTBEAT_S, Condition, Records, _channel
 from tests.doubles import Writer
 
@@ -32,12 +33,12 @@ def test_a_source_that_says_that_messages_can_come_in_is_left_alone() -> None:
 
 def facts_in(engine: Engine) -> dict[str, str]:
     with dialect.reading(engine) as connection:
-        return {row.name: row.value for row in connection.execute(select(tables.engine_state))}
+        return {row.name: row.value for row in connection.execute(select(tables.engine_state).where(tables.engine_state.c.node == "or-1"))}
 
 
 def test_the_sign_of_life_comes_every_second_with_the_phase_and_brings_the_room_that_is_left(engine_db: Engine) -> None:
     clock, condition, looks, writer = Clock(), Condition("", Fitness("")), list[float](), Writer()
-    writer.database = engine_db
+    writer.database, writer.tenure = engine_db, Tenure("or-1")
     journal: Any = writer
     records = Records(journal, clock, condition, lambda: 7 * round(clock.seconds()), lambda: looks.append(clock.seconds()))
     clock.advance(10)

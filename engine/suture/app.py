@@ -300,7 +300,7 @@ class Engine:
         parts.pace.stop()
         parts.validation.close()
         told: list[Any] = []
-        records.write("stopped", lambda c: state.put_engine(c, {"stopped_at_us": records.now_us()}, 0), told.append)
+        records.write("stopped", lambda c: state.put_engine(c, journal.tenure.node, {"stopped_at_us": records.now_us()}, 0), told.append)
         journal.stop()
         await until(self.reactor, lambda: not journal.is_alive() and not journal.telling, JOURNAL_S)
         await deferLater(self.reactor, 0.01)  # for its last words

@@ -110,7 +110,7 @@ class Records:
         facts |= {state.PHASE: condition.phase, state.HEARTBEAT: now_us}
 
         def beat(connection: Any) -> int | None:
-            state.put_engine(connection, facts, now_us)
+            state.put_engine(connection, self._journal.tenure.node, facts, now_us)
             return self._free_bytes()
 
         def beaten(free_bytes: int | None) -> None:

@@ -27,7 +27,7 @@ from suture.store.engine import open_engine
 engine = open_engine(sys.argv[1], site=None, create=False)
 for n in range(int(sys.argv[2])):
     with dialect.writing(engine) as connection:
-        state.put_engine(connection, {"other": n}, 0)
+        state.put_engine(connection, state.STORE, {"other": n}, 0)
 with dialect.reading(engine) as connection:
     state.desired(connection)
 engine.dispose()
@@ -84,7 +84,7 @@ class Watch:
 def test_a_command_never_copies_the_log(engine: Engine) -> None:
     """However long the log is: not with its commits, nor when it ends, while an engine is there."""
     with running(engine) as desk:
-        desk.work("large", lambda c: state.put_engine(c, {"large": "x" * 20_000_000}, 0))
+        desk.work("large", lambda c: state.put_engine(c, state.STORE, {"large": "x" * 20_000_000}, 0))
         desk.settle()
         frames, copied = marks(engine)
         assert frames > 4_000 > copied
@@ -190,7 +190,7 @@ def test_a_log_whose_file_has_lost_its_name_is_saved(engine: Engine) -> None:
 def test_a_checkpoint_that_fails_is_told_and_keeps_nothing_from_being_stored(engine: Engine) -> None:
     """Here the database's file may grow no more, and its log, which is shorter, may."""
     with running(engine) as desk:
-        desk.work("large", lambda c: state.put_engine(c, {"large": "x" * 2_000_000}, 0))
+        desk.work("large", lambda c: state.put_engine(c, state.STORE, {"large": "x" * 2_000_000}, 0))
         desk.settle()
         moving = desk.journal._store.checkpoints
         assert moving is not None

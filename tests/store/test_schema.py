@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
 from suture.model.errors import StoreError
-from suture.store import dialect, indexes, past, schema
+from suture.store import dialect, indexes, past, schema, state
 from suture.store.engine import open_engine
 from suture.store.sequences import Sequences
 
@@ -102,6 +102,7 @@ def test_sequence_numbers_and_what_a_restore_kept_free_are_carried_over(empty_db
             connection.execute(text("INSERT INTO engine_state (name, value, updated_at_us) VALUES (:name, :value, :at_us)"), row)
     schema.upgrade(empty_db)
     with dialect.writing(empty_db) as connection:
+        assert state.engine_facts(connection, "any") == {"version": "0.1"}
         assert past.expected_numbers(connection, "lab") == {"CAB|OR/2": 17, "cab|OR/2": None}
         assert past.last_sent(connection, "lab", "erp") == (8, 42)
         assert connection.execute(text("SELECT name FROM engine_state")).scalars().all() == ["version"]

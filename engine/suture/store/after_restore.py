@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Connection, func, insert, literal, select, te
 from suture.model import states
 from suture.store import orders
 from suture.store.sequences import KINDS
-from suture.store.state import put, put_engine
+from suture.store.state import STORE, put, put_engine
 from suture.store.tables import command, delivery, engine_state, exception, message, numbers, sequence_number
 
 CODE, STAGE = "RESTORED", "restore"
@@ -74,11 +74,11 @@ def _numbers_after(connection: Connection, what: Restoring) -> int:
 def _forget_engine(connection: Connection, what: Restoring, numbers_after: int, epoch: int) -> None:
     """The engine of that time is gone; and which number a sender gives next is not known any more."""
     name = engine_state.c.name
-    connection.execute(engine_state.delete().where(name.in_(LIVELY)))
+    connection.execute(engine_state.delete().where(name.in_(LIVELY) | (engine_state.c.node != STORE)))
     connection.execute(update(sequence_number).where(sequence_number.c.direction == "in").values(number=None))
     for kind in KINDS:
         put(connection, numbers, {"kind": kind}, {"free_from": numbers_after + 1})
-    put_engine(connection, {"restored": _shown(what.made_us), "journal": f"{epoch}.restored"}, what.now_us)
+    put_engine(connection, STORE, {"restored": _shown(what.made_us), "journal": f"{epoch}.restored"}, what.now_us)
 
 
 def _answer_commands(connection: Connection, what: Restoring) -> None:

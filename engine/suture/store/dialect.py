@@ -23,19 +23,19 @@ _LOCK_TRY_S = 0.001
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
 
-_SIGN = "UPDATE engine_state SET value = CASE WHEN value LIKE $1 THEN $2 END WHERE name = 'journal'"
+_SIGN = "UPDATE engine_state SET value = CASE WHEN value LIKE $1 THEN $2 END WHERE node = '' AND name = 'journal'"
 """No value where the mark is another's, which the table refuses: the transaction is undone, and no answer has to be waited for."""
-_IS_NOT_OURS = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM engine_state WHERE name = 'journal' AND value LIKE ?)"
+_IS_NOT_OURS = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM engine_state WHERE node = '' AND name = 'journal' AND value LIKE ?)"
 """No row as a rule: the interpreter lock changes hands once for a statement, and once more for a row."""
 _FENCE = """CREATE TEMP TRIGGER fence BEFORE INSERT ON main.message
-WHEN NOT EXISTS (SELECT 1 FROM main.engine_state WHERE name = 'journal' AND value LIKE '{mark}%')
+WHEN NOT EXISTS (SELECT 1 FROM main.engine_state WHERE node = '' AND name = 'journal' AND value LIKE '{mark}%')
 BEGIN SELECT RAISE(ABORT, '{fenced}'); END"""
 _FENCED = "the store is another engine's"
 _NO_VALUE = "23502"
 """PostgreSQL's SQLSTATE of a column that has to have a value, and would have none."""
 
 _PROBE = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('probe', '', 0)
-ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
+ON CONFLICT (node, name) DO UPDATE SET value = EXCLUDED.value"""
 
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'"
 
@@ -325,7 +325,7 @@ def was_committed(connection: Connection, mark: str, signature: str) -> bool:
     That connection's session has ended: the journal's new one holds its lock (ownership.py).
     """
     with connection.begin():
-        found = rows.query(connection, "SELECT value FROM engine_state WHERE name = 'journal'")
+        found = rows.query(connection, "SELECT value FROM engine_state WHERE node = '' AND name = 'journal'")
     return bool(found) and found[0][0] == mark + signature
 
 

@@ -15,7 +15,7 @@ from suture.model.errors import StoreError
 from suture.store import dialect, faults, rows, sqlite, state
 from suture.store import url as urls
 from suture.store.engine import open_engine
-from suture.store.tables import metadata
+from suture.store.tables import engine_state, metadata
 
 MARK = "-damaged"
 """What a damaged SQLite database has beside it (its name and this) until it was found sound or was put right."""
@@ -131,7 +131,7 @@ def note_damage(engine: Engine, why: str) -> None:
                 file.write(why + "\n")
         else:
             with engine.begin() as connection:
-                state.put_engine(connection, {DAMAGE: why}, 0)
+                state.put(connection, engine_state, {"name": DAMAGE}, {"value": why, "updated_at_us": 0})
 
 
 def damage_noted(engine: Engine) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from suture.store import ownership, tenure
-from suture.store.state import HEARTBEAT, PHASE, RUNNING, STARTING, STOPPING
-from suture.store.tables import engine_state
+from suture.store.state import HEARTBEAT, PHASE, RUNNING, STARTING, STOPPING, STORE, engine_facts
 from suture.store.tenure import Owner
 
 _STOPPED = "stopped_at_us"
@@ -47,10 +46,10 @@ class Standing:
 
 def standing(connection: Connection, now_us: int, seen_us: int | None = None) -> Standing:
     """seen_us: a heartbeat that was read a while ago; another one now is a sign of life, whatever the clocks say."""
-    told = {row.name: row.value for row in connection.execute(select(engine_state))}
+    owner = tenure.owner(connection)
+    told = engine_facts(connection, owner.node if owner else STORE)
     facts = {name: value for name, value in told.items() if name not in _INNER}
     beat_us = _number(told.get(HEARTBEAT))
-    owner = tenure.owner(connection)
     state = _state(told, beat_us, owner, ownership.is_held(connection))
     if state in AT_WORK and beat_us is not None:
         fresh = 0 <= now_us - beat_us < ALIVE_US or (seen_us is not None and beat_us != seen_us)

@@ -14,6 +14,8 @@ from suture.store.tables import OPEN, channel_state, command, delivery, destinat
 
 HEARTBEAT, PHASE = "heartbeat_us", "phase"
 """Facts about the engine: its last sign of life, by its own clock, and whether it is starting, running or stopping."""
+STORE = ""
+"""In the place of a node, for what is true of the store as a whole."""
 STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
 
 
@@ -53,10 +55,21 @@ def failing(connection: Connection, channel: str) -> dict[str, tuple[float, str]
     return {row.destination: (row.since_us / 1e6, row.reason) for row in found}
 
 
-def put_engine(connection: Connection, facts: dict[str, Any], now_us: int) -> None:
-    """Facts about the running engine, one row each."""
+def put_engine(connection: Connection, node: str, facts: dict[str, Any], now_us: int) -> None:
+    """Facts about this node's engine (STORE: about the store as a whole), one row each."""
     for name, value in facts.items():
-        put(connection, engine_state, {"name": name}, {"value": str(value), "updated_at_us": now_us})
+        put(connection, engine_state, {"node": node, "name": name}, {"value": str(value), "updated_at_us": now_us})
+
+
+def forget_engines(connection: Connection, but: str) -> None:
+    """Of the engines that had the store before, only this node's is remembered."""
+    connection.execute(engine_state.delete().where(engine_state.c.node.not_in((STORE, but))))
+
+
+def engine_facts(connection: Connection, node: str) -> dict[str, str]:
+    """What is known of the store, and what this node's engine says of itself."""
+    rows = connection.execute(select(engine_state).where(engine_state.c.node.in_((STORE, node)))).all()
+    return {row.name: row.value for row in sorted(rows, key=lambda row: row.node != STORE)}
 
 
 def depths(connection: Connection, channel: str) -> dict[str, int]:

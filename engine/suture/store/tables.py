@@ -236,8 +236,9 @@ sequence_number = Table(
 engine_state = Table(
     "engine_state",
     metadata,
+    Column("node", String, primary_key=True, server_default="", comment="whose engine it is about; empty: the store as a whole"),
     Column("name", String, primary_key=True),
     Column("value", String, nullable=False),
     Column("updated_at_us", BigInteger, nullable=False),
 )
-"""One row a fact about the running engine: pid, started_at, heartbeat, version, metrics port."""
+"""One row a fact about a running engine (pid, started_at, heartbeat, version, metrics port), or about the store."""

@@ -136,7 +136,8 @@ class Tenure:
         self.mark = f"{epoch}.{self._signer} "
         _put(connection, "journal", self.mark)
         _put(connection, _OWNER, json.dumps(told))
-        state.put_engine(connection, {"pid": me.pid, state.PHASE: state.STARTING, state.HEARTBEAT: now_us}, now_us)
+        state.forget_engines(connection, self.node)
+        state.put_engine(connection, self.node, {"pid": me.pid, state.PHASE: state.STARTING, state.HEARTBEAT: now_us}, now_us)
         if before is not None:  # a commit that was not answered leaves this process there: the one before it counts on
             self._sends_for_s = max(self._sends_for_s, before.sends_for_s)
         return epoch
@@ -166,5 +167,6 @@ def _row(connection: Connection, name: str) -> str:
 
 
 def _put(connection: Connection, name: str, value: str) -> None:
-    sql = "INSERT INTO engine_state (name, value, updated_at_us) VALUES ({}, {}, 0) ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"
+    sql = "INSERT INTO engine_state (name, value, updated_at_us) VALUES ({}, {}, 0)"
+    sql += " ON CONFLICT (node, name) DO UPDATE SET value = EXCLUDED.value"
     rows.execute(connection, rows.marked(connection, sql, 2), (name, value))
