@@ -188,7 +188,8 @@ def test_when_sessions_are_ended_one_of_two_engines_goes_on_and_only_one(tmp_pat
             engines.check()
             engines.stop_second()
         else:
-            assert "another engine works on this store" in engines.second_said()
+            said = engines.second_said()  # its own session may have been ended too, while it asked
+            assert "another engine works on this store" in said or "terminating connection" in said
             engines.hospital.erp.usual = Ack()
             engines.hospital.wait_for_delivery(60)
             engines.hospital.terminate()
