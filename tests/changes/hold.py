@@ -16,9 +16,7 @@ class Hold(OfDeliveries, frozen=True):
         "    Release: Sent,\n": "    Hold: str,\n",
     },
     "pipeline/window.py": {
-        "        self._bytes += len(delivery.body)\n        lane = self.lanes.get(delivery.lane)\n"
-        "        if lane is None:\n            self.lanes[delivery.lane] = deque((delivery,))\n"
-        "            self.ready.append(delivery.lane)\n        else:\n            lane.append(delivery)\n": '''
+        "        return self.count >= self._policy.memory_limit or self._bytes >= self._policy.memory_bytes\n": '''
     def hold(self, delivery: Delivery) -> bool:
         """Give away a delivery that nobody has begun to send, for a person to let go; whether it was here."""
         key = delivery.lane
@@ -68,8 +66,7 @@ def hold(connection: Connection, deliveries: Sequence[Delivery], reason: str, no
 """,
     },
     "cli/delivery.py": {
-        '"""As in store/after_restore.py, which is not loaded for this."""\n\n\n@click.group()\ndef delivery() -> None:\n'
-        '    """Deliveries: list, show, release."""\n': '''
+        'def delivery() -> None:\n    """Deliveries: list, show, release."""\n': '''
 
 @delivery.command()
 @store_options
