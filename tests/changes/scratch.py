@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -82,16 +81,11 @@ class Scratch:
         return self._run([sys.executable, "-m", "suture.cli.main", *map(str, arguments)])
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, env=self.environment, preexec_fn=default_signals, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=120)
 
     def comes_to(self, site: Path, channel: str, file: str) -> Any:
         """State, reason, events and JSON payloads of a message, a file of the channel."""
         return json.loads(self.python("-c", MESSAGE, site, channel, site / "channels" / channel / file, str(RECEIVED_US)))
-
-
-def default_signals() -> None:
-    """A process that was begun in the background of a shell ignores SIGINT, and so would all that it begins."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _files(directory: Path) -> dict[str, bytes]:

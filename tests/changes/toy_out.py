@@ -38,7 +38,7 @@ class Destination:
         if not self.may_send():
             return Unavailable("NO_LEAVE", "nothing may be sent now")
         path = self._config.directory / f"{delivery.idempotency_key}{self._config.suffix}"
-        unfinished = path.with_name(f".{path.name}")
+        unfinished = path.with_suffix(".part")
         try:
             unfinished.write_bytes(delivery.body)
             os.replace(unfinished, path)
