@@ -39,7 +39,8 @@ class Scratch:
 
     def __init__(self, directory: Path) -> None:
         self.engine = directory / ENGINE
-        shutil.copytree(TOP / ENGINE, self.engine)  # with what Python has compiled, which saves seconds
+        unfinished = shutil.ignore_patterns("*.pyc.*")
+        shutil.copytree(TOP / ENGINE, self.engine, ignore=unfinished)  # with what Python has compiled, which saves seconds
         shutil.copytree(TOP / "migrations", directory / "migrations")
 
     def add(self, name: str, text: str) -> None:
