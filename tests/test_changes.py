@@ -291,8 +291,7 @@ def test_a_format_that_comes_in(scratch: Scratch, site: SiteFiles, monkeypatch: 
         "formats/registry.py",
         {
             "from suture.formats.json import Json\n": "from suture.formats.toy import Toy\n",
-            "(HL7v2Reading(), Json()": ", Toy()",
-            "{Json.name: Json()": ", Toy.name: Toy()",
+            "= (Json(),": " Toy()",
         },
     )
     checked(scratch, site)
