@@ -99,6 +99,6 @@ def parked(desk: Desk, code: str, reason: str = "") -> int:
     store = Store(desk.engine)
     number = store.message("parked", b"a fragment", control_id="1", received_at_us=NOW_US, reason=reason or f"{code}: why")
     store.exception(number, code=code, reason="why")
-    with desk.engine.connect() as connection:
+    with dialect.writing(desk.engine) as connection:
         desk.numbers.load(connection)
     return number

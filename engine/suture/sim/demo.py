@@ -17,6 +17,7 @@ from typing import Any
 from suture.config.init import write_example_site
 from suture.config.site import load_site
 from suture.model.errors import SutureError
+from suture.model.views import View
 from suture.sim import report
 from suture.sim.audit import Check, audit
 from suture.sim.cabinet import Cabinet
@@ -81,7 +82,9 @@ def _as_json(outcome: Outcome) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Books as JSON has them: a dataclass by its fields, a set sorted, a number as text."""
+    """Books as JSON has them: views and dataclasses by their fields, a set sorted, a number as text."""
+    if isinstance(value, View):
+        return value.public()
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return sorted(value) if isinstance(value, set) else str(value)

@@ -13,7 +13,7 @@ from suture.store import rows
 BLOCK = 1000
 """Numbers taken at a time, and lost by a writer that is killed: about a run of the search index (search.py), which looks at every run."""
 KINDS = ("message", "delivery")
-_LOAD = """INSERT INTO numbers (kind, free_from) VALUES ('{0}', (SELECT coalesce(max(id), 0) + 1 FROM "{0}"))
+_LOAD = """INSERT INTO numbers (kind, free_from) VALUES ('{0}', (SELECT coalesce(max(id), 0) + 1 FROM "{0}" WHERE id > 0))
 ON CONFLICT (kind) DO UPDATE SET free_from = excluded.free_from WHERE numbers.free_from < excluded.free_from"""
 _TAKE = f"UPDATE numbers SET free_from = free_from + {BLOCK} WHERE kind = {{}}"
 _TAKEN = "SELECT free_from FROM numbers WHERE kind = {}"
