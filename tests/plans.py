@@ -50,9 +50,20 @@ def Plan(  # noqa: N802
     answer: AnswerRules = NO_RULES,
     continuation: Limits | None = None,
     sequence: bool = False,
+    order_place: str = "",
     **more: Any,
 ) -> neutral.Plan:
     """The plan of a channel that reads HL7 v2 and answers so."""
     conversing = dealt(channel, window_us, answer, continuation, sequence)
     format = HL7v2(encoding, override, join_lines)
-    return neutral.Plan(channel, outputs, format, conversing.pop("converse"), *given, window_us=window_us, **conversing, **more)  # type: ignore[arg-type]
+    return neutral.Plan(
+        channel,
+        outputs,
+        format,
+        conversing.pop("converse"),
+        *given,
+        window_us=window_us,
+        whole=format.whole(order_place),
+        **conversing,
+        **more,
+    )  # type: ignore[arg-type]

@@ -83,8 +83,9 @@ class Toy:
     def check(self, record: Record, reporting: bool) -> None:
         """The values are the sender's."""
 
-    def check_whole(self, record: Record, order_by: str) -> None:
+    def whole(self, order_by: str) -> Callable[[Record], None]:
         """A record is one message."""
+        return lambda record: None
 
     def judge(self, raw: bytes, standard: Any) -> Sequence[Finding]:
         return ()
@@ -93,7 +94,7 @@ class Toy:
         return self.place(self.path(place), None).read
 
     def passing(self, changes: Mapping[str, str], answered: bool, to: Any) -> Passing:
-        return lambda record, raw: Payload(raw, "text/plain")
+        return lambda record, raw, shared: Payload(raw, "text/plain")
 
     def path(self, text: str) -> Path:
         """Raises ValueError for a text that is no path."""

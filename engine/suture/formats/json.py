@@ -109,8 +109,9 @@ class Json:
     def check(self, record: Record, reporting: bool) -> None:
         """The values are the sender's."""
 
-    def check_whole(self, record: Record, order_by: str) -> None:
+    def whole(self, order_by: str) -> Callable[[Record], None]:
         """A record is one message."""
+        return lambda record: None
 
     def judge(self, raw: bytes, standard: Any) -> Sequence[Finding]:
         """There is no standard."""
@@ -210,11 +211,11 @@ class Reader:
         return _told(self._own, record, part)
 
 
-def _passed(record: Record, raw: bytes) -> Payload:
+def _passed(record: Record, raw: bytes, shared: bool) -> Payload:
     return Payload(raw, "application/json")
 
 
-def _refused(place: str, record: Record, raw: bytes) -> Payload:
+def _refused(place: str, record: Record, raw: bytes, shared: bool) -> Payload:
     raise MessageError("render", "NOT_SETTABLE", place, "a JSON message is passed on as it came; drop `message`, or map it")
 
 

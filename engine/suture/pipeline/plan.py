@@ -20,6 +20,10 @@ PAYLOAD_BYTES = 67_108_864
 """The default of the largest payload."""
 
 
+def _whatever(record: Record) -> None:
+    """It may be anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """What one destination of a channel gets: events of these types through a renderer, or the message that came.
@@ -44,7 +48,7 @@ class Plan:
     """A channel's way with a message. format: how it reads messages. accept: types as DFT^P03, empty = all.
 
     converse: the conversation with its senders, which it is asked for once. window_us: of duplicate detection. on_error: park or
-    stop. order_by: the order key of a record; order_place: where it stands. settles: what the conversation makes of a message
+    stop. order_by: the order key of a record. whole: as of Format, for it. settles: what the conversation makes of a message
     instead, where that is known from it alone; adds: what it adds to what a message came to (None for both: nothing).
     """
 
@@ -60,7 +64,7 @@ class Plan:
     source: str = "suture"
     on_error: str = "park"
     validation: Validation | None = None
-    order_place: str = ""
+    whole: Callable[[Record], None] = _whatever
     settles: Callable[[Message], Settled | None] | None = None
     adds: Callable[[Processed], Processed] | None = None
 

@@ -82,7 +82,7 @@ def _mapped(plan: Plan, message: Message, parsed: Record, now_us: int, skip: Ski
     lane = plan.order_by(parsed, None) if plan.order_by else ""
     job = _Job(plan, message, storable(lane), now_us, skip)
     if plan.inbound is None:
-        plan.format.check_whole(parsed, plan.order_place)
+        plan.whole(parsed)
         going, held = _sorted(job.passed(parsed))
         settled = _with(held, Settled(states.PROCESSED, "", deliveries=going, notes=job.notes))
         return fixed(plan, message, now_us, revision, settled)
@@ -172,7 +172,7 @@ class _Job(Draft):
                 continue
             key = idempotency_key(output.destination, [self.plan.channel, str(self.message.id)])
             try:
-                payload = passed(output, parsed, self.message.raw)
+                payload = passed(output, parsed, self.message.raw, len(self.plan.outputs) > 1)
             except Exception as e:
                 found.append(unrendered(self.addressed(output, key, NO_PAYLOAD, ()), e))
             else:

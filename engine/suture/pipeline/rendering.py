@@ -29,10 +29,10 @@ def rendered(output: Output, events: Sequence[Event], context: RenderContext) ->
     return _fitting(payload if output.written is None else output.written(payload), output.limit_bytes)
 
 
-def passed(output: Output, record: Record, raw: bytes) -> Payload:
-    """The received message with a destination's changes. Raises MessageError."""
+def passed(output: Output, record: Record, raw: bytes, shared: bool = False) -> Payload:
+    """The received message with a destination's changes. shared: the record is for others too. Raises MessageError."""
     assert output.passing is not None
-    return _fitting(output.passing(record, raw), output.limit_bytes)
+    return _fitting(output.passing(record, raw, shared), output.limit_bytes)
 
 
 def _fitting(payload: Payload, limit_bytes: int) -> Payload:

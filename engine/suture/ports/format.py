@@ -13,8 +13,9 @@ from suture.model.value import Value
 
 Record = Any
 """A message as its format has read it; nobody but the format looks into it."""
-Passing = Callable[[Record, bytes], Payload]
-"""passing(record, raw): the received message as one destination gets it. Raises MessageError."""
+Passing = Callable[[Record, bytes, bool], Payload]
+"""passing(record, raw, shared): the received message as one destination gets it. Raises MessageError. shared: others get it too,
+so that the record is left as it is."""
 Written = Callable[[Payload], Payload]
 """written(payload): a payload in the form that its receiver can read. Raises MessageError."""
 
@@ -64,8 +65,9 @@ class Format(Protocol):
     def check(self, record: Record, reporting: bool) -> None:
         """Raise MessageError where its values could be others than the sender's; asked before they are mapped."""
 
-    def check_whole(self, record: Record, order_by: str) -> None:
-        """Raise MessageError where it is not one message, or order_by names a place in several; asked before it is passed on."""
+    def whole(self, order_by: str) -> Callable[[Record], None]:
+        """What raises MessageError for a record that is not one message, or in which order_by ("" for none) names a place in several;
+        asked before it is passed on."""
 
     def judge(self, raw: bytes, standard: Any) -> Sequence[Finding]:
         """What breaks the format's standard, by rules of its own; none where it has no standard."""

@@ -64,12 +64,10 @@ class HL7v2:
         """Raise MessageError for bytes of no character, separators that cannot be told apart, and NUL."""
         characters.check_values(record, reporting)
 
-    def check_whole(self, record: er7.Message, order_by: str) -> None:
-        """Raise MessageError for a second MSH, and for a second segment of the context that the order is taken from."""
-        require_own_header(record)
+    def whole(self, order_by: str) -> Callable[[er7.Message], None]:
+        """What raises MessageError for a second MSH, and for a second segment of the context that the order is taken from."""
         place = er7.path(order_by) if order_by else None
-        if place is not None and place.own and place.segment in CONTEXT and len(record.named(place.segment)) > 1:
-            require_one(record, (place.segment,))
+        return partial(_require_whole, place.segment if place is not None and place.own and place.segment in CONTEXT else "")
 
     def judge(self, raw: bytes, standard: Rules) -> Sequence[Finding]:
         """What breaks the HL7 standard."""
@@ -82,3 +80,9 @@ class HL7v2:
     def passing(self, changes: Mapping[str, str], answered: bool, to: Target | None) -> Passing:
         """How a destination gets the received message."""
         return partial(passing.passed, {er7.path(place): text for place, text in changes.items()}, answered, to)
+
+
+def _require_whole(context: str, record: er7.Message) -> None:
+    require_own_header(record)
+    if context and len(record.named(context)) > 1:
+        require_one(record, (context,))

@@ -17,19 +17,21 @@ HL7 = "application/hl7-v2"
 ASKS_COMMIT, MSH_18 = er7.path("MSH-15"), er7.path("MSH-18")
 
 
-def passed(changes: Mapping[er7.Path, str], answered: bool, target: Target | None, record: er7.Message, raw: bytes) -> Payload:
-    """The received message with a destination's changes, of which the record keeps none. Raises MessageError.
+def passed(
+    changes: Mapping[er7.Path, str], answered: bool, target: Target | None, record: er7.Message, raw: bytes, shared: bool
+) -> Payload:
+    """The received message with a destination's changes, of which the record keeps none where it is shared. Raises MessageError.
 
     answered: a message that asks for no answer when all is well asks for one. target: the character set that it goes out in.
     """
     body = raw
     if changes:
-        record = record.copy()
+        record = record.copy() if shared else record
         body = _changed(record, changes)
     header = Header.read(body)  # MSH-10 as it is on the wire: so it comes back in the answer
     if answered and due.replies(header, "accepted") == due.SILENCE:
         edit.check_places(record)
-        record = record.copy()
+        record = record.copy() if shared and not changes else record
         edit.put(record, ASKS_COMMIT, "AL")
         body = record.to_bytes()
     if target is not None:
