@@ -330,7 +330,7 @@ class Peer(Destination, Connector, Protocol):
 
 
 class Source(Connector, Protocol):
-    """Where a channel's messages come from. room: the engine's connectors.room.Room, for unfinished messages; None until it is set."""
+    """Where a channel's messages come from. room: the engine's connectors.net.room.Room, for unfinished messages; None until it is set."""
 
     room: Any
 
