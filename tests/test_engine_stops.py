@@ -144,7 +144,7 @@ def test_a_destination_that_failed_in_an_earlier_run_fails_since_then_until_it_t
     hall.do(hall.start_channel("or-supply"))
     hall.wait(0.1)
     with dialect.reading(engine_db) as connection:
-        found = summary.status(connection, NOW_US, None).channels["or-supply"]
+        found = summary.begin(connection, NOW_US).channels["or-supply"]
         (since_s, reason) = state.failing(connection, "or-supply")["erp"]
     assert found.actual == "running"
     assert list(found.destinations) == ["erp"], "what the channel no longer has is not said to fail"

@@ -19,7 +19,6 @@ from tests.crash.load import Load
 
 READY_S = 60.0
 """How long an engine may take to be ready, once nothing is in its way."""
-COMMAND_S = 40.0
 
 
 class Ward(Hospital):

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from suture.cli import exits
-from suture.cli.mllp.send import messages
 from suture.wire import mllp
+from suture.wire.hl7v2.text import cut
 from tests.cli.conftest import Suture
 
 ONE = b"MSH|^~\\&|A|B|C|D|20260304||DFT^P03|ID1|P|2.5.1\rPID|1\r"
 TWO = ONE.replace(b"ID1", b"ID2")
+
+
+def messages(data: bytes) -> list[bytes]:
+    """The messages of a file."""
+    return list(cut.messages([data], max(len(data), 1)))
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ def test_a_key_that_stands_beside_its_section_is_refused_with_its_place_and_the_
 def test_all_of_them_are_told_at_once_and_beside_what_else_is_wrong(site: SiteFiles):
     more = "".join(f"{key}: {text}\n" for key, text in SECTION.items())
     lines = said(site, f"{more}on_error: prk\n").splitlines()
-    assert lines[:-1] == [f"{CHANNEL}:{n}: {key}: stands under hl7v2 now; write hl7v2: {{{key}: ...}}" for n, key in enumerate(SECTION, 10)]
+    together = ", ".join(f"{key}: ..." for key in SECTION)
+    assert lines[:-1] == [f"{CHANNEL}:{n}: {key}: stands under hl7v2 now; write hl7v2: {{{together}}}" for n, key in enumerate(SECTION, 10)]
     assert lines[-1].startswith(f"{CHANNEL}:17: on_error: 'prk' is none of the choices")
 
 

@@ -22,7 +22,7 @@ BODIES = [b"MSH|1", b"MSH|2|" + MARKER + b"\r" + b"x" * 1000, b"MSH|\x1c\x0b\xff
 
 def sources(*needs: str) -> Any:
     """For each source that is able to do this; the registry says which there are."""
-    kits = [SOURCE_KITS[name] for name in sorted(SOURCES)]
+    kits = [SOURCE_KITS[name] for name in sorted(SOURCES) if name in SOURCE_KITS]  # of the others a test of its own speaks
     return pytest.mark.parametrize("kit", [kit for kit in kits if kit.can.issuperset(needs)], ids=lambda kit: kit.name)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from suture.mapping.outbound import CLOUDEVENTS, EVENTS, RenderContext, control_id
+from suture.mapping.outbound import CLOUDEVENTS, EVENTS, RenderContext
 from suture.mapping.times import Moment
 from suture.model.errors import MessageError
-from suture.model.events import Event
+from suture.model.events import Event, control_id
 from suture.model.message import Message
 from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import outbound, outbound_problems

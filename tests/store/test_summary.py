@@ -24,7 +24,9 @@ def store(engine_db: Engine) -> Store:
 
 def status(store: Store, now_us: int = LATER_US, since_us: int | None = None) -> Status:
     with dialect.reading(store.engine) as connection:
-        return summary.status(connection, now_us, since_us)
+        found = summary.begin(connection, now_us)
+        summary.count(connection, found, since_us)
+        return found
 
 
 def balance(store: Store) -> Balance:

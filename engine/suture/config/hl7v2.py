@@ -86,7 +86,8 @@ class HL7v2Section(Section):
 
 def misplaced(document: Document) -> Iterator[Problem]:
     """A problem for each key of the section that stands beside it, marked as broken so that nothing else is said of it."""
-    for key in file_keys(HL7v2Section):
-        if key in document.section():
-            document.broken.add((key,))
-            yield document.problem((key,), f"stands under hl7v2 now; write hl7v2: {{{key}: ...}}")
+    keys = [key for key in file_keys(HL7v2Section) if key in document.section()]
+    together = ", ".join(f"{key}: ..." for key in keys)  # one section for them all, for a second one would be a problem of its own
+    for key in keys:
+        document.broken.add((key,))
+        yield document.problem((key,), f"stands under hl7v2 now; write hl7v2: {{{together}}}")

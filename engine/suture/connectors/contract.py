@@ -22,7 +22,6 @@ Refuse = Callable[[TooLarge, int, str, Answer], None]
 """refuse(large, limit_bytes, peer, answer): a message over the limit; answer is called also where nobody waits for it."""
 Note = Callable[[str, str], None]
 """note(code, text): a change of state worth a log line; never content."""
-Done = Callable[[Outcome], None]
 Refused = Callable[[Delivery, Outcome], None]
 
 

@@ -16,7 +16,7 @@ from twisted.internet import task
 from yarl import URL
 
 from suture import __version__
-from suture.connectors.contract import DestinationSettings, Done, Note, Refused
+from suture.connectors.contract import DestinationSettings, Note, Refused
 from suture.connectors.http.connection import LOST, Connection, Strays
 from suture.connectors.http.dialling import Dial
 from suture.connectors.http.exchange import Answer, Fault
@@ -26,7 +26,7 @@ from suture.connectors.net.access import Seldom
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Outcome, Unavailable
 from suture.model.value import Value
-from suture.ports import Delivery
+from suture.ports import Delivery, Done
 
 SWEEP_S = 0.25
 CLOSE_CHECK_S = 0.02

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from suture.connectors.contract import DestinationSettings, Done, Note, Refused
+from suture.connectors.contract import DestinationSettings, Note, Refused
 from suture.connectors.mllp.answers import Letter, Rules
 from suture.connectors.mllp.complaints import Complaints
 from suture.connectors.mllp.control_ids import ControlIds, identity
@@ -23,7 +23,7 @@ from suture.connectors.net.access import Host, Seldom
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
-from suture.ports import Clock, Delivery
+from suture.ports import Clock, Delivery, Done
 from suture.wire import mllp
 from suture.wire.hl7v2.exchange import ack
 

@@ -13,13 +13,13 @@ from suture.mapping.hints import Problems
 from suture.mapping.outbound_hl7 import compile_segments
 from suture.mapping.outbound_json import compile_body
 from suture.mapping.outbound_values import OutboundValues
-from suture.mapping.payload import CLOUDEVENTS_BATCH, Payload, RenderContext, Renderer, control_id, data_json, json_payload
+from suture.mapping.payload import CLOUDEVENTS_BATCH, Payload, RenderContext, Renderer, data_json, json_payload
 from suture.mapping.spec import OutboundSpec
 from suture.mapping.tables import Tables
 from suture.mapping.times import whole
 from suture.model.events import Event
 
-__all__ = ["BUILT_IN", "CLOUDEVENTS", "EVENTS", "Payload", "RenderContext", "Renderer", "compile_outbound", "control_id"]
+__all__ = ["BUILT_IN", "CLOUDEVENTS", "EVENTS", "Payload", "RenderContext", "Renderer", "compile_outbound"]
 
 TYPE_PREFIX = "org.suture."
 """Of the event types in CloudEvents, which asks for a reversed domain name."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from suture.mapping.hints import Loc
 from suture.mapping.outbound_values import OutboundValues, Scope
-from suture.mapping.payload import HL7V2, Payload, RenderContext, control_id
+from suture.mapping.payload import HL7V2, Payload, RenderContext
 from suture.mapping.spec import OutboundSpec
 from suture.mapping.times import hl7_time
 from suture.model.errors import MessageError
-from suture.model.events import Event
+from suture.model.events import Event, control_id
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.charsets import UTF_8, codec_of, is_written
 

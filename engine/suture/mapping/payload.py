@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b32encode
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -37,11 +35,6 @@ class Renderer(Protocol):
 
     def render(self, events: Sequence[Event], context: RenderContext) -> Payload:
         """Raises MessageError (stage render) when a value that must be there is not, or a code is unknown."""
-
-
-def control_id(idempotency_key: str) -> str:
-    """MSH-10 of a delivery: 20 characters (what every receiver keeps), the same for the same key."""
-    return b32encode(hashlib.sha256(idempotency_key.encode()).digest()).decode()[:20]
 
 
 def data_json(event: Event) -> bytes:

@@ -7,10 +7,11 @@ already typed values (str, Decimal, date, datetime, lists of str), which `Event`
 from __future__ import annotations
 
 import uuid
+from base64 import b32encode
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from hashlib import sha1
+from hashlib import sha1, sha256
 from typing import Any
 from zlib import crc32
 
@@ -155,6 +156,11 @@ def digest_of(
 def idempotency_key(destination: str, parts: list[str]) -> str:
     """Key under which a destination may take a delivery once: UUIDv5 of the destination and its event ids."""
     return _uuid5("\x1f".join([destination, *parts]))
+
+
+def control_id(idempotency_key: str) -> str:
+    """MSH-10 of a delivery: 20 characters (what every receiver keeps), the same for the same key."""
+    return b32encode(sha256(idempotency_key.encode()).digest()).decode()[:20]
 
 
 _NAMESPACE_BYTES = NAMESPACE.bytes

@@ -245,6 +245,8 @@ class Work(Value, frozen=True):
 
 
 Failed = Callable[[Exception], None]
+Done = Callable[[Outcome], None]
+"""done(outcome): what an attempt to deliver came to."""
 Operation = Received | Processed | Attempted | Sending | Work
 
 
@@ -300,7 +302,7 @@ class Backlog(Protocol):
 class Destination(Protocol):
     """Where deliveries go, for those that decide when. No retry, no storage, no metrics inside: the pipeline owns those."""
 
-    def send(self, delivery: Delivery, done: Callable[[Outcome], None]) -> None:
+    def send(self, delivery: Delivery, done: Done) -> None:
         """Send once; done is called exactly once, on the reactor, never inside this call. Never raises."""
 
     def cut(self, code: str, reason: str) -> None:

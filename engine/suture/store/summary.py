@@ -59,13 +59,6 @@ def count(connection: Connection, found: Status, since_us: int | None) -> None:
     _refused(connection, channels)
 
 
-def status(connection: Connection, now_us: int, since_us: int | None) -> Status:
-    """The state of everything."""
-    found = begin(connection, now_us)
-    count(connection, found, since_us)
-    return found
-
-
 def _channel(channels: dict[str, ChannelStatus], name: str) -> ChannelStatus:
     return channels.setdefault(name, ChannelStatus(name))
 

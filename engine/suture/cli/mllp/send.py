@@ -21,7 +21,7 @@ from suture.cli.options import Number
 from suture.connectors.mllp import conversing
 from suture.model.errors import MessageError
 from suture.model.hosts import is_host
-from suture.wire.hl7v2.text import cut, er7
+from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.lines import NOTHING
 from suture.wire.hl7v2.tools import render
 
@@ -276,8 +276,3 @@ def _figures(summary: sending.Summary) -> str:
         parts.append(f"p50 {summary.percentile_ms(0.5):.1f} ms, p99 {summary.percentile_ms(0.99):.1f} ms")
         parts.append(f"{summary.facts()['rate']} a second for {summary.took_s:.1f} s")
     return "; ".join(parts)
-
-
-def messages(data: bytes) -> list[bytes]:
-    """The messages of a file: framed ones as they stand, others cut before each MSH, with segments ended by CR."""
-    return list(cut.messages([data], max(len(data), 1)))

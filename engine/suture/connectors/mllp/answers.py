@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from suture.connectors.contract import Done
 from suture.connectors.mllp.afterwards import Early
 from suture.connectors.mllp.control_ids import REMEMBERED, Used, likeness
 from suture.connectors.net import words
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater
 from suture.model.value import Value, changed
-from suture.ports import Delivery
+from suture.ports import Delivery, Done
 from suture.wire import mllp
 from suture.wire.hl7v2.exchange import ack, due
 from suture.wire.hl7v2.exchange.ack import Said

@@ -8,8 +8,8 @@ connection, because a second answer to the first attempt may still come on this 
 
 from __future__ import annotations
 
-from suture.mapping.payload import control_id
 from suture.model.errors import MessageError
+from suture.model.events import control_id
 from suture.ports import Delivery
 from suture.wire.hl7v2.text import er7
 

@@ -16,11 +16,10 @@ from suture.model.errors import MessageError
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, Unavailable
 from suture.model.value import changed
 from suture.pipeline.world import World
-from suture.ports import Delivery, Destination
+from suture.ports import Delivery, Destination, Done
 from suture.wire.hl7v2.exchange import ack, sequence
 from suture.wire.hl7v2.exchange.sequence import RESYNC, START, Count
 
-Done = Callable[[Outcome], None]
 NO_NUMBER = RESYNC - 1
 """Stands for an MSA-4 that is no sequence number: no number fits it."""
 REFUSALS_BY_NUMBER = ("CE", "CR")
