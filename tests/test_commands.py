@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, insert, select
 from twisted.internet.task import Clock
 
 from suture.commands import Commands
@@ -140,6 +140,17 @@ def test_an_unknown_verb_is_named(told: Told) -> None:
     told.order("delivery_burn", delivery_ids=[1])
     told.commands.start()
     assert told.answers() == [(0, "\"this engine does not know the verb 'delivery_burn'\"")]
+
+
+def test_arguments_that_nobody_can_read_hold_up_none_that_come_after_them(told: Told) -> None:
+    with dialect.writing(told.store.engine) as connection:
+        deep = {"verb": "channel_reload", "arguments": "[" * 100_000, "actor": "cli:nurse", "requested_at_us": NOW_US}
+        connection.execute(insert(tables.command).values(deep))
+    told.order("delivery_burn", delivery_ids=[1])
+    told.commands.start()
+    (deep_one, after) = told.answers()
+    assert deep_one[0] == 0 and "the arguments of channel_reload are wrong" in str(deep_one[1])
+    assert after == (0, "\"this engine does not know the verb 'delivery_burn'\"")
 
 
 def test_every_verb_is_obeyed(told: Told) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from suture.cli import acting, exits, layout, output, times
 from suture.cli.session import Session
-from suture.model.verbs import ChannelIs, LeftDelivery, LeftMessage, Reprocessed, Result, Sent
+from suture.model import verbs
+from suture.model.verbs import ChannelIs, ChannelStopped, Going, LeftDelivery, LeftMessage, Reprocessed, Result, Sent
 from suture.model.views import Answer
 
 NOON_US = 1_772_640_000_000_000
@@ -165,6 +166,24 @@ def test_a_time_long_before_any_message_is_refused(text: str) -> None:
 )
 def test_an_engine_that_skipped_all_that_was_asked_is_no_success(result: Result, code: int) -> None:
     assert acting.report(Session(Path()), [Answer(1, True, True, result, True)], "done") == code
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Sent([Going(5, 3, "erp")], [LeftDelivery(4, "it is posted")]),
+        Reprocessed([3], [LeftMessage(4, "it is not there")]),
+        ChannelIs("or-supply", "running"),
+        ChannelStopped("or-supply", "stopped", {"erp": 2}),
+        "lab is resynchronised with its next message",
+    ],
+)
+def test_an_answer_in_json_is_what_the_engine_wrote(capsys: pytest.CaptureFixture[str], result: Result) -> None:
+    session = Session(Path())
+    session.as_json = True
+    acting.report(session, [Answer(1, True, True, result, True, "running")], "done")
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer == {"command_id": 1, "done": True, "ok": True, "result": verbs.plain(result), "running": True, "state": "running"}
 
 
 def test_times_for_people_have_their_offset() -> None:

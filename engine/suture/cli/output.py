@@ -18,9 +18,11 @@ from suture.cli.layout import Table
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: times as ISO 8601 under a name without `_us`, bytes as base64, views and dataclasses as objects."""
+    """A value as JSON has it: times as ISO 8601 under a name without `_us`, bytes as base64, views, values and dataclasses as objects."""
     if hasattr(value, "public"):
         value = value.public()
+    elif hasattr(value, "__struct_fields__"):
+        value = {name: getattr(value, name) for name in value.__struct_fields__}
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):

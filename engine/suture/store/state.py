@@ -98,7 +98,7 @@ def requests(connection: Connection) -> list[Request]:
 def _object(document: str) -> dict[str, Any]:
     try:
         value = json.loads(document)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
