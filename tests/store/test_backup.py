@@ -289,6 +289,18 @@ def test_no_number_is_given_twice(store: Store, tmp_path: Path, later_us: int, a
     assert again.numbers_after == after + 1_000_000_000
 
 
+def test_numbers_that_were_given_after_a_restore_are_not_given_after_the_next_one(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    manifest = made(store, tmp_path / "b.zip")
+    restored(store.engine, tmp_path / "b.zip")
+    numbers = Sequences()
+    with dialect.writing(store.engine) as connection:
+        numbers.load(connection)
+        given = numbers.next_message(connection)
+    again, _ = restored(store.engine, tmp_path / "b.zip", manifest.began_us + 2 * MINUTE_US)
+    assert again.numbers_after >= given
+
+
 def test_the_old_store_is_kept_whole(store: Store, tmp_path: Path) -> None:
     fill(store)
     made(store, tmp_path / "b.zip")

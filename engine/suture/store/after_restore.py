@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, func, insert, literal, select, text, update
+from sqlalchemy import BigInteger, Connection, func, insert, inspect, literal, select, text, update
 
 from suture.model import states
 from suture.store import orders
@@ -48,10 +48,18 @@ class Held:
     numbers_after: int
 
 
-def settle(connection: Connection, what: Restoring, epoch: int) -> Held:
-    """Bring the rows of a backup to what may be true now, in the restore's own transaction. epoch: of the store's next owner."""
-    numbers_after = _numbers_after(connection, what)
-    _forget_engine(connection, what, numbers_after, epoch)
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of the store that gives way. epoch: of the next owner. given: no message or delivery had a higher number."""
+
+    epoch: int = 1
+    given: int = 0
+
+
+def settle(connection: Connection, what: Restoring, before: Before) -> Held:
+    """Bring the rows of a backup to what may be true now, in the restore's own transaction."""
+    numbers_after = max(given(connection) + A_SECOND * _since_s(what), before.given) // ROUND * ROUND + ROUND
+    _forget_engine(connection, what, numbers_after, before.epoch)
     _answer_commands(connection, what)
     why = f"restored from the backup of {_shown(what.made_us)}"
     held = (0, 0) if what.send else (_hold(connection, what, f"{why}; it may have been sent since"), _park(connection, what, why))
@@ -63,12 +71,16 @@ def _shown(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _numbers_after(connection: Connection, what: Restoring) -> int:
-    """A round number above any that can have been given since the backup."""
-    highest = [connection.execute(select(func.max(table.c.id))).scalar() or 0 for table in (message, delivery)]
-    taken = connection.execute(select(func.max(numbers.c.free_from))).scalar() or 1
-    since_s = max(0, what.now_us - what.made_us) // 1_000_000
-    return (max(*highest, taken - 1) + A_SECOND * since_s) // ROUND * ROUND + ROUND
+def _since_s(what: Restoring) -> int:
+    return max(0, what.now_us - what.made_us) // 1_000_000
+
+
+def given(connection: Connection) -> int:
+    """No message or delivery of this store, of whatever schema it is, has a higher number, or can have been sent under one."""
+    there = set(inspect(connection).get_table_names())
+    highest: list[Any] = [func.max(table.c.id) for table in (message, delivery) if table.name in there]
+    highest += [func.max(numbers.c.free_from) - 1] if numbers.name in there else []
+    return max((connection.execute(select(one)).scalar() or 0 for one in highest), default=0)
 
 
 def _forget_engine(connection: Connection, what: Restoring, numbers_after: int, epoch: int) -> None:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from suture.model.errors import StoreError, StoreRefused
 from suture.store import after_restore, copying, dialect, ownership, rows, schema, switch, tenure
-from suture.store.after_restore import Held, Restoring
+from suture.store.after_restore import Before, Held, Restoring
 from suture.store.archive import TABLES, Backup, Row, Worked
 from suture.store.engine import open_file
 
@@ -44,7 +45,7 @@ def restore(engine: Engine, backup: Backup, what: Restoring, worked: Worked) -> 
     return _into_schema(engine, backup, what, worked)
 
 
-def _fill(connection: Connection, backup: Backup, what: Restoring, worked: Worked, epoch: int) -> Held:
+def _fill(connection: Connection, backup: Backup, what: Restoring, worked: Worked, before: Before) -> Held:
     """All rows of a backup into an empty database, and what follows for them."""
     schema.make(connection, backup.manifest.schema)
     for shape in copying.shapes(connection):
@@ -54,7 +55,7 @@ def _fill(connection: Connection, backup: Backup, what: Restoring, worked: Worke
     rows.count_on(connection, ("exception", "command", "audit"))
     _require_counts(connection, backup)
     schema.make(connection, "head")
-    return after_restore.settle(connection, what, epoch)
+    return after_restore.settle(connection, what, before)
 
 
 def _told(name: str, given: Iterator[Row], worked: Worked) -> Iterator[Row]:
@@ -78,13 +79,13 @@ def _into_file(engine: Engine, backup: Backup, what: Restoring, worked: Worked) 
     path = str(engine.url.database)
     mine = _owner(Path(switch.real(path)))
     with ownership.alone(engine):
-        epoch = _epoch_of(engine)
+        before = _before(engine)
         engine.dispose()
         new = switch.new_of(path)
         _remove(new)
         _require_room(new.parent, backup)
         try:
-            held = _build(new, lambda connection: _fill(connection, backup, what, worked, epoch))
+            held = _build(new, lambda connection: _fill(connection, backup, what, worked, before))
             _give(mine, new, Path(f"{switch.real(path)}{switch.LOCK}"))
         except BaseException:
             _remove(new)
@@ -112,7 +113,7 @@ def try_out(new: Path, backup: Backup, worked: Worked) -> None:
     manifest = backup.manifest
     what = Restoring(manifest.began_us, manifest.began_us, "", "", backup.path.name, send=True)
     _require_room(new.parent, backup)
-    _build(new, lambda connection: _fill(connection, backup, what, worked, 1))
+    _build(new, lambda connection: _fill(connection, backup, what, worked, Before()))
 
 
 def _build(new: Path, fill: Callable[[Connection], Held]) -> Held:
@@ -133,13 +134,17 @@ def _build(new: Path, fill: Callable[[Connection], Held]) -> Held:
     return held
 
 
-def _epoch_of(engine: Engine) -> int:
-    """Of the store that gives way, where it can be read: it may be damaged, or there may be none."""
+def _before(engine: Engine) -> Before:
+    """What is known of the store that gives way, where it can be read: it may be damaged, or there may be none."""
+    return Before(_found(engine, after_restore.next_epoch, 1), _found(engine, after_restore.given, 0))
+
+
+def _found(engine: Engine, query: Callable[[Connection], int], otherwise: int) -> int:
     try:
         with dialect.reading(engine) as connection:
-            return after_restore.next_epoch(connection)
+            return query(connection)
     except StoreError:
-        return 1
+        return otherwise
 
 
 def _require_room(directory: Path, backup: Backup) -> None:
@@ -170,13 +175,22 @@ def _into_schema(engine: Engine, backup: Backup, what: Restoring, worked: Worked
         present = _present(connection)
         owner = tenure.owner(connection) if "engine_state" in present else None
         epoch, since_s = after_restore.next_epoch(connection) if "engine_state" in present else 1, time.monotonic()
+        before = Before(epoch, _given(connection))
         aside = _put_aside(connection, present, f"before_{_stamp(what).lower()}") if present else ""
-        held = _fill(connection, backup, what, worked, epoch)
+        held = _fill(connection, backup, what, worked, before)
         if owner is not None:  # one whose session was lost may go on sending so long, of the store that gives way
             time.sleep(max(0.0, owner.sends_for_s - (time.monotonic() - since_s)))
     with dialect.explained(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     return held, aside
+
+
+def _given(connection: Connection) -> int:
+    try:
+        with connection.begin_nested():
+            return after_restore.given(connection)
+    except DBAPIError:  # a store that is damaged gives way all the same
+        return 0
 
 
 def _present(connection: Connection) -> list[str]:
