@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakMethod
 
 from suture.mapping.compile_checks import split_column
 from suture.mapping.conditions import Condition
@@ -20,7 +21,8 @@ class Sourcing:
     """
 
     def __init__(self, program: Program, tables: Tables, emit: Emit, slot_of: Callable[[str], int | None]) -> None:
-        self.program, self.tables, self.emit, self.slot_of = program, tables, emit, slot_of
+        self.program, self.tables, self.emit = program, tables, emit
+        self._slot_of = WeakMethod(slot_of)  # in a circle with who has it, the tables of a mapping would outlive the mapping
         self.problems: Problems = program.problems
 
     def sources(self, loc: Loc, value: Value) -> list[Source] | None:
@@ -49,7 +51,8 @@ class Sourcing:
         if column not in table.columns:
             self.problems.unknown(loc, f"column of table {table.name}", column, table.columns)
             return None
-        slot = self.slot_of(binding)
+        slot_of = self._slot_of()
+        slot = slot_of(binding) if slot_of else None
         if slot is None:
             return None
         return column_source(f"{binding}.{column}", column, table, slot, self.program.own(slot))

@@ -1,0 +1,24 @@
+"""A mapping that is not used any more is gone at once, and the tables with it: a reload does not wait for garbage to be looked for."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from suture.mapping.tables import Table
+from tests.mapping import examples
+
+
+def test_nothing_that_compiled_a_mapping_keeps_its_tables() -> None:
+    tables = {name: Table.of_lines(name, table.columns, list(table._lines)) for name, table in examples.TABLES.items()}
+    gc.collect()
+    gc.disable()
+    try:
+        left = [weakref.ref(table) for table in tables.values()]
+        mapping = examples.inbound(tables=tables)
+        assert all(one() is not None for one in left)
+        del mapping
+        tables.clear()
+        assert [one() for one in left if one() is not None] == []
+    finally:
+        gc.enable()
