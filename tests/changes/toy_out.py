@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import Field
 
-from suture.connectors.contract import DestinationSettings, Done, Note, Refused
+from suture.connectors.contract import DestinationSettings, Note, Refused
 from suture.model.outcome import Accepted, Outcome, Unavailable
-from suture.ports import Delivery
+from suture.ports import Delivery, Done
 
 
 class Config(DestinationSettings):
