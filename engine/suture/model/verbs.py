@@ -11,17 +11,16 @@ from suture.model.errors import CommandError
 from suture.model.value import Value
 
 
-class Verb(Value, frozen=True, forbid_unknown_fields=True):
-    """Something to be done; its fields are the arguments. name: of the verb, in `command` and in the audit."""
+class _Asked(Value, frozen=True, forbid_unknown_fields=True):
+    """Something to be done; its fields are the arguments. name: of the verb, in `command` and in the audit.
+
+    Each kind has a target(): what it is done to, for the audit.
+    """
 
     name: ClassVar[str] = ""
 
-    def target(self) -> str:
-        """What it is done to, for the audit."""
-        raise NotImplementedError
 
-
-class OfChannel(Verb, frozen=True):
+class OfChannel(_Asked, frozen=True):
     """A verb about a channel. reasoned: the operator has to say why. keeps: what is wanted of the channel from then on, "": as before."""
 
     reasoned: ClassVar[bool] = False
@@ -72,7 +71,7 @@ class Resync(OfChannel, frozen=True):
         return f"channel {self.channel} destination {self.destination}"
 
 
-class OfDeliveries(Verb, frozen=True):
+class OfDeliveries(_Asked, frozen=True):
     """A verb about deliveries by their numbers. reason: the operator's."""
 
     noun: ClassVar[str] = "deliveries"
@@ -84,7 +83,7 @@ class OfDeliveries(Verb, frozen=True):
         return f"{self.noun} {ranges(self.ids)}"
 
 
-class OfMessages(Verb, frozen=True):
+class OfMessages(_Asked, frozen=True):
     """A verb about messages by their numbers. reason: the operator's."""
 
     noun: ClassVar[str] = "messages"
@@ -97,6 +96,7 @@ class OfMessages(Verb, frozen=True):
 
 
 OfMany = OfDeliveries | OfMessages
+Verb = OfChannel | OfMany
 
 
 class Resend(OfDeliveries, frozen=True):
