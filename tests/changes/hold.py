@@ -38,26 +38,17 @@ class Hold(OfDeliveries, frozen=True):
         return True
 '''
     },
-    "store/again.py": {
-        '    _resolve(connection, [d.id for d in again.deliveries], "released", now_us)\n    return again\n': '''
-
-def hold(connection: Connection, deliveries: Sequence[Delivery], reason: str, now_us: int) -> None:
-    """Deliveries that wait are held, and an exception tells why."""
-    rows.update(connection, delivery, ("state", "updated_at_us", "reason"), [(d.id, states.HELD, now_us, reason) for d in deliveries])
-    about = [(d.message_id, d.id, d.channel, "deliver", "BY_HAND", d.destination, reason, now_us) for d in deliveries]
-    columns = ("message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us")
-    rows.insert(connection, exception, columns, about)
-'''
-    },
     "commands.py": {
+        "from suture.store import again, replay, state\n": "from suture.store import tables\n",
         "            verbs.Release: self._release,\n": "            verbs.Hold: self._hold,\n",
         "    # -- the verbs -------------------------------------------------------------------------------------------------\n": """
     async def _hold(self, verb: verbs.Hold) -> Result:
         now_us = int(self._clock.seconds() * 1e6)
         found = await self.write("read", lambda c: again.deliveries_by_id(c, verb.ids, bodies=False))
-        held = [delivery for delivery in found if self._given_away(delivery)]
-        await self.write("hold", lambda c: again.hold(c, held, verb.reason, now_us))
-        return f"held: {verbs.ranges(delivery.id for delivery in held) or 'none'}"
+        held = [delivery.id for delivery in found if self._given_away(delivery)]
+        which = tables.delivery.c.id.in_(held)
+        await self.write("hold", lambda c: again.hold(c, which, "deliver", "BY_HAND", verb.reason, now_us))
+        return f"held: {verbs.ranges(held) or 'none'}"
 
     def _given_away(self, delivery: Delivery) -> bool:
         channel = self._rooms.channels.get(delivery.channel)

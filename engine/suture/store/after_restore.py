@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, func, insert, inspect, literal, select, text, update
 
 from suture.model import states
-from suture.store import orders
+from suture.store import again, orders
 from suture.store.sequences import KINDS
 from suture.store.state import STORE, put, put_engine
 from suture.store.tables import command, delivery, engine_state, exception, message, numbers, sequence_number
@@ -62,7 +62,7 @@ def settle(connection: Connection, what: Restoring, before: Before) -> Held:
     _forget_engine(connection, what, numbers_after, before.epoch)
     _answer_commands(connection, what)
     why = f"restored from the backup of {_shown(what.made_us)}"
-    held = (0, 0) if what.send else (_hold(connection, what, f"{why}; it may have been sent since"), _park(connection, what, why))
+    held = (0, 0) if what.send else (_hold(connection, what, why), _park(connection, what, why))
     orders.record(connection, what.actor, "db_restore", what.source, what.reason, what.now_us)
     return Held(*held, numbers_after)
 
@@ -101,15 +101,8 @@ def _answer_commands(connection: Connection, what: Restoring) -> None:
 
 
 def _hold(connection: Connection, what: Restoring, why: str) -> int:
-    d = delivery.c
-    waits = d.state.in_(states.WAITING)
-    told = select(
-        d.message_id, d.id, d.channel, literal(STAGE), literal(CODE), d.destination, literal(why), literal(what.now_us, BigInteger)
-    ).where(waits)
-    columns = ["message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us"]
-    connection.execute(insert(exception).from_select(columns, told.order_by(d.id)))
-    values = {"state": states.HELD, "next_at_us": 0, "reason": why, "updated_at_us": what.now_us}
-    return connection.execute(update(delivery).where(waits).values(values)).rowcount
+    waits = delivery.c.state.in_(states.WAITING)
+    return again.hold(connection, waits, STAGE, CODE, f"{why}; it may have been sent since", what.now_us)
 
 
 def _park(connection: Connection, what: Restoring, why: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, select
 
 from suture.model import states
 from suture.model.message import Message
@@ -120,6 +120,16 @@ def release(connection: Connection, ids: Sequence[int], now_us: int, render: unr
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
     _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
     return again
+
+
+def hold(connection: Connection, which: ColumnElement[bool], stage: str, code: str, why: str, now_us: int) -> int:
+    """Deliveries wait for a person, who is told why by an exception each; how many there are. which: a condition on the table."""
+    d = delivery.c
+    told = select(d.message_id, d.id, d.channel, literal(stage), literal(code), d.destination, literal(why), literal(now_us, BigInteger))
+    columns = ["message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us"]
+    connection.execute(exception.insert().from_select(columns, told.where(which).order_by(d.id)))
+    held = delivery.update().where(which).values(state=states.HELD, next_at_us=0, reason=why, updated_at_us=now_us)
+    return connection.execute(held).rowcount
 
 
 def _resolve(connection: Connection, ids: Sequence[int | None], resolution: str, now_us: int) -> None:

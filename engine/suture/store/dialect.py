@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, event, false, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from suture.model.errors import StoreError, TakenOver
+from suture.model.errors import StoreError
 from suture.store import faults, patience, rows, tables
 from suture.store.rows import is_sqlite
 
@@ -22,17 +22,6 @@ _JOURNAL = "journal"
 _LOCK_TRY_S = 0.001
 _SCHEMA_LOCK = 0x53757475
 """Key of the PostgreSQL advisory lock under which the schema changes."""
-
-_SIGN = "UPDATE engine_state SET value = CASE WHEN value LIKE $1 THEN $2 END WHERE node = '' AND name = 'journal'"
-"""No value where the mark is another's, which the table refuses: the transaction is undone, and no answer has to be waited for."""
-_IS_NOT_OURS = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM engine_state WHERE node = '' AND name = 'journal' AND value LIKE ?)"
-"""No row as a rule: the interpreter lock changes hands once for a statement, and once more for a row."""
-_FENCE = """CREATE TEMP TRIGGER fence BEFORE INSERT ON main.message
-WHEN NOT EXISTS (SELECT 1 FROM main.engine_state WHERE node = '' AND name = 'journal' AND value LIKE '{mark}%')
-BEGIN SELECT RAISE(ABORT, '{fenced}'); END"""
-_FENCED = "the store is another engine's"
-_NO_VALUE = "23502"
-"""PostgreSQL's SQLSTATE of a column that has to have a value, and would have none."""
 
 _PROBE = """INSERT INTO engine_state (name, value, updated_at_us) VALUES ('probe', '', 0)
 ON CONFLICT (node, name) DO UPDATE SET value = EXCLUDED.value"""
@@ -280,53 +269,6 @@ def transaction(connection: Connection, mixed: bool) -> AbstractContextManager[o
 
 def _driver(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
-
-
-def fence(connection: Connection, mark: str) -> None:
-    """From now on this connection puts in messages only while the store bears this mark. (Nothing on PostgreSQL.)
-
-    For a `writer`'s connection, once. Nearly every transaction of an engine at work puts in messages; to ask in each of them by
-    a statement costs 4 % of what eight senders get through.
-    """
-    if is_sqlite(connection):
-        rows.execute(connection, "PRAGMA temp_store = MEMORY")
-        rows.execute(connection, _FENCE.format(mark=mark, fenced=_FENCED.replace("'", "''")))
-
-
-def sign(connection: Connection, mark: str, signature: str, fenced: bool) -> bool:
-    """Let this transaction be committed only while the store bears this mark (tenure.py), and leave mark and signature in it,
-    to ask `was_committed` for when its commit was not answered. fenced: it has put in messages, behind a `fence`.
-
-    Raises TakenOver for another mark, on PostgreSQL in its own way and perhaps with the commit: ask `is_taken_over`. False on
-    SQLite: a commit that fails there was not made. (The transaction's own number would not do: a server that was killed
-    may give the number of a lost transaction to another one.)
-    """
-    if is_sqlite(connection):
-        if not fenced and rows.query(connection, _IS_NOT_OURS, (f"{mark}%",)):
-            raise TakenOver("it is another engine's")
-        return False
-    rows.execute(connection, _SIGN, (f"{mark}%", mark + signature))
-    return True
-
-
-def is_taken_over(error: Exception) -> bool:
-    """Whether a transaction was refused because the store is another engine's."""
-    if isinstance(error, TakenOver):
-        return True
-    original: Any = getattr(error, "orig", None)
-    if str(original) == _FENCED:
-        return True
-    return getattr(original, "sqlstate", "") == _NO_VALUE and original.diag.table_name == "engine_state"
-
-
-def was_committed(connection: Connection, mark: str, signature: str) -> bool:
-    """Whether the transaction with this mark and signature, the last of an earlier connection, was committed.
-
-    That connection's session has ended: the journal's new one holds its lock (ownership.py).
-    """
-    with connection.begin():
-        found = rows.query(connection, "SELECT value FROM engine_state WHERE node = '' AND name = 'journal'")
-    return bool(found) and found[0][0] == mark + signature
 
 
 def unhurried(connection: Connection) -> None:

@@ -18,10 +18,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from suture.ports import Observer
-from suture.store import dialect
 from suture.store.hatch import Hatch, Later, Result
 from suture.store.pieces import Piece, forget_frames
-from suture.store.tenure import Tenure
+from suture.store.tenure import Tenure, is_taken_over
 from suture.store.transactions import Transactions, dispose
 from suture.store.trouble import Trouble
 
@@ -108,7 +107,7 @@ class Journal(threading.Thread):
                 except Exception as e:
                     dispose(connection)
                     connection = None
-                    if dialect.is_taken_over(e):
+                    if is_taken_over(e):
                         self._trouble.tell(f"{self._store.lose()} has taken it over")
                         return
                     if not self._trouble.wait(e, self._engine, self._store.checkpoints):
@@ -140,7 +139,7 @@ class Journal(threading.Thread):
             return self._store.durable(connection) or self._store.write(connection, group)
         except Exception as e:
             self.sequences.undone()
-            if dialect.is_taken_over(e) or not self._trouble.refusals.is_own(e, len(group) == 1, connection):
+            if is_taken_over(e) or not self._trouble.refusals.is_own(e, len(group) == 1, connection):
                 raise
             return self._store.durable(connection) or e
 

@@ -58,7 +58,6 @@ class Transactions:
         connection = dialect.writer(self._engine)
         try:
             self.tenure.begin(connection)
-            dialect.fence(connection, self.tenure.mark)
             with connection.begin():
                 self.sequences.load(connection)
             prove(connection)
@@ -92,7 +91,7 @@ class Transactions:
         with around, dialect.transaction(connection, Work in kinds):
             results = self._apply(connection, group)
             signature = str(next(self._groups))
-            if dialect.sign(connection, self.tenure.mark, signature, Received in kinds):
+            if self.tenure.sign(connection, signature, Received in kinds):
                 self._in_doubt = signature, results
         self.sequences.fresh = False
         self._in_doubt = "", results  # it is committed, and is told when the store is known to be where it was
@@ -108,7 +107,7 @@ class Transactions:
         signature, results = self._in_doubt
         if not signature:
             self._files.check()
-        committed = not signature or dialect.was_committed(connection, self.tenure.mark, signature)
+        committed = not signature or self.tenure.was_committed(connection, signature)
         self._in_doubt = None
         return results if committed else None
 
