@@ -26,7 +26,7 @@ class Page:
 
     def _ask(self) -> None:
         try:
-            with socket.create_connection((self._host, self._port), self._timeout_s) as connection:
+            with socket.create_connection((_plain(self._host), self._port), self._timeout_s) as connection:
                 connection.sendall(_REQUEST)
                 with connection.makefile("rb") as answer:
                     _, _, body = answer.read(ANSWER_BYTES).partition(b"\r\n\r\n")
@@ -44,3 +44,8 @@ class Page:
         if not isinstance(engine, dict) or (store and engine.get("store") != store):
             return None
         return found
+
+
+def _plain(host: str) -> Any:
+    """A name of plain letters as bytes: to make them of a text, Python would load all of international names first."""
+    return host.encode() if host.isascii() else host

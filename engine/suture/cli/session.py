@@ -49,12 +49,14 @@ class Session:
         return Control(engine, actor(), known=self.channels(), tell=_aside)
 
     def engine(self, create: bool = False) -> Engine:
-        """The site's database. create: make the SQLite file when there is none."""
+        """The site's database, opened once. create: make the SQLite file when there is none."""
+        if self._opened:
+            return self._opened[0]
         from suture.store.engine import open_engine
 
         given = os.environ.get(url.VARIABLE) or self._setting("store", "url") or url.DEFAULT
         self._opened.append(open_engine(given, site=self.directory, create=create, answer_s=self.answer_s))
-        return self._opened[-1]
+        return self._opened[0]
 
     @property
     def page(self) -> tuple[str, int]:

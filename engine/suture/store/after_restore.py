@@ -7,13 +7,13 @@ has an idempotency key made of its number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, func, insert, inspect, literal, select, text, update
 
 from suture.model import states
+from suture.model.value import Value
 from suture.store import again, orders
 from suture.store.sequences import KINDS
 from suture.store.state import STORE, put, put_engine
@@ -27,8 +27,7 @@ LIVELY = ("heartbeat_us", "stopped_at_us", "pid", "phase", "owner", "journal", "
 """Facts of the engine that ran when the backup was made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restoring:
+class Restoring(Value, frozen=True):
     """Who restores what. made_us: when the backup was begun; now_us: now. send: what waits goes out by itself."""
 
     made_us: int
@@ -39,8 +38,7 @@ class Restoring:
     send: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Value, frozen=True):
     """What waits for a person after a restore, and the number after which new ones are counted."""
 
     deliveries: int
@@ -48,8 +46,7 @@ class Held:
     numbers_after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Value, frozen=True):
     """What is known of the store that gives way. epoch: of the next owner. given: no message or delivery had a higher number."""
 
     epoch: int = 1

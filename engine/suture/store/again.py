@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, select
 
 from suture.model import states
 from suture.model.message import Message
-from suture.model.value import changed
+from suture.model.value import Draft, changed, fresh
 from suture.model.views import SEND, SKIP, Item
 from suture.ports import STOCK_UNIT, Delivery
 from suture.store import queries, replay, rows, unrendered
@@ -26,12 +25,11 @@ ASKED = 1000
 """Numbers that one statement names, at most."""
 
 
-@dataclass(slots=True)
-class Again:
+class Again(Draft):
     """What a resend came to. skipped: (id, why) of what was left alone."""
 
-    deliveries: list[Delivery] = field(default_factory=list)
-    skipped: list[tuple[int, str]] = field(default_factory=list)
+    deliveries: list[Delivery] = fresh(list)
+    skipped: list[tuple[int, str]] = fresh(list)
 
 
 def parts(ids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
@@ -143,8 +141,7 @@ def _close(connection: Connection, ids: Sequence[int | None], now_us: int) -> No
     connection.execute(held.values(state=states.SKIPPED, updated_at_us=now_us, reason="sent again under a new number"))
 
 
-@dataclass(slots=True)
-class Stored:
+class Stored(Draft):
     """A message as it is needed to process it again. taken: destination to event numbers it has, or will get.
 
     left_alone: why it is not to be processed again, "" where it is.

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from suture.model.errors import StoreError, StoreRefused
+from suture.model.value import Value
 from suture.store import copying, dialect, orders, schema
 from suture.store.archive import Manifest, Worked, Writer
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Value, frozen=True):
     """What is backed up, and by whom. files: the site's own, by the names that they have in the backup."""
 
     suture: str

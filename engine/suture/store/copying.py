@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, inspect, text
 
+from suture.model.value import Value
 from suture.store import rows
 from suture.store.archive import Row, bytes_of
 from suture.store.tables import metadata
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Value, frozen=True):
     """A table as it is in a database. key: the columns of its primary key; binary: those that hold bytes."""
 
     name: str

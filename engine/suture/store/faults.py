@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from suture.model.errors import StoreError, SutureError
+from suture.model.value import Value
 
 OWN = "own"
 """The data's own: it would be refused by any healthy store."""
@@ -157,8 +157,7 @@ class StoreMoved(StoreError):
         self.for_good = for_good
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Value, frozen=True):
     """kind: one of the above. text: what happened and what to do, for an operator; holds no data."""
 
     kind: str

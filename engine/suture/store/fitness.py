@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from suture.model.errors import StoreError
+from suture.model.value import Value
 from suture.store import dialect, faults, rows, sqlite, state
 from suture.store import url as urls
 from suture.store.engine import open_engine
@@ -39,8 +39,7 @@ _UNSAFE = {
 """Setting of PostgreSQL to the value that breaks the promise, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fitness:
+class Fitness(Value, frozen=True):
     """title: the database and what it is set to. unsafe: why it may lose what was acknowledged. warnings: what else to mend."""
 
     title: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
 
+from suture.model.value import Value
 from suture.model.views import AuditView
 from suture.store.tables import audit, channel_state, command, exception
 
@@ -43,8 +43,7 @@ def record(connection: Connection, actor: str, verb: str, target: str, reason: s
     connection.execute(insert(audit).values(at_us=now_us, actor=actor, verb=verb, target=target, reason=reason))
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
+class AuditFilter(Value, frozen=True):
     """Which lines of the audit: every field that is set must fit. actor: with or without what comes before its colon.
 
     target: a part of it. before_id: only older ones.
@@ -58,7 +57,10 @@ class AuditFilter:
     before_id: int | None = None
 
 
-def audited(connection: Connection, limit: int, wanted: AuditFilter = AuditFilter()) -> list[AuditView]:
+ANY_LINE = AuditFilter()
+
+
+def audited(connection: Connection, limit: int, wanted: AuditFilter = ANY_LINE) -> list[AuditView]:
     """Lines of the audit, the newest first."""
     a = audit.c
     conditions = [] if wanted.verb is None else [a.verb == wanted.verb]

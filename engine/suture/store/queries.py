@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, literal_column, or_, select
@@ -11,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, l
 from suture.model import states
 from suture.model.outcome import apart
 from suture.model.search import selective_first
+from suture.model.value import Value
 from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, MessageView, View
 from suture.store import search
 from suture.store.replay import Known, Whole
@@ -29,8 +29,7 @@ OPEN_DELIVERY: ColumnElement[bool] = literal_column(OPEN)
 OPEN_MESSAGE: ColumnElement[bool] = literal_column("state = 'received'")
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFilter:
+class MessageFilter(Value, frozen=True):
     """Which messages: every field that is set must fit. since_us and until_us: when received, until not included.
 
     find: (kind, value) pairs that the message is filed under, all of them. before_id: only older ones (the next page: the last id
@@ -47,8 +46,7 @@ class MessageFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryFilter:
+class DeliveryFilter(Value, frozen=True):
     """Which deliveries; fields as in MessageFilter, times are when they were made."""
 
     channel: str | None = None
@@ -61,8 +59,7 @@ class DeliveryFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
-class ExceptionFilter:
+class ExceptionFilter(Value, frozen=True):
     """Which exceptions; open: True only those that wait, False only resolved ones, None both.
 
     destination: of the delivery that waits. table, value: the table and the code that it does not know. field: the canonical
@@ -84,8 +81,7 @@ class ExceptionFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseFilter:
+class ReleaseFilter(Value, frozen=True):
     """Which held and dead deliveries that an open exception tells of; fields as above, times are when the deliveries were made."""
 
     channel: str | None = None

@@ -6,10 +6,9 @@ one that is old, or in the future, says nothing by itself: then it has to be see
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from sqlalchemy import Connection
 
+from suture.model.value import Value, fresh
 from suture.store import ownership, tenure
 from suture.store.state import HEARTBEAT, PHASE, RUNNING, STARTING, STOPPING, STORE, engine_facts
 from suture.store.tenure import Owner
@@ -24,8 +23,7 @@ AT_WORK = (STARTING, RUNNING, STOPPING)
 ABSENT = (NEVER, STOPPED_WELL, DEAD)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value, frozen=True):
     """What a store knows of its engine.
 
     state: never (there was none), stopped (it said goodbye), dead (it ended without one), silent (it holds the store, and
@@ -36,7 +34,7 @@ class Standing:
     state: str
     heartbeat_us: int | None = None
     owner: Owner | None = None
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = fresh(dict)
 
     @property
     def at_work(self) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select, text
 
 from suture.model import states
+from suture.model.value import Value
 from suture.store.tables import OPEN, channel_state, command, delivery, destination_state, engine_state
 
 HEARTBEAT, PHASE = "heartbeat_us", "phase"
@@ -79,8 +79,7 @@ def depths(connection: Connection, channel: str) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value, frozen=True):
     """One row of `command`."""
 
     id: int

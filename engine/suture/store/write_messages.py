@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy import Connection
 from suture.model import states
 from suture.model.fault import GIVEN_UP, Fault
 from suture.model.message import Message
-from suture.model.value import changed
+from suture.model.value import Value, changed
 from suture.ports import Received
 from suture.store import rows, tables
 from suture.store.sequences import Sequences
@@ -32,8 +31,7 @@ _GIVEN_UP = f"SELECT message_id FROM exception WHERE message_id IN ({{in}}) AND 
 Key = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Same:
+class _Same(Value, frozen=True):
     """A stored message that has the sender and control id of one that came."""
 
     id: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy import Connection
 
 from suture.mapping.payload import data_json
 from suture.model.message import Note
-from suture.model.value import changed
+from suture.model.value import Draft, changed, fresh
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
 from suture.store import rows, tables, unrendered
 from suture.store.search import RUN_BITS, search_hash
@@ -54,19 +53,18 @@ ON CONFLICT (location, item) DO UPDATE SET on_hand = excluded.on_hand"""
 Taken = dict[str, tuple[int, int, int, int | None]]
 
 
-@dataclass(slots=True)
-class _Batch:
-    claims: list[tuple[Any, ...]] = field(default_factory=list)
-    taken_over: list[tuple[Any, ...]] = field(default_factory=list)
-    events: list[tuple[Any, ...]] = field(default_factory=list)
-    deliveries: list[tuple[Any, ...]] = field(default_factory=list)
-    bodies: list[tuple[int, bytes]] = field(default_factory=list)
-    unrendered: list[tuple[Any, ...]] = field(default_factory=list)
-    exceptions: list[tuple[Any, ...]] = field(default_factory=list)
-    told: list[tuple[Any, ...]] = field(default_factory=list)
-    search: set[tuple[Any, ...]] = field(default_factory=set)
-    messages: list[tuple[Any, ...]] = field(default_factory=list)
-    notes: list[tuple[Any, ...]] = field(default_factory=list)
+class _Batch(Draft):
+    claims: list[tuple[Any, ...]] = fresh(list)
+    taken_over: list[tuple[Any, ...]] = fresh(list)
+    events: list[tuple[Any, ...]] = fresh(list)
+    deliveries: list[tuple[Any, ...]] = fresh(list)
+    bodies: list[tuple[int, bytes]] = fresh(list)
+    unrendered: list[tuple[Any, ...]] = fresh(list)
+    exceptions: list[tuple[Any, ...]] = fresh(list)
+    told: list[tuple[Any, ...]] = fresh(list)
+    search: set[tuple[Any, ...]] = fresh(set)
+    messages: list[tuple[Any, ...]] = fresh(list)
+    notes: list[tuple[Any, ...]] = fresh(list)
 
 
 def write(connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
