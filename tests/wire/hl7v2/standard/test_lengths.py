@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suture.model.finding import TOO_LONG
-from suture.wire.hl7v2.standard import dictionary, lengths
+from suture.wire.hl7v2.standard import corrections, dictionary
 from suture.wire.hl7v2.standard.dictionary import VERSIONS, FieldSpec
 from suture.wire.hl7v2.standard.validate import STANDARD, Rules, validate
 
@@ -74,9 +74,9 @@ def test_an_observation_an_embedded_document_and_long_text_have_no_length(versio
 
 
 def test_a_type_that_says_what_a_value_looks_like_is_not_stretched_by_its_field():
-    assert lengths.printed("2.6", "ABS", 4) == 26  # DTM, of 24 characters at most
+    assert corrections.printed("2.6", "ABS", 4) == 26  # DTM, of 24 characters at most
     assert length("2.6", "ABS", 4) == 24
-    assert lengths.printed("2.6", "IVC", 24) == 1024  # NM
+    assert corrections.printed("2.6", "IVC", 24) == 1024  # NM
     assert length("2.6", "IVC", 24) == 16
 
 
@@ -96,7 +96,7 @@ def test_withdrawn_fields_have_no_length():
     [("2.5.1", "OBX", 2), ("2.3", "FT1", 14), ("2.3", "PD1", 10), ("2.5.1", "SPM", 17), ("2.6", "PSL", 6), ("2.4", "TXA", 3)],
 )
 def test_a_length_that_the_standards_own_values_break_is_left_out(version: str, segment: str, number: int):
-    assert lengths.printed(version, segment, number) == 0
+    assert corrections.printed(version, segment, number) == 0
 
 
 def test_an_unknown_version_has_the_lengths_of_the_one_that_serves_it():
@@ -104,8 +104,8 @@ def test_an_unknown_version_has_the_lengths_of_the_one_that_serves_it():
     assert length("2.9", "MSH", 10) == 199
     assert length("", "PID", 5) == length("2.5.1", "PID", 5)
     assert dictionary.field("2.5.1", "ZZZ", 1) is None
-    assert lengths.printed("2.5.1", "ZZZ", 1) == 0
-    assert [lengths.printed("2.5.1", "MSH", number) for number in (-1, 0, 99)] == [0, 0, 0]
+    assert corrections.printed("2.5.1", "ZZZ", 1) == 0
+    assert [corrections.printed("2.5.1", "MSH", number) for number in (-1, 0, 99)] == [0, 0, 0]
 
 
 def test_a_value_of_exactly_its_length_is_not_too_long():
@@ -215,7 +215,7 @@ def test_no_value_of_an_hl7_table_is_too_long_for_its_field(version: str):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_length_belongs_to_a_field_or_component_that_the_version_has(version: str):
-    for name, printed in lengths._printed(version).items():
+    for name, printed in corrections._printed(version).items():
         parts = dictionary.fields(version, name) or dictionary.components(version, name)
         assert len(printed) <= len(parts), name
         assert not any(size and part.withdrawn for size, part in zip(printed, parts, strict=False)), name

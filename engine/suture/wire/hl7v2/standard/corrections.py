@@ -1,6 +1,7 @@
-"""What hl7apy's tables have otherwise than the HL7 v2 standard: usages, repetitions, data types, tables, positions, structures.
+"""What the standard has otherwise than hl7apy's tables (usages, data types, tables, structures), and the lengths, which those lack.
 
-The facts are in corrections.tsv beside this module, with their sources; they are read when a version is first asked for.
+The facts are in corrections.tsv and lengths.tsv beside this module, with their sources; they are read when a version is first
+asked for. A version is one of dictionary.VERSIONS, whose order as texts is the order in which they came.
 """
 
 from __future__ import annotations
@@ -11,64 +12,62 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+NO_LIMIT = 65535
+"""A printed length from here on stands for any length (HL7 2.5.1 section 2.5.3.2)."""
+
 
 def corrected(version: str, name: str, number: int) -> Mapping[str, Any]:
     """What differs for field number of a segment, or component number of a data type: FieldSpec's attributes and their values."""
-    return _facts(version).get((name, number), {})
+    return _facts(version).get(name, {}).get(number, {})
 
 
 def left_out(version: str, name: str) -> Mapping[int, str]:
     """The withdrawn positions of a segment or data type that hl7apy does not have, with their names."""
-    return _left_out(version).get(name, {})
+    return {number: facts["withdrawn"] for number, facts in _facts(version).get(name, {}).items() if "withdrawn" in facts}
 
 
 def like(version: str, structure: str) -> tuple[str, str]:
     """The version and name of the structure that one of the version is like: mostly itself."""
-    at, _, name = _facts(version).get((structure, 0), {}).get("like", f"{version} {structure}").partition(" ")
+    at, _, name = corrected(version, structure, 0).get("like", f"{version} {structure}").partition(" ")
     return at, name
 
 
 def open_entries(version: str, structure: str) -> bool:
     """Is it a master file, behind whose MFE any segments may stand?"""
-    return "entries" in _facts(version).get((structure, 0), {})
+    return "entries" in corrected(version, structure, 0)
+
+
+def printed(version: str, name: str, number: int) -> int:
+    """Characters that field number of a segment, or component number of a data type, may have; 0 where nothing is printed.
+
+    NO_LIMIT and more mean any length.
+    """
+    known = _printed(version).get(name, ())
+    return known[number - 1] if 0 < number <= len(known) else 0
 
 
 @lru_cache(maxsize=16)
-def _facts(version: str) -> Mapping[tuple[str, int], Mapping[str, Any]]:
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    for name, number, what, value in _lines(version):
-        if what != "withdrawn":
-            found.setdefault((name, number), {})[what] = int(value) if what in ("min", "max") else value
+def _facts(version: str) -> Mapping[str, Mapping[int, Mapping[str, Any]]]:
+    """By the name of a segment, data type or structure, and the number of its part: what differs, and its value."""
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for places, versions, what, value in _rows("corrections.tsv"):
+        name, _, numbers = places.partition("-")
+        if any(version == each or (each[-1] == "+" and version >= each[:-1]) for each in versions.split()):
+            for number in _numbers(numbers):
+                found.setdefault(name, {}).setdefault(number, {})[what] = int(value) if what in ("min", "max") else value
     return found
 
 
 @lru_cache(maxsize=16)
-def _left_out(version: str) -> Mapping[str, Mapping[int, str]]:
-    found: dict[str, dict[int, str]] = {}
-    for name, number, what, value in _lines(version):
-        if what == "withdrawn":
-            found.setdefault(name, {})[number] = value
-    return found
+def _printed(version: str) -> Mapping[str, tuple[int, ...]]:
+    """The lines that hold in a version: of each name the last one that is not of a later version."""
+    found = {name: lengths for name, since, lengths in _rows("lengths.tsv") if since <= version}
+    return {name: tuple(int(length or 0) for length in lengths.split(",")) for name, lengths in found.items() if lengths}
 
 
-def _lines(version: str) -> Iterator[tuple[str, int, str, str]]:
-    """Name, number, what and value of every fact that holds in a version."""
-    for line in files(__package__).joinpath("corrections.tsv").read_text(encoding="utf-8").splitlines():
-        if line and line[0] != "#":
-            places, versions, what, value = line.split("\t")
-            name, _, numbers = places.partition("-")
-            if any(_holds(version, each) for each in versions.split()):
-                yield from ((name, number, what, value) for number in _numbers(numbers))
-
-
-def _holds(version: str, written: str) -> bool:
-    """Is the version the one that is written, or behind it where a plus says so?"""
-    since = written.removesuffix("+")
-    return version == since or (written != since and _ordered(version) > _ordered(since))
-
-
-def _ordered(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
+def _rows(name: str) -> Iterator[list[str]]:
+    lines = files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines()
+    return (line.split("\t") for line in lines if line and line[0] != "#")
 
 
 def _numbers(written: str) -> Iterator[int]:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from suture.wire.hl7v2.standard import corrections, lengths
+from suture.wire.hl7v2.standard import corrections
 from suture.wire.hl7v2.standard.events import STRUCTURE_OF
+from suture.wire.hl7v2.text.lines import ENVELOPE
 from suture.wire.hl7v2.text.names import SEGMENTS, field_name
 
 VERSIONS: tuple[str, ...] = ("2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8", "2.8.1", "2.8.2")
@@ -69,15 +70,6 @@ LENGTHS = {"DT": 8, "TM": 16, "DTM": 24, "TS": 26, "NM": 16, "SI": 4}
 LENGTHS_BEFORE_2_7 = {"ST": 199, "IS": 20}
 """Further ones, that 2.7 gave up, for fields that have no length of their own."""
 
-OVERRIDES: Mapping[tuple[str, str, int], FieldSpec] = {
-    ("2.5.1", "OBX", 20): FieldSpec(20, "Reserved for Harmonization", "", "", 0, 1, 0),
-    ("2.5.1", "OBX", 21): FieldSpec(21, "Reserved for Harmonization", "", "", 0, 1, 0),
-    ("2.5.1", "OBX", 22): FieldSpec(22, "Reserved for Harmonization", "", "", 0, 1, 0),
-    ("2.5.1", "OBX", 23): FieldSpec(23, "Performing Organization Name", "XON", "", 0, 1, 0),
-    ("2.5.1", "OBX", 24): FieldSpec(24, "Performing Organization Address", "XAD", "", 0, 1, 0),
-    ("2.5.1", "OBX", 25): FieldSpec(25, "Performing Organization Medical Director", "XCN", "", 0, 1, 0),
-}
-"""(version, segment, number) to the field of the standard, where hl7apy has another (HL7 2.5.1 section 7.4.2)."""
 TABLE_ADDITIONS: Mapping[tuple[str, str], frozenset[str]] = {("2.4", "0003"): frozenset({"P11"})}
 """(version, table) to values that it forgot: chapter 6 of HL7 2.4 has the message DFT^P11, and table 0003 lists P11 from 2.5 on."""
 
@@ -114,14 +106,28 @@ def field(version: str, segment: str, number: int) -> FieldSpec | None:
     return known[number - 1] if 0 < number <= len(known) else None
 
 
+@lru_cache(maxsize=4096)
 def fields(version: str, segment: str) -> tuple[FieldSpec, ...]:
     """The fields of a segment in order, field n at index n - 1; () for a segment that the version does not have."""
-    return _fields(nearest(version), segment)
+    version = nearest(version)
+    written = _own_fields(version, segment)
+    if not written and segment in _module(version, "segments") and version != VERSIONS[0]:
+        return fields(VERSIONS[VERSIONS.index(version) - 1], segment)
+    last = max([*written, *(corrections.left_out(version, segment) if written else ())], default=0)
+    return tuple(_field(version, segment, n, written.get(n)) for n in range(1, last + 1))
 
 
+@lru_cache(maxsize=1024)
 def components(version: str, datatype: str) -> tuple[FieldSpec, ...]:
     """The components of a data type in order; () for a primitive or unknown type."""
-    return _components(nearest(version), datatype)
+    version = nearest(version)
+    children = [child for child in _children(("sequence", _module(version, "datatypes").get(datatype, ()))) if len(child[1]) >= 6]
+    for number, name in corrections.left_out(version, datatype).items():
+        children.insert(number - 1, (name, (None, None, "WD", name, None, -1), (0, 0), ""))
+    return tuple(
+        _with_table(_spec(number, raw, times, version, within=datatype), version, datatype)
+        for number, (_, raw, times, _) in enumerate(children, 1)
+    )
 
 
 def segment_name(version: str, segment: str) -> str:
@@ -129,9 +135,10 @@ def segment_name(version: str, segment: str) -> str:
     return SEGMENTS.get(segment, "") if segment in known_segments(version) else ""
 
 
+@lru_cache(maxsize=256)
 def known_segments(version: str) -> frozenset[str]:
     """The names of the version's segments, with those of batches (HL7 2.5.1 section 2.15)."""
-    return _known_segments(nearest(version))
+    return frozenset(name for name in _module(nearest(version), "segments") if len(name) == 3) | ENVELOPE
 
 
 def structures(version: str) -> tuple[str, ...]:
@@ -191,19 +198,8 @@ def _children(raw: Any) -> list[Any]:
     return [child for child in raw if isinstance(child, tuple | list) and len(child) == 4] if isinstance(raw, tuple | list) else []
 
 
-@lru_cache(maxsize=4096)
-def _fields(version: str, segment: str) -> tuple[FieldSpec, ...]:
-    written = _own_fields(version, segment)
-    if not written and segment in _module(version, "segments") and version != VERSIONS[0]:
-        return _fields(VERSIONS[VERSIONS.index(version) - 1], segment)
-    last = max([*written, *(corrections.left_out(version, segment) if written else ())], default=0)
-    return tuple(_field(version, segment, n, written.get(n)) for n in range(1, last + 1))
-
-
 def _field(version: str, segment: str, number: int, written: FieldSpec | None) -> FieldSpec:
     """The field as this version writes it, or as a stand-in has it."""
-    if right := OVERRIDES.get((version, segment, number)):
-        return replace(right, length=_length(right.datatype, lengths.printed(version, segment, number), version))
     if written and written.datatype:
         return written
     for earlier in reversed(VERSIONS[: VERSIONS.index(version)]):
@@ -229,12 +225,12 @@ def _spec(number: int, raw: Any, times: tuple[int, int], version: str, segment: 
     datatype, name, table_id = raw[2] or "", raw[-3], (raw[-2] or "").removeprefix("HL7").replace(NO_TABLE, "")
     right = corrections.corrected(version, segment or within, number)
     least, most = times
-    withdrawn = datatype.upper() == "WD" or most == 0
+    withdrawn = datatype.upper() == "WD" or (most == 0 and "max" not in right)
     datatype = "" if datatype.upper() == "WD" else right.get("datatype", datatype)
-    length = 0 if withdrawn else _length(datatype, lengths.printed(version, segment or within, number), version)
+    length = 0 if withdrawn else _length(datatype, corrections.printed(version, segment or within, number), version)
     least, most = (0, 1) if withdrawn else (least, max(most, 0))
     spec = FieldSpec(number, field_name(name, segment), datatype, table_id, least, most, length, withdrawn)
-    return replace(spec, **right) if right else spec
+    return replace(spec, **right) if right and not withdrawn else spec
 
 
 def _length(datatype: str, printed: int, version: str) -> int:
@@ -246,33 +242,17 @@ def _length(datatype: str, printed: int, version: str) -> int:
     if longest := LENGTHS.get(datatype):
         return min(printed or longest, longest)
     if printed:
-        return printed if printed < lengths.NO_LIMIT else 0
-    return LENGTHS_BEFORE_2_7.get(datatype, 0) if _numbers(version) < (2, 7) else 0
-
-
-@lru_cache(maxsize=1024)
-def _components(version: str, datatype: str) -> tuple[FieldSpec, ...]:
-    children = [child for child in _children(("sequence", _module(version, "datatypes").get(datatype, ()))) if len(child[1]) >= 6]
-    for number, name in corrections.left_out(version, datatype).items():
-        children.insert(number - 1, (name, (None, None, "WD", name, None, -1), (0, 0), ""))
-    return tuple(
-        _with_table(_spec(number, raw, times, version, within=datatype), version, datatype)
-        for number, (_, raw, times, _) in enumerate(children, 1)
-    )
+        return printed if printed < corrections.NO_LIMIT else 0
+    return LENGTHS_BEFORE_2_7.get(datatype, 0) if version < "2.7" else 0
 
 
 def _with_table(component: FieldSpec, version: str, datatype: str) -> FieldSpec:
     """From 2.6 on hl7apy has no tables of components: one that 2.5.1 has at the same place under the same name stands in."""
-    if component.table or _numbers(version) < (2, 6):
+    if component.table or version < "2.6":
         return component
-    known = _components(DEFAULT_VERSION, datatype)
+    known = components(DEFAULT_VERSION, datatype)
     like = known[component.number - 1] if component.number <= len(known) else None
     return replace(component, table=like.table) if like and like.name == component.name and not component.withdrawn else component
-
-
-@lru_cache(maxsize=len(VERSIONS))
-def _known_segments(version: str) -> frozenset[str]:
-    return frozenset(name for name in _module(version, "segments") if len(name) == 3) | {"FHS", "FTS", "BHS", "BTS"}
 
 
 @lru_cache(maxsize=512)
