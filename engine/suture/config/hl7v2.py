@@ -15,7 +15,7 @@ from suture.config.yaml_file import Document
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
 from suture.wire.hl7v2.standard.dictionary import VERSIONS
-from suture.wire.hl7v2.standard.validate import SEVERITIES
+from suture.wire.hl7v2.standard.validate import KINDS
 from suture.wire.hl7v2.text import charsets
 
 
@@ -33,8 +33,8 @@ def _version(value: str) -> str:
 
 
 def _kind(value: str) -> str:
-    if value not in SEVERITIES:
-        raise ValueError(f"{value!r} is no kind of finding{did_you_mean(value, SEVERITIES)}")
+    if value not in KINDS:
+        raise ValueError(f"{value!r} is no kind of finding{did_you_mean(value, KINDS)}")
     return value
 
 

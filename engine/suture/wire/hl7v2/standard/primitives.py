@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable
 
 _DATE = r"\d{4}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?)?"
 _ZONE = r"(?:[+-](?:0\d|1[0-4])[0-5]\d)?"
 _TIME = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\.\d{1,4})?)?)?"
-_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 _dt = re.compile(_DATE, re.ASCII).fullmatch
-_tm = re.compile(_TIME + _ZONE, re.ASCII).fullmatch
 _dtm = re.compile(rf"{_DATE}{_ZONE}|\d{{4}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]){_TIME}{_ZONE}", re.ASCII).fullmatch
-_nm = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII).fullmatch
-_si = re.compile(r"\d+", re.ASCII).fullmatch
+is_time = re.compile(_TIME + _ZONE, re.ASCII).fullmatch
+"""TM: HH[MM[SS[.S[S[S[S]]]]]][+/-ZZZZ]."""
+is_number = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII).fullmatch
+"""NM: a decimal number with an optional sign, without exponent, spaces or separators of thousands."""
+is_count = re.compile(r"\d+", re.ASCII).fullmatch
+"""SI: a whole number from 0."""
 
 
 def _day_exists(text: str) -> bool:
     if len(text) < 8 or not text[:8].isdigit():
         return True
-    year, month, day = int(text[:4]), int(text[4:6]), int(text[6:8])
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return day <= (28 if month == 2 and not leap else _DAYS[month - 1])
+    return int(text[6:8]) <= monthrange(int(text[:4]), int(text[4:6]))[1]
 
 
 def is_date(text: str) -> bool:
@@ -30,27 +31,14 @@ def is_date(text: str) -> bool:
     return _dt(text) is not None and _day_exists(text)
 
 
-def is_time(text: str) -> bool:
-    """TM: HH[MM[SS[.S[S[S[S]]]]]][+/-ZZZZ]."""
-    return _tm(text) is not None
-
-
 def is_moment(text: str) -> bool:
     """DTM, and the first component of TS: YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ], a day that the calendar has."""
     return _dtm(text) is not None and _day_exists(text)
 
 
-def is_number(text: str) -> bool:
-    """NM: a decimal number with an optional sign, without exponent, spaces or separators of thousands."""
-    return _nm(text) is not None
-
-
-def is_count(text: str) -> bool:
-    """SI: a whole number from 0."""
-    return _si(text) is not None
-
-
-CHECKS: dict[str, tuple[Callable[[str], bool], str]] = {
+Check = Callable[[str], object]
+"""Something that is true for a value of the type."""
+CHECKS: dict[str, tuple[Check, str]] = {
     "DT": (is_date, "a date as YYYY[MM[DD]]"),
     "TM": (is_time, "a time as HH[MM[SS]]"),
     "DTM": (is_moment, "a time as YYYY[MM[DD[HH[MM[SS]]]]]"),

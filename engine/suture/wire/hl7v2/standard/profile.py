@@ -5,12 +5,14 @@ A rule looks at one place, in every segment of that name and in every repetition
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from suture.model import finding
 from suture.model.finding import Finding, Location
-from suture.wire.hl7v2.standard.primitives import is_count, is_date, is_moment, is_number
+from suture.wire.hl7v2.standard.primitives import Check as Test
+from suture.wire.hl7v2.standard.primitives import is_date, is_moment, is_number
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.choosing import meets
 from suture.wire.hl7v2.text.delimiters import NULL_TEXT
@@ -27,14 +29,9 @@ TYPES_KEPT = 200
 Known = Callable[[str], bool]
 """Does a table know this value?"""
 
-
-def _is_integer(text: str) -> bool:
-    return is_count(text[1:] if text[:1] in ("+", "-") else text)
-
-
-TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
+TYPES: Mapping[str, tuple[Test, str]] = {
     "decimal": (is_number, "a number"),
-    "integer": (_is_integer, "a whole number"),
+    "integer": (re.compile(r"[+-]?\d+", re.ASCII).fullmatch, "a whole number"),
     "date": (is_date, "a date as YYYYMMDD"),
     "time": (is_moment, "a time as YYYYMMDD[HHMM[SS]]"),
 }
@@ -68,7 +65,7 @@ class Rule:
 
 Check = Callable[[er7.Message, list[Finding]], None]
 _When = Callable[[er7.Message, er7.Segment | None], bool]
-_Test = tuple[Callable[[str], bool], int, str]
+_Test = tuple[Test, int, str]
 """A test of one value, with the code and the words of the finding when it fails."""
 
 
@@ -77,7 +74,7 @@ class Profile:
 
     def __init__(self, name: str, rules: Sequence[Rule]) -> None:
         self.name = name
-        self._checks = [(rule.kinds, _compiled(rule)) for rule in rules]
+        self._checks = [(rule.kinds, _field_check(rule) if "-" in rule.at else _segment_check(rule)) for rule in rules]
         self._by_type: dict[str, list[Check]] = {}
 
     def check(self, message: er7.Message, limit: int = LIMIT) -> list[Finding]:
@@ -100,10 +97,6 @@ class Profile:
         if len(self._by_type) < TYPES_KEPT:
             self._by_type[kind] = checks
         return checks
-
-
-def _compiled(rule: Rule) -> Check:
-    return _field_check(rule) if "-" in rule.at else _segment_check(rule)
 
 
 def _when(rule: Rule) -> _When | None:
@@ -141,13 +134,11 @@ def _field_check(rule: Rule) -> Check:
     place, when = er7.path(rule.at), _when(rule)
     name, index = place.segment, place.field - 1 if place.segment == "MSH" else place.field
     one = place.occurrence if "(" in rule.at else 0
-    judge = _judge(rule, place)
+    judge = _Judge(rule, place)
     needed = rule.required or bool(rule.times and rule.times[0])
 
     def check(message: er7.Message, found: list[Finding]) -> None:
-        sequence = 0
-        for segment in message.named(name):
-            sequence += 1
+        for sequence, segment in enumerate(message.named(name), 1):
             if one and sequence != one:
                 continue
             fields = segment.fields
@@ -158,18 +149,13 @@ def _field_check(rule: Rule) -> Check:
     return check
 
 
-@dataclass(slots=True)
 class _Judge:
     """What a rule says about one field. plain: any value is taken as it is, so a field without separators is one value."""
 
-    rule: Rule
-    place: er7.Path
-    tests: Sequence[_Test]
-    each: bool
-    plain: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.plain = self.place.component in (None, 1) and self.place.sub in (None, 1) and not self.place.choices
+    def __init__(self, rule: Rule, place: er7.Path) -> None:
+        self.rule, self.place, self.tests = rule, place, tuple(_tests(rule))
+        self.each = not place.one_repetition or bool(place.choices)
+        self.plain = place.component in (None, 1) and place.sub in (None, 1) and not place.choices
 
     def __call__(self, raw: str, segment: er7.Segment, sequence: int, found: list[Finding]) -> None:
         d = segment.delimiters
@@ -215,17 +201,16 @@ class _Judge:
         found.append(Finding(code, self.rule.severity, at, self.rule.text or text))
 
 
-def _judge(rule: Rule, place: er7.Path) -> _Judge:
-    return _Judge(rule, place, tuple(_tests(rule)), not place.one_repetition or bool(place.choices))
-
-
 def _tests(rule: Rule) -> Iterator[_Test]:
     """The tests of one value, the cheapest first; the first that fails is told."""
     if rule.type:
         test, words = TYPES[rule.type]
         yield test, finding.DATA_TYPE, f"is not {words}"
-    if rule.length:
-        yield from _length_tests(*rule.length)
+    least, most = rule.length or (0, None)
+    if least:
+        yield lambda value: len(value) >= least, finding.DATA_TYPE, f"is shorter than {least} characters"
+    if most is not None:
+        yield lambda value: len(value) <= most, finding.TOO_LONG, f"is longer than {most} characters"
     if rule.values is not None:
         shown = ", ".join(sorted(rule.values)[:10]) + (", ..." if len(rule.values) > 10 else "")
         yield rule.values.__contains__, finding.TABLE_VALUE, f"is none of: {shown}"
@@ -233,13 +218,6 @@ def _tests(rule: Rule) -> Iterator[_Test]:
         yield rule.known, finding.TABLE_VALUE, f"is not in the table {rule.table}"
     if rule.pattern is not None:
         yield rule.pattern, finding.DATA_TYPE, f"does not match {rule.pattern.text}"
-
-
-def _length_tests(least: int, most: int | None) -> Iterator[_Test]:
-    if least:
-        yield lambda value: len(value) >= least, finding.DATA_TYPE, f"is shorter than {least} characters"
-    if most is not None:
-        yield lambda value: len(value) <= most, finding.TOO_LONG, f"is longer than {most} characters"
 
 
 def _values(raw: str, place: er7.Path, each: bool, segment: er7.Segment) -> Iterator[tuple[int, str]]:

@@ -8,7 +8,7 @@ as it is, and the checks walk over it once: time is linear in its size, findings
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -18,8 +18,7 @@ from suture.model.errors import MessageError
 from suture.model.finding import Finding, Location
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.dictionary import FieldSpec
-from suture.wire.hl7v2.standard.kinds import CODES, SEVERITIES
-from suture.wire.hl7v2.standard.primitives import CHECKS
+from suture.wire.hl7v2.standard.primitives import CHECKS, Check
 from suture.wire.hl7v2.standard.structure import MISSING, REPEATS, UNEXPECTED, Misplaced, misplaced, prepared
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.delimiters import NULL_TEXT
@@ -28,8 +27,32 @@ from suture.wire.hl7v2.text.remarks import remarks
 
 LIMIT = 100
 """Findings of one message, unless told otherwise."""
+KINDS: Mapping[str, tuple[str, int]] = {
+    "charset": ("E", finding.OTHER),
+    "c1_bytes": ("W", finding.OTHER),
+    "msh2_twice": ("W", finding.OTHER),
+    "message_type": ("E", finding.UNSUPPORTED_MESSAGE_TYPE),
+    "structure_name": ("W", finding.OTHER),
+    "version": ("W", finding.UNSUPPORTED_VERSION),
+    "segment_broken": ("E", finding.SEGMENT_SEQUENCE),
+    "segment_indented": ("W", finding.OTHER),
+    "segment_missing": ("E", finding.SEGMENT_SEQUENCE),
+    "segment_unexpected": ("E", finding.SEGMENT_SEQUENCE),
+    "segment_repeats": ("E", finding.CARDINALITY),
+    "segment_unknown": ("W", finding.SEGMENT_SEQUENCE),
+    "field_missing": ("E", finding.REQUIRED_FIELD_MISSING),
+    "field_repeats": ("E", finding.CARDINALITY),
+    "field_unknown": ("W", finding.OTHER),
+    "field_withdrawn": ("I", finding.OTHER),
+    "component_missing": ("W", finding.REQUIRED_FIELD_MISSING),
+    "component_unknown": ("W", finding.OTHER),
+    "data_type": ("E", finding.DATA_TYPE),
+    "table": ("E", finding.TABLE_VALUE),
+    "length": ("W", finding.TOO_LONG),
+}
+"""Kind of finding to its severity and its code (HL7 tables 0516 and 0357). Lengths are warnings, because since HL7 2.7
+receivers should take more than the standard's lengths; extra fields and components, because receivers ignore them."""
 
-"""A field's value that means: delete what you have (HL7 2.5.1 section 2.5.3). It is a value of every type."""
 _IGNORED_TYPES = ("", "varies", "Varies", "CM")
 _HEADER_FIELDS = {1, 2, 9, 12}
 """Fields of MSH that have their own checks."""
@@ -39,7 +62,7 @@ _LONG_TEXTS = ("FT", "TX")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a message is judged. version: "" for the declared one. severities: kinds that differ from SEVERITIES.
+    """How a message is judged. version: "" for the declared one. severities: of kinds that differ from KINDS, "" leaves one out.
 
     join: of lines that are no segments, as of Message.parse.
     """
@@ -102,7 +125,7 @@ class _Check:
         self.version = dictionary.nearest(rules.version or self.declared)
         self.known = dictionary.known_segments(self.version)
         self.overridden = bool(rules.version)
-        self.severities = {**SEVERITIES, **rules.severities}
+        self.severities = rules.severities
         self.structure = ""
         self.errors: list[tuple[int, Finding]] = []
         self.others: list[tuple[int, Finding]] = []
@@ -115,12 +138,13 @@ class _Check:
 
     def note(self, kind: str, location: Location, text: str, code: int = 0) -> None:
         """Keep one finding; raises _Enough when there are as many errors as may be told."""
-        severity = self.severities.get(kind, "E")
+        usual, usual_code = KINDS[kind]
+        severity = self.severities.get(kind, usual)
         if not severity:
             return
         kept = self.errors if severity == "E" else self.others
         if len(kept) < self.limit:
-            kept.append((len(self.errors) + len(self.others), Finding(code or CODES[kind], severity, location, text)))
+            kept.append((len(self.errors) + len(self.others), Finding(code or usual_code, severity, location, text)))
         if len(self.errors) >= self.limit:
             raise _Enough
 
@@ -211,7 +235,7 @@ class _Part:
     datatype: str
     parts: tuple[_Part, ...] = ()
     required: tuple[_Part, ...] = ()
-    test: Callable[[str], bool] | None = None
+    test: Check | None = None
     should: str = ""
     values: frozenset[str] | None = None
 
@@ -250,15 +274,13 @@ def _plan(version: str, segment: str) -> _Plan:
 
 
 @lru_cache(maxsize=512)
-def _observation(version: str, datatype: str) -> _Part | None:
+def _observation(version: str, datatype: str) -> _Part:
     """OBX-5 with the type that OBX-2 gives it."""
-    spec = dictionary.field(version, "OBX", 5)
-    return None if spec is None else _part(version, spec, datatype)
+    return _part(version, dictionary.fields(version, "OBX")[4], datatype)
 
 
 def _check_segment(check: _Check, segment: er7.Segment, sequence: int) -> None:
-    plan = _plan(check.version, segment.name) if segment.name in check.known else _NO_PLAN
-    if not plan.fields:
+    if segment.name not in check.known or not (plan := _plan(check.version, segment.name)).fields:
         return
     name, values, last = segment.name, segment.fields, len(plan.fields)
     shift = 1 if name == "MSH" else 0
@@ -274,11 +296,8 @@ def _check_segment(check: _Check, segment: er7.Segment, sequence: int) -> None:
             break
         part = plan.fields[number - 1]
         if name == "OBX" and number == 5:
-            part = _observation(check.version, segment.get(2)) or part
+            part = _observation(check.version, segment.get(2))
         _check_field(check, part, text, Location(name, sequence, number), segment.delimiters)
-
-
-_NO_PLAN = _Plan((), ())
 
 
 def _check_field(check: _Check, part: _Part, text: str, at: Location, d: er7.Delimiters) -> None:
