@@ -138,7 +138,7 @@ class TestASecondPatientOrVisit:
     @pytest.mark.parametrize("version", dictionary.VERSIONS)
     def test_by_the_structures_of_the_standard(self, version: str) -> None:
         def may(kind: str, name: str) -> bool:
-            return context.may_repeat(version, dictionary.structure_name(version, kind), name)
+            return context.may_repeat(dictionary.structure(version, kind), name)
 
         assert (may("ADT^A17", "PID"), may("ADT^A17", "PV1"), may("ORU^R01", "PID")) == (True, True, True)
         assert not any(may(kind, name) for kind in ("DFT^P03", "ADT^A01", "ORM^O01", "ZZZ^Z01", "") for name in ("PID", "PV1"))

@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suture.wire.hl7v2.standard import dictionary
-from suture.wire.hl7v2.standard.structure import Structure, misplaced, prepared
+from suture.wire.hl7v2.standard.dictionary import Group, SegmentRef
+from suture.wire.hl7v2.standard.structure import misplaced
 
 
-def structure(name: str = "DFT_P03", version: str = "2.5.1") -> Structure:
-    found = prepared(version, name)
+def structure(name: str = "DFT_P03", version: str = "2.5.1") -> Group:
+    found = dictionary.structure(version, name)
     assert found is not None
     return found
 
@@ -90,7 +91,7 @@ def test_no_order_of_segments_makes_it_raise(segments: list[str], version: str, 
     assert len(found) <= len(segments) + len(structure(name, version).names)
 
 
-def sample(node: Structure, data: st.DataObject) -> list[str]:
+def sample(node: Group | SegmentRef, data: st.DataObject) -> list[str]:
     """Segments in an order that the structure allows."""
     if not node.children:
         return [node.name]

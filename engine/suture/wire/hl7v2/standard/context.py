@@ -8,7 +8,6 @@ from functools import lru_cache
 from suture.model.errors import MessageError
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.dictionary import Group, SegmentRef
-from suture.wire.hl7v2.standard.grouping import names as segments_in
 from suture.wire.hl7v2.text.er7 import Message
 
 CONTEXT = ("MSH", "PID", "PV1")
@@ -36,7 +35,7 @@ def require_own_header(message: Message) -> None:
 
 
 def _may_repeat(message: Message, name: str) -> bool:
-    return name != "MSH" and may_repeat(*_kind(message), name)
+    return name != "MSH" and may_repeat(_structure_of(message), name)
 
 
 def is_shared(message: Message, name: str, each: str) -> bool:
@@ -51,29 +50,24 @@ def is_shared(message: Message, name: str, each: str) -> bool:
     at = names.index(name)
     if at < names.index(each):
         return True
-    return each not in names[at:] and stands_outside(*_kind(message), name, each)
+    return each not in names[at:] and stands_outside(_structure_of(message), name, each)
 
 
-def _kind(message: Message) -> tuple[str, str]:
-    """The version whose dictionary has the structure of a message, and that structure; "" for none."""
-    kind = "^".join([message.get("MSH-9.1"), message.get("MSH-9.2"), message.get("MSH-9.3")])
-    return _structure(message.get("MSH-12.1"), kind)
-
-
-@lru_cache(1024)
-def _structure(declared: str, kind: str) -> tuple[str, str]:
-    """Of the declared version, else of the usual one: versions that are old had messages that no table of theirs has."""
-    for version in (dictionary.nearest(declared), dictionary.DEFAULT_VERSION):
-        if name := dictionary.structure_name(version, kind):
-            return version, name
-    return dictionary.DEFAULT_VERSION, ""
+def _structure_of(message: Message) -> Group | None:
+    """The structure of a message, of the version that it declares, else of the usual one; None where neither has any."""
+    return _structure(message.get("MSH-12.1"), "^".join([message.get("MSH-9.1"), message.get("MSH-9.2"), message.get("MSH-9.3")]))
 
 
 @lru_cache(1024)
-def may_repeat(version: str, structure: str, name: str) -> bool:
+def _structure(declared: str, kind: str) -> Group | None:
+    """Versions that are old had messages that no table of theirs has."""
+    return dictionary.structure(declared, kind) or dictionary.structure(dictionary.DEFAULT_VERSION, kind)
+
+
+@lru_cache(1024)
+def may_repeat(structure: Group | None, name: str) -> bool:
     """Does a structure of the dictionary have room for a second segment of that name?"""
-    found = dictionary.structure(version, structure) if structure else None
-    return found is not None and _room(found, name) > 1
+    return structure is not None and _room(structure, name) > 1
 
 
 def _room(place: Group | SegmentRef, name: str) -> int:
@@ -87,13 +81,12 @@ def _room(place: Group | SegmentRef, name: str) -> int:
 
 
 @lru_cache(1024)
-def stands_outside(version: str, structure: str, name: str, each: str) -> bool:
+def stands_outside(structure: Group | None, name: str, each: str) -> bool:
     """Does a structure have the segment, and nowhere in a group that repeats with segments `each` in it?"""
-    found = dictionary.structure(version, structure) if structure else None
-    return found is not None and name in segments_in(found) and not _together(found, name, each)
+    return structure is not None and name in structure.names and not _together(structure, name, each)
 
 
 def _together(place: Group | SegmentRef, name: str, each: str) -> bool:
     if isinstance(place, SegmentRef):
         return False
-    return (place.max != 1 and {name, each} <= segments_in(place)) or any(_together(child, name, each) for child in place.children)
+    return (place.max != 1 and {name, each} <= place.names) or any(_together(child, name, each) for child in place.children)

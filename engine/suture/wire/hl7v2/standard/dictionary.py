@@ -12,8 +12,8 @@ import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar
 
 from suture.wire.hl7v2.standard import corrections
 from suture.wire.hl7v2.standard.events import STRUCTURE_OF
@@ -45,16 +45,34 @@ class FieldSpec:
     withdrawn: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SegmentRef:
-    """A segment's place in a structure. max: 0 for any number."""
+    """A segment's place in a structure. max: 0 for any number. (What a group may be asked, it may be asked too.)"""
 
     name: str
     min: int
     max: int
+    choice: ClassVar[bool] = False
+    children: ClassVar[tuple[()]] = ()
+    second: ClassVar[Mapping[str, frozenset[str]]] = {}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The segment."""
+        return frozenset((self.name,))
+
+    @property
+    def first(self) -> frozenset[str]:
+        """The segment."""
+        return self.names
+
+    @cached_property
+    def optional(self) -> bool:
+        """May it be absent?"""
+        return self.min == 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Segments and groups that stand together. choice: one of the children, else all of them in order. max: 0 for any number."""
 
@@ -63,6 +81,57 @@ class Group:
     min: int = 1
     max: int = 1
     choice: bool = False
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The segments that may stand anywhere in it."""
+        return frozenset().union(*(child.names for child in self.children))
+
+    @cached_property
+    def optional(self) -> bool:
+        """May it be absent or empty?"""
+        of_children = any if self.choice else all
+        return self.min == 0 or of_children(child.optional for child in self.children)
+
+    @cached_property
+    def first(self) -> frozenset[str]:
+        """The segments that it can begin with."""
+        if self.name.split("_")[-2:] == ["PRIOR", "RESULT"] and self.children[0].children:
+            # The standard lets prior results begin with an order, which cannot be told from the next order: they begin with a patient.
+            return self.children[0].first
+        found: set[str] = set()
+        for child in self.children:
+            found |= child.first
+            if not child.optional and not self.choice:
+                break
+        return frozenset(found)
+
+    @cached_property
+    def second(self) -> Mapping[str, frozenset[str]]:
+        """To each of `first` what has to follow it inside, where something has to; of the places that it can take, any will do."""
+        found: dict[str, frozenset[str]] = {}
+        for name in () if self.choice else self.first:
+            after: set[str] = set()
+            for place, child in enumerate(self.children):
+                if name in child.first:
+                    after |= child.second.get(name) or self._after(place)
+                if not child.optional:
+                    break
+            if "" not in after and ANY_SEGMENT not in after:
+                found[name] = frozenset(after)
+        return found
+
+    def _after(self, place: int) -> set[str]:
+        """What can follow that child, of which nothing more must come: "" for the end of the group."""
+        child = self.children[place]
+        if child.children or child.max != 1:
+            return {""}  # not worked out: it may go on inside, or again
+        found: set[str] = set()
+        for later in self.children[place + 1 :]:
+            found |= later.first
+            if not later.optional:
+                return found
+        return {""}
 
 
 LENGTHS = {"DT": 8, "TM": 16, "DTM": 24, "TS": 26, "NM": 16, "SI": 4}

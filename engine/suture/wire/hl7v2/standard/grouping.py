@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from suture.wire.hl7v2.standard.dictionary import Group, SegmentRef
 from suture.wire.hl7v2.text.er7 import Segment
@@ -51,7 +50,7 @@ def _repeats(group: Group, index: int) -> bool:
 
 
 def _find(group: Group, name: str, begin: int) -> int | None:
-    return next((i for i in range(begin, len(group.children)) if name in names(group.children[i])), None)
+    return next((i for i in range(begin, len(group.children)) if name in group.children[i].names), None)
 
 
 def _descend(node: Node, index: int, segment: Segment) -> list[Node]:
@@ -66,11 +65,3 @@ def _descend(node: Node, index: int, segment: Segment) -> list[Node]:
         node.children.append(inner)
         opened.append(inner)
         node, index = inner, _find(child, segment.name, 0) or 0
-
-
-@lru_cache(maxsize=4096)
-def names(child: Group | SegmentRef) -> frozenset[str]:
-    """The segments that a part of a structure may hold."""
-    if isinstance(child, SegmentRef):
-        return frozenset({child.name})
-    return frozenset().union(*map(names, child.children))

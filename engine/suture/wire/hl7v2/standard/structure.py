@@ -9,11 +9,10 @@ anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from suture.wire.hl7v2.standard.dictionary import ANY_SEGMENT, Group, SegmentRef, structure
+from suture.wire.hl7v2.standard.dictionary import ANY_SEGMENT, Group, SegmentRef
 
 MISPLACED_MAX = 1000
 """Segments out of place, after which a message is no more looked at."""
@@ -32,87 +31,14 @@ class Misplaced:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Structure:
-    """A place of a structure, ready to be followed. names: everything inside. first: what it can begin with. optional: may be empty.
-
-    second: to each of `first`, what has to follow it inside; what may end the place is not there.
-    """
-
-    name: str
-    names: frozenset[str]
-    first: frozenset[str]
-    optional: bool
-    min: int
-    max: int
-    choice: bool
-    children: tuple[Structure, ...]
-    second: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    def begins(self, name: str, following: str) -> bool:
-        """Can the segment begin it, with that one after it? following: "" when that does not matter."""
-        return name in self.first and (not following or following in self.second.get(name, (following,)))
-
-
-@lru_cache(maxsize=512)
-def prepared(version: str, name: str) -> Structure | None:
-    """A structure of the dictionary, ready for `misplaced`; None when the version has none of that name."""
-    found = structure(version, name)
-    return None if found is None else _prepared(found)
-
-
-def _prepared(place: Group | SegmentRef) -> Structure:
-    if isinstance(place, SegmentRef):
-        only = frozenset((place.name,))
-        return Structure(place.name, only, only, place.min == 0, place.min, place.max, False, ())
-    children = tuple(map(_prepared, place.children))
-    first: set[str] = set()
-    for child in children:
-        first |= child.first
-        if not child.optional and not place.choice:
-            break
-    if place.name.split("_")[-2:] == ["PRIOR", "RESULT"] and children[0].children:
-        # The standard lets prior results begin with an order, which cannot be told from the next order: they begin with a patient.
-        first = set(children[0].first)
-    names = frozenset().union(*(child.names for child in children))
-    empty = any(c.optional for c in children) if place.choice else all(c.optional for c in children)
-    optional, second = place.min == 0 or empty, {} if place.choice else _second(children, first)
-    return Structure(place.name, names, frozenset(first), optional, place.min, place.max, place.choice, children, second)
-
-
-def _second(children: Sequence[Structure], first: Iterable[str]) -> dict[str, frozenset[str]]:
-    """What has to follow each first segment of a sequence, where something has to; of the places it can take, any will do."""
-    found: dict[str, frozenset[str]] = {}
-    for name in first:
-        after: set[str] = set()
-        for place, child in enumerate(children):
-            if name in child.first:
-                after |= child.second.get(name) or _after(children, place)
-            if not child.optional:
-                break
-        if "" not in after and ANY_SEGMENT not in after:
-            found[name] = frozenset(after)
-    return found
-
-
-def _after(children: Sequence[Structure], place: int) -> set[str]:
-    """What can follow that child, of which nothing more must come: "" for the end of the sequence."""
-    child = children[place]
-    if child.children or child.max != 1:
-        return {""}  # not worked out: it may go on inside, or again
-    found: set[str] = set()
-    for later in children[place + 1 :]:
-        found |= later.first
-        if not later.optional:
-            return found
-    return {""}
+Place = Group | SegmentRef
 
 
 @dataclass(slots=True)
 class _Frame:
     """An open group. at: index of the child that was filled last (-1: none). count: how often that child was filled."""
 
-    node: Structure
+    node: Place
     at: int = -1
     count: int = 0
 
@@ -128,15 +54,18 @@ class _Wanted:
     following: str = ""
     skipping: bool = False
 
-    def fits(self, place: Structure) -> bool:
+    def fits(self, place: Place) -> bool:
         """Can it begin there, or stand there at all when it skips?"""
-        return self.name in place.names if self.skipping else place.begins(self.name, self.following)
+        if self.skipping:
+            return self.name in place.names
+        following = self.following
+        return self.name in place.first and (not following or following in place.second.get(self.name, (following,)))
 
 
 class _Cursor:
     """Where in the structure the last segment stood: open groups from the outermost to the innermost."""
 
-    def __init__(self, root: Structure) -> None:
+    def __init__(self, root: Place) -> None:
         self.frames = [_Frame(root)]
         self.missing: list[tuple[str, str]] = []
 
@@ -236,14 +165,14 @@ def _forward(frame: _Frame, wanted: _Wanted) -> int | None:
     return None
 
 
-def _required_after(frame: _Frame) -> list[Structure]:
+def _required_after(frame: _Frame) -> list[Place]:
     """The children that must still come."""
     if frame.node.choice:
         return [] if frame.at >= 0 or frame.node.optional else [frame.node]
     return [node for node in frame.node.children[frame.at + 1 :] if not node.optional]
 
 
-def _example(node: Structure) -> str:
+def _example(node: Place) -> str:
     """The segment that stands for what is missing: the first required one of a group."""
     while node.children:
         node = next((child for child in node.children if not child.optional), node.children[0])
@@ -259,7 +188,7 @@ def _followings(known: frozenset[str], names: Sequence[str]) -> list[str]:
     return found[::-1]
 
 
-def misplaced(whole: Structure, names: Sequence[str]) -> list[Misplaced]:
+def misplaced(whole: Group, names: Sequence[str]) -> list[Misplaced]:
     """Hold the names of a message's segments against a structure; in the order of the message, linear in their number.
 
     A segment that stands in the wrong place is told once, as unexpected, and not as missing too.

@@ -19,7 +19,7 @@ from suture.model.finding import Finding, Location
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.dictionary import FieldSpec
 from suture.wire.hl7v2.standard.primitives import CHECKS, Check
-from suture.wire.hl7v2.standard.structure import MISSING, REPEATS, UNEXPECTED, Misplaced, misplaced, prepared
+from suture.wire.hl7v2.standard.structure import MISSING, REPEATS, UNEXPECTED, Misplaced, misplaced
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.lines import BROKEN, Odd, OddLine, is_name
@@ -183,7 +183,7 @@ class _Check:
         header = self.message.segments[0]
         code, event, named = (header.get(9, n) for n in (1, 2, 3))
         names = [segment.name for segment in self.segments]
-        wanted = prepared(self.version, dictionary.structure_name(self.version, f"{code}^{event}^{named}"))
+        wanted = dictionary.structure(self.version, f"{code}^{event}^{named}")
         if wanted is None:
             self._no_structure(code, event)
             self._misplaced([Misplaced(UNEXPECTED, n, i) for i, n in enumerate(names) if n not in self.known and n[:1] != "Z"])
