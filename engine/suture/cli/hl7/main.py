@@ -120,7 +120,7 @@ def _xml(file: Path, version: str, encoding: str) -> int:
         if message is None or message.odd.broken:
             code = exits.FAILED
         if message is None:
-            text = xml.text_of(raw.decode("utf-8", "surrogateescape"), er7.Delimiters(escape=""))
+            text = xml.text_of(raw.decode("utf-8", "surrogateescape"), xml.AS_IT_IS)
             click.echo(f'<{xml.UNKNOWN} xmlns="{xml.NAMESPACE}">{text}</{xml.UNKNOWN}>')
         else:
             for line in xml.lines(message, version):

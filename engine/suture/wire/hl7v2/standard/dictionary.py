@@ -199,6 +199,12 @@ def components(version: str, datatype: str) -> tuple[FieldSpec, ...]:
     )
 
 
+def component(version: str, datatype: str, number: int) -> FieldSpec | None:
+    """One component of a data type; None when the type does not have it."""
+    known = components(version, datatype)
+    return known[number - 1] if 0 < number <= len(known) else None
+
+
 def segment_name(version: str, segment: str) -> str:
     """The segment's name in the standard, such as Patient Identification; "" when it has none here."""
     return SEGMENTS.get(segment, "") if segment in known_segments(version) else ""
@@ -315,13 +321,12 @@ def _length(datatype: str, printed: int, version: str) -> int:
     return LENGTHS_BEFORE_2_7.get(datatype, 0) if version < "2.7" else 0
 
 
-def _with_table(component: FieldSpec, version: str, datatype: str) -> FieldSpec:
+def _with_table(part: FieldSpec, version: str, datatype: str) -> FieldSpec:
     """From 2.6 on hl7apy has no tables of components: one that 2.5.1 has at the same place under the same name stands in."""
-    if component.table or version < "2.6":
-        return component
-    known = components(DEFAULT_VERSION, datatype)
-    like = known[component.number - 1] if component.number <= len(known) else None
-    return replace(component, table=like.table) if like and like.name == component.name and not component.withdrawn else component
+    if part.table or version < "2.6":
+        return part
+    like = component(DEFAULT_VERSION, datatype, part.number)
+    return replace(part, table=like.table) if like and like.name == part.name and not part.withdrawn else part
 
 
 @lru_cache(maxsize=512)

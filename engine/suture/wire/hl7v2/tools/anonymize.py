@@ -14,6 +14,7 @@ from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.text import charsets, cut
 from suture.wire.hl7v2.text.delimiters import NULL_TEXT, STANDARD
 from suture.wire.hl7v2.text.er7 import Delimiters, Message, Segment, delimiters_of
+from suture.wire.hl7v2.text.lines import is_name
 from suture.wire.hl7v2.tools import identifying as known
 from suture.wire.hl7v2.tools import parts
 from suture.wire.hl7v2.tools.instead import Instead
@@ -118,7 +119,7 @@ class _Walk:
     def _segment(self, line: str, wanted: bool) -> str:
         """A line. wanted: else it is only passed over, because nothing can be learned from it."""
         name, field = line[:3], self._d.field
-        if not re.fullmatch("[A-Z][A-Z0-9]{2}", name) or line[3:4] not in ("", field):
+        if not is_name(name) or line[3:4] not in ("", field):
             # The rest of a text that holds a line end; separators and blanks alone say nothing.
             return self._instead.free(line) if line.strip("|^~& \t\x0b") else line
         if not wanted or name in self._keep:
@@ -156,7 +157,7 @@ class _Walk:
             return self._parts(text, self._instead.free)
         if number in known.WORDS.get(name, ()):
             return self._typed(spec.datatype, self._worded(text), False)
-        if (kind := _kind(name, number)) and not dictionary.components(self._version, spec.datatype):
+        if (kind := known.KINDS.get(name, {}).get(number)) and not dictionary.components(self._version, spec.datatype):
             return self._parts(text, self._instead.kinds[kind])
         strict = name in known.PEOPLE or number in known.FIELDS.get(name, ())
         return self._typed(spec.datatype, text, strict)
@@ -249,12 +250,6 @@ class _Walk:
         """Each value between separators on its own."""
         pieces = self._marks.split(text)
         return "".join(replace(piece) if i % 2 == 0 and piece and piece != NULL_TEXT else piece for i, piece in enumerate(pieces))
-
-
-def _kind(segment: str, number: int) -> str:
-    """What is done with a field whose type does not say what it is; "" where it does."""
-    kinds = {known.ID: known.NUMBERED, known.PLACE: known.PLACES, known.FAMILY: known.NAMES}
-    return next((kind for kind, fields in kinds.items() if number in fields.get(segment, ())), "")
 
 
 def _person_of(segment: Segment) -> str:

@@ -90,24 +90,19 @@ WORDS: Mapping[str, frozenset[int]] = {"PV2": frozenset({3}), "OBR": frozenset({
 WORDED = (2, 5, 9)
 """The components with text in such types (CE, CWE)."""
 
-NUMBERED: Mapping[str, frozenset[int]] = {
-    "GT1": frozenset({2}),
-    "IN2": frozenset({6, 8, 10}),
-    "PV1": frozenset({19}),
-    "EVN": frozenset({5}),
-    "RX1": frozenset({23}),
-    "CER": frozenset({12}),
+KINDS: Mapping[str, Mapping[int, str]] = {
+    "CER": {12: ID},
+    "EVN": {5: ID},
+    "GT1": {2: ID, 56: PLACE},
+    "IN1": {52: PLACE},
+    "IN2": {6: ID, 8: ID, 10: ID},
+    "NK1": {38: PLACE},
+    "PID": {6: FAMILY, 12: PLACE, 23: PLACE},
+    "PV1": {19: ID},
+    "RX1": {23: ID},
 }
-"""Fields of people that versions before 2.3 have as numbers (NM) or codes (ID), and that are identifiers (CER-12: 2.5 and 2.6)."""
-PLACES: Mapping[str, frozenset[int]] = {
-    "PID": frozenset({12, 23}),
-    "NK1": frozenset({38}),
-    "GT1": frozenset({56}),
-    "IN1": frozenset({52}),
-}
-"""Fields for codes and texts that say where somebody lives or was born: counties, places of birth."""
-NAMES: Mapping[str, frozenset[int]] = {"PID": frozenset({6})}
-"""Fields that are a plain text in early versions, and a name."""
+"""Fields whose data type does not say what they are: identifiers, which versions before 2.3 have as numbers (NM) or codes (ID;
+CER-12: 2.5 and 2.6), counties and places of birth in codes and texts, and a name that is a plain text in early versions."""
 
 BATCH: Mapping[str, Mapping[int, str]] = {
     **_each("FHS BHS", {7: DATE, 8: ID, 9: ID, 10: TEXT, 11: ID, 12: ID}),
@@ -117,28 +112,8 @@ BATCH: Mapping[str, Mapping[int, str]] = {
 
 TITLES = frozenset(
     {
-        *(
-            "DR",
-            "MR",
-            "MRS",
-            "MS",
-            "MISS",
-            "PROF",
-            "SIR",
-            "REV",
-            "FR",
-            "MX",
-            "HERR",
-            "FRAU",
-            "MME",
-            "JR",
-            "SR",
-            "I",
-            "II",
-            "III",
-            "IV",
-            "V",
-        ),
+        *("DR", "MR", "MRS", "MS", "MISS", "PROF", "SIR", "REV", "FR", "MX", "HERR", "FRAU", "MME", "JR", "SR"),
+        *("I", "II", "III", "IV", "V"),
         *("MD", "DO", "RN", "NP", "PA", "PHD", "PHARMD", "DDS", "BSN", "MSN", "LPN", "CRNA", "BA", "BS", "MA", "MPH", "MBBS", "ESQ"),
     }
 )

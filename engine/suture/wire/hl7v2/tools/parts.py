@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
 
-"""The value that says: delete what you have (HL7 2.5.1 section 2.5.3)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -36,13 +34,22 @@ class Leaf:
 
 def leaves(segment: Segment) -> Iterator[Leaf]:
     """The values of a segment that are not empty, in order."""
-    header = segment.name == "MSH"
-    for number in range(1, len(segment.fields) + header):
-        text = segment.raw(number)
-        if text and header and number <= 2:
+    for number, text in filled(segment):
+        if is_separators(segment, number):
             yield Leaf(number, 1, 0, 0, text)
-        elif text:
+        else:
             yield from _field(number, text, segment)
+
+
+def filled(segment: Segment) -> Iterator[tuple[int, str]]:
+    """The fields that are not empty, by their numbers, as they are written."""
+    numbers = range(1, len(segment.fields) + (segment.name == "MSH"))
+    return ((number, text) for number in numbers if (text := segment.raw(number)))
+
+
+def is_separators(segment: Segment, number: int) -> bool:
+    """Is it MSH-1 or MSH-2, which is taken as it stands?"""
+    return segment.name == "MSH" and number <= 2
 
 
 def _field(number: int, text: str, segment: Segment) -> Iterator[Leaf]:
@@ -65,7 +72,7 @@ def split(text: str, separator: str) -> list[str]:
 
 def value(segment: Segment, leaf: Leaf) -> str:
     """The text of a value, escapes resolved."""
-    if segment.name == "MSH" and leaf.field <= 2:
+    if is_separators(segment, leaf.field):
         return leaf.raw
     return unescape(leaf.raw, segment.delimiters, segment.encoding)
 
@@ -91,21 +98,15 @@ def datatype_of(version: str, segment: Segment, number: int) -> str:
     return spec.datatype if spec else ""
 
 
-def component_type(version: str, datatype: str, number: int) -> str:
-    """The data type of a component, "" when unknown."""
-    known = dictionary.components(version, datatype)
-    return known[number - 1].datatype if 0 < number <= len(known) else ""
-
-
 def name_of(version: str, segment: Segment, leaf: Leaf) -> str:
     """What a value is: Patient Identifier List / Assigning Authority / Namespace ID; "" when the dictionary does not say."""
     spec = dictionary.field(version, segment.name, leaf.field)
     names = [spec.name if spec else ""]
     datatype = datatype_of(version, segment, leaf.field)
     for number in (leaf.component or 1, leaf.sub):
-        known = dictionary.components(version, datatype)
-        if not known or not number:
+        if not dictionary.components(version, datatype) or not number:
             break
-        names.append(known[number - 1].name if number <= len(known) else f"component {number}")
-        datatype = component_type(version, datatype, number)
+        spec = dictionary.component(version, datatype, number)
+        names.append(spec.name if spec else f"component {number}")
+        datatype = spec.datatype if spec else ""
     return " / ".join(name for name in names if name)

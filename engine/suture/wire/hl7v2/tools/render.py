@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,48 +106,35 @@ def _no_segment(number: int, line: Segment) -> dict[str, Any]:
 
 
 def _segment(version: str, place: str, segment: Segment) -> dict[str, Any]:
-    first = 1 if segment.name == "MSH" else 0
-    numbers = (number for number in range(1, len(segment.fields) + first) if segment.raw(number))
-    fields = [_field(version, segment, number) for number in numbers]
+    fields = [_field(version, segment, number, raw) for number, raw in parts.filled(segment)]
     return {"segment": segment.name, "place": place, "name": dictionary.segment_name(version, segment.name), "fields": fields}
 
 
-def _field(version: str, segment: Segment, number: int) -> dict[str, Any]:
-    spec = dictionary.field(version, segment.name, number)
-    raw, datatype, d = segment.raw(number), parts.datatype_of(version, segment, number), segment.delimiters
-    whole = segment.name == "MSH" and number <= 2
-    written = [raw] if whole else parts.split(raw, d.repetition)
-    repetitions = [{"value": raw}] if whole else [_repetition(version, datatype, each, segment) for each in written]
+def _field(version: str, segment: Segment, number: int, raw: str) -> dict[str, Any]:
+    spec, datatype = dictionary.field(version, segment.name, number), parts.datatype_of(version, segment, number)
+    if parts.is_separators(segment, number):
+        repetitions = [{"value": raw}]
+    else:
+        repetitions = [_value(version, datatype, each, segment, _PARTS) for each in parts.split(raw, segment.delimiters.repetition)]
     return {"field": number, "name": spec.name if spec else "", "datatype": datatype, "raw": raw, "repetitions": repetitions}
 
 
-def _repetition(version: str, datatype: str, raw: str, segment: Segment) -> dict[str, Any]:
+_PARTS = ("component", "subcomponent")
+
+
+def _value(version: str, datatype: str, raw: str, segment: Segment, levels: Sequence[str]) -> dict[str, Any]:
+    """A value, or its parts. levels: the kinds of parts that it may have, each named as its separator is."""
     d = segment.delimiters
-    written = parts.split(raw, d.component)
-    if len(written) == 1 and raw == NULL_TEXT:
+    if raw == NULL_TEXT:
         return {"value": None}
-    specs = dictionary.components(version, datatype)
-    if len(written) == 1 and not specs and len(parts.split(raw, d.subcomponent)) == 1:
+    divided = any(len(parts.split(raw, getattr(d, level))) > 1 for level in levels)
+    if not levels or not (divided or dictionary.components(version, datatype)):
         return {"value": unescape(raw, d, segment.encoding)}
+    level, *inner = levels
     items = []
-    for number, text in enumerate(written, 1):
-        spec = specs[number - 1] if number <= len(specs) else None
+    for number, text in enumerate(parts.split(raw, getattr(d, level)), 1):
         if text:
-            item = {"component": number, "name": spec.name if spec else "", "datatype": spec.datatype if spec else ""}
-            items.append(item | _component(version, item["datatype"], text, segment))
-    return {"components": items}
-
-
-def _component(version: str, datatype: Any, raw: str, segment: Segment) -> dict[str, Any]:
-    d = segment.delimiters
-    written = parts.split(raw, d.subcomponent)
-    specs = dictionary.components(version, datatype)
-    if raw == NULL_TEXT or (len(written) == 1 and not specs):
-        return {"value": None if raw == NULL_TEXT else unescape(raw, d, segment.encoding)}
-    items: list[dict[str, Any]] = []
-    for number, text in enumerate(written, 1):
-        spec = specs[number - 1] if number <= len(specs) else None
-        if text:
-            names = {"subcomponent": number, "name": spec.name if spec else "", "datatype": spec.datatype if spec else ""}
-            items.append(names | {"value": None if text == NULL_TEXT else unescape(text, d, segment.encoding)})
-    return {"subcomponents": items}
+            spec = dictionary.component(version, datatype, number)
+            item = {level: number, "name": spec.name if spec else "", "datatype": spec.datatype if spec else ""}
+            items.append(item | _value(version, str(item["datatype"]), text, segment, inner))
+    return {f"{level}s": items}
