@@ -11,7 +11,7 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.fault import Fault
 from suture.model.message import Message
 from suture.ports import Processed, Settled
-from suture.wire.hl7v2.exchange.continuation import Limits, links
+from suture.wire.hl7v2.exchange.continuation import Limits, is_fragment
 from suture.wire.hl7v2.text.header import Header
 
 _DSC = "DSC"
@@ -47,4 +47,4 @@ class Dealing:
             return None
         if self.answer.restricts and (finding := self.answer.refusal(header)):
             return Settled.filtered(f"refused: {finding}")
-        return Settled.parked(_FRAGMENT) if self.continuation and not links(header, message.raw).alone else None
+        return Settled.parked(_FRAGMENT) if self.continuation and is_fragment(header, message.raw) else None

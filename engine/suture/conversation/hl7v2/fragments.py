@@ -22,7 +22,7 @@ from suture.pipeline.turns import LARGE_BYTES, Turns
 from suture.pipeline.world import World
 from suture.ports import Received, Settled
 from suture.ports.conversation import Answer, Inside, Say
-from suture.wire.hl7v2.exchange.continuation import Assembler, Broken, Chain, Limits, links
+from suture.wire.hl7v2.exchange.continuation import Assembler, Broken, Chain, Limits, is_fragment, links
 from suture.wire.hl7v2.text.header import Header
 
 
@@ -59,7 +59,7 @@ class Fragments:
 
     def is_one(self, header: Header | None, raw: bytes) -> bool:
         """Is this message a fragment of another?"""
-        return header is not None and not links(header, raw).alone
+        return header is not None and is_fragment(header, raw)
 
     def stored(self, header: Header, state: str, message: Message, answer: Answer, say: Say | None) -> None:
         """A fragment is durable. One that came before is answered again, and counts once."""

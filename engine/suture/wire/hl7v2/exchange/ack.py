@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from suture.model.finding import Location
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater
 from suture.model.value import Value
-from suture.wire.hl7v2.exchange.conditions import MEANING
-from suture.wire.hl7v2.exchange.reply import build
+from suture.wire.hl7v2.exchange.reply import MEANING, build
 from suture.wire.hl7v2.exchange.sequence import number_of
 from suture.wire.hl7v2.text.header import Header, text_of
 
@@ -21,9 +20,8 @@ BY_THE_STANDARD: Mapping[str, str] = {"AA": "accept", "CA": "accept", "AE": "rej
 _PLACE = re.compile(rb"([A-Z][A-Z0-9]{2})\^([1-9]\d{0,4})(?:\^([1-9]\d{0,3}))?")
 EMPTY, NO_MSA, OTHER = "empty", "no_msa", "other"
 """What stands in a table of meanings for an empty frame, for an answer without an MSA segment, and for codes that are not HL7's."""
-FLAW_CODES: Mapping[str, str] = {EMPTY: "EMPTY_ANSWER", NO_MSA: "NO_MSA"}
-"""Codes of outcomes that such answers have where the table knows them."""
-_FLAWS = {EMPTY: "with an empty frame", NO_MSA: "without an MSA segment that holds a code"}
+_FLAWS = {EMPTY: ("EMPTY_ANSWER", "with an empty frame"), NO_MSA: ("NO_MSA", "without an MSA segment that holds a code")}
+"""The codes of their outcomes where the table knows them, and what they are in words."""
 _AS_WRITTEN = {code.encode(): code for code in BY_THE_STANDARD}
 _BLANKS = b"\x00\t\n\r "
 
@@ -62,11 +60,11 @@ def outcome(said: Said, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome
     meaning: MSA-1, or EMPTY, NO_MSA or OTHER, to accept, reject, retry or hold. An answer of which it says nothing is
     Ambiguous, because the peer may have taken the message.
     """
-    answer, code = said.raw, FLAW_CODES[said.flaw] if said.flaw else said.code
+    answer, code = said.raw, _FLAWS[said.flaw][0] if said.flaw else said.code
     word = meaning.get(said.flaw or code) or (meaning.get(OTHER) if not said.flaw and code not in BY_THE_STANDARD else None)
     if word == "accept":
         return Accepted(code, answer)
-    reason = f"the peer answered {_FLAWS[said.flaw] if said.flaw else code + _why(said)}"
+    reason = f"the peer answered {_FLAWS[said.flaw][1] if said.flaw else code + _why(said)}"
     if word == "reject":
         return Rejected(code, reason, answer)
     if word == "retry":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from suture.wire.hl7v2.exchange import ack
 from suture.wire.hl7v2.exchange.due import asking
 from suture.wire.hl7v2.text.header import Header
 
@@ -29,8 +30,8 @@ _LARGEST_BYTES = 65_536
 """What is larger is not looked through for a shape: nothing acknowledges so much."""
 _CODE = re.compile(r"\s*([A-Za-z][A-Za-z0-9]{2})(?![A-Za-z0-9])")
 _LINE = re.compile(rb"[\r\n]+")
-_COMMITS = (b"CA", b"CE", b"CR")
-_OWN = re.compile(rb"SUT[A-Z]?\d+(?:\.\d+)?A?")
+_COMMITS = ("CA", "CE", "CR")
+_OWN = re.compile(r"SUT[A-Z]?\d+(?:\.\d+)?A?")
 """MSH-10 of our own answers, which nobody was asked to acknowledge."""
 
 
@@ -57,8 +58,8 @@ def quiet(header: Header, raw: bytes) -> Header:
     """
     fields = [*header.fields[:16], *[b""] * (16 - len(header.fields)), *header.fields[16:]]
     fields[14], fields[15] = asking(fields[14]) or b"NE", b"NE"
-    code, answered = _says(header, raw)
-    if code in _COMMITS or _OWN.fullmatch(answered):
+    said = ack.read(raw)
+    if said.code in _COMMITS or _OWN.fullmatch(said.control_id.strip()):
         fields[14] = b"NE"
     return Header(header.separator, fields, header.wide, header.mark)
 
@@ -83,12 +84,3 @@ def _shaped(kind: str, raw: bytes) -> bool:
         return False
     names = {line[:3] for line in _LINE.split(raw) if line.strip()}
     return b"MSA" in names and names <= _SHAPE
-
-
-def _says(header: Header, raw: bytes) -> tuple[bytes, bytes]:
-    """MSA-1, in capitals, and MSA-2; "" for what is not there."""
-    for line in _LINE.split(_plain(raw)[:_LARGEST_BYTES]):
-        if line[:3] == b"MSA":
-            fields = [*line.split(header.separator), b"", b""]
-            return fields[1].strip().upper(), fields[2].strip()
-    return b"", b""

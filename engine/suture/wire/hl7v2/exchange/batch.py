@@ -94,7 +94,12 @@ class Cutter:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take what arrived; the events that are completed by it, in order."""
-        self._take(data)
+        if self._head is None:
+            self._buffer.add(data)
+        else:
+            self._head += data
+            if widths.tells(self._head):
+                self._begin(bytes(self._head))
         return list(self._cut(last=False))
 
     def end(self) -> list[Event]:
@@ -105,14 +110,6 @@ class Cutter:
         """All events of a stream that is in memory, each when it is asked for: who has seen enough of them may stop."""
         self._begin(data)
         yield from self._rest()
-
-    def _take(self, data: bytes) -> None:
-        if self._head is not None:
-            self._head += data
-            if widths.tells(self._head):
-                self._begin(bytes(self._head))
-        else:
-            self._buffer.add(data)
 
     def _begin(self, head: bytes) -> None:
         """The first bytes have come, and tell the width."""

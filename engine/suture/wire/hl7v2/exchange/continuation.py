@@ -8,7 +8,7 @@ in the ADD that the next fragment begins with.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from suture.wire.hl7v2.text import lines, widths
 from suture.wire.hl7v2.text.header import Header
@@ -32,17 +32,16 @@ class Limits:
     waiting_bytes: int = 67_108_864
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(NamedTuple):
     """How a message is linked: follows is MSH-14, points_to is DSC-1, each b"" when absent."""
 
     follows: bytes
     points_to: bytes
 
-    @property
-    def alone(self) -> bool:
-        """It is a whole message."""
-        return not self.follows and not self.points_to
+
+def is_fragment(header: Header, raw: bytes) -> bool:
+    """Is this message a part of another?"""
+    return any(links(header, raw))
 
 
 def links(header: Header, raw: bytes) -> Links:

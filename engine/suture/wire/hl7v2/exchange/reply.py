@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from suture.model.finding import APPLICATION_ERROR, ERROR, SEGMENT_SEQUENCE, Finding, Location
-from suture.wire.hl7v2.exchange.conditions import MEANING
+from suture.model import finding
+from suture.model.finding import Finding, Location
 from suture.wire.hl7v2.text.er7 import Delimiters, escape
 from suture.wire.hl7v2.text.header import Header
 
@@ -17,6 +17,25 @@ MSA_TEXT_CHARACTERS = 80
 ERR_TEXT_CHARACTERS = 250
 """Lengths of MSA-3 and ERR-8 (HL7 2.5.1 sections 2.15.8 and 2.15.5)."""
 DEFAULT_VERSION = b"2.5.1"
+
+MEANING = {
+    finding.SEGMENT_SEQUENCE: "Segment sequence error",
+    finding.REQUIRED_FIELD_MISSING: "Required field missing",
+    finding.DATA_TYPE: "Data type error",
+    finding.TABLE_VALUE: "Table value not found",
+    finding.TOO_LONG: "Value too long",
+    finding.CARDINALITY: "Non-Conformant Cardinality",
+    finding.OTHER: "Other HL7 Error",
+    finding.UNSUPPORTED_MESSAGE_TYPE: "Unsupported message type",
+    finding.UNSUPPORTED_EVENT: "Unsupported event code",
+    finding.UNSUPPORTED_PROCESSING_ID: "Unsupported processing id",
+    finding.UNSUPPORTED_VERSION: "Unsupported version id",
+    finding.UNKNOWN_KEY: "Unknown key identifier",
+    finding.DUPLICATE_KEY: "Duplicate key identifier",
+    finding.RECORD_LOCKED: "Application record locked",
+    finding.APPLICATION_ERROR: "Application internal error",
+}
+"""Message error condition codes as HL7 words them (table 0357)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +60,7 @@ class Reply:
 
 def build(header: Header | None, code: str, own_id: str, now: str, text: str = "") -> bytes:
     """The acknowledgement of the message with this header, without more than a code and a text. See `written`."""
-    if header is None or text or header.wide:
-        return written(header, Reply(code, own_id, now, text))
-    header = header.to_answer()
-    return b"%b\r%b\r" % (_msh(header, own_id, now), header.separator.join((b"MSA", code.encode(), header.get(10))))
+    return written(header, Reply(code, own_id, now, text))
 
 
 def written(header: Header | None, reply: Reply) -> bytes:
@@ -53,10 +69,10 @@ def written(header: Header | None, reply: Reply) -> bytes:
     MSH-10 comes back in MSA-2 byte for byte. Delimiters that the sender does not name are the standard's.
     """
     if header is None:
-        reply = replace(reply, findings=reply.findings or (Finding(SEGMENT_SEQUENCE, ERROR, Location("MSH"), reply.text),))
+        reply = replace(reply, findings=reply.findings or (Finding(finding.SEGMENT_SEQUENCE, finding.ERROR, Location("MSH"), reply.text),))
         header = _NOBODY
     header = header.to_answer()
-    lines = [_msh(header, reply.own_id, reply.now, reply), _msa(header, reply), *_errors(header, reply)]
+    lines = [_msh(header, reply), _msa(header, reply), *_errors(header, reply)]
     if reply.custom:
         lines[:2] = [_custom(header, line, reply.custom) for line in lines[:2]]
     raw = b"\r".join(lines) + b"\r"
@@ -97,18 +113,16 @@ _NOBODY = Header(b"|", [b"MSH", b"^~\\&", b"", b"", b"SUTURE", b"", b"", b"", b"
 # -- MSH -----------------------------------------------------------------------------------------------------------
 
 
-def _msh(header: Header, own_id: str, now: str, reply: Reply | None = None) -> bytes:
+def _msh(header: Header, reply: Reply) -> bytes:
     """The answer's own MSH: sender and receiver turned round, MSH-11, 12 and 18 as they came."""
     s, f = header.separator, header.fields
     if len(f) < 12:
         f = f + [b""] * (12 - len(f))
-    version = f[11] or DEFAULT_VERSION
-    kind = _kind(header, f[8], reply is not None and reply.apart)
-    line = s.join((b"MSH", f[1], f[4], f[5], f[2], f[3], now.encode(), b"", kind, own_id.encode(), f[10] or b"P", version))
+    kind, now, own_id = _kind(header, f[8], reply.apart), reply.now.encode(), reply.own_id.encode()
+    line = s.join((b"MSH", f[1], f[4], f[5], f[2], f[3], now, b"", kind, own_id, f[10] or b"P", f[11] or DEFAULT_VERSION))
     charset = f[17] if len(f) > 17 else b""
-    asks = reply.application if reply is not None else None
-    if charset or asks is not None:
-        modes = (b"", b"") if asks is None else (asks.encode(), b"NE")
+    if charset or reply.application is not None:
+        modes = (b"", b"") if reply.application is None else (reply.application.encode(), b"NE")
         line += s + s.join((b"", b"", *modes, b"", charset) if charset else (b"", b"", *modes))
     return line
 
@@ -148,14 +162,14 @@ def _errors(header: Header, reply: Reply) -> list[bytes]:
     """The ERR segments: one with a repeating ERR-1 before 2.5, one for each kind of finding since (HL7 2.5.1 section 2.15.5)."""
     findings = list(reply.findings)
     if not findings and reply.text:
-        findings = [Finding(APPLICATION_ERROR, ERROR, None, reply.text)]
+        findings = [Finding(finding.APPLICATION_ERROR, finding.ERROR, None, reply.text)]
     if header.version < (2, 5):
         return _early_error(header, [f for f in findings if f.severity not in ("W", "I")][:ERRORS_MAX])
     grouped: dict[tuple[int, str, str], list[Location]] = {}
-    for finding in findings:
-        places = grouped.setdefault((finding.code, finding.severity, finding.text), [])
-        if finding.location:
-            places.append(finding.location)
+    for one in findings:
+        places = grouped.setdefault((one.code, one.severity, one.text), [])
+        if one.location:
+            places.append(one.location)
     return [_error(header, *kind, places) for kind, places in list(grouped.items())[:ERRORS_MAX]]
 
 
@@ -165,10 +179,10 @@ def _early_error(header: Header, findings: Sequence[Finding]) -> list[bytes]:
         return []
     c, repetition, sub = _delimiter(header, 0), _delimiter(header, 1), _delimiter(header, 3)
     told = []
-    for finding in findings if repetition else findings[:1]:
-        at = finding.location
+    for one in findings if repetition else findings[:1]:
+        at = one.location
         place = [at.segment, str(at.sequence), str(at.field or "")] if at else ["", "", ""]
-        code = [str(finding.code), MEANING.get(finding.code, ""), "HL70357"] if sub and header.version >= (2, 3) else [str(finding.code)]
+        code = [str(one.code), MEANING.get(one.code, ""), "HL70357"] if sub and header.version >= (2, 3) else [str(one.code)]
         parts = [part.encode("ascii", "replace") for part in place] + [sub.join(_text(header, part) for part in code)]
         told.append(c.join(parts) if c else parts[-1])
     return [header.separator.join((b"ERR", repetition.join(told)))]
@@ -190,16 +204,10 @@ def _error(header: Header, code: int, severity: str, text: str, places: Sequence
 
 def _erl(place: Location) -> list[str]:
     """The parts of an ERL, as many as are named; a field's repetition is the first unless another is named."""
-    parts = [place.segment, str(place.sequence or 1)]
-    if place.field:
-        parts += [str(place.field)]
-        if place.repetition or place.component:
-            parts += [str(place.repetition or 1)]
-        if place.component:
-            parts += [str(place.component)]
-            if place.subcomponent:
-                parts += [str(place.subcomponent)]
-    return parts
+    numbers = [place.sequence or 1, place.field, place.repetition or int(place.component > 0), place.component, place.subcomponent]
+    while not numbers[-1]:
+        numbers.pop()
+    return [place.segment, *map(str, numbers)]
 
 
 def _delimiter(header: Header, number: int) -> bytes:

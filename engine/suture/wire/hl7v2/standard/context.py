@@ -19,7 +19,7 @@ def require_one(message: Message, names: Sequence[str] = CONTEXT) -> None:
     The structure is that of MSH-9 in the version of MSH-12 (ADT^A17 has two PID); a message type without one has each once.
     """
     for name in names:
-        if len(message.named(name)) > 1 and not _may_repeat(message, name):
+        if len(message.named(name)) > 1 and (name == "MSH" or not may_repeat(_structure_of(message), name)):
             reason = f"a second {name}, and the structure of the message has one: whose its lines are cannot be told"
             raise MessageError("map", "AMBIGUOUS_CONTEXT", f"{name}(2)", reason)
 
@@ -32,10 +32,6 @@ def require_own_header(message: Message) -> None:
     raw = message.raw
     if raw[:3] != b"MSH" or raw.find(b"MSH", 3) >= 0:
         require_one(message, ("MSH",))
-
-
-def _may_repeat(message: Message, name: str) -> bool:
-    return name != "MSH" and may_repeat(_structure_of(message), name)
 
 
 def is_shared(message: Message, name: str, each: str) -> bool:

@@ -100,12 +100,6 @@ def validate_message(message: er7.Message, rules: Rules = STANDARD) -> list[Find
     return check.found()
 
 
-def _named(message: er7.Message) -> list[er7.Segment]:
-    """The segments, without lines that are none."""
-    broken = {line.number - 1 for line in message.odd.broken}
-    return [one for i, one in enumerate(message.segments) if i not in broken and is_name(one.name)]
-
-
 def _place(line: OddLine) -> Location:
     name, _, sequence = line.place.rstrip(")").partition("(")
     return Location(name, int(sequence or 1))
@@ -119,19 +113,19 @@ class _Check:
     """One message under examination. sequence: which of the segments of its name each segment is."""
 
     def __init__(self, message: er7.Message, rules: Rules) -> None:
-        self.message, self.limit = message, max(1, rules.limit)
+        self.message, self.limit, self.severities = message, max(1, rules.limit), rules.severities
         header = message.segments[0]
-        self.declared = _first(header, 12)
+        self.declared = header.get(12).strip()
         self.version = dictionary.nearest(rules.version or self.declared)
         self.known = dictionary.known_segments(self.version)
         self.overridden = bool(rules.version)
-        self.severities = rules.severities
         self.structure = ""
         self.errors: list[tuple[int, Finding]] = []
         self.others: list[tuple[int, Finding]] = []
         counts: Counter[str] = Counter()
         self.sequence: list[int] = []
-        self.segments = _named(message)
+        broken = {line.number - 1 for line in message.odd.broken}
+        self.segments = [one for i, one in enumerate(message.segments) if i not in broken and is_name(one.name)]
         for segment in self.segments:
             counts[segment.name] += 1
             self.sequence.append(counts[segment.name])
@@ -176,7 +170,7 @@ class _Check:
             self.note("version", Location("MSH", 1, 12), text)
         elif not self.declared:
             self.note("field_missing", Location("MSH", 1, 12), "Version ID is required")
-        if not _first(self.message.segments[0], 9):
+        if not self.message.segments[0].get(9).strip():
             self.note("field_missing", Location("MSH", 1, 9), "Message Type is required")
 
     def _order(self) -> None:
@@ -216,10 +210,6 @@ class _Check:
                 self.note(UNEXPECTED, place, "the structure does not have the segment at this place")
             else:
                 self.note("segment_unknown", place, f"version {self.version} has no such segment")
-
-
-def _first(segment: er7.Segment, number: int) -> str:
-    return segment.get(number).strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,25 +77,15 @@ class _Seen:
     values: dict[Key, str]
     raw: dict[Key, parts.Leaf]
 
-    @property
-    def whole(self) -> tuple[object, ...]:
-        return (self.segment.name, *self.values.items())
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        return (self.segment.name, *(self.segment.raw(number) for number in IDENTITY.get(self.segment.name, ())))
-
 
 def compare(a: Message, b: Message, ignored: Sequence[Ignored] = (), version: str = "") -> Iterator[Difference]:
     """What differs, in the order of a. What is empty and what is absent are the same; null is not.
 
     Segments are aligned by their whole content, then by what identifies them (IDENTITY), then by name.
     """
-    by_name: dict[str, list[Ignored]] = {}
-    for each in (*map(Ignored.read, ALWAYS_IGNORED), *ignored):
-        by_name.setdefault(each.segment, []).append(each)
+    ignored = (*map(Ignored.read, ALWAYS_IGNORED), *ignored)
     version = parts.version_of(a, version)
-    for one, other in aligned(_seen(a, by_name), _seen(b, by_name)):
+    for one, other in aligned(_seen(a, ignored), _seen(b, ignored)):
         if one and other:
             yield from _values(version, one, other)
         elif one:
@@ -104,12 +94,12 @@ def compare(a: Message, b: Message, ignored: Sequence[Ignored] = (), version: st
             yield Difference(other.place, "", None, other.segment.text, True)
 
 
-def _seen(message: Message, ignored: dict[str, list[Ignored]]) -> list[_Seen]:
+def _seen(message: Message, ignored: Sequence[Ignored]) -> list[_Seen]:
     counts: dict[str, int] = {}
     found = []
     for place, segment in parts.places(message):
         counts[segment.name] = occurrence = counts.get(segment.name, 0) + 1
-        rules = ignored.get(segment.name, [])
+        rules = [rule for rule in ignored if rule.segment == segment.name]
         if any(not rule.field and rule.occurrence in (0, occurrence) for rule in rules):
             continue
         kept = {}
@@ -117,12 +107,9 @@ def _seen(message: Message, ignored: dict[str, list[Ignored]]) -> list[_Seen]:
             key = (leaf.field, leaf.repetition, leaf.component or 1, leaf.sub or 1)
             if not any(rule.covers(occurrence, key) for rule in rules):
                 kept[key] = leaf
-        found.append(_Seen(place, segment, {key: _value(segment, leaf) for key, leaf in kept.items()}, kept))
+        values = {key: NULL_TEXT if leaf.raw == NULL_TEXT else parts.value(segment, leaf) for key, leaf in kept.items()}
+        found.append(_Seen(place, segment, values, kept))
     return found
-
-
-def _value(segment: Segment, leaf: parts.Leaf) -> str:
-    return NULL_TEXT if leaf.raw == NULL_TEXT else parts.value(segment, leaf)
 
 
 Pair = tuple[_Seen | None, _Seen | None]
@@ -146,8 +133,8 @@ def aligned(a: Sequence[_Seen], b: Sequence[_Seen], level: int = 0) -> Iterator[
 
 
 _LEVELS: tuple[Callable[[_Seen], tuple[object, ...]], ...] = (
-    lambda each: each.whole,
-    lambda each: each.identity,
+    lambda each: (each.segment.name, *each.values.items()),
+    lambda each: (each.segment.name, *(each.segment.raw(number) for number in IDENTITY.get(each.segment.name, ()))),
     lambda each: (each.segment.name,),
 )
 

@@ -63,9 +63,8 @@ def message(message_type: str, version: str, seed: int, number: int) -> bytes:
     structure = dictionary.structure(version, message_type)
     if structure is None:
         raise UnknownType(f"HL7 {version} has no message {message_type!r}")
-    name = dictionary.structure_name(version, message_type)
     code, event = (*re.split(r"[\^_]", message_type)[:2], "")[:2]
-    sample = _Sample(version, (code, event, name), f"{seed}:{number}", number)
+    sample = _Sample(version, (code, event, structure.name), f"{seed}:{number}", number)
     return b"".join(f"{line}\r".encode() for line in sample.group(structure, "") if line)
 
 
@@ -130,8 +129,7 @@ class _Sample:
         """The value of a field, all of it as it is written."""
         special = SPECIAL.get((segment, spec.number))
         if special is not None:
-            value = special(self, ordinal)
-            return _fitted(value, self.version, spec) if value is not None else ""
+            return _fitted(special(self, ordinal), self.version, spec)
         if spec.datatype == "SI":
             return str(ordinal)
         return self.value(spec, place)
@@ -160,13 +158,14 @@ class _Sample:
             return codes[number % len(codes)]
         return _LEAVES.get(spec.datatype, lambda sample, n: f"S{n}")(self, number)
 
-    def moment(self, minutes: int = 0) -> datetime:
+    def stamp(self, minutes: int = 0) -> str:
         """A time of the sample's day."""
-        return EPOCH + timedelta(days=self.number % 360, minutes=self.pick("hour", 600) + minutes)
+        moment = EPOCH + timedelta(days=self.number % 360, minutes=self.pick("hour", 600) + minutes)
+        return f"{moment:%Y%m%d%H%M%S}"
 
-    def person(self, place: str) -> tuple[str, str]:
+    def person(self, place: str) -> str:
         """An invented family and given name."""
-        return FAMILY[self.pick(f"family{place}", len(FAMILY))], GIVEN[self.pick(f"given{place}", len(GIVEN))]
+        return f"{FAMILY[self.pick(f'family{place}', len(FAMILY))]}^{GIVEN[self.pick(f'given{place}', len(GIVEN))]}"
 
     def unit(self, ordinal: int) -> str:
         """The data type of the ordinal's result."""
@@ -206,16 +205,8 @@ def _fitted(value: str, version: str, spec: FieldSpec) -> str:
     return "^".join(parts).rstrip("^")[: spec.length or None]
 
 
-def _stamp(sample: _Sample, minutes: int = 0) -> str:
-    return f"{sample.moment(minutes):%Y%m%d%H%M%S}"
-
-
-def _composite_person(sample: _Sample, place: str) -> str:
-    return "^".join(sample.person(place))
-
-
 def _numbered_person(sample: _Sample, place: str) -> str:
-    return f"{4000 + sample.pick(place, 1000)}^{_composite_person(sample, place)}"
+    return f"{4000 + sample.pick(place, 1000)}^{sample.person(place)}"
 
 
 def _address(sample: _Sample, place: str) -> str:
@@ -231,24 +222,18 @@ def _phone(sample: _Sample, place: str) -> str:
 
 
 COMPOSITES: Mapping[str, Callable[[_Sample, str], str]] = {
-    "XPN": _composite_person,
-    "PN": _composite_person,
-    "XCN": _numbered_person,
-    "CN": _numbered_person,
-    "PPN": _numbered_person,
-    "XAD": _address,
-    "AD": _address,
+    **dict.fromkeys(("XPN", "PN"), _Sample.person),
+    **dict.fromkeys(("XCN", "CN", "PPN"), _numbered_person),
+    **dict.fromkeys(("XAD", "AD"), _address),
+    **dict.fromkeys(("CE", "CWE", "CNE"), lambda sample, place: ITEMS[sample.pick(place, len(ITEMS))] + "^L"),
     "CX": lambda sample, place: f"{1_000_000 + sample.pick(place, 9_000_000)}^^^SAMPLE^PI",
     "CK": lambda sample, place: f"{1_000_000 + sample.pick(place, 9_000_000)}",
     "EI": lambda sample, place: f"E{sample.pick(place, 10**8):08d}^SAMPLE",
     "HD": lambda sample, place: f"SYS{sample.pick(place, 90) + 10}",
-    "CE": lambda sample, place: ITEMS[sample.pick(place, len(ITEMS))] + "^L",
-    "CWE": lambda sample, place: ITEMS[sample.pick(place, len(ITEMS))] + "^L",
-    "CNE": lambda sample, place: ITEMS[sample.pick(place, len(ITEMS))] + "^L",
     "PL": lambda sample, place: f"OR{1 + sample.pick(place, 8)}^^^SAMPLE",
     "XTN": _phone,
     "XON": lambda sample, place: "Sample Hospital",
-    "TS": lambda sample, place: _stamp(sample),
+    "TS": lambda sample, place: sample.stamp(),
     "CP": lambda sample, place: f"{1 + sample.pick(place, 900)}.00&USD",
     "MO": lambda sample, place: f"{1 + sample.pick(place, 900)}.00^USD",
     "CQ": lambda sample, place: f"{1 + sample.pick(place, 4)}^EA",
@@ -258,15 +243,12 @@ COMPOSITES: Mapping[str, Callable[[_Sample, str], str]] = {
 _LEAVES: Mapping[str, Callable[[_Sample, int], str]] = {
     "NM": lambda sample, n: str(1 + n % 9),
     "SI": lambda sample, n: "1",
-    "DT": lambda sample, n: _stamp(sample)[:8],
-    "TM": lambda sample, n: _stamp(sample)[8:12],
-    "TS": lambda sample, n: _stamp(sample),
-    "DTM": lambda sample, n: _stamp(sample),
+    "DT": lambda sample, n: sample.stamp()[:8],
+    "TM": lambda sample, n: sample.stamp()[8:12],
+    **dict.fromkeys(("TS", "DTM"), lambda sample, n: sample.stamp()),
     "TN": lambda sample, n: f"(555)555-{n:04d}",
-    "TX": lambda sample, n: f"sample text {n}",
-    "FT": lambda sample, n: f"sample text {n}",
-    "ST": lambda sample, n: f"sample {n}",
-    "CM": lambda sample, n: f"sample {n}",
+    **dict.fromkeys(("TX", "FT"), lambda sample, n: f"sample text {n}"),
+    **dict.fromkeys(("ST", "CM"), lambda sample, n: f"sample {n}"),
 }
 
 
@@ -277,18 +259,18 @@ def _type(sample: _Sample, ordinal: int) -> str:
     return "^".join((code, event, third)).rstrip("^") if event else code
 
 
-SPECIAL: Mapping[tuple[str, int], Callable[[_Sample, int], str | None]] = {
+SPECIAL: Mapping[tuple[str, int], Callable[[_Sample, int], str]] = {
     ("MSH", 3): lambda sample, n: "SAMPLE",
     ("MSH", 4): lambda sample, n: "HOSPITAL",
     ("MSH", 5): lambda sample, n: "SUTURE",
     ("MSH", 6): lambda sample, n: "HOSPITAL",
-    ("MSH", 7): lambda sample, n: _stamp(sample, 5),
+    ("MSH", 7): lambda sample, n: sample.stamp(5),
     ("MSH", 9): _type,
     ("MSH", 10): lambda sample, n: f"G{sample.pick('id', 10**8):08d}{sample.number:06d}",
     ("MSH", 11): lambda sample, n: "T",
     ("MSH", 12): lambda sample, n: sample.version,
     ("EVN", 1): lambda sample, n: sample.type[1] or "A01",
-    ("EVN", 2): lambda sample, n: _stamp(sample, 4),
+    ("EVN", 2): lambda sample, n: sample.stamp(4),
     ("PID", 3): lambda sample, n: f"{1_000_000 + sample.pick('patient', 9_000_000)}^^^SAMPLE^MR",
     ("PID", 7): lambda sample, n: f"{1935 + sample.pick('born', 80)}{1 + sample.pick('month', 12):02d}{1 + sample.pick('day', 28):02d}",
     ("PID", 8): lambda sample, n: "FM"[sample.pick("sex", 2)],
@@ -296,7 +278,7 @@ SPECIAL: Mapping[tuple[str, int], Callable[[_Sample, int], str | None]] = {
     ("PV1", 2): lambda sample, n: "IOE"[sample.pick("class", 3)],
     ("PV1", 19): lambda sample, n: f"{7_000_000 + sample.pick('visit', 1_000_000)}^^^SAMPLE^VN",
     ("FT1", 2): lambda sample, n: f"T{sample.pick('id', 10**6):06d}{n:02d}",
-    ("FT1", 4): lambda sample, n: _stamp(sample, n),
+    ("FT1", 4): lambda sample, n: sample.stamp(n),
     ("FT1", 6): lambda sample, n: "CG",
     ("FT1", 7): lambda sample, n: ITEMS[sample.pick(f"item{n}", len(ITEMS))] + "^L",
     ("FT1", 10): lambda sample, n: str(1 + sample.pick(f"quantity{n}", 4)),

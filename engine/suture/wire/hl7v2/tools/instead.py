@@ -38,13 +38,13 @@ class Instead:
             known.KEEP: self.code,
             known.ID: self.identifier,
             known.ENTITY: self.entity,
-            known.FAMILY: lambda text: self._named(text, self._family),
-            known.GIVEN: lambda text: self._named(text, self._given),
+            known.FAMILY: self._drawn("family", FAMILY),
+            known.GIVEN: self._drawn("given", GIVEN),
             known.TITLE: lambda text: text if text.strip(". ").upper().replace(".", "") in known.TITLES else self.token(text),
             known.STREET: lambda text: self._named(text, self._p.street, PLACE_MIN),
             known.PLACE: self._place,
             known.DATE: self.moved,
-            known.CITY: lambda text: self._named(text, self._city, PLACE_MIN),
+            known.CITY: self._drawn("city", CITIES, PLACE_MIN),
             known.TEXT: self.free,
             known.DATA: lambda text: base64.b64encode(b"data removed").decode(),
         }
@@ -106,6 +106,9 @@ class Instead:
     def _place(self, text: str) -> str:
         return self._p.moved(text, self.person) if _DATE.fullmatch(text) else self._named(text, self.token, PLACE_MIN)
 
+    def _drawn(self, purpose: str, among: tuple[str, ...], least: int = NAME_MIN) -> Callable[[str], str]:
+        return lambda text: self._named(text, lambda found: self._p.choice(purpose, found, among), least)
+
     def _named(self, text: str, instead: Callable[[str], str], least: int = NAME_MIN) -> str:
         if self.learning:
             whole = self._plain(text)
@@ -125,15 +128,6 @@ class Instead:
 
     def _plain(self, text: str) -> str:
         return unescape(text, self._d, self._encoding)
-
-    def _family(self, text: str) -> str:
-        return self._p.choice("family", text, FAMILY)
-
-    def _given(self, text: str) -> str:
-        return self._p.choice("given", text, GIVEN)
-
-    def _city(self, text: str) -> str:
-        return self._p.choice("city", text, CITIES)
 
     def _pieces(self, text: str, replace: Callable[[str], str]) -> str:
         """What is between escape sequences; those that hold data are taken out."""

@@ -10,6 +10,8 @@ import hashlib
 import re
 from datetime import date, timedelta
 from functools import lru_cache
+from math import prod
+from string import ascii_lowercase, ascii_uppercase, digits
 
 FAMILY = (
     *("Alderidge", "Bexcombe", "Corviston", "Dunmarrow", "Elverstone", "Farrowick", "Gantholm", "Hollowmere", "Iverstead", "Jessamoor"),
@@ -27,7 +29,7 @@ FILLER = "text removed "
 KEY_BYTES_MIN = 16
 ROUNDS = 8
 IDENTIFIER_MAX = 256
-_RADIX = (("0123456789"), ("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), ("abcdefghijklmnopqrstuvwxyz"))
+_RADIX = (digits, ascii_uppercase, ascii_lowercase)
 _DATE = re.compile(r"(\d{4})(\d{2})?(\d{2})?((?:\d{2}){0,3}(?:\.\d{1,4})?(?:[+-]\d{4})?)")
 
 
@@ -60,7 +62,7 @@ class Pseudonyms:
         half = len(places) // 2
         shape = "".join("0Aa-"[_RADIX.index(radix) if radix else 3] for radix in classes)
         sides = [_read(value, classes, part) for part in (places[:half], places[half:])]
-        sizes = [_size(classes, part) for part in (places[:half], places[half:])]
+        sizes = [prod(len(classes[place]) for place in part) for part in (places[:half], places[half:])]
         for turn in range(ROUNDS):
             mine, other = turn % 2, 1 - turn % 2
             sides[mine] = (sides[mine] + self.number(f"id {turn} {shape}", str(sides[other]))) % sizes[mine]
@@ -107,13 +109,6 @@ def _read(value: str, classes: list[str], places: list[int]) -> int:
     for place in places:
         number = number * len(classes[place]) + classes[place].index(value[place])
     return number
-
-
-def _size(classes: list[str], places: list[int]) -> int:
-    size = 1
-    for place in places:
-        size *= len(classes[place])
-    return size
 
 
 def _write(out: list[str], classes: list[str], places: list[int], number: int) -> None:
