@@ -18,7 +18,7 @@ from bench.report import table
 from suture.model.errors import MessageError
 from suture.model.finding import TOO_LONG, Finding
 from suture.wire.hl7v2.standard.dictionary import nearest
-from suture.wire.hl7v2.standard.validate import Rules, validate_message
+from suture.wire.hl7v2.standard.validate import Rules, validate
 from suture.wire.hl7v2.text.er7 import Message
 
 LIMIT = 10_000
@@ -55,7 +55,7 @@ def judge(directory: Path) -> Judged:
                 message = Message.parse(raw)
             except MessageError:
                 continue
-            judged.add(nearest(message.get("MSH-12")), validate_message(message, Rules(limit=LIMIT)))
+            judged.add(nearest(message.get("MSH-12")), validate(raw, Rules(limit=LIMIT)))
     return judged
 
 

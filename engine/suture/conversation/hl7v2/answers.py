@@ -18,7 +18,7 @@ from suture.ports import Memory, TimeOfDay
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.due import Fate
-from suture.wire.hl7v2.exchange.reply import Form, Reply, filled, form, written
+from suture.wire.hl7v2.exchange.reply import Reply, filled, form, written
 from suture.wire.hl7v2.text.header import Header
 
 
@@ -36,8 +36,8 @@ class Asker:
 class Forms(NamedTuple):
     """The first and the second answer to a message that went well, as forms; None where that one is not due."""
 
-    first: Form | None = None
-    second: Form | None = None
+    first: bytes | None = None
+    second: bytes | None = None
 
 
 UNFIT = Forms()
@@ -112,9 +112,9 @@ class Answers:
             return False
         now, own_id, control_id = self.now().encode(), b"SUT%d" % number, f[9]
         first, second = forms
-        answer(None if first is None else first.fill(now, own_id, control_id))
+        answer(None if first is None else first % (now, own_id, control_id))
         if second is not None and say is not None:
-            say(second.fill(now, own_id + b"A", control_id))
+            say(second % (now, own_id + b"A", control_id))
         return True
 
     def fragment(self, asker: Asker, last: bool) -> Asker | None:

@@ -201,4 +201,4 @@ def test_any_header_that_can_be_read_can_be_answered(begin, tail, text):
     if header is not None:
         assert filled(header, TEMPLATE, reply)
         made = form(header, "AA", "NE")
-        assert made is None or made.fill(b"1", b"2", header.get(10)) == written(header, Reply("AA", "2", "1", application="NE"))
+        assert made is None or made % (b"1", b"2", header.get(10)) == written(header, Reply("AA", "2", "1", application="NE"))

@@ -67,7 +67,6 @@ def _wide_tail(raw: bytes) -> bytes:
 class Chain(Generic[Item]):
     """The fragments of one message so far. items: what the caller gave with each. wide: the codec, as `Header` has it."""
 
-    sender: str
     separator: bytes
     until_s: float
     fragments: list[bytes] = field(default_factory=list)
@@ -113,7 +112,7 @@ class Assembler(Generic[Item]):
         if not at.follows:
             if len(self._chains) >= self._limits.chains:
                 return Broken("CONTINUATION_TOO_LARGE", f"{self._limits.chains} messages in fragments are open already", [item])
-            chain = Chain(sender, header.separator, 0, wide=header.wide)
+            chain = Chain(header.separator, 0, wide=header.wide)
         else:
             chain = self._chains.pop((sender, at.follows), None)
             if chain is None:

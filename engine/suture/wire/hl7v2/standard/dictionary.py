@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
@@ -139,10 +139,6 @@ LENGTHS = {"DT": 8, "TM": 16, "DTM": 24, "TS": 26, "NM": 16, "SI": 4}
 LENGTHS_BEFORE_2_7 = {"ST": 199, "IS": 20}
 """Further ones, that 2.7 gave up, for fields that have no length of their own."""
 
-TABLE_ADDITIONS: Mapping[tuple[str, str], frozenset[str]] = {("2.4", "0003"): frozenset({"P11"})}
-"""(version, table) to values that it forgot: chapter 6 of HL7 2.4 has the message DFT^P11, and table 0003 lists P11 from 2.5 on."""
-
-
 PRIMITIVES = frozenset(["DT", "DTM", "FT", "ID", "IS", "NM", "SI", "ST", "TM", "TX"])
 VALUE_TYPES = "0125"
 """The table of OBX-2: any data type of the version, of which hl7apy lists some."""
@@ -190,7 +186,7 @@ def fields(version: str, segment: str) -> tuple[FieldSpec, ...]:
 def components(version: str, datatype: str) -> tuple[FieldSpec, ...]:
     """The components of a data type in order; () for a primitive or unknown type."""
     version = nearest(version)
-    children = [child for child in _children(("sequence", _module(version, "datatypes").get(datatype, ()))) if len(child[1]) >= 6]
+    children = list(_module(version, "datatypes").get(datatype, ()))
     for number, name in corrections.left_out(version, datatype).items():
         children.insert(number - 1, (name, (None, None, "WD", name, None, -1), (0, 0), ""))
     return tuple(
@@ -264,13 +260,11 @@ def _module(version: str, kind: str) -> Mapping[str, Any]:
     return found
 
 
-def _children(raw: Any) -> list[Any]:
-    """The children of one of hl7apy's definitions; a definition that is not whole gives those that can be read."""
-    if isinstance(raw, tuple | list) and raw and isinstance(raw[0], str):
+def _children(raw: Any) -> Sequence[Any]:
+    """The children of one of hl7apy's definitions, which mostly begins with "sequence" or "choice"; () for none."""
+    if raw and isinstance(raw[0], str):
         raw = raw[1] if len(raw) > 1 else ()
-    elif isinstance(raw, tuple | list) and len(raw) == 1:
-        raw = raw[0]
-    return [child for child in raw if isinstance(child, tuple | list) and len(child) == 4] if isinstance(raw, tuple | list) else []
+    return raw or ()
 
 
 def _field(version: str, segment: str, number: int, written: FieldSpec | None) -> FieldSpec:
@@ -333,7 +327,7 @@ def _with_table(part: FieldSpec, version: str, datatype: str) -> FieldSpec:
 def _structure(version: str, name: str) -> Group | None:
     at, like = corrections.like(version, name)
     raw = _module(at, "messages").get(like)
-    found = None if raw is None else replace(_group(at, like, raw, like, (1, 1), 0), name=name)
+    found = None if raw is None else replace(_group(at, like, raw, like, (1, 1)), name=name)
     return _opened(found) if found and corrections.open_entries(version, name) else found
 
 
@@ -344,14 +338,14 @@ def _opened(master_file: Group) -> Group:
     return replace(master_file, children=tuple(parts))
 
 
-def _group(version: str, name: str, raw: Any, root: str, times: tuple[int, int], depth: int) -> Group:
+def _group(version: str, name: str, raw: Any, root: str, times: tuple[int, int]) -> Group:
     children: list[Group | SegmentRef] = []
     for child, definition, (least, most), kind in _children(raw):
         if kind == "SEG":
             children.append(SegmentRef(ANY_SEGMENT if child == "ANYHL7SEGMENT" else child, least, max(most, 0)))
-        elif depth < 20:  # hl7apy's own groups are at most seven deep; a loop in its tables must not be one here
+        else:
             inner = _module(version, "groups").get(child) or definition
-            children.append(_group(version, child, inner, root, (least, most), depth + 1))
+            children.append(_group(version, child, inner, root, (least, most)))
     return Group(name.removeprefix(f"{root}_"), tuple(children), times[0], max(times[1], 0), raw[0] == "choice")
 
 
@@ -359,13 +353,11 @@ def _group(version: str, name: str, raw: Any, root: str, times: tuple[int, int],
 def _suggested(version: str) -> Mapping[str, frozenset[str]]:
     """The values by table; hl7apy writes some together ("L,M,N") and abbreviates lists ("...")."""
     raw = _module(version, "tables")
+    values_of = {name.removeprefix("HL7"): values for name, (_, values) in raw.items()}
     found = {
-        id.removeprefix("HL7"): frozenset(v.strip() for text in values for v in text.split(",")) - {"..."}
-        for id, (_, values) in raw.items()
+        id: frozenset(v.strip() for text in (*values, *corrections.corrected(version, id, 0).values()) for v in text.split(",")) - {"..."}
+        for id, values in values_of.items()
     }
-    for (at, id), values in TABLE_ADDITIONS.items():
-        if at == version:
-            found[id] = found.get(id, frozenset()) | values
     if raw:
         found[VALUE_TYPES] = found.get(VALUE_TYPES, frozenset()) | frozenset(_module(version, "datatypes")) | PRIMITIVES
     return {id: values for id, values in found.items() if values}
@@ -378,7 +370,7 @@ def _defined_by_hl7(version: str) -> frozenset[str]:
     for at in (version, DEFAULT_VERSION):
         for raw in [
             *_module(at, "fields").values(),
-            *(c[1] for d in _module(at, "datatypes").values() for c in _children(("sequence", d))),
+            *(child[1] for children in _module(at, "datatypes").values() for child in children),
         ]:
             if raw[2] in by_type and raw[-2]:
                 by_type[raw[2]].add(raw[-2].removeprefix("HL7"))

@@ -76,19 +76,16 @@ class _Cursor:
         """
         self.missing = []
         wanted = _Wanted(name, following)
-        if self._take(wanted):
+        if self.put(wanted):
             return True
-        return (bool(following) and self._take(_Wanted(name))) or self._take(_Wanted(ANY_SEGMENT)) or self._take(_Wanted(name, "", True))
+        return (bool(following) and self.put(_Wanted(name))) or self.put(_Wanted(ANY_SEGMENT)) or self.put(_Wanted(name, "", True))
 
-    def take_if_it_fits(self, name: str) -> None:
-        """Give the segment a place where nothing has to be there before it, if there is one."""
-        self._take(_Wanted(name))
-
-    def _take(self, wanted: _Wanted) -> bool:
+    def put(self, wanted: _Wanted) -> bool:
+        """Give the segment the nearest place that it fits, if there is one."""
         for depth in range(len(self.frames) - 1, -1, -1):
             if self._take_in(depth, wanted):
                 return True
-            if not wanted.skipping and self._lacks(depth):
+            if not wanted.skipping and _required_after(self.frames[depth]):
                 break
         return False
 
@@ -112,11 +109,7 @@ class _Cursor:
         node, parent = self.frames[depth].node, self.frames[depth - 1]
         if node.max and parent.count >= node.max:
             return False
-        return wanted.fits(node) and (wanted.skipping or not self._lacks(depth))
-
-    def _lacks(self, depth: int) -> bool:
-        """Is something required still missing in the group at that depth?"""
-        return bool(_required_after(self.frames[depth]))
+        return wanted.fits(node) and (wanted.skipping or not _required_after(self.frames[depth]))
 
     def _close(self, depth: int) -> None:
         """Leave the groups from that depth inwards, noting what they still needed."""
@@ -202,7 +195,7 @@ def misplaced(whole: Group, names: Sequence[str]) -> list[Misplaced]:
         if name[:1] == "Z":
             continue
         if name == CONTINUATION and index == len(names) - 1:
-            cursor.take_if_it_fits(name)
+            cursor.put(_Wanted(name))
         elif cursor.take(name, following):
             for wanted, group in cursor.missing:
                 missing.setdefault(wanted, Misplaced(MISSING, wanted, index, group))

@@ -87,11 +87,6 @@ def validate(raw: bytes, rules: Rules = STANDARD, encoding: str = "utf-8", overr
     except (MessageError, LookupError, ValueError) as error:
         reason = error.reason if isinstance(error, MessageError) else "the character set is unknown"
         return [Finding(finding.OTHER, "E", Location("MSH"), reason)]
-    return validate_message(message, rules)
-
-
-def validate_message(message: er7.Message, rules: Rules = STANDARD) -> list[Finding]:
-    """The same for a message that is parsed already."""
     check = _Check(message, rules)
     try:
         check.run()

@@ -103,7 +103,7 @@ class _Sample:
         if isinstance(child, Group):
             usual = USUAL_GROUPS.get("VISIT" if child.name.endswith("VISIT") else child.name, "")
             first = usual or _first(child)
-            least = child.min or int(usual in _names(child))
+            least = child.min or int(usual in [each.name for each in child.children if isinstance(each, SegmentRef)])
         else:
             first = child.name
             least = child.min or int(first in USUAL or USUAL_GROUPS.get(parent) == first)
@@ -177,10 +177,6 @@ def _first(child: Group | SegmentRef) -> str:
     if isinstance(child, SegmentRef):
         return child.name
     return next((_first(each) for each in child.children if each.min), "")
-
-
-def _names(child: Group) -> set[str]:
-    return {each.name for each in child.children if isinstance(each, SegmentRef)}
 
 
 def _has(spec: FieldSpec, usual: tuple[int, ...]) -> bool:

@@ -83,16 +83,13 @@ class _Writer:
         written = parts.split(raw, separators[0])
         if len(written) == 1 and not dictionary.components(self._version, datatype):
             return self._content("", raw, d, separators[1:])
-        prefix, out = self._prefix(datatype), []
+        prefix, out = datatype if _NAME.fullmatch(datatype) else "varies", []
         for number, text in enumerate(written, 1):
             if text:
                 spec = dictionary.component(self._version, datatype, number)
                 inner = self._content(spec.datatype if spec else "", text, d, separators[1:])
                 out.append(f"<{prefix}.{number}>{inner}</{prefix}.{number}>")
         return "".join(out)
-
-    def _prefix(self, datatype: str) -> str:
-        return datatype if _NAME.fullmatch(datatype) else "varies"
 
 
 def text_of(raw: str, d: Delimiters) -> str:
