@@ -47,7 +47,8 @@ def is_fragment(header: Header, raw: bytes) -> bool:
 def links(header: Header, raw: bytes) -> Links:
     """The links of a message. A DSC whose style is I (an interactive query goes on) makes no fragment (HL7 table 0398)."""
     follows = header.get(14).strip()
-    tail = (_wide_tail(raw) if header.wide else raw[-_TAIL_UNITS:]).replace(b"\n", b"\r").rstrip(b"\r")
+    width = widths.width_of(raw) if header.wide else widths.NARROW
+    tail = width.narrow(raw[max(0, len(raw) // width.size - _TAIL_UNITS) * width.size :]).replace(b"\n", b"\r").rstrip(b"\r")
     line = tail[tail.rfind(b"\r") + 1 :].lstrip(b" \t")
     s = header.separator
     if not line.startswith(b"DSC" + s):
@@ -55,12 +56,6 @@ def links(header: Header, raw: bytes) -> Links:
     fields = line.split(s)
     interactive = len(fields) > 2 and fields[2].strip().upper() == b"I"
     return Links(follows, b"" if interactive else fields[1].strip())
-
-
-def _wide_tail(raw: bytes) -> bytes:
-    """The end of a message in UTF-16 or UTF-32, in UTF-8 as its header is read."""
-    width = widths.width_of(raw)
-    return width.narrow(raw[max(0, len(raw) // width.size - _TAIL_UNITS) * width.size :])
 
 
 @dataclass(slots=True)

@@ -114,14 +114,14 @@ class _Cursor:
     def _close(self, depth: int) -> None:
         """Leave the groups from that depth inwards, noting what they still needed."""
         for frame in self.frames[depth:]:
-            self.missing += [(_example(node), frame.node.name) for node in _required_after(frame)]
+            self.missing += [(example(node), frame.node.name) for node in _required_after(frame)]
         del self.frames[depth:]
 
     def _enter(self, frame: _Frame, target: int, wanted: _Wanted) -> None:
         """Fill that child of the group, opening the groups on the way down to the segment."""
         if frame.at != target:
             between = [] if frame.node.choice else frame.node.children[frame.at + 1 : target]
-            self.missing += [(_example(node), frame.node.name) for node in between if not node.optional]
+            self.missing += [(example(node), frame.node.name) for node in between if not node.optional]
             frame.at, frame.count = target, 0
         frame.count += 1
         child = frame.node.children[target]
@@ -165,7 +165,7 @@ def _required_after(frame: _Frame) -> list[Place]:
     return [node for node in frame.node.children[frame.at + 1 :] if not node.optional]
 
 
-def _example(node: Place) -> str:
+def example(node: Place) -> str:
     """The segment that stands for what is missing: the first required one of a group."""
     while node.children:
         node = next((child for child in node.children if not child.optional), node.children[0])

@@ -242,20 +242,13 @@ def _part(version: str, spec: FieldSpec, datatype: str, within: str = "", depth:
     return _Part(spec, called, datatype, (), (), test, should, values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A segment's fields, prepared. required: those that must be valued."""
-
-    fields: tuple[_Part, ...]
-    required: tuple[FieldSpec, ...]
-
-
 @lru_cache(maxsize=1024)
-def _plan(version: str, segment: str) -> _Plan:
+def _plan(version: str, segment: str) -> tuple[tuple[_Part, ...], tuple[FieldSpec, ...]]:
+    """A segment's fields, prepared, and those of them that must be valued."""
     specs = dictionary.fields(version, segment)
     skipped = _HEADER_FIELDS if segment == "MSH" else ()
     required = tuple(spec for spec in specs if spec.min and spec.number not in skipped)
-    return _Plan(tuple(_part(version, spec, spec.datatype) for spec in specs), required)
+    return tuple(_part(version, spec, spec.datatype) for spec in specs), required
 
 
 @lru_cache(maxsize=512)
@@ -265,21 +258,22 @@ def _observation(version: str, datatype: str) -> _Part:
 
 
 def _check_segment(check: _Check, segment: er7.Segment, sequence: int) -> None:
-    if segment.name not in check.known or not (plan := _plan(check.version, segment.name)).fields:
+    name, values = segment.name, segment.fields
+    fields, required = _plan(check.version, name) if name in check.known else ((), ())
+    if not fields:
         return
-    name, values, last = segment.name, segment.fields, len(plan.fields)
     shift = 1 if name == "MSH" else 0
-    for spec in plan.required:
+    for spec in required:
         index = spec.number - shift
         if index >= len(values) or not values[index]:
             check.note("field_missing", Location(name, sequence, spec.number), f"{spec.name} is required")
     for number, text in enumerate(values[1:], 1 + shift):
         if not text or text == NULL_TEXT or (shift and number in _HEADER_FIELDS):
             continue
-        if number > last:
-            check.note("field_unknown", Location(name, sequence, number), f"version {check.version} has {last} fields in {name}")
+        if number > len(fields):
+            check.note("field_unknown", Location(name, sequence, number), f"version {check.version} has {len(fields)} fields in {name}")
             break
-        part = plan.fields[number - 1]
+        part = fields[number - 1]
         if name == "OBX" and number == 5:
             part = _observation(check.version, segment.get(2))
         _check_field(check, part, text, Location(name, sequence, number), segment.delimiters)

@@ -211,7 +211,7 @@ class _Walk:
             elif number > len(specs):
                 out.append(self._parts(part, self._instead.unknown if strict else self._instead.text))
             elif strict and self._version < "2.3" and specs[number - 1].datatype in ("ID", "IS") and not specs[number - 1].table:
-                out.append(self._parts(part, self._instead.entity))  # order numbers are of type ID there
+                out.append(self._parts(part, self._instead.kinds[known.ENTITY]))  # order numbers are of type ID there
             else:
                 inner = specs[number - 1].datatype
                 coded = number not in known.WORDED if datatype in known.TEXTED else code or datatype in known.CODED

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.dictionary import FieldSpec, Group, SegmentRef
+from suture.wire.hl7v2.standard.structure import example
 from suture.wire.hl7v2.text.er7 import STANDARD, escape
 from suture.wire.hl7v2.tools.pseudonym import CITIES, FAMILY, GIVEN, STREETS
 
@@ -102,7 +103,7 @@ class _Sample:
         """How often a part of the group named parent is there."""
         if isinstance(child, Group):
             usual = USUAL_GROUPS.get("VISIT" if child.name.endswith("VISIT") else child.name, "")
-            first = usual or _first(child)
+            first = usual or example(child)
             least = child.min or int(usual in [each.name for each in child.children if isinstance(each, SegmentRef)])
         else:
             first = child.name
@@ -170,13 +171,6 @@ class _Sample:
     def unit(self, ordinal: int) -> str:
         """The data type of the ordinal's result."""
         return ("NM", "ST")[ordinal % 2 == 0]
-
-
-def _first(child: Group | SegmentRef) -> str:
-    """The segment that a part of a structure is there for: of a group, the first required one."""
-    if isinstance(child, SegmentRef):
-        return child.name
-    return next((_first(each) for each in child.children if each.min), "")
 
 
 def _has(spec: FieldSpec, usual: tuple[int, ...]) -> bool:

@@ -36,8 +36,8 @@ class Instead:
         self.learning, self.person, self.of_people, self.unsure = False, "", False, False
         self.kinds: Mapping[str, Callable[[str], str]] = {
             known.KEEP: self.code,
-            known.ID: self.identifier,
-            known.ENTITY: self.entity,
+            known.ID: lambda text: self._numbered(text, in_codes=True),
+            known.ENTITY: lambda text: self._numbered(text, in_codes=False),
             known.FAMILY: self._drawn("family", FAMILY),
             known.GIVEN: self._drawn("given", GIVEN),
             known.TITLE: lambda text: text if text.strip(". ").upper().replace(".", "") in known.TITLES else self.token(text),
@@ -48,14 +48,6 @@ class Instead:
             known.TEXT: self.free,
             known.DATA: lambda text: base64.b64encode(b"data removed").decode(),
         }
-
-    def identifier(self, text: str) -> str:
-        """A number of somebody."""
-        return self._numbered(text, in_codes=True)
-
-    def entity(self, text: str) -> str:
-        """A number of an order, a visit, a document or a device."""
-        return self._numbered(text, in_codes=False)
 
     def stated(self, text: str) -> str:
         """A plain value that is replaced: a number where it looks like one."""
