@@ -165,12 +165,9 @@ class _Judge:
         if self.plain and not composed and (self.each or self.place.repetition == 1):
             self._one(raw, 1, sequence, found)
             return
-        seen = False
-        for repetition, value in _values(raw, self.place, self.each, segment):
-            seen = True
+        nothing = (1 if self.each else self.place.repetition, "")
+        for repetition, value in list(_values(raw, self.place, self.each, segment)) or [nothing]:
             self._one(value, repetition, sequence, found)
-        if not seen:
-            self._one("", 1 if self.each else self.place.repetition, sequence, found)
 
     def _one(self, value: str, repetition: int, sequence: int, found: list[Finding]) -> None:
         rule = self.rule

@@ -114,7 +114,6 @@ class _Check:
         self.version = dictionary.nearest(rules.version or self.declared)
         self.known = dictionary.known_segments(self.version)
         self.overridden = bool(rules.version)
-        self.structure = ""
         self.errors: list[tuple[int, Finding]] = []
         self.others: list[tuple[int, Finding]] = []
         counts: Counter[str] = Counter()
@@ -177,10 +176,9 @@ class _Check:
             self._no_structure(code, event)
             self._misplaced([Misplaced(UNEXPECTED, n, i) for i, n in enumerate(names) if n not in self.known and n[:1] != "Z"])
             return
-        self.structure = wanted.name
         if named and named != wanted.name:
             self.note("structure_name", Location("MSH", 1, 9, 1, 3), f"the structure of this message type is {wanted.name}")
-        self._misplaced(misplaced(wanted, names))
+        self._misplaced(misplaced(wanted, names), wanted.name)
 
     def _no_structure(self, code: str, event: str) -> None:
         if not code or code[:1] == "Z" or event[:1] == "Z":
@@ -191,11 +189,11 @@ class _Check:
         else:
             self.note("message_type", Location("MSH", 1, 9, 1, 1), f"version {self.version} has no such message")
 
-    def _misplaced(self, found: Sequence[Misplaced]) -> None:
+    def _misplaced(self, found: Sequence[Misplaced], structure: str = "") -> None:
         for one in found:
             if one.kind == MISSING:
                 before = sum(s.name == one.name for s in self.segments[: one.index])
-                within = f" in each {one.group}" if one.group != self.structure else ""
+                within = f" in each {one.group}" if one.group != structure else ""
                 self.note(MISSING, Location(one.name, before + 1), f"the segment is required{within}")
                 continue
             place = Location(one.name[:3], self.sequence[one.index])
