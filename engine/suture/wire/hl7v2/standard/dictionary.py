@@ -8,11 +8,12 @@ nearest earlier version stands in, so that positions never shift. Nothing here r
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from suture.wire.hl7v2.standard import corrections
@@ -45,9 +46,9 @@ class FieldSpec:
     withdrawn: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class SegmentRef:
-    """A segment's place in a structure. max: 0 for any number. (What a group may be asked, it may be asked too.)"""
+    """A segment's place in a structure. max: 0 for any number. The rest: what a `Group` has."""
 
     name: str
     min: int
@@ -55,47 +56,41 @@ class SegmentRef:
     choice: ClassVar[bool] = False
     children: ClassVar[tuple[()]] = ()
     second: ClassVar[Mapping[str, frozenset[str]]] = {}
+    names: frozenset[str] = dataclasses.field(init=False)
+    first: frozenset[str] = dataclasses.field(init=False)
+    optional: bool = dataclasses.field(init=False)
 
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """The segment."""
-        return frozenset((self.name,))
-
-    @property
-    def first(self) -> frozenset[str]:
-        """The segment."""
-        return self.names
-
-    @cached_property
-    def optional(self) -> bool:
-        """May it be absent?"""
-        return self.min == 0
+    def __post_init__(self) -> None:
+        self.names = self.first = frozenset((self.name,))
+        self.optional = self.min == 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Group:
-    """Segments and groups that stand together. choice: one of the children, else all of them in order. max: 0 for any number."""
+    """Segments and groups that stand together. choice: one of the children, else all of them in order. max: 0 for any number.
+
+    names: the segments that may stand anywhere in it. optional: it may be absent or empty. first: the segments that it can begin
+    with. second: to each of them what has to follow it inside, where something has to.
+    """
 
     name: str
     children: tuple[Group | SegmentRef, ...]
     min: int = 1
     max: int = 1
     choice: bool = False
+    names: frozenset[str] = dataclasses.field(init=False)
+    first: frozenset[str] = dataclasses.field(init=False)
+    optional: bool = dataclasses.field(init=False)
+    second: Mapping[str, frozenset[str]] = dataclasses.field(init=False)
 
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """The segments that may stand anywhere in it."""
-        return frozenset().union(*(child.names for child in self.children))
-
-    @cached_property
-    def optional(self) -> bool:
-        """May it be absent or empty?"""
+    def __post_init__(self) -> None:
+        self.names = frozenset().union(*(child.names for child in self.children))
         of_children = any if self.choice else all
-        return self.min == 0 or of_children(child.optional for child in self.children)
+        self.optional = self.min == 0 or of_children(child.optional for child in self.children)
+        self.first = self._first()
+        self.second = {} if self.choice else self._second()
 
-    @cached_property
-    def first(self) -> frozenset[str]:
-        """The segments that it can begin with."""
+    def _first(self) -> frozenset[str]:
         if self.name.split("_")[-2:] == ["PRIOR", "RESULT"] and self.children[0].children:
             # The standard lets prior results begin with an order, which cannot be told from the next order: they begin with a patient.
             return self.children[0].first
@@ -106,11 +101,10 @@ class Group:
                 break
         return frozenset(found)
 
-    @cached_property
-    def second(self) -> Mapping[str, frozenset[str]]:
-        """To each of `first` what has to follow it inside, where something has to; of the places that it can take, any will do."""
+    def _second(self) -> Mapping[str, frozenset[str]]:
+        """Of the places that a segment can take, any will do."""
         found: dict[str, frozenset[str]] = {}
-        for name in () if self.choice else self.first:
+        for name in self.first:
             after: set[str] = set()
             for place, child in enumerate(self.children):
                 if name in child.first:

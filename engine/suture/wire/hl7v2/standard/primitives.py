@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from calendar import monthrange
+from calendar import isleap
 from collections.abc import Callable
 
 _DATE = r"\d{4}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?)?"
 _ZONE = r"(?:[+-](?:0\d|1[0-4])[0-5]\d)?"
 _TIME = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\.\d{1,4})?)?)?"
+_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 _dt = re.compile(_DATE, re.ASCII).fullmatch
 _dtm = re.compile(rf"{_DATE}{_ZONE}|\d{{4}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]){_TIME}{_ZONE}", re.ASCII).fullmatch
@@ -23,7 +24,8 @@ is_count = re.compile(r"\d+", re.ASCII).fullmatch
 def _day_exists(text: str) -> bool:
     if len(text) < 8 or not text[:8].isdigit():
         return True
-    return int(text[6:8]) <= monthrange(int(text[:4]), int(text[4:6]))[1]
+    day = int(text[6:8])
+    return day <= _DAYS[int(text[4:6]) - 1] or (day == 29 and isleap(int(text[:4])))
 
 
 def is_date(text: str) -> bool:
