@@ -41,7 +41,7 @@ class Links(NamedTuple):
 
 def is_fragment(header: Header, raw: bytes) -> bool:
     """Is this message a part of another?"""
-    return any(links(header, raw))
+    return links(header, raw) != (b"", b"")
 
 
 def links(header: Header, raw: bytes) -> Links:
