@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from suture.mapping.conditions import Condition
 from suture.mapping.rules import Limit
-from suture.mapping.sources import Source
+from suture.mapping.sources import Condition, Source
 from suture.model.code import Code
 from suture.model.reading import Path, Place
 
@@ -39,10 +38,10 @@ class Texts:
     def source(self, source: Source) -> str:
         """The text of a source."""
         if source.column:
-            return self._cell(source.slot or 0, source.column)
+            return self._cell(source.slot + 1, source.column)
         if source.at is None:
             return self.code.const(source.text)
-        return self.at(source.at) if source.slot is None else local(source.slot)
+        return local(source.slot) if source.slot else self.at(source.at)
 
     def at(self, place: Place, name: str = "") -> str:
         """The variable of what the reader has read there. name: of one that may be it."""
@@ -59,7 +58,7 @@ class Texts:
 
     def key_of(self, source: Source) -> str:
         """The key of the row that a column is of."""
-        return self._cell(source.slot or 0, source.key_column)
+        return self._cell(source.slot + 1, source.key_column)
 
     def _cell(self, row: int, column: str) -> str:
         cell = f"{local(row)}[{self.code.const(column)}]"

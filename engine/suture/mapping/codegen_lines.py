@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from suture.mapping.codegen import Texts, local, within
-from suture.mapping.conditions import Condition
 from suture.mapping.functions import negate
 from suture.mapping.keys import KEY_CHARACTERS_MAX, BusinessKey, Clue, findable
 from suture.mapping.plan import Call, EmitPlan, Plan
 from suture.mapping.rules import NEAREST
-from suture.mapping.steps import ZERO
+from suture.mapping.sources import Condition
+from suture.mapping.steps import ZERO, write_all
 from suture.model.code import Code
 from suture.model.events import DIGESTED, Event, digest_of, event_id
 from suture.model.reading import Reader
@@ -35,7 +35,7 @@ class _Lines:
 
     def function(self) -> tuple[Quick, Reader]:
         plan, code, texts = self.plan, self.code, self.texts
-        plan.whole.write(texts)
+        write_all(plan.whole, texts)
         self._clues(plan.search.whole)
         code.line("whole = None; line = 0; keys = mapped.keys; add = mapped.events.append")
         code.stop = "whole = slow(record, line, mapped, found, whole, received); continue"
@@ -56,7 +56,7 @@ class _Lines:
 
     def _line(self) -> None:
         plan, code = self.plan, self.code
-        plan.texts.write(self.texts)
+        write_all(plan.texts, self.texts)
         for skip in plan.skip:
             code.stop_if(self.texts.holds((skip,)))
         for emit in plan.emits:
@@ -65,7 +65,7 @@ class _Lines:
         if all(emit.when for emit in plan.emits) and self.several:
             code.stop_if(" and ".join(_reason(emit) for emit in plan.emits))
         self._key(plan.key)
-        plan.shared.write(self.texts)
+        write_all(plan.shared, self.texts)
         for skip in plan.skip_bound:
             code.stop_if(self.texts.holds((skip,)))
         for emit in plan.emits:
@@ -104,21 +104,21 @@ class _Lines:
         if self._may_fail(emit):
             code.line(f"e{emit.index} = None")
         with code.block(f"if {_reason(emit)} is None", wanted=self.several and bool(emit.when)):
-            emit.before.write(self.texts)
+            write_all(emit.before, self.texts)
             if emit.bound:
                 self._refuse(emit, emit.bound)
             with code.block(f"if {_reason(emit)} is None", wanted=self.several and bool(emit.bound)):
-                emit.after.write(self.texts)
+                write_all(emit.after, self.texts)
                 self._event(emit)
         self.texts.sure.intersection_update(sure)
 
     def _event(self, emit: EmitPlan) -> None:
-        code, fields = self.code, emit.assembly.fields
+        code, fields = self.code, emit.fields.items()
         code.line(f"data = {{{', '.join(f'{code.const(name)}: {local(slot)}' for name, slot in fields)}}}")
         for name, slot in fields:
             if slot not in self.texts.sure:
                 code.line(f"if {local(slot)} is None: del data[{code.const(name)}]")
-        for call in emit.assembly.calls:
+        for call in emit.calls:
             self._call(emit, call)
         several = f" * {len(self.plan.emits)} + {emit.index}" if self.several else ""
         number, type_ = f"(line - 1){several}", code.const(emit.type)
@@ -127,9 +127,9 @@ class _Lines:
 
     def _digest(self, emit: EmitPlan) -> str:
         """What the key stands for, by the first event of a line; None where it is to be made of the event's fields."""
-        if emit.index or any(call.field in DIGESTED for call in emit.assembly.calls):
+        if emit.index or any(call.field in DIGESTED for call in emit.calls):
             return "None"
-        names = {name: local(slot) for name, slot in emit.assembly.fields}
+        names = {name: local(slot) for name, slot in emit.fields.items()}
         asked = names.get("entered_quantity")
         if asked:
             for name in ("quantity", "unit"):
@@ -139,7 +139,7 @@ class _Lines:
     def _call(self, emit: EmitPlan, call: Call) -> None:
         """A field that a function makes of those before it."""
         code = self.code
-        rows = ", ".join(f"{code.const(name)}: {local(slot)}" for name, slot in emit.assembly.bound)
+        rows = ", ".join(f"{code.const(name)}: {local(slot)}" for name, slot in emit.rows.items())
         code.line(f"value = {code.const(call.function)}(data, {{{rows}}})")
         if call.required:
             code.stop_if("value is None")

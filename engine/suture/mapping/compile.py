@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from suture.mapping.compile_checks import split_column
 from suture.mapping.compile_emit import EmitCompiler
-from suture.mapping.compile_finish import Emitted
-from suture.mapping.conditions import Condition, refusal
 from suture.mapping.hints import Loc, Problems, SpecError
 from suture.mapping.inbound import Inbound
 from suture.mapping.keys import BusinessKey, Clue, Search
-from suture.mapping.plan import Assembly, EmitPlan, Mapped, Plan
+from suture.mapping.plan import EmitPlan, Mapped, Plan
 from suture.mapping.program import Program
 from suture.mapping.rules import Rules
-from suture.mapping.sources import Source
-from suture.mapping.spec import Conditions, Emit, InboundSpec
-from suture.mapping.steps import Step, Steps
+from suture.mapping.sources import Condition, Source
+from suture.mapping.spec import Emit, InboundSpec
 from suture.mapping.tables import Tables
 from suture.model.reading import Place, Reading
 from suture.model.search import wrong_kind
@@ -41,15 +37,6 @@ def compile_inbound(
     return _Compiler(spec, tables, business_key or format_.key, channel, program).compile()
 
 
-@dataclass(frozen=True, slots=True)
-class _Skips:
-    """The conditions of `skip`. needs: the slots that those on columns need."""
-
-    on_paths: list[Condition]
-    on_columns: list[Condition]
-    needs: frozenset[int]
-
-
 class _Compiler:
     def __init__(self, spec: InboundSpec, tables: Tables, business_key: Sequence[str], channel: str, program: Program) -> None:
         self.spec, self.tables, self.business_key, self.channel = spec, tables, business_key, channel
@@ -65,39 +52,30 @@ class _Compiler:
                 self.format.check_each(spec.each)
             except ValueError as error:
                 self.problems.add(("each",), str(error))
-        skip = self._conditions(("skip",), {place: values for place, values in spec.skip.items() if split_column(place) is None})
+        on_paths = {place: values for place, values in spec.skip.items() if split_column(place) is None}
+        skip = [found for place, values in on_paths.items() if (found := self.program.condition(("skip", place), place, values))]
         key = self._key()
         search = self._search()
         self._texts()
         self._alone()
-        compilers = [EmitCompiler(self.program, self.tables, emit, ("emit", i)) for i, emit in enumerate(spec.emit)]
-        emitted = [compiler.compile() for compiler in compilers]
-        skip_bound, skips = self._skip_bound(compilers)
+        compilers = [EmitCompiler(self.program, self.tables, emit, i) for i, emit in enumerate(spec.emit)]
+        emits = [compiler.compile() for compiler in compilers]
+        skip_bound = self._skip_bound(compilers)
         self.problems.raise_if_any()
-        return Inbound(self._plan(_Skips(skip, skip_bound, skips), key, search, emitted))
+        return Inbound(self._plan(skip, skip_bound, key, search, emits))
 
-    def _skip_bound(self, compilers: Sequence[EmitCompiler]) -> tuple[list[Condition], frozenset[int]]:
-        """Conditions of `skip` on columns, which have to be the same for every event, and the slots that they need."""
-        conditions, needs = [], set[int]()
+    def _skip_bound(self, compilers: Sequence[EmitCompiler]) -> list[Condition]:
+        """Conditions of `skip` on columns, which have to be the same for every event."""
+        conditions = []
         for place, values in self.spec.skip.items():
             if split_column(place) is None:
                 continue
-            given = [compiler.sourcing.condition(("skip", place), place, values) for compiler in compilers]
-            found = [(condition, source) for condition, source in given if condition is not None and source is not None]
-            if len({source.id for _, source in found}) > 1:
+            given = [compiler.fields.condition(("skip", place), place, values) for compiler in compilers]
+            found = [condition for condition in given if condition is not None]
+            if len({condition.source.id for condition in found}) > 1:
                 self.problems.add(("skip", place), "the entries of `emit` set this field in different ways; skip by a path instead")
-            if found:
-                conditions.append(found[0][0])
-                needs |= found[0][1].needs
-        return conditions, self.program.closure(needs)
-
-    def _conditions(self, loc: Loc, conditions: Conditions) -> list[Condition]:
-        found = []
-        for place, values in conditions.items():
-            condition = self.program.condition((*loc, place), place, values)
-            if condition is not None:
-                found.append(condition)
-        return found
+            conditions += found[:1]
+        return conditions
 
     def _key(self) -> BusinessKey:
         first = self.spec.each is None  # the message's own number, whatever else is in it
@@ -148,21 +126,21 @@ class _Compiler:
                 remedy = "give both a `when` on the same path with different values, so that a line raises one of them"
                 self.problems.add(("emit", i, "event"), f"'{emit.event}' is raised by entry {twin + 1} of emit too; {remedy}")
 
-    def _plan(self, skip: _Skips, key: BusinessKey, search: Search, emitted: list[Emitted]) -> Plan:
+    def _plan(self, skip: list[Condition], skip_bound: list[Condition], key: BusinessKey, search: Search, emits: list[EmitPlan]) -> Plan:
         program = self.program
-        uses = [program.closure(emit.uses) for emit in emitted]
+        skips = program.closure(slot for condition in skip_bound for slot in condition.source.needs)
         texts = {step.slot for step in program.steps if step.slot in program.texts}
-        shared = {s for i, own in enumerate(uses) for s in own if any(s in other for other in uses[i + 1 :])} | skip.needs
+        shared = self._share(emits, skip, skips, texts)
         return Plan(
             each=self.spec.each,
             slots=program.size,
-            whole=_steps(program, lambda step: not step.own),
-            texts=_steps(program, lambda step: step.own and step.slot in texts),
-            shared=_steps(program, lambda step: step.own and step.slot in shared - texts),
-            skip=skip.on_paths,
-            skip_bound=skip.on_columns,
-            skips=skip.needs,
-            emits=[self._emit(i, emit, uses[i], shared | texts) for i, emit in enumerate(emitted)],
+            whole=tuple(step for step in program.steps if not step.own),
+            texts=program.own_steps(texts),
+            shared=program.own_steps(shared - texts),
+            skip=skip,
+            skip_bound=skip_bound,
+            skips=skips,
+            emits=emits,
             key=key,
             search=search,
             deciding=self._deciding(),
@@ -177,26 +155,18 @@ class _Compiler:
         found = self._places((), [place for place in places if split_column(place) is None], first=False)
         return [self.program.source(place) for place in found]
 
-    def _emit(self, index: int, emit: Emitted, uses: frozenset[int], elsewhere: set[int]) -> EmitPlan:
-        decides = self.program.closure(emit.decides)
-        private = uses - elsewhere
-        return EmitPlan(
-            type=emit.type,
-            index=index,
-            when=emit.when,
-            refuse=refusal(emit.when),
-            bound=emit.when_bound,
-            refuse_bound=refusal(emit.when_bound),
-            before=_steps(self.program, lambda step: step.own and step.slot in private & decides),
-            after=_steps(self.program, lambda step: step.own and step.slot in private - decides),
-            decides=decides,
-            uses=uses,
-            assembly=Assembly(emit.fields, emit.calls, emit.bound),
-        )
-
-
-def _steps(program: Program, wanted: Callable[[Step], Any]) -> Steps:
-    return Steps(tuple([step for step in program.steps if wanted(step)]))
+    def _share(self, emits: Sequence[EmitPlan], skip: Sequence[Condition], skips: set[int], texts: set[int]) -> set[int]:
+        """Give each event the steps that are its own; the slots that several need, or that `skip` does."""
+        for emit in emits:
+            emit.decides, emit.uses = self.program.closure(emit.decides), self.program.closure(emit.uses)
+        users = Counter(slot for emit in emits for slot in emit.uses)
+        shared = {slot for slot, times in users.items() if times > 1} | skips
+        for emit in emits:
+            emit.asks = {slot for condition in (*skip, *emit.when) for slot in condition.source.needs}
+            private = emit.uses - shared - texts
+            emit.before = self.program.own_steps(private & emit.decides)
+            emit.after = self.program.own_steps(private - emit.decides)
+        return shared
 
 
 def _exclusive(one: Emit, other: Emit) -> bool:

@@ -1,55 +1,54 @@
-"""Compile one entry of `emit`: its fields become steps, in the order in which they need each other."""
+"""Compile one entry of `emit`: its fields, its conditions, a credit's sign, a conversion, and what functions make of fields."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel
 
-from suture.mapping.compile_checks import ValueChecks, limit_of
-from suture.mapping.compile_finish import Emitted, Finisher
-from suture.mapping.compile_sources import Sourcing
+from suture.mapping.compile_checks import limit_of, split_column
+from suture.mapping.compile_fields import FieldCompiler
 from suture.mapping.fields import field_type
-from suture.mapping.functions import FIELD_FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS
-from suture.mapping.hints import Loc, Problems
+from suture.mapping.functions import FIELD_FUNCTIONS
+from suture.mapping.hints import Loc
+from suture.mapping.plan import Call, EmitPlan
 from suture.mapping.program import Program
-from suture.mapping.recipes import Recipe
-from suture.mapping.rules import ROUNDED, number_parser
-from suture.mapping.spec import Emit, Value
-from suture.mapping.steps import Several
+from suture.mapping.rules import ROUNDED
+from suture.mapping.sources import Condition
+from suture.mapping.spec import Conditions, Convert, Emit
+from suture.mapping.steps import Conversion, Credit
 from suture.mapping.tables import Tables
-from suture.mapping.time_steps import Day, Times
-from suture.mapping.values import forms, parser
 from suture.model.events import EVENT_TYPES
+
+CONVERTED = ("quantity", "unit", "entered_quantity", "entered_unit", "factor")
+"""Fields that a conversion sets, in the order of its slots."""
 
 
 class EmitCompiler:
     """Compiles one entry. What is wrong goes to the program's problems; the result is of use only when there are none."""
 
-    def __init__(self, program: Program, tables: Tables, emit: Emit, loc: Loc) -> None:
-        self.program, self.tables, self.emit, self.loc = program, tables, emit, loc
-        self.problems: Problems = program.problems
-        self.model: type[BaseModel] | None = EVENT_TYPES.get(emit.event)
-        self.slots: dict[str, int] = {}
-        self.open: list[str] = []
-        self.checks = ValueChecks(self.problems, tables, self.model)
-        self.sourcing = Sourcing(program, tables, emit, self._field)
-        self.result = Emitted(emit.event)
+    def __init__(self, program: Program, tables: Tables, emit: Emit, index: int) -> None:
+        self.program, self.tables, self.emit, self.loc = program, tables, emit, ("emit", index)
+        self.problems, self.result = program.problems, EmitPlan(emit.event, index)
+        self.fields = FieldCompiler(program, tables, emit, self.loc, EVENT_TYPES.get(emit.event))
 
-    def compile(self) -> Emitted:
-        """The entry's fields, conditions, conversion and credit."""
-        if self.model is None:
+    def compile(self) -> EmitPlan:
+        """The entry, but for the steps, which depend on the other entries too."""
+        model, result = self.fields.model, self.result
+        if model is None:
             self.problems.unknown((*self.loc, "event"), "event", self.emit.event, EVENT_TYPES)
-            return self.result
-        self._names(self.model)
+            return result
+        self._names(model)
         for name in self.emit.set:
-            self._field(name)
-        self._conditions()
-        self.result.fields = {name: slot for name, slot in self.slots.items() if name not in self._called()}
-        Finisher(self.sourcing, self.loc, self.model, self.result, self._day).finish()
-        self.result.uses |= set(self.result.fields.values()) | self.result.decides | set(self.result.bound.values())
-        return self.result
+            self.fields.slot(name)
+        self._when()
+        result.fields, result.rows = dict(self.fields.slots), self.fields.rows
+        credit = self._credit()
+        if self.emit.convert is not None:
+            self._convert(self.emit.convert, model)
+        self._calls(credit, model)
+        result.uses.update(result.fields.values(), result.rows.values(), result.decides)
+        return result
 
     def _names(self, model: type[BaseModel]) -> None:
         """Are all fields canonical, and all required ones set?"""
@@ -61,98 +60,81 @@ class EmitCompiler:
             text = f"'{name}' is not set, and every {self.emit.event} needs it ({model.model_fields[name].description}); add {name}: <path>"
             self.problems.add((*self.loc, "set"), text)
 
-    def _field(self, name: str) -> int | None:
-        """The slot of a field's value; fields that it needs come first. None when it cannot be compiled."""
-        if name in self.slots or self.model is None or name not in self.model.model_fields:
-            return self.slots.get(name)
-        loc = (*self.loc, "set", name)
-        if name in self.open:
-            circle = " needs ".join([*self.open[self.open.index(name) :], name])
-            self.problems.add(loc, f"goes round in a circle: {circle}; take one of them from the message")
-            return None
-        self.open.append(name)
-        slot = self._value(loc, name, self.emit.set[name])
-        self.open.pop()
-        if slot is not None:
-            self.slots[name] = slot
-        return slot
+    def _conditions(self, key: str, conditions: Conditions) -> list[Condition]:
+        made = [self.fields.condition((*self.loc, key, place), place, values) for place, values in conditions.items()]
+        return [condition for condition in made if condition is not None]
 
-    def _called(self) -> set[str]:
-        return {name for name, value in self.emit.set.items() if value.call in FIELD_FUNCTIONS}
-
-    def _value(self, loc: Loc, name: str, value: Value) -> int | None:
-        if not self.checks.keys(loc, name, value) or value.call in FIELD_FUNCTIONS:
-            return None
-        if field_type(self.model, name)[0] == list[str]:
-            return self._several(loc, name, value)
-        recipe = self._recipe(loc, name, value)
-        if recipe is None:
-            return None
-        own = any(source.own for source in recipe.sources)
-        slot = self.program.add(recipe.key(), recipe.needs(), own, recipe, width=1 if recipe.table is None else 2)
-        if recipe.table is not None:
-            self.result.bound[name] = slot + 1
-        return slot
-
-    def _several(self, loc: Loc, name: str, value: Value) -> int | None:
-        """The slot of a list."""
-        others = [key for key in ("table", "default", "as_", "call", "const", "between") if getattr(value, key) is not None]
-        if others or len(value.from_) != 1:
-            example = f"{name}: {self.program.format.words.list}"
-            self.problems.add(loc, f"is a list; it takes one path to all repetitions, e.g. {example}, and nothing else")
-            return None
-        place = self.program.list_place((*loc, "from", 0), value.from_[0])
-        if place is None:
-            return None
-        required = field_type(self.model, name)[1] or value.required is True
-        return self.program.add(("list", place.path, required), (), place.own, Several(name, place, required))
-
-    def _recipe(self, loc: Loc, name: str, value: Value) -> Recipe | None:
-        kind, required = field_type(self.model, name)
-        as_ = value.as_ or forms(kind)[0]
-        rules = self.program.rules
-        form = parser(kind, value.as_, rules.times or rules.zone)
-        if form is None:
-            self.problems.unknown((*loc, "as"), f"form of {name}", as_, forms(kind))
-        sources = self.sourcing.sources(loc, value)
-        if form is None or sources is None or not self.checks.call(loc, value, as_):
-            return None
-        limit = limit_of(rules.bounds, name, value) if kind is Decimal else None
-        parse = number_parser(form, limit, rules.money.cent if name in ROUNDED else None)
-        table = self.tables[value.table] if value.table else None
-        cells = self.sourcing.columns(value, table)
-        if not self.checks.texts(loc, value, as_, form, limit) or not self.checks.cells(loc, cells, as_, form):
-            return None
-        times = Times(as_, rules, self.program.format) if kind is datetime else None
-        return Recipe(
-            field=name,
-            sources=tuple(sources),
-            words=self.program.format.words,
-            as_=as_,
-            form=None if as_ == "text" else form,
-            parse=None if as_ == "text" else parse,
-            times=times,
-            times_slot=self.program.add(("times", as_), (), False, times) if times else None,
-            limit=limit,
-            change=TEXT_FUNCTIONS.get(value.call or ""),
-            table=table,
-            day_slot=self._day() if table is not None and table.dated else None,
-            needs_value=required or value.required is True or (table is not None and value.required is None and value.default != ""),
-            needs_row=table is not None and value.required is not False,
-            finish=NUMBER_FUNCTIONS.get(value.call or ""),
-        )
-
-    def _day(self) -> int:
-        """The slot of the service date: of used_at, where the event has it, else of the message."""
-        used_at = self._field("used_at") if "used_at" in self.emit.set else None
-        needs = () if used_at is None else (used_at,)
-        return self.program.add(("day", used_at), needs, False, Day(used_at, self.program.rules, self.program.format))
-
-    def _conditions(self) -> None:
-        for place, values in self.emit.when.items():
-            condition, source = self.sourcing.condition((*self.loc, "when", place), place, values)
-            if condition is not None and source is not None:
-                self.result.when_bound.append(condition)
-                self.result.decides |= source.needs
-            elif condition is not None:
+    def _when(self) -> None:
+        for condition in self._conditions("when", self.emit.when):
+            if condition.source.column:
+                self.result.bound.append(condition)
+                self.result.decides |= condition.source.needs
+            else:
                 self.result.when.append(condition)
+
+    def _credit(self) -> tuple[Condition, ...]:
+        """Make quantity and amount negative where the line is a credit, and say how that is told."""
+        conditions = tuple(self._conditions("credit", self.emit.credit))
+        if not conditions:
+            return ()
+        needs = set[int]().union(*(condition.source.needs for condition in conditions))
+        self.result.uses |= needs
+        key = tuple((c.place, tuple(sorted(c.values)), tuple(sorted(needs))) for c in conditions)
+        for name in ("quantity", "amount"):
+            slot = self.result.fields.get(name)
+            if slot is not None:
+                self.result.fields[name] = self._signed(key, slot, needs, conditions)
+        return conditions
+
+    def _signed(self, key: Any, number: int, needs: set[int], conditions: tuple[Condition, ...]) -> int:
+        return self.program.add(("credit", key, number), {number, *needs}, False, Credit(number, conditions))
+
+    def _convert(self, convert: Convert, model: type[BaseModel]) -> None:
+        before = len(self.problems.found)
+        loc = (*self.loc, "convert")
+        self._convertible(loc, convert, model)
+        split = split_column(convert.to)
+        source = self.fields.column((*loc, "to"), *split) if split else None
+        if not split:
+            self.problems.add((*loc, "to"), f"'{convert.to}' is not a column of a bound row, e.g. item.stock_unit")
+        table = self.tables.get(convert.table)
+        quantity, unit = self.result.fields.get("quantity"), self.result.fields.get("unit")
+        if source is None or table is None or quantity is None or unit is None or len(self.problems.found) > before:
+            return
+        limit = limit_of(self.program.rules.bounds, "quantity", self.emit.set["quantity"])
+        assert limit is not None
+        place = ", ".join(self.emit.set["unit"].from_)
+        day = self.fields.day() if table.dated else None
+        slot = self._converted(Conversion(quantity, unit, place, source, table, day, limit))
+        self.result.fields.update({name: slot + i for i, name in enumerate(CONVERTED)})
+
+    def _convertible(self, loc: Loc, convert: Convert, model: type[BaseModel]) -> None:
+        """Do the names in `convert` stand for what they must?"""
+        for key, name in (("quantity", convert.quantity), ("unit", convert.unit)):
+            if name != key or name not in self.emit.set:
+                self.problems.add((*loc, key), f"must be the field {key}, and `set` must have it")
+        for name in CONVERTED:
+            if name not in model.model_fields:
+                self.problems.add(loc, f"{self.emit.event} has no field {name} to keep what was converted; drop convert")
+            elif name in self.emit.set and name not in ("quantity", "unit"):
+                self.problems.add((*self.loc, "set", name), "convert sets this field; drop it here")
+        table = self.tables.get(convert.table)
+        if table is None:
+            self.problems.unknown((*loc, "table"), "table", convert.table, self.tables)
+        elif not table.converts:
+            self.problems.add((*loc, "table"), f"table {table.name} must have the columns item, from_unit, to_unit and factor")
+
+    def _converted(self, conversion: Conversion) -> int:
+        days = () if conversion.day_slot is None else (conversion.day_slot,)
+        needs = {conversion.quantity, conversion.unit, *conversion.to.needs, *days}
+        key = ("convert", conversion.quantity, conversion.unit, conversion.to.id, conversion.table.name, days)
+        return self.program.add(key, needs, False, conversion, width=len(CONVERTED))
+
+    def _calls(self, credit: tuple[Condition, ...], model: type[BaseModel]) -> None:
+        for name, value in self.emit.set.items():
+            if value.call in FIELD_FUNCTIONS and name in model.model_fields:
+                required = field_type(model, name)[1] or value.required is True
+                cent = self.program.rules.money.cent if name in ROUNDED else None
+                limit = limit_of(self.program.rules.bounds, name, value)
+                function, signs = FIELD_FUNCTIONS[value.call], credit if name == "amount" else ()
+                self.result.calls.append(Call(name, function, required, signs, cent, limit))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from suture.mapping.codegen_lines import quick_way
-from suture.mapping.conditions import Condition
 from suture.mapping.keys import Found
 from suture.mapping.plan import EmitPlan, Mapped, Plan
 from suture.mapping.rules import AMBIGUOUS
-from suture.mapping.sources import PART, RECEIVED, RECORD, Held, Slots, Source
+from suture.mapping.sources import PART, RECEIVED, RECORD, Condition, Held, Slots, Source, refusing
+from suture.mapping.steps import run_all
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.message import Gap
@@ -88,7 +88,7 @@ class Inbound:
     def _whole(self, record: Record, received_at_us: int | None) -> _Whole:
         whole = _Whole(self._blank.copy(), {})
         whole.slots[RECORD], whole.slots[RECEIVED] = record, received_at_us
-        self._plan.whole.run_all(whole.slots, whole.failed)
+        run_all(self._plan.whole, whole.slots, whole.failed)
         return whole
 
     def _slow_line(
@@ -110,8 +110,8 @@ class Inbound:
 
     def _line(self, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
         plan = self._plan
-        for step in plan.texts.steps:
-            step.run(slots)
+        for step in plan.texts:
+            step.made.fill(step.slot, slots)
         sure = [one for one in plan.skip if one.source.needs.isdisjoint(failed)] if failed else plan.skip
         if not undecided(plan, slots, line, mapped) and not skipped(sure, slots, line, mapped):
             Careful(plan, slots, line, failed, mapped).run()
@@ -147,11 +147,11 @@ def skipped(conditions: Sequence[Condition], slots: Slots, line: int, mapped: Ma
 
 def nothing(plan: Plan, slots: Slots, line: int) -> Gap:
     """The gap of a line that no `emit` takes: with the first place that kept one back, and what stands there."""
-    refusing = [next(c for c in (*emit.when, *emit.bound) if c.source.read(slots) not in c.values) for emit in plan.emits]
-    reasons = "; ".join(dict.fromkeys(condition.reason for condition in refusing))
-    value = keepable(refusing[0].source.read(slots))[:VALUE_CHARACTERS_MAX]
+    asked = [one for emit in plan.emits if (one := refusing([*emit.when, *emit.bound], slots))]
+    reasons = "; ".join(dict.fromkeys(condition.reason for condition in asked))
+    value = keepable(asked[0].source.read(slots))[:VALUE_CHARACTERS_MAX]
     why = f"no event: {reasons}; let an `emit` take such lines, or name them in `skip`"
-    return Gap(line, "", refusing[0].place, why, value=value, kind=NO_EVENT)
+    return Gap(line, "", asked[0].place, why, value=value, kind=NO_EVENT)
 
 
 class Careful:
@@ -170,7 +170,7 @@ class Careful:
         plan, mapped = self.plan, self.mapped
         wanted = [emit for emit in plan.emits if self._wanted(emit)]
         if wanted or plan.skip_bound:
-            plan.shared.run_all(self.slots, self.failed)
+            run_all(plan.shared, self.slots, self.failed)
         if plan.skips.isdisjoint(self.failed) and skipped(plan.skip_bound, self.slots, self.line, mapped):
             return
         for emit in wanted:
@@ -184,28 +184,26 @@ class Careful:
 
     def _wanted(self, emit: EmitPlan) -> bool:
         """Is the event to be made of this line, as far as `skip`, its `when` and the line's key say?"""
-        asks = frozenset[int]().union(*(condition.source.needs for condition in (*self.plan.skip, *emit.when)))
-        key = frozenset(self.plan.key.slots)
-        if not asks.isdisjoint(self.failed):
-            self._hold(emit, asks)
-        elif not self._refused(emit, emit.refuse):
-            if key.isdisjoint(self.failed):
+        if not emit.asks.isdisjoint(self.failed):
+            self._hold(emit, emit.asks)
+        elif not self._refused(emit, emit.when):
+            if self.failed.keys().isdisjoint(self.plan.key.slots):
                 return True
-            self._hold(emit, key)
+            self._hold(emit, self.plan.key.slots)
         return False
 
-    def _refused(self, emit: EmitPlan, refuse: Callable[[Slots], str] | None) -> bool:
-        reason = refuse(self.slots) if refuse else ""
-        if reason:
-            self.refused[emit.index] = reason
-        return bool(reason)
+    def _refused(self, emit: EmitPlan, conditions: Sequence[Condition]) -> bool:
+        refused_by = refusing(conditions, self.slots)
+        if refused_by is not None:
+            self.refused[emit.index] = refused_by.reason
+        return refused_by is not None
 
     def _emit(self, emit: EmitPlan) -> None:
-        emit.before.run_all(self.slots, self.failed)
+        run_all(emit.before, self.slots, self.failed)
         if not emit.decides.isdisjoint(self.failed):
             self._hold(emit, emit.decides)
-        elif not self._refused(emit, emit.refuse_bound):
-            emit.after.run_all(self.slots, self.failed)
+        elif not self._refused(emit, emit.bound):
+            run_all(emit.after, self.slots, self.failed)
             self._finish(emit)
 
     def _finish(self, emit: EmitPlan) -> None:
@@ -216,9 +214,9 @@ class Careful:
             self.events.append(emit.event(self.slots, self.line, len(self.plan.emits), self.key))
         except Held as held:
             self.failed[-1 - emit.index] = held
-            self._hold(emit, frozenset({-1 - emit.index}))
+            self._hold(emit, (-1 - emit.index,))
 
-    def _hold(self, emit: EmitPlan, needed: frozenset[int]) -> None:
+    def _hold(self, emit: EmitPlan, needed: Collection[int]) -> None:
         self.mapped.held.append((self.line, emit.type))
         for slot, held in self.failed.items():
             if held is not None and slot in needed:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from suture.mapping.conditions import Condition, matching
-from suture.mapping.functions import negate
 from suture.mapping.keys import BusinessKey, Search
 from suture.mapping.rules import OUT_OF_BOUNDS, Limit, rounded
-from suture.mapping.sources import Held, Slots, Source
-from suture.mapping.steps import Steps
+from suture.mapping.sources import Condition, Held, Slots, Source, refusing
+from suture.mapping.steps import Steps, signed
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
 from suture.model.reading import Path, Reader, Words
@@ -69,58 +67,42 @@ class Call:
         return value
 
 
-class Assembly:
-    """Makes an event's data of the slots.
-
-    fields: name -> slot. bound: binding -> slot of its row, for the functions.
-    """
-
-    __slots__ = ("_credits", "bound", "calls", "fields")
-
-    def __init__(self, fields: dict[str, int], calls: Sequence[Call], bound: dict[str, int]) -> None:
-        self.fields, self.calls, self.bound = tuple(fields.items()), tuple(calls), tuple(bound.items())
-        self._credits = [matching(call.credit) if call.credit else None for call in calls]
-
-    def data(self, slots: Slots) -> dict[str, Any]:
-        """The event's fields, without the absent ones. Raises Held where a function cannot give what it must."""
-        data = {name: slots[slot] for name, slot in self.fields if slots[slot] is not None}
-        if self.calls:
-            rows = {name: slots[slot] for name, slot in self.bound}
-            for call, is_credit in zip(self.calls, self._credits, strict=True):
-                value = call.value(data, rows)
-                if value is not None:
-                    data[call.field] = value if is_credit is None else signed(value, is_credit(slots))
-        return data
-
-
-def signed(value: Any, credit: bool) -> Any:
-    """An amount, negative when it is a credit's; what is negative already stays so."""
-    return negate(value) if credit and value > 0 else value
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EmitPlan:
-    """How one kind of event is made of a line.
+    """How one kind of event is made of a line: filled by the compilers, then changed by nobody.
 
-    when: conditions on paths, and refuse: their function; bound: on columns, asked after the `before` steps. before and
-    after are the steps that no other event shares. decides: slots that `bound` needs; uses: all slots the event needs.
+    index: of its entry of `emit`. when: conditions on paths; bound: on columns, asked after the `before` steps. before and after
+    are the steps that no other event shares. fields: name -> slot. rows: binding -> slot of its row, for the functions of calls.
+    Slots: asks, that `skip` and `when` need; decides, that `bound` needs; uses, all that the event needs.
     """
 
     type: str
     index: int
-    when: Sequence[Condition]
-    refuse: Callable[[Slots], str] | None
-    bound: Sequence[Condition]
-    refuse_bound: Callable[[Slots], str] | None
-    before: Steps
-    after: Steps
-    decides: frozenset[int]
-    uses: frozenset[int]
-    assembly: Assembly
+    when: list[Condition] = field(default_factory=list)
+    bound: list[Condition] = field(default_factory=list)
+    fields: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    asks: set[int] = field(default_factory=set)
+    decides: set[int] = field(default_factory=set)
+    uses: set[int] = field(default_factory=set)
+    before: Steps = ()
+    after: Steps = ()
 
     def event(self, slots: Slots, line: int, emits: int, key: str) -> Event:
-        """The event of a line whose steps have run. emits: how many events a line may have."""
-        return Event(self.type, (line - 1) * emits + self.index, line, key, self.assembly.data(slots), 0, event_id(self.type, key))
+        """The event of a line whose steps have run; emits: how many events a line may have. Raises Held where a function cannot give
+        what it must."""
+        return Event(self.type, (line - 1) * emits + self.index, line, key, self._data(slots), 0, event_id(self.type, key))
+
+    def _data(self, slots: Slots) -> dict[str, Any]:
+        """The event's fields, without the absent ones."""
+        data = {name: slots[slot] for name, slot in self.fields.items() if slots[slot] is not None}
+        rows = {name: slots[slot] for name, slot in self.rows.items()}
+        for call in self.calls:
+            value = call.value(data, rows)
+            if value is not None:
+                data[call.field] = signed(value, refusing(call.credit, slots) is None) if call.credit else value
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +120,7 @@ class Plan:
     shared: Steps
     skip: Sequence[Condition]
     skip_bound: Sequence[Condition]
-    skips: frozenset[int]
+    skips: set[int]
     emits: Sequence[EmitPlan]
     key: BusinessKey
     search: Search

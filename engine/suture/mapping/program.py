@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 
-from suture.mapping.conditions import Condition
 from suture.mapping.hints import Loc, Problems
 from suture.mapping.rules import Rules
-from suture.mapping.sources import FIRST_FREE, Source, path_source
-from suture.mapping.steps import Maker, Step, Text
+from suture.mapping.sources import FIRST_FREE, Condition, Source
+from suture.mapping.steps import Maker, Step, Steps, Text
 from suture.model.reading import Path, Place, Reading
 
 
@@ -45,16 +44,20 @@ class Program:
         slot = self._known[key] = self.size
         self.size += width
         needed = frozenset(needs)
-        step = Step(made.step(slot), slot, needed, own or any(self.own(need) for need in needed), made)
+        step = Step(slot, needed, own or any(self.own(need) for need in needed), made)
         self.steps.append(step)
         self._by_slot.update({slot + i: step for i in range(width)})
         return slot
+
+    def own_steps(self, slots: Collection[int]) -> Steps:
+        """The steps that fill these slots for each line, in order."""
+        return tuple(step for step in self.steps if step.own and step.slot in slots)
 
     def own(self, slot: int) -> bool:
         """Does the value in the slot differ from line to line?"""
         return self._by_slot[slot].own
 
-    def closure(self, slots: Iterable[int]) -> frozenset[int]:
+    def closure(self, slots: Iterable[int]) -> set[int]:
         """The slots of the steps that fill these slots, and of all steps that those need."""
         found: set[int] = set()
         waiting = list(slots)
@@ -63,7 +66,7 @@ class Program:
             if step.slot not in found:
                 found.add(step.slot)
                 waiting.extend(step.needs)
-        return frozenset(found)
+        return found
 
     def text(self, place: Place) -> int:
         """The slot of the plain text at a place, which always is a text."""
@@ -81,4 +84,4 @@ class Program:
 
     def source(self, place: Place) -> Source:
         """The value at a place, taken from the plain text's slot where there is one."""
-        return path_source(place, self._known.get(("text", place.path)))
+        return Source(place.path.text, place.own, place, slot=self._known.get(("text", place.path), 0))

@@ -9,10 +9,10 @@ from typing import Any
 
 from suture.mapping.codegen import Texts, local
 from suture.mapping.rules import AMBIGUOUS, OUT_OF_BOUNDS, Limit
-from suture.mapping.sources import RECEIVED, Held, Read, Run, Slots, Source, code_of
+from suture.mapping.sources import RECEIVED, Held, Slots, Source
 from suture.mapping.tables import Table
 from suture.mapping.time_steps import Times
-from suture.mapping.values import Parser, text_parser
+from suture.mapping.values import Parser
 from suture.model.code import Code
 from suture.model.reading import Doubt, Words
 from suture.model.storable import keepable
@@ -52,25 +52,77 @@ class Recipe:
         table = self.table.name if self.table else None
         return (self.field, sources, self.as_, self.parse, self.change, table, self.day_slot, self.needs_value, self.needs_row, self.finish)
 
-    @property
-    def slots(self) -> tuple[int, ...]:
-        """The slots that it needs beside its sources'."""
-        return tuple(slot for slot in (self.day_slot, self.times_slot) if slot is not None)
-
-    def needs(self) -> frozenset[int]:
+    def needs(self) -> set[int]:
         """The slots it needs."""
-        return frozenset(self.slots).union(*(source.needs for source in self.sources))
+        own = {slot for slot in (self.day_slot, self.times_slot) if slot is not None}
+        return own.union(*(source.needs for source in self.sources))
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot (and the next one with the row, where there is a table)."""
-        if self.table is not None:
-            return _lookup(self, self.table, slot)
-        if self.parse is None and not self.needs_value:
-            return _text(_reader(self), slot)
-        return _typed(self, slot)
+    def fill(self, slot: int, slots: Slots) -> None:
+        """Fill slot (and the next one with the row, where there is a table)."""
+        text = self._text(slots)
+        if text and self.table is not None:
+            text = self._looked_up(self.table, text, slot, slots)
+        elif not text and self.needs_value:
+            raise self._missing(slots)
+        if text:
+            slots[slot] = self._converted(text, slots)
+
+    def _text(self, slots: Slots) -> str:
+        """The first source that is not empty, changed by the text function; null ends the search. Raises Held where values differ."""
+        for source in self.sources:
+            text = source.tell(slots)
+            if text is Doubt.SEVERAL:
+                raise Held(self.field, source.place, self.words.several, kind=AMBIGUOUS)
+            if text is Doubt.NULL:
+                return ""
+            if text:
+                return self.change(text) if self.change else text
+        return ""
+
+    def _looked_up(self, table: Table, code: str, slot: int, slots: Slots) -> str:
+        """What the table has for a code; its row is left behind slot. Raises Held."""
+        row = table.lookup(code, None if self.day_slot is None else slots[self.day_slot])
+        if row is None and self.needs_row:
+            raise Held(self.field, self._used(slots).place, table.absence(code), table.name, keepable(code))
+        slots[slot + 1] = row
+        text = code if row is None or table.result is None else row[table.result]
+        if self.needs_value and not text:
+            raise Held(self.field, self._used(slots).place, f"{table.name} gives nothing for this code", table.name, keepable(code))
+        return text
+
+    def _converted(self, text: str, slots: Slots) -> Any:
+        """What the text is read as. Raises Held."""
+        if self.parse is None:
+            return text
+        value = self.parse(text) if self.times_slot is None else slots[self.times_slot](text)
+        if value is None:
+            raise self._malformed(text, slots)
+        return self.finish(value) if self.finish else value
+
+    def _used(self, slots: Slots) -> Source:
+        """The source that gave the value or said that there is none, else the first."""
+        return next((source for source in self.sources if source.tell(slots)), self.sources[0])
+
+    def _missing(self, slots: Slots) -> Held:
+        used = self._used(slots)
+        if used.tell(slots) is Doubt.NULL:
+            return Held(self.field, used.place, f"required, and {self.words.null} in the message")
+        places = ", ".join(source.place for source in self.sources if source.place != "default")
+        column = next((source for source in self.sources if source.column), None)
+        if column is None or not all(source.column for source in self.sources):
+            return Held(self.field, places, "required, and empty in the message")
+        return Held(self.field, places, f"required, and empty in {column.table}", column.table, column.code(slots))
+
+    def _malformed(self, text: str, slots: Slots) -> Held:
+        source, reason, kind = self._used(slots), NOT_A[self.as_], ""
+        if self.form is not None and self.form(text) is not None:
+            kind = OUT_OF_BOUNDS
+            reason = self.times.why(text, slots[RECEIVED]) if self.times else self.limit.broken if self.limit else reason
+        if source.column:
+            reason = f"{reason} in {source.table}"
+        return Held(self.field, source.place, reason, source.table, source.code(slots), kind)
 
     def write(self, slot: int, texts: Texts) -> None:
-        """The same as source text."""
         if self.table is not None:
             self._write_text(local(slot), texts)
             self._write_lookup(self.table, slot, texts)
@@ -132,107 +184,3 @@ class Recipe:
         if self.parse is not None:
             with code.block(f"if {name} is not None"):
                 self._write_parse(self.parse, name, code)
-
-
-def _reader(recipe: Recipe) -> Read:
-    """The first source that is not empty, changed by the text function; null ends the search. Raises Held where values differ."""
-    change = recipe.change
-
-    def read(slots: Slots) -> str:
-        for source in recipe.sources:
-            text = source.tell(slots)
-            if isinstance(text, str):
-                if text:
-                    return change(text) if change else text
-                continue
-            if text is Doubt.SEVERAL:
-                raise Held(recipe.field, source.place, recipe.words.several, kind=AMBIGUOUS)
-            return ""
-        return ""
-
-    return read
-
-
-def _text(read: Read, slot: int) -> Run:
-    def run(slots: Slots) -> None:
-        slots[slot] = read(slots) or None
-
-    return run
-
-
-def _typed(recipe: Recipe, slot: int) -> Run:
-    read, value_of, needs_value = _reader(recipe), _converter(recipe), recipe.needs_value
-
-    def run(slots: Slots) -> None:
-        text = read(slots)
-        if text:
-            slots[slot] = value_of(text, slots)
-        elif needs_value:
-            raise _missing(recipe, slots)
-        else:
-            slots[slot] = None
-
-    return run
-
-
-def _lookup(recipe: Recipe, table: Table, slot: int) -> Run:
-    read, value_of = _reader(recipe), None if recipe.parse is None else _converter(recipe)
-    find, result, day_slot, row_slot = table.lookup, table.result, recipe.day_slot, slot + 1
-
-    def run(slots: Slots) -> None:
-        code = read(slots)
-        slots[slot] = slots[row_slot] = None
-        if not code:
-            if recipe.needs_value:
-                raise _missing(recipe, slots)
-            return
-        row = find(code, None if day_slot is None else slots[day_slot])
-        if row is None and recipe.needs_row:
-            raise Held(recipe.field, _used(recipe, slots).place, table.absence(code), table.name, keepable(code))
-        slots[row_slot] = row
-        text = code if row is None or result is None else row[result]
-        if text:
-            slots[slot] = value_of(text, slots) if value_of else text
-        elif recipe.needs_value:
-            raise Held(recipe.field, _used(recipe, slots).place, f"{table.name} gives nothing for this code", table.name, keepable(code))
-
-    return run
-
-
-def _converter(recipe: Recipe) -> Callable[[str, Slots], Any]:
-    finish, times_slot = recipe.finish, recipe.times_slot
-    parse: Parser = recipe.parse or text_parser
-
-    def convert(text: str, slots: Slots) -> Any:
-        value: Any = parse(text) if times_slot is None else slots[times_slot](text)
-        if value is None:
-            raise _malformed(recipe, text, slots)
-        return finish(value) if finish else value
-
-    return convert
-
-
-def _used(recipe: Recipe, slots: Slots) -> Source:
-    """The source that gave the value or said that there is none, else the first."""
-    return next((source for source in recipe.sources if source.tell(slots)), recipe.sources[0])
-
-
-def _missing(recipe: Recipe, slots: Slots) -> Held:
-    used = _used(recipe, slots)
-    if used.tell(slots) is Doubt.NULL:
-        return Held(recipe.field, used.place, f"required, and {recipe.words.null} in the message")
-    places = ", ".join(source.place for source in recipe.sources if source.place != "default")
-    column = next((source for source in recipe.sources if source.code is not None), None)
-    if column is None or any(source.code is None for source in recipe.sources):
-        return Held(recipe.field, places, "required, and empty in the message")
-    return Held(recipe.field, places, f"required, and empty in {column.table}", column.table, code_of(column, slots))
-
-
-def _malformed(recipe: Recipe, text: str, slots: Slots) -> Held:
-    source, reason, kind = _used(recipe, slots), NOT_A[recipe.as_], ""
-    if recipe.form is not None and recipe.form(text) is not None:
-        kind = OUT_OF_BOUNDS
-        reason = recipe.times.why(text, slots[RECEIVED]) if recipe.times else recipe.limit.broken if recipe.limit else reason
-    if source.code is None:
-        return Held(recipe.field, source.place, reason, kind=kind)
-    return Held(recipe.field, source.place, f"{reason} in {source.table}", source.table, code_of(source, slots), kind)

@@ -5,19 +5,14 @@ Slots are a list for one line: the record, the part of it in hand, then what the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
-from suture.mapping.tables import Table
 from suture.model.message import Gap
 from suture.model.reading import Doubt, Part, Place, Record
 
 Slots = list[Any]
-Read = Callable[[Slots], str]
-Tell = Callable[[Slots], "str | Doubt"]
-Run = Callable[[Slots], None]
 
 RECORD, PART, RECEIVED, FIRST_FREE = 0, 1, 2, 3
 """Slots of the record, of the part in hand, of the time of receipt (microseconds, or None), and the first one for a value."""
@@ -41,68 +36,74 @@ class Held(Exception):
 class Source:
     """A place where a text can come from: a path, a column of a bound row, or a text of the mapping itself.
 
-    id: equal for sources that read the same. tell: as read, but for values in doubt. needs: the slot it needs, or none.
-    code: the key of the bound row. The rest says the same as read, for the code generator: where it is read, or the text, or
-    the column of the row in a slot; slot of what is read: of the plain text there, where a step reads it anyway.
+    at: of a path. slot: of what it needs, 0 for nothing: of the plain text at the path, where a step reads it anyway; of the
+    value whose row (in the slot after it) the column is of. key_column: of the table that the column is of.
     """
 
-    id: tuple[Any, ...]
     place: str
-    read: Read
-    tell: Tell
-    needs: frozenset[int] = frozenset()
     own: bool = False
-    table: str = ""
-    code: Read | None = None
     at: Place | None = None
     text: str = ""
-    slot: int | None = None
+    slot: int = 0
     column: str = ""
+    table: str = ""
     key_column: str = ""
 
+    @property
+    def id(self) -> tuple[Any, ...]:
+        """Equal for sources that read the same."""
+        return (self.slot, self.column, self.text) if self.at is None else (self.at.path.text,)
 
-def path_source(place: Place, text_slot: int | None = None) -> Source:
-    """The value at a path. text_slot: of the plain text there, when a step reads it anyway."""
-    read = guarded(place, place.read) if text_slot is None else itemgetter(text_slot)
-    needs, text = frozenset() if text_slot is None else frozenset({text_slot}), place.path.text
-    return Source(("path", text), text, read, guarded(place, place.tell), needs, place.own, at=place, slot=text_slot)
+    @property
+    def needs(self) -> frozenset[int]:
+        """The slot it needs, or none."""
+        return frozenset({self.slot} if self.slot else ())
 
+    def read(self, slots: Slots) -> str:
+        """The text; "" where no row is bound."""
+        if self.at is None:
+            return self._cell(self.column, slots) if self.column else self.text
+        text: str = slots[self.slot] if self.slot else taken(self.at, self.at.read, slots)
+        return text
 
-def guarded(place: Place, get: Callable[[Record, Part], Any]) -> Callable[[Slots], Any]:
-    """A getter of a place as a reader of slots, which raises Held where no line may take its value from there."""
-    whose = place.whose
-    if whose is None:
-        return lambda slots: get(slots[RECORD], slots[PART])
+    def tell(self, slots: Slots) -> str | Doubt:
+        """The same, but for values in doubt."""
+        told: str | Doubt = self.read(slots) if self.at is None else taken(self.at, self.at.tell, slots)
+        return told
 
-    def read(slots: Slots) -> Any:
-        if reason := whose(slots[RECORD]):
-            raise Held("", place.path.text, reason, kind=AMBIGUOUS)
-        return get(slots[RECORD], slots[PART])
+    def code(self, slots: Slots) -> str:
+        """The key of the bound row, for a column."""
+        return self._cell(self.key_column, slots) if self.column else ""
 
-    return read
-
-
-def column_source(place: str, column: str, table: Table, value_slot: int, own: bool) -> Source:
-    """A column of the row in the slot after value_slot; empty when no row is bound."""
-    row_slot, key = value_slot + 1, table.key_columns[0]
-
-    def read(slots: Slots) -> str:
-        row = slots[row_slot]
+    def _cell(self, column: str, slots: Slots) -> str:
+        row = slots[self.slot + 1]
         return row[column] if row is not None else ""
 
-    def code(slots: Slots) -> str:
-        row = slots[row_slot]
-        return row[key] if row is not None else ""
 
-    id_, needs = ("column", row_slot, column), frozenset({value_slot})
-    return Source(id_, place, read, read, needs, own, table.name, code, slot=row_slot, column=column, key_column=key)
-
-
-def text_source(text: str) -> Source:
-    """A text of the mapping itself."""
-    return Source(("text", text), "default", lambda slots: text, lambda slots: text, text=text)
+def taken(place: Place, get: Callable[[Record, Part], Any], slots: Slots) -> Any:
+    """What a getter of a place gives. Raises Held where no line may take its value from there."""
+    if place.whose is not None and (reason := place.whose(slots[RECORD])):
+        raise Held("", place.path.text, reason, kind=AMBIGUOUS)
+    return get(slots[RECORD], slots[PART])
 
 
-def code_of(source: Source, slots: Slots) -> str:
-    """The key of the bound row, for a column."""
-    return source.code(slots) if source.code else ""
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must stand at a place: one of the values."""
+
+    place: str
+    source: Source
+    values: frozenset[str]
+
+    @property
+    def reason(self) -> str:
+        """Why a line does not match: place and texts of the mapping, never content."""
+        return f"{self.place} is not {' or '.join(sorted(self.values))}"
+
+
+def refusing(conditions: Iterable[Condition], slots: Slots) -> Condition | None:
+    """The first condition that does not match; None when all do."""
+    for one in conditions:
+        if one.source.read(slots) not in one.values:
+            return one
+    return None

@@ -1,21 +1,19 @@
-"""The steps of an inbound mapping: small functions, made once, that leave typed values in slots.
+"""The steps of an inbound mapping: each leaves a typed value in a slot.
 
-A step that cannot give a value
-raises Held; what needs that value is then left out, and the events that need it are held.
+A step that cannot give a value raises Held; what needs that value is then left out, and the events that need it are held.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from suture.mapping.codegen import Texts, local, within
-from suture.mapping.conditions import Condition, matching
 from suture.mapping.functions import EXACT, negate
 from suture.mapping.rules import OUT_OF_BOUNDS, Limit
-from suture.mapping.sources import Held, Run, Slots, Source, code_of, guarded
+from suture.mapping.sources import Condition, Held, Slots, Source, refusing, taken
 from suture.mapping.tables import Table
 from suture.model.reading import Place
 from suture.model.storable import keepable
@@ -24,10 +22,10 @@ ZERO = Decimal(0)
 
 
 class Maker(Protocol):
-    """What a step does: as a function, which says what is wrong, and as source text, which stops where anything is."""
+    """What a step does: at work, where it says what is wrong; and as source text, which stops where anything is."""
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot (and the next ones, where it gives several values). It raises Held."""
+    def fill(self, slot: int, slots: Slots) -> None:
+        """Fill a slot that is None (and the next ones, where it gives several values). Raises Held."""
 
     def write(self, slot: int, texts: Texts) -> None:
         """Add the lines that do the same to texts.code, and to texts.sure the slots that are never None behind them."""
@@ -35,44 +33,40 @@ class Maker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A run with the slot it fills and the slots it needs. own: it reads the repeated segment, or needs what does.
+    """What fills a slot, and the slots that it needs. own: it reads the repeated segment, or needs what does."""
 
-    made: what run was made of.
-    """
-
-    run: Run
     slot: int
     needs: frozenset[int]
     own: bool
     made: Maker
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Steps in an order in which each finds what it needs."""
-
-    steps: tuple[Step, ...]
-
-    def run_all(self, slots: Slots, failed: dict[int, Held | None]) -> None:
-        """Fill the slots; note in failed, by slot, what is held (None: only because of another one)."""
-        for step in self.steps:
-            _carefully(step, slots, failed)
-
-    def write(self, texts: Texts) -> None:
-        """The same as source text."""
-        for step in self.steps:
-            step.made.write(step.slot, texts)
+Steps = Sequence[Step]
+"""Steps in an order in which each finds what it needs."""
 
 
-def _carefully(step: Step, slots: Slots, failed: dict[int, Held | None]) -> None:
-    if failed and not step.needs.isdisjoint(failed):
-        failed[step.slot] = None
-        return
-    try:
-        step.run(slots)
-    except Held as held:
-        held.field = held.field or getattr(step.made, "field", "")
-        failed[step.slot] = held
+def run_all(steps: Steps, slots: Slots, failed: dict[int, Held | None]) -> None:
+    """Fill the slots; note in failed, by slot, what is held (None: only because of another one)."""
+    for step in steps:
+        if failed and not step.needs.isdisjoint(failed):
+            failed[step.slot] = None
+            continue
+        try:
+            step.made.fill(step.slot, slots)
+        except Held as held:
+            held.field = held.field or getattr(step.made, "field", "")
+            failed[step.slot] = held
+
+
+def write_all(steps: Steps, texts: Texts) -> None:
+    """The same as source text."""
+    for step in steps:
+        step.made.write(step.slot, texts)
+
+
+def signed(number: Any, credit: bool) -> Any:
+    """A number, negative when it is a credit's; what is negative already stays so."""
+    return negate(number) if credit and number > 0 else number
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +75,11 @@ class Text:
 
     place: Place
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot."""
-        read = guarded(self.place, self.place.read)
-
-        def run(slots: Slots) -> None:
-            slots[slot] = ""
-            slots[slot] = read(slots)
-
-        return run
+    def fill(self, slot: int, slots: Slots) -> None:
+        slots[slot] = ""
+        slots[slot] = taken(self.place, self.place.read, slots)
 
     def write(self, slot: int, texts: Texts) -> None:
-        """The same as source text."""
         read = texts.at(self.place, local(slot))
         if read != local(slot):
             texts.code.line(f"{local(slot)} = {read}")
@@ -106,20 +93,13 @@ class Several:
     place: Place
     needs_value: bool
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot."""
-        read = guarded(self.place, self.place.read)
-
-        def run(slots: Slots) -> None:
-            found = read(slots)
-            if self.needs_value and not found:
-                raise Held(self.field, self.place.path.text, "required, and empty in the message")
-            slots[slot] = found or None
-
-        return run
+    def fill(self, slot: int, slots: Slots) -> None:
+        found = taken(self.place, self.place.read, slots)
+        if self.needs_value and not found:
+            raise Held(self.field, self.place.path.text, "required, and empty in the message")
+        slots[slot] = found or None
 
     def write(self, slot: int, texts: Texts) -> None:
-        """The same as source text."""
         texts.code.line(f"{local(slot)} = {texts.at(self.place)} or None")
         if self.needs_value:
             texts.code.stop_if(f"{local(slot)} is None")
@@ -128,23 +108,16 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """The number in a slot, negative where the line is a credit; what is negative already stays so."""
+    """The number in a slot, as `signed`: of a credit where the line matches the conditions."""
 
     number: int
     conditions: tuple[Condition, ...]
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot."""
-        number_slot, matches = self.number, matching(self.conditions)
-
-        def run(slots: Slots) -> None:
-            number = slots[number_slot]
-            slots[slot] = negate(number) if number is not None and number > 0 and matches(slots) else number
-
-        return run
+    def fill(self, slot: int, slots: Slots) -> None:
+        number = slots[self.number]
+        slots[slot] = None if number is None else signed(number, refusing(self.conditions, slots) is None)
 
     def write(self, slot: int, texts: Texts) -> None:
-        """The same as source text."""
         code, number = texts.code, local(self.number)
         code.line(f"{local(slot)} = {number}")
         with code.block(f"if {texts.holds(self.conditions)}"):
@@ -155,7 +128,10 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A unit conversion: what is converted (slots), to the unit in a column, with the factor of a table."""
+    """A unit conversion: what is converted (slots), to the unit in a column, with the factor of a table.
+
+    It fills five slots: quantity, unit, entered quantity, entered unit, factor.
+    """
 
     quantity: int
     unit: int
@@ -165,26 +141,20 @@ class Conversion:
     day_slot: int | None
     limit: Limit
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot to slot+4: quantity, unit, entered quantity, entered unit, factor."""
-
-        def run(slots: Slots) -> None:
-            quantity, unit, to = slots[self.quantity], slots[self.unit], self.to.read(slots)
-            if quantity is None or unit is None or not to:
-                raise self._missing(slots, to)
-            if unit == to:
-                slots[slot : slot + 5] = quantity, unit, None, None, None
-                return
-            factor = self._factor(slots, unit, to)
-            converted = EXACT.multiply(quantity, factor)
-            if not self.limit.holds(converted):
-                raise Held("quantity", self.unit_place, f"in {to}, {self.limit.broken}", kind=OUT_OF_BOUNDS)
-            slots[slot : slot + 5] = converted, to, quantity, unit, factor
-
-        return run
+    def fill(self, slot: int, slots: Slots) -> None:
+        quantity, unit, to = slots[self.quantity], slots[self.unit], self.to.read(slots)
+        if quantity is None or unit is None or not to:
+            raise self._missing(slots, to)
+        if unit == to:
+            slots[slot : slot + 2] = quantity, unit
+            return
+        factor = self._factor(slots, unit, to)
+        converted = EXACT.multiply(quantity, factor)
+        if not self.limit.holds(converted):
+            raise Held("quantity", self.unit_place, f"in {to}, {self.limit.broken}", kind=OUT_OF_BOUNDS)
+        slots[slot : slot + 5] = converted, to, quantity, unit, factor
 
     def write(self, slot: int, texts: Texts) -> None:
-        """The same as source text."""
         code, quantity, unit, to = texts.code, local(self.quantity), local(self.unit), f"t{slot}"
         names = [local(slot + i) for i in range(5)]
         day = "None" if self.day_slot is None else local(self.day_slot)
@@ -200,9 +170,8 @@ class Conversion:
         texts.sure |= {slot, slot + 1}
 
     def _factor(self, slots: Slots, unit: str, to: str) -> Decimal:
-        item = code_of(self.to, slots)
-        day: date | None = None if self.day_slot is None else slots[self.day_slot]
-        factor = self.table.factor(item, unit, to, day)
+        item = self.to.code(slots)
+        factor = self.table.factor(item, unit, to, None if self.day_slot is None else slots[self.day_slot])
         if factor is None:
             reason = f"{self.table.name} has no factor from this unit to {to} for item {item}"
             raise Held("unit", self.unit_place, reason, self.table.name, keepable(unit))
@@ -211,5 +180,5 @@ class Conversion:
     def _missing(self, slots: Slots, to: str) -> Held:
         reason = "empty, so the quantity cannot be converted"
         if not to:
-            return Held("unit", self.to.place, reason, self.to.table, code_of(self.to, slots))
+            return Held("unit", self.to.place, reason, self.to.table, self.to.code(slots))
         return Held("unit", self.unit_place, reason)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from suture.mapping.codegen import Texts, local
 from suture.mapping.remembered import remembered
 from suture.mapping.rules import Rules
-from suture.mapping.sources import RECEIVED, RECORD, Held, Run, Slots
+from suture.mapping.sources import RECEIVED, RECORD, Held, Slots
 from suture.mapping.times import Time, TimeParser, day_in, day_parser, offset_of, time_parser
 from suture.model.reading import Reading, Record
 
@@ -48,16 +47,10 @@ class Times:
             return f"more than {bounds.past_d} days before the message was received, the channel's bounds.past_d"
         return f"more than {bounds.future_d} days after the message was received, the channel's bounds.future_d"
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot."""
-
-        def run(slots: Slots) -> None:
-            slots[slot] = self.of(slots[RECORD], slots[RECEIVED])
-
-        return run
+    def fill(self, slot: int, slots: Slots) -> None:
+        slots[slot] = self.of(slots[RECORD], slots[RECEIVED])
 
     def write(self, slot: int, texts: Texts) -> None:
-        """The same as source text."""
         texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}(record, received)")
 
     def _day_of(self, at_us: int) -> date:
@@ -98,20 +91,12 @@ class Day:
             time = self._parse(self._format.sent_at(record))
         return day_in(time, self._zone) if time is not None else None
 
-    def step(self, slot: int) -> Run:
-        """The function that fills slot."""
-        of, used_at, place = self.of, self.used_at, self._format.sent_at_place
-
-        def run(slots: Slots) -> None:
-            found: Any = of(None if used_at is None else slots[used_at], slots[RECORD])
-            if found is None:
-                raise Held("used_at", place, "no service date by which a row could be chosen")
-            slots[slot] = found
-
-        return run
+    def fill(self, slot: int, slots: Slots) -> None:
+        slots[slot] = self.of(None if self.used_at is None else slots[self.used_at], slots[RECORD])
+        if slots[slot] is None:
+            raise Held("used_at", self._format.sent_at_place, "no service date by which a row could be chosen")
 
     def write(self, slot: int, texts: Texts) -> None:
-        """The same as source text."""
         used_at = "None" if self.used_at is None else local(self.used_at)
         texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}({used_at}, record)")
         texts.code.stop_if(f"{local(slot)} is None")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from operator import methodcaller
 from typing import Any
@@ -45,30 +45,13 @@ def _number(text: str, form: re.Pattern[str]) -> Decimal | None:
     return number if number else number.copy_abs()
 
 
-def text_parser(text: str) -> str:
-    """Text stays as it is."""
-    return text
-
-
-def parser(kind: type, as_: str | None, zone: tzinfo) -> Parser | None:
-    """The parser for a canonical field of this type with this `as` (None = what the field is); None when they don't go together."""
-    return _parsers(kind, zone).get(as_ or _NATURAL.get(kind, "text"))
-
-
-def forms(kind: type) -> list[str]:
-    """What `as` may say for a canonical field of this type."""
-    return list(_parsers(kind, UTC))
-
-
-_NATURAL: dict[type, str] = {Decimal: "decimal", datetime: "time", str: "text"}
-
-
-def _parsers(kind: type, zone: tzinfo) -> dict[str, Parser]:
+def parsers(kind: type, zone: tzinfo) -> dict[str, Parser]:
+    """What `as` may say for a canonical field of this type, and its parsers; first what the field is where nothing is said."""
     if kind is Decimal:
         return {"decimal": decimal, "integer": integer}
     if kind is datetime:
         return {"time": time_parser(zone), "date": day_parser(zone)}
-    return {"text": text_parser, "date": iso_day}
+    return {"text": str, "date": iso_day}
 
 
 def plain(number: Decimal) -> str:

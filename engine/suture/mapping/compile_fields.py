@@ -1,0 +1,182 @@
+"""Compile the fields of one entry of `emit`: they become steps, in the order in which they need each other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from suture.mapping.compile_checks import ValueChecks, limit_of, split_column
+from suture.mapping.fields import field_type
+from suture.mapping.functions import FIELD_FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS
+from suture.mapping.hints import Loc, suggestion
+from suture.mapping.program import Program
+from suture.mapping.recipes import Recipe
+from suture.mapping.rules import ROUNDED, number_parser
+from suture.mapping.sources import Condition, Source
+from suture.mapping.spec import Emit, Value
+from suture.mapping.steps import Several
+from suture.mapping.tables import Table, Tables
+from suture.mapping.time_steps import Day, Times
+from suture.mapping.values import parsers
+
+
+class FieldCompiler:
+    """Compiles the fields of an entry at loc, for events of this model (None: of none that is known).
+
+    slots: of the fields compiled so far. rows: of those with a table, the slots of their rows. What is wrong goes to the program's
+    problems.
+    """
+
+    def __init__(self, program: Program, tables: Tables, emit: Emit, loc: Loc, model: type[BaseModel] | None) -> None:
+        self.program, self.tables, self.emit, self.loc, self.model = program, tables, emit, loc, model
+        self.problems = program.problems
+        self.slots: dict[str, int] = {}
+        self.rows: dict[str, int] = {}
+        self._open: list[str] = []
+        self._checks = ValueChecks(self.problems, tables, model)
+
+    def slot(self, name: str) -> int | None:
+        """The slot of a field's value; fields that it needs come first. None when it cannot be compiled."""
+        if name in self.slots or self.model is None or name not in self.model.model_fields:
+            return self.slots.get(name)
+        loc = (*self.loc, "set", name)
+        if name in self._open:
+            circle = " needs ".join([*self._open[self._open.index(name) :], name])
+            self.problems.add(loc, f"goes round in a circle: {circle}; take one of them from the message")
+            return None
+        self._open.append(name)
+        slot = self._value(loc, name, self.emit.set[name])
+        self._open.pop()
+        if slot is not None:
+            self.slots[name] = slot
+        return slot
+
+    def _value(self, loc: Loc, name: str, value: Value) -> int | None:
+        if not self._checks.keys(loc, name, value) or value.call in FIELD_FUNCTIONS:
+            return None
+        if field_type(self.model, name)[0] == list[str]:
+            return self._several(loc, name, value)
+        recipe = self._recipe(loc, name, value)
+        if recipe is None:
+            return None
+        own = any(source.own for source in recipe.sources)
+        slot = self.program.add(recipe.key(), recipe.needs(), own, recipe, width=1 if recipe.table is None else 2)
+        if recipe.table is not None:
+            self.rows[name] = slot + 1
+        return slot
+
+    def _several(self, loc: Loc, name: str, value: Value) -> int | None:
+        """The slot of a list."""
+        others = [key for key in ("table", "default", "as_", "call", "const", "between") if getattr(value, key) is not None]
+        if others or len(value.from_) != 1:
+            example = f"{name}: {self.program.format.words.list}"
+            self.problems.add(loc, f"is a list; it takes one path to all repetitions, e.g. {example}, and nothing else")
+            return None
+        place = self.program.list_place((*loc, "from", 0), value.from_[0])
+        if place is None:
+            return None
+        required = field_type(self.model, name)[1] or value.required is True
+        return self.program.add(("list", place.path, required), (), place.own, Several(name, place, required))
+
+    def _recipe(self, loc: Loc, name: str, value: Value) -> Recipe | None:
+        kind, required = field_type(self.model, name)
+        rules = self.program.rules
+        known = parsers(kind, rules.times or rules.zone)
+        as_ = value.as_ or next(iter(known))
+        form = known.get(as_)
+        if form is None:
+            self.problems.unknown((*loc, "as"), f"form of {name}", as_, known)
+        sources = self._sources(loc, value)
+        if form is None or sources is None or not self._checks.call(loc, value, as_):
+            return None
+        limit = limit_of(rules.bounds, name, value) if kind is Decimal else None
+        parse = number_parser(form, limit, rules.money.cent if name in ROUNDED else None)
+        table = self.tables[value.table] if value.table else None
+        cells = self._columns(value, table)
+        if not self._checks.texts(loc, value, as_, form, limit) or not self._checks.cells(loc, cells, as_, form):
+            return None
+        times = Times(as_, rules, self.program.format) if kind is datetime else None
+        return Recipe(
+            field=name,
+            sources=tuple(sources),
+            words=self.program.format.words,
+            as_=as_,
+            form=None if as_ == "text" else form,
+            parse=None if as_ == "text" else parse,
+            times=times,
+            times_slot=self.program.add(("times", as_), (), False, times) if times else None,
+            limit=limit,
+            change=TEXT_FUNCTIONS.get(value.call or ""),
+            table=table,
+            day_slot=self.day() if table is not None and table.dated else None,
+            needs_value=required or value.required is True or (table is not None and value.required is None and value.default != ""),
+            needs_row=table is not None and value.required is not False,
+            finish=NUMBER_FUNCTIONS.get(value.call or ""),
+        )
+
+    def day(self) -> int:
+        """The slot of the service date: of used_at, where the event has it, else of the message."""
+        used_at = self.slot("used_at") if "used_at" in self.emit.set else None
+        needs = () if used_at is None else (used_at,)
+        return self.program.add(("day", used_at), needs, False, Day(used_at, self.program.rules, self.program.format))
+
+    def _sources(self, loc: Loc, value: Value) -> list[Source] | None:
+        """All sources of a value, the first before the others; None when one of them is none."""
+        if value.const is not None:
+            return [Source("default", text=value.const)]
+        found = [self._source((*loc, "from", i), text) for i, text in enumerate(value.from_)]
+        if value.default:
+            split = split_column(value.default)
+            found.append(self.column((*loc, "default"), *split) if split else Source("default", text=value.default))
+        return [source for source in found if source] if all(found) else None
+
+    def _source(self, loc: Loc, text: str) -> Source | None:
+        split = split_column(text)
+        if split:
+            return self.column(loc, *split)
+        place = self.program.place(loc, text)
+        return self.program.source(place) if place else None
+
+    def column(self, loc: Loc, binding: str, column: str) -> Source | None:
+        """The source that a column of a bound row is."""
+        table = self._bound_table(binding)
+        if table is None:
+            self._unbound(loc, binding, column)
+            return None
+        if column not in table.columns:
+            self.problems.unknown(loc, f"column of table {table.name}", column, table.columns)
+            return None
+        slot = self.slot(binding)
+        if slot is None:
+            return None
+        place, key = f"{binding}.{column}", table.key_columns[0]
+        return Source(place, self.program.own(slot), slot=slot, column=column, table=table.name, key_column=key)
+
+    def _unbound(self, loc: Loc, binding: str, column: str) -> None:
+        value = self.emit.set.get(binding)
+        if value is not None and value.table:
+            return  # the unknown table is a problem already
+        bound = [name for name in self.emit.set if self._bound_table(name)]
+        hint = suggestion(binding, bound) or f"; give a field a table, or write a path, e.g. {self.program.format.words.of_line}"
+        self.problems.add(loc, f"'{binding}.{column}' is no column: no field '{binding}' with a table is in `set`{hint}")
+
+    def _bound_table(self, binding: str) -> Table | None:
+        value = self.emit.set.get(binding)
+        return self.tables.get(value.table) if value is not None and value.table else None
+
+    def _columns(self, value: Value, table: Table | None) -> list[tuple[Table, str]]:
+        """The columns of tables that a value may be taken from."""
+        if table is not None:
+            return [(table, table.result)] if table.result else []
+        split = [found for text in [*value.from_, value.default or ""] if (found := split_column(text))]
+        return [(bound, column) for binding, column in split if (bound := self._bound_table(binding))]
+
+    def condition(self, loc: Loc, place: str, values: list[str]) -> Condition | None:
+        """A condition on a path or a column; None when the place is neither."""
+        split = split_column(place)
+        if split is None:
+            return self.program.condition(loc, place, values)
+        source = self.column(loc, *split)
+        return Condition(place, source, frozenset(values)) if source else None
