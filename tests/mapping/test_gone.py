@@ -10,7 +10,7 @@ from tests.mapping import examples
 
 
 def test_nothing_that_compiled_a_mapping_keeps_its_tables() -> None:
-    tables = {name: Table.of_lines(name, table.columns, list(table._lines)) for name, table in examples.TABLES.items()}
+    tables = {name: Table(name, table.columns, list(table._lines)) for name, table in examples.TABLES.items()}
     gc.collect()
     gc.disable()
     try:

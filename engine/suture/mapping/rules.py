@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from suture.mapping.functions import EXACT
-from suture.mapping.remembered import remembered
+from suture.model.remembered import remembered
 
 QUANTITIES = frozenset({"quantity"})
 """Canonical fields that hold a quantity as it was sent."""

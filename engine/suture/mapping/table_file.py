@@ -62,7 +62,7 @@ class _Loader:
             self._problem(reader.line_num, "", f"{error}; quote a cell that holds a comma, and double the quotes inside it")
         except _Enough:
             pass
-        return Table.of_lines(self.name, self.columns, self.lines), self.problems
+        return Table(self.name, self.columns, self.lines), self.problems
 
     def _problem(self, line: int, place: str, text: str) -> None:
         self.problems.append(Problem(self.file, line, place, text))

@@ -20,6 +20,7 @@ from typing import Any
 
 from suture.mapping.leaving import Lines, Rows
 from suture.mapping.values import decimal
+from suture.model.remembered import Remembered, is_there
 
 Row = Mapping[str, str]
 
@@ -40,46 +41,22 @@ Period = tuple[int, int, str]
 """The first day a row holds, the first day it no longer does (as ordinals), and the row."""
 
 
-class _Kept(dict[str, Row]):
-    """Rows that have been asked for; others are made."""
-
-    def __init__(self, make: Callable[[str], Row | None]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, asked: str) -> Row | None:
-        row = self._make(asked)
-        if row is not None:
-            if len(self) >= ROWS_KEPT:
-                self.clear()
-            self[asked] = row
-        return row
-
-
 class Table:
-    """Rows by key. Raises ValueError where an effective date is none; `load_csv` reports that and more with its line."""
+    """Rows by key. lines: the cells of each row, joined by SEPARATOR. converts: it is a unit conversion.
 
-    def __init__(self, name: str, rows: Iterable[Row], columns: Sequence[str] = ()) -> None:
-        found = list(rows)
-        columns = tuple(columns or (found[0] if found else ()))
-        self._begin(name, columns, [SEPARATOR.join([row.get(column, "") for column in columns]) for row in found])
+    Raises ValueError where an effective date is none; `load_csv` reports that and more with its line.
+    """
 
-    @classmethod
-    def of_lines(cls, name: str, columns: Sequence[str], lines: list[str]) -> Table:
-        """A table of rows that are texts already: their cells, joined by SEPARATOR."""
-        table = cls.__new__(cls)
-        table._begin(name, tuple(columns), lines)
-        return table
-
-    def _begin(self, name: str, columns: tuple[str, ...], lines: list[str]) -> None:
-        self.name, self.columns, self._lines = name, columns, Lines(lines)
-        self.key_columns = key_columns(name, columns)
-        self.result = "to" if "to" in columns else None
+    def __init__(self, name: str, columns: Sequence[str], lines: Iterable[str]) -> None:
+        self.name, self.columns, self._lines = name, tuple(columns), Lines(lines)
+        shape = Shape(name, self.columns)
+        self.key_columns, self.converts = shape.key_columns, shape.factor is not None
+        self.result = "to" if "to" in self.columns else None
         self._always, self._retired = Rows(), Rows()
-        self._index(Shape(name, columns))
+        self._index(shape)
         self.dated = bool(self._periods)
-        self._by_key = _Kept(partial(_row_of_key, columns, self._always))
-        self._by_line = _Kept(partial(_row, columns))
+        self._by_key = Remembered(partial(_row_of_key, self.columns, self._always), ROWS_KEPT, is_there)
+        self._by_line = Remembered(partial(_row, self.columns), ROWS_KEPT, is_there)
 
     def __repr__(self) -> str:
         return f"<Table {self.name}: {len(self._lines)} rows>"
@@ -140,11 +117,6 @@ class Table:
                 return decimal(row["factor"])
         return None
 
-    @property
-    def converts(self) -> bool:
-        """Is it a unit conversion?"""
-        return set(CONVERSION) <= set(self.columns)
-
 
 Tables = Mapping[str, Table]
 
@@ -167,24 +139,23 @@ def _row_of_key(columns: tuple[str, ...], lines: Mapping[str, str], key: str) ->
     return None if line is None else _row(columns, line)
 
 
-def key_columns(name: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns that tell one row from another."""
-    if name == "stock" and {"location", "item"} <= set(columns):
-        return ("location", "item")
-    if set(CONVERSION) <= set(columns):
-        return (columns[0], "from_unit", "to_unit")
-    return tuple(columns[:1])
-
-
 class Shape:
-    """Where the cells stand that have a meaning of their own; looked up once for a table, and not for each row."""
+    """Where the cells stand that have a meaning of their own; looked up once for a table, and not for each row.
+
+    key_columns: those that tell one row from another.
+    """
 
     def __init__(self, name: str, columns: Sequence[str]) -> None:
         place = {column: number for number, column in reversed(list(enumerate(columns)))}
-        self.keys = tuple(place[column] for column in key_columns(name, columns))
+        self.factor = place["factor"] if set(CONVERSION) <= set(columns) else None
+        self.key_columns: tuple[str, ...] = tuple(columns[:1])
+        if name == "stock" and {"location", "item"} <= set(columns):
+            self.key_columns = ("location", "item")
+        elif self.factor is not None:
+            self.key_columns = (columns[0], "from_unit", "to_unit")
+        self.keys = tuple(place[column] for column in self.key_columns)
         self.status, self.active = place.get("status"), place.get("active")
         self.since, self.until = place.get(FROM), place.get(TO)
-        self.factor = place["factor"] if set(CONVERSION) <= set(columns) else None
 
     def key_of(self, cells: Sequence[str]) -> str:
         """The text a row is found by."""

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from suture.mapping.codegen import Texts, local
-from suture.mapping.remembered import remembered
 from suture.mapping.rules import Rules
 from suture.mapping.sources import RECEIVED, RECORD, Held, Slots
 from suture.mapping.times import Time, TimeParser, day_in, day_parser, offset_of, time_parser
 from suture.model.reading import Reading, Record
+from suture.model.remembered import remembered
 
 QUARTER_US = 900_000_000
 """A quarter of an hour: no zone changes its day within one."""

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from suture.mapping.remembered import REMEMBERED, remembered
+from suture.model.remembered import REMEMBERED, remembered
 
 YEARS = range(1900, 9999)
 """Years of a time. What lies before or after stands for no time (00010101, 99991231), and no calendar of a zone reaches it."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from suture.mapping.remembered import remembered
 from suture.mapping.times import day_parser, iso_day, time_parser
+from suture.model.remembered import remembered
 
 DIGITS_MAX = 40
 """A number with more characters is not a quantity or an amount."""

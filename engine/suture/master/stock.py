@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import partial
 from typing import Any
 
-from suture.model.events import Event, ReplenishmentDue
+from suture.model.events import Event
+from suture.model.remembered import Remembered, is_there
 from suture.ports import StockKey
 
 USED = "supply.used"
@@ -30,22 +32,11 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplenishmentData:
-    """A stock that fell to its reorder point, quantities in `unit`. cause: the use that took it there."""
+class Due:
+    """A stock that fell to its reorder point. cause: the use that took it there. data: the fields of a replenishment.due event."""
 
     cause: Event
-    item: str
-    location: str
-    on_hand: Decimal
-    reorder_point: Decimal
-    quantity: Decimal
-    unit: str
-    description: str | None = None
-    supplier: str | None = None
-
-    def data(self) -> dict[str, Any]:
-        """The fields of a replenishment.due event, without the absent ones."""
-        return {name: value for name in ReplenishmentDue.model_fields if (value := getattr(self, name)) not in (None, "")}
+    data: dict[str, Any]
 
 
 class StockLevels:
@@ -57,7 +48,7 @@ class StockLevels:
 
     def __init__(self, rows: Iterable[Mapping[str, str]]) -> None:
         self._texts: dict[str, str] = {}
-        self._made: dict[StockKey, Level] = {}
+        self._levels = Remembered(partial(_kept, self._texts), LEVELS_KEPT, is_there)
         wrong: list[str] = []
         for row in rows:
             key = (row["location"], row["item"])
@@ -72,60 +63,41 @@ class StockLevels:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def opening(self, key: StockKey) -> Decimal:
-        """What is on hand before the first movement. Raises KeyError for a position that is not kept."""
-        return self._at(key).on_hand
-
-    def _at(self, key: StockKey) -> Level:
-        level = self._made.get(key)
-        if level is None:
-            cells = self._texts[_SEPARATOR.join(key)].split(_SEPARATOR)
-            level = _level(dict(zip(_COLUMNS, cells, strict=True)))
-            if len(self._made) >= LEVELS_KEPT:
-                self._made.clear()
-            self._made[key] = level
-        return level
-
     def moves(self, events: Iterable[Event]) -> list[StockKey]:
         """The positions that the events touch, each one once, in order."""
-        return list(dict.fromkeys(key for event in events if (key := self._key(event)) is not None))
+        return list(dict.fromkeys(key for event, key, level in self._uses(events) if _same_unit(event, level)))
 
     def unmoved(self, events: Iterable[Event]) -> list[tuple[Event, str]]:
         """Uses that cannot be counted although the position is kept, and why: another unit than the stock's."""
-        kept = [(event, level) for event in events if (level := self._level(event)) is not None]
-        return [(event, f"the stock is kept in {level.unit}") for event, level in kept if not _same_unit(event, level)]
+        uses = self._uses(events)
+        return [(event, f"the stock is kept in {level.unit}") for event, _, level in uses if not _same_unit(event, level)]
 
-    def apply(
-        self, events: Sequence[Event], on_hand: Mapping[StockKey, Decimal]
-    ) -> tuple[dict[StockKey, Decimal], list[ReplenishmentData]]:
+    def apply(self, events: Sequence[Event], on_hand: Mapping[StockKey, Decimal]) -> tuple[dict[StockKey, Decimal], list[Due]]:
         """Move the stock by the events' quantities, in order.
 
         on_hand: what the store has; a position that is missing there has its opening stock. Gives the new quantities of
-        the positions touched, and a replenishment wherever a use took the stock from above the reorder point to it or
+        the positions touched, and what is due wherever a use took the stock from above the reorder point to it or
         below; a stock that was below already is not ordered again.
         """
         after: dict[StockKey, Decimal] = {}
-        due: list[ReplenishmentData] = []
-        for event in events:
-            key = self._key(event)
-            if key is None:
+        due: list[Due] = []
+        for event, key, level in self._uses(events):
+            if not _same_unit(event, level):
                 continue
-            level = self._at(key)
             before = after[key] if key in after else on_hand.get(key, level.on_hand)
             after[key] = _EXACT.subtract(before, event.data["quantity"])
             if before > level.reorder_point >= after[key]:
-                due.append(_replenishment(event, key, level, after[key]))
+                due.append(_due(event, key, level, after[key]))
         return after, due
 
-    def _level(self, event: Event) -> Level | None:
-        if event.type != USED:
-            return None
-        key = (event.data.get("location", ""), event.data["item"])
-        return self._at(key) if _SEPARATOR.join(key) in self._texts else None
-
-    def _key(self, event: Event) -> StockKey | None:
-        level = self._level(event)
-        return (event.data["location"], event.data["item"]) if level is not None and _same_unit(event, level) else None
+    def _uses(self, events: Iterable[Event]) -> Iterator[tuple[Event, StockKey, Level]]:
+        """The uses of positions that are kept."""
+        for event in events:
+            if event.type == USED:
+                key = (event.data.get("location", ""), event.data["item"])
+                level = self._levels[_SEPARATOR.join(key)]
+                if level is not None:
+                    yield event, key, level
 
 
 def _same_unit(event: Event, level: Level) -> bool:
@@ -133,19 +105,25 @@ def _same_unit(event: Event, level: Level) -> bool:
     return not unit or not level.unit or unit == level.unit
 
 
-def _replenishment(event: Event, key: StockKey, level: Level, left: Decimal) -> ReplenishmentData:
+def _due(event: Event, key: StockKey, level: Level, left: Decimal) -> Due:
     location, item = key
-    return ReplenishmentData(
-        cause=event,
-        item=item,
-        location=location,
-        on_hand=left,
-        reorder_point=level.reorder_point,
-        quantity=_EXACT.subtract(level.par_level, left),
-        unit=level.unit,
-        description=event.data.get("description"),
-        supplier=event.data.get("supplier"),
-    )
+    data = {
+        "item": item,
+        "description": event.data.get("description"),
+        "location": location,
+        "supplier": event.data.get("supplier"),
+        "on_hand": left,
+        "reorder_point": level.reorder_point,
+        "quantity": _EXACT.subtract(level.par_level, left),
+        "unit": level.unit,
+    }
+    return Due(event, {name: value for name, value in data.items() if value not in (None, "")})
+
+
+def _kept(texts: Mapping[str, str], position: str) -> Level | None:
+    """The level of a position, None where it is not kept."""
+    text = texts.get(position)
+    return None if text is None else _level(dict(zip(_COLUMNS, text.split(_SEPARATOR), strict=True)))
 
 
 def _level(row: Mapping[str, str]) -> Level:

@@ -10,7 +10,7 @@ from functools import partial
 from suture.mapping.compile import Mapped
 from suture.mapping.keys import findable
 from suture.mapping.payload import RenderContext
-from suture.master.stock import ReplenishmentData, StockLevels
+from suture.master.stock import Due, StockLevels
 from suture.model import states
 from suture.model.errors import MessageError
 from suture.model.events import Event, event_id, idempotency_key
@@ -233,10 +233,10 @@ def _unmoved(stock: StockLevels, moving: Sequence[Event]) -> Sequence[Gap]:
     ]
 
 
-def _replenishment(due: ReplenishmentData, index: int) -> Event:
-    key = f"{due.location}\x1f{due.item}\x1f{due.cause.id}"
+def _replenishment(due: Due, index: int) -> Event:
+    key = f"{due.data['location']}\x1f{due.data['item']}\x1f{due.cause.id}"
     number = STOCK_EVENTS_FROM + index
-    return Event("replenishment.due", number, due.cause.line, key, due.data(), 0, event_id("replenishment.due", key))
+    return Event("replenishment.due", number, due.cause.line, key, due.data, 0, event_id("replenishment.due", key))
 
 
 def _nothing(settled: Settled) -> None:
