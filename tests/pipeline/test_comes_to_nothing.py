@@ -318,10 +318,10 @@ class TestTheStock:
 
 
 def test_an_event_type_without_an_item_is_found_by_its_other_values() -> None:
-    from suture.mapping.keys import Search
+    from suture.mapping.keys import pairs
     from suture.model.events import Event
 
-    assert Search([], []).pairs({("patient", "M7"): None}, [Event("x", 0, 1, "k", {"location": "OR1"})]) == [("patient", "M7")]
+    assert pairs({("patient", "M7"): None}, [Event("x", 0, 1, "k", {"location": "OR1"})]) == [("patient", "M7")]
 
 
 def test_too_many_lines_is_still_an_error_of_the_message() -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from suture.mapping.codegen_lines import quick_way
-from suture.mapping.keys import Found
+from suture.mapping.keys import Found, find, pairs
 from suture.mapping.plan import EmitPlan, Mapped, Plan
 from suture.mapping.rules import AMBIGUOUS
-from suture.mapping.sources import PART, RECEIVED, RECORD, Condition, Held, Slots, Source, refusing
+from suture.mapping.sources import PART, RECEIVED, RECORD, Condition, Held, Slots, refusing
 from suture.mapping.steps import run_all
 from suture.model.errors import MessageError
 from suture.model.events import Event
@@ -62,7 +62,7 @@ class Inbound:
         mapped, found = Mapped(), Found()
         if not self._quick(record, mapped, found, self._count, self._slow_line, received_at_us):
             return self.run_carefully(record, received_at_us)
-        mapped.search = self._plan.search.pairs(found, mapped.events)
+        mapped.search = pairs(found, mapped.events)
         return mapped
 
     def run_carefully(self, record: Record, received_at_us: int | None = None) -> Mapped:
@@ -70,11 +70,11 @@ class Inbound:
         self._reader.check(record)
         mapped, found = Mapped(), Found()
         whole = self._whole(record, received_at_us)
-        self._plan.search.of_message(whole.slots, found)
+        find(self._plan.search.whole, whole.slots, found)
         self._count(self._reader.parts(record), mapped)
         for line in range(1, mapped.lines + 1):
             self._slow_line(record, line, mapped, found, whole, received_at_us)
-        mapped.search = self._plan.search.pairs(found, mapped.events)
+        mapped.search = pairs(found, mapped.events)
         return mapped
 
     def _count(self, parts: Sequence[Any], mapped: Mapped) -> None:
@@ -104,54 +104,9 @@ class Inbound:
         whole = whole or self._whole(record, received_at_us)
         slots = whole.slots.copy()
         slots[PART] = self._reader.part(record, line)
-        self._line(slots, line, whole.failed, mapped)
-        self._plan.search.of_line(slots, found)
+        Careful(self._plan, slots, line, whole.failed, mapped).run()
+        find(self._plan.search.own, slots, found)
         return whole
-
-    def _line(self, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
-        plan = self._plan
-        for step in plan.texts:
-            step.made.fill(step.slot, slots)
-        sure = [one for one in plan.skip if one.source.needs.isdisjoint(failed)] if failed else plan.skip
-        if not undecided(plan, slots, line, mapped) and not skipped(sure, slots, line, mapped):
-            Careful(plan, slots, line, failed, mapped).run()
-
-
-def undecided(plan: Plan, slots: Slots, line: int, mapped: Mapped) -> bool:
-    """Does a place that says what becomes of the line hold several values? Then the line is held."""
-    for source in plan.deciding:
-        if _told(source, slots) is Doubt.SEVERAL:
-            mapped.gaps.append(Gap(line, "", source.place, plan.words.several, kind=AMBIGUOUS))
-            mapped.keys[line] = plan.key.text(slots, line)
-            return True
-    return False
-
-
-def _told(source: Source, slots: Slots) -> str | Doubt:
-    """The text of a source; "" where its segment may be another line's, which its own step tells of."""
-    try:
-        return source.tell(slots)
-    except Held:
-        return ""
-
-
-def skipped(conditions: Sequence[Condition], slots: Slots, line: int, mapped: Mapped) -> bool:
-    """Is the line one that `skip` names? Then that is noted."""
-    for condition in conditions:
-        value = condition.source.read(slots)
-        if value in condition.values:
-            mapped.filtered.append((line, condition.place, f"{condition.place} is {value or 'empty'}: skipped by the mapping"))
-            return True
-    return False
-
-
-def nothing(plan: Plan, slots: Slots, line: int) -> Gap:
-    """The gap of a line that no `emit` takes: with the first place that kept one back, and what stands there."""
-    asked = [one for emit in plan.emits if (one := refusing([*emit.when, *emit.bound], slots))]
-    reasons = "; ".join(dict.fromkeys(condition.reason for condition in asked))
-    value = keepable(asked[0].source.read(slots))[:VALUE_CHARACTERS_MAX]
-    why = f"no event: {reasons}; let an `emit` take such lines, or name them in `skip`"
-    return Gap(line, "", asked[0].place, why, value=value, kind=NO_EVENT)
 
 
 class Careful:
@@ -160,7 +115,7 @@ class Careful:
     def __init__(self, plan: Plan, slots: Slots, line: int, failed: dict[int, Held | None], mapped: Mapped) -> None:
         self.plan, self.slots, self.line, self.mapped = plan, slots, line, mapped
         self.failed = dict(failed)
-        self.key = plan.key.text(slots, line)
+        self.key = ""
         self.gaps: dict[Gap, None] = {}
         self.events: list[Event] = []
         self.refused: dict[int, str] = {}
@@ -168,10 +123,16 @@ class Careful:
     def run(self) -> None:
         """Note what the line came to."""
         plan, mapped = self.plan, self.mapped
+        for step in plan.texts:
+            step.made.fill(step.slot, self.slots)
+        sure = [one for one in plan.skip if one.source.needs.isdisjoint(self.failed)] if self.failed else plan.skip
+        if self._undecided() or self._skipped(sure):
+            return
+        self.key = plan.key.text(self.slots, self.line)
         wanted = [emit for emit in plan.emits if self._wanted(emit)]
         if wanted or plan.skip_bound:
             run_all(plan.shared, self.slots, self.failed)
-        if plan.skips.isdisjoint(self.failed) and skipped(plan.skip_bound, self.slots, self.line, mapped):
+        if plan.skips.isdisjoint(self.failed) and self._skipped(plan.skip_bound):
             return
         for emit in wanted:
             self._emit(emit)
@@ -180,7 +141,38 @@ class Careful:
         mapped.suppressed += [(self.line, emit.type, self.refused[emit.index]) for emit in plan.emits if emit.index in self.refused]
         mapped.gaps.extend(self.gaps)
         if not self.events and not self.gaps:
-            mapped.gaps.append(nothing(plan, self.slots, self.line))
+            mapped.gaps.append(self._nothing())
+
+    def _undecided(self) -> bool:
+        """Does a place that says what becomes of the line hold several values? Then the line is held."""
+        for source in self.plan.deciding:
+            try:
+                told = source.tell(self.slots)
+            except Held:
+                continue  # the segment may be another line's, which its own step tells of
+            if told is Doubt.SEVERAL:
+                self.mapped.gaps.append(Gap(self.line, "", source.place, self.plan.words.several, kind=AMBIGUOUS))
+                self.mapped.keys[self.line] = self.plan.key.text(self.slots, self.line)
+                return True
+        return False
+
+    def _skipped(self, conditions: Sequence[Condition]) -> bool:
+        """Is the line one that `skip` names? Then that is noted."""
+        for condition in conditions:
+            value = condition.source.read(self.slots)
+            if value in condition.values:
+                reason = f"{condition.place} is {value or 'empty'}: skipped by the mapping"
+                self.mapped.filtered.append((self.line, condition.place, reason))
+                return True
+        return False
+
+    def _nothing(self) -> Gap:
+        """The gap of a line that no `emit` takes: with the first place that kept one back, and what stands there."""
+        asked = [one for emit in self.plan.emits if (one := refusing([*emit.when, *emit.bound], self.slots))]
+        reasons = "; ".join(dict.fromkeys(condition.reason for condition in asked))
+        value = keepable(asked[0].source.read(self.slots))[:VALUE_CHARACTERS_MAX]
+        why = f"no event: {reasons}; let an `emit` take such lines, or name them in `skip`"
+        return Gap(self.line, "", asked[0].place, why, value=value, kind=NO_EVENT)
 
     def _wanted(self, emit: EmitPlan) -> bool:
         """Is the event to be made of this line, as far as `skip`, its `when` and the line's key say?"""

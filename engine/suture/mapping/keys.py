@@ -73,36 +73,28 @@ class Clue:
     kind: str
     slots: tuple[int, ...]
 
-    def add(self, slots: Slots, found: Found) -> None:
-        """Note the value, unless it is empty."""
-        for slot in self.slots:
-            text = slots[slot]
-            if text:
-                found[self.kind, findable(text)] = None
-                return
-
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a message is found by: values of the whole message, values of its lines, and the items of its events."""
+    """What a message is found by, beside the items of its events: values of the whole message, and values of its lines."""
 
     whole: list[Clue]
     own: list[Clue]
 
-    def of_message(self, slots: Slots, found: Found) -> None:
-        """Add the values of the whole message."""
-        for by in self.whole:
-            by.add(slots, found)
 
-    def of_line(self, slots: Slots, found: Found) -> None:
-        """Add the values of a line."""
-        for by in self.own:
-            by.add(slots, found)
+def find(clues: Iterable[Clue], slots: Slots, found: Found) -> None:
+    """Note the values that are not empty."""
+    for clue in clues:
+        for slot in clue.slots:
+            if text := slots[slot]:
+                found[clue.kind, findable(text)] = None
+                break
 
-    def pairs(self, found: Found, events: Iterable[Event]) -> list[tuple[str, str]]:
-        """(kind, value) of all, each one once."""
-        for event in events:
-            item = event.data.get("item")
-            if item:
-                found["item", item[:SEARCH_CHARACTERS_MAX]] = None
-        return list(found)
+
+def pairs(found: Found, events: Iterable[Event]) -> list[tuple[str, str]]:
+    """(kind, value) of what was found, and of the items of the events; each one once."""
+    for event in events:
+        item = event.data.get("item")
+        if item:
+            found["item", item[:SEARCH_CHARACTERS_MAX]] = None
+    return list(found)

@@ -39,6 +39,10 @@ class SegmentPlan:
     each: bool
     fields: Sequence[tuple[int, int, Text]]
 
+    def scopes(self, scope: Scope) -> Sequence[Scope]:
+        """What its segments are made of, one by one."""
+        return scope.each() if self.each else (scope,)
+
     def values(self, scope: Scope) -> dict[int, str]:
         """Field number -> ER7 text; fields without any text are left out."""
         found: dict[int, dict[int, str]] = {}
@@ -46,17 +50,12 @@ class SegmentPlan:
             written = text(scope)
             if written:
                 found.setdefault(number, {})[component] = written
-        return {number: _components(parts) for number, parts in found.items()}
+        return {number: parts[0] if 0 in parts else "^".join(_up_to_last(parts)) for number, parts in found.items()}
 
 
-def _components(parts: Mapping[int, str]) -> str:
-    if 0 in parts:
-        return parts[0]
-    return "^".join([parts.get(i, "") for i in range(1, max(parts) + 1)])
-
-
-def _segment(name: str, values: Mapping[int, str]) -> str:
-    return "|".join([name, *[values.get(i, "") for i in range(1, max(values) + 1)]])
+def _up_to_last(values: Mapping[int, str], first: int = 1) -> list[str]:
+    """The values by their numbers, with "" where there is none."""
+    return [values.get(i, "") for i in range(first, max(values) + 1)]
 
 
 class Hl7Renderer:
@@ -69,7 +68,7 @@ class Hl7Renderer:
         """Raises MessageError (stage render)."""
         scope = Scope.of(events, context)
         header, *rest = self._plans
-        body = [_segment(plan.name, found) for plan in rest for one in _scopes(plan, scope) if (found := plan.values(one))]
+        body = ["|".join([plan.name, *_up_to_last(found)]) for plan in rest for one in plan.scopes(scope) if (found := plan.values(one))]
         control = control_id(context.idempotency_key)
         msh = {**header.values(scope), 7: hl7_time(scope.now(self._zone), self._zone), 10: control}
         text = "".join([f"{segment}\r" for segment in (_header(msh, body), *body)])
@@ -89,14 +88,10 @@ def _bytes(text: str, charset: str) -> bytes:
     raise MessageError("render", "NOT_TEXT", "", "a value holds bytes of an unknown character set")
 
 
-def _scopes(plan: SegmentPlan, scope: Scope) -> Sequence[Scope]:
-    return scope.each() if plan.each else (scope,)
-
-
 def _header(msh: dict[int, str], body: Sequence[str]) -> str:
     if CHARSET_FIELD not in msh and not all(text.isascii() for text in (*body, *msh.values())):
         msh[CHARSET_FIELD] = UNICODE
-    return "|".join(["MSH", "^~\\&", *[msh.get(i, "") for i in range(3, max(msh) + 1)]])
+    return "|".join(["MSH", "^~\\&", *_up_to_last(msh, 3)])
 
 
 def compile_segments(values: OutboundValues, spec: OutboundSpec) -> Hl7Renderer:

@@ -75,13 +75,19 @@ def time_parser(zone: tzinfo) -> TimeParser:
 
     @remembered
     def parse(text: str) -> Time | None:
-        found = _TIME.fullmatch(text.strip())
-        try:
-            return _said(found, zone) if found and int(found["day"][:4]) in YEARS else None
-        except (ValueError, OverflowError):  # 31 February, hour 25, an offset of 99 hours
-            return None
+        found = _read(text, zone)
+        return found if found is not None and found.year in YEARS else None
 
     return parse
+
+
+def _read(text: str, zone: tzinfo) -> Time | None:
+    """A time of any year."""
+    found = _TIME.fullmatch(text.strip())
+    try:
+        return _said(found, zone) if found else None
+    except (ValueError, OverflowError):  # 31 February, hour 25, an offset of 99 hours
+        return None
 
 
 def _said(found: re.Match[str], zone: tzinfo) -> Time:
@@ -109,9 +115,13 @@ def day_parser(zone: tzinfo) -> TimeParser:
     @remembered
     def day(text: str) -> Time | None:
         found = parse(text)
-        return found.date() if isinstance(found, datetime) else found
+        return None if found is None else _day(found)
 
     return day
+
+
+def _day(time: Time) -> date:
+    return time.date() if isinstance(time, datetime) else time
 
 
 def iso_day(text: str) -> str | None:
@@ -120,14 +130,8 @@ def iso_day(text: str) -> str | None:
     rough = _LESS_THAN_A_DAY.fullmatch(text)
     if rough and "-" not in text:
         return "-".join(filter(None, rough.groups()))
-    found = _TIME.fullmatch(text)
-    try:
-        said = _said(found, UTC) if found else None
-    except (ValueError, OverflowError):
-        return None
-    if said is None:
-        return None
-    return (said.date() if isinstance(said, datetime) else said).isoformat()
+    said = _read(text, UTC)
+    return None if said is None else _day(said).isoformat()
 
 
 def offset_of(text: str) -> str:
