@@ -150,14 +150,10 @@ class Json:
         keys = path.keys[len(parts) :] if parts and own else path.keys
         if path.many is not (EVERY in keys):
             raise ValueError(f"{path.text!r} {_MANY if EVERY in keys else _ONE}")
-
-        def start(record: Record, part: Any) -> Any:
-            return part if own else record.data
-
         if path.many:
-            get = _list_at(keys, start)
+            get = partial(_list_at, keys, own)
             return Place(path, own, get, get)
-        tell = _text_at(keys, start)
+        tell = partial(_text_at, keys, own)
         return Place(path, own, tell, lambda record, part: text if isinstance(text := tell(record, part), str) else "")
 
     def is_name(self, path: Path, tested: Collection[str]) -> bool:
@@ -253,22 +249,17 @@ def _found(data: Any, keys: Sequence[Key]) -> Iterator[Any]:
             yield from _found(data[key], rest)
 
 
-def _text_at(keys: Sequence[Key], start: Callable[[Record, Any], Any]) -> Callable[[Record, Any], str | Doubt]:
-    def tell(record: Record, part: Any) -> str | Doubt:
-        found = {_text(one) for value in _found(start(record, part), keys) for one in (value if isinstance(value, list) else (value,))}
-        found.discard("")
-        if len(found) > 1:
-            return Doubt.SEVERAL
-        return found.pop() if found else ""
-
-    return tell
+def _text_at(keys: Sequence[Key], own: bool, record: Record, part: Any) -> str | Doubt:
+    values = _found(part if own else record.data, keys)
+    found = {_text(one) for value in values for one in (value if isinstance(value, list) else (value,))} - {""}
+    if len(found) > 1:
+        return Doubt.SEVERAL
+    return found.pop() if found else ""
 
 
-def _list_at(keys: Sequence[Key], start: Callable[[Record, Any], Any]) -> Callable[[Record, Any], list[str]]:
-    def get(record: Record, part: Any) -> list[str]:
-        return [text for one in _found(start(record, part), keys) if isinstance(text := _text(one), str) and text]
-
-    return get
+def _list_at(keys: Sequence[Key], own: bool, record: Record, part: Any) -> list[str]:
+    found = _found(part if own else record.data, keys)
+    return [text for one in found if isinstance(text := _text(one), str) and text]
 
 
 def _text(value: Any) -> str | Doubt:

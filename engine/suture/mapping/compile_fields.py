@@ -74,7 +74,7 @@ class FieldCompiler:
             example = f"{name}: {self.program.format.words.list}"
             self.problems.add(loc, f"is a list; it takes one path to all repetitions, e.g. {example}, and nothing else")
             return None
-        place = self.program.list_place((*loc, "from", 0), value.from_[0])
+        place = self.program.place((*loc, "from", 0), value.from_[0], many=True)
         if place is None:
             return None
         required = field_type(self.model, name)[1] or value.required is True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 
 from suture.mapping.hints import Loc, Problems
 from suture.mapping.rules import Rules
 from suture.mapping.sources import FIRST_FREE, Condition, Source
 from suture.mapping.steps import Maker, Step, Steps, Text
-from suture.model.reading import Path, Place, Reading
+from suture.model.reading import Place, Reading
 
 
 class Program:
@@ -22,15 +22,10 @@ class Program:
         self._known: dict[Hashable, int] = {}
         self._by_slot: dict[int, Step] = {}
 
-    def place(self, loc: Loc, text: str, first: bool = False) -> Place | None:
-        """Read a path; a text that is none is noted as a problem. first: of several places in a record the first will do."""
-        return self._place(loc, self.format.path, text, first)
-
-    def list_place(self, loc: Loc, text: str) -> Place | None:
-        """Read a path to a list; another text is noted as a problem."""
-        return self._place(loc, self.format.path_to_list, text)
-
-    def _place(self, loc: Loc, read: Callable[[str], Path], text: str, first: bool = False) -> Place | None:
+    def place(self, loc: Loc, text: str, first: bool = False, many: bool = False) -> Place | None:
+        """Read a path; a text that is none is noted as a problem. first: of several places in a record the first will do. many: it
+        is to be a path to a list."""
+        read = self.format.path_to_list if many else self.format.path
         try:
             return self.format.place(read(text), self.each, first)
         except ValueError as error:

@@ -127,7 +127,12 @@ class Recipe:
             self._write_text(local(slot), texts)
             self._write_lookup(self.table, slot, texts)
             return
-        self._write_value(slot, texts)
+        always = self.needs_value or (self.change is None and any(source.text for source in self.sources))
+        self._write_text(local(slot), texts, "" if always else " or None")
+        if self.needs_value:
+            texts.code.stop_if(f"not {local(slot)}")
+        if always:
+            texts.sure.add(slot)
         if self.parse is not None:
             with texts.code.block(f"if {local(slot)} is not None", wanted=slot not in texts.sure):
                 self._write_parse(self.parse, local(slot), texts.code)
@@ -138,18 +143,6 @@ class Recipe:
         texts.code.line(f"{name} = {found}{otherwise}")
         if self.change is not None:
             texts.code.line(f"if {name}: {name} = {texts.code.const(self.change)}({name}){otherwise}")
-
-    def _write_value(self, slot: int, texts: Texts) -> None:
-        """The text, and what becomes of an empty one."""
-        if self.needs_value:
-            self._write_text(local(slot), texts)
-            texts.code.stop_if(f"not {local(slot)}")
-            texts.sure.add(slot)
-        elif self.change is None and any(source.text for source in self.sources):
-            self._write_text(local(slot), texts)
-            texts.sure.add(slot)
-        else:
-            self._write_text(local(slot), texts, " or None")
 
     def _write_parse(self, parse: Parser, name: str, code: Code) -> None:
         read = code.const(parse) if self.times_slot is None else local(self.times_slot)

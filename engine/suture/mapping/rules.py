@@ -12,12 +12,10 @@ from zoneinfo import ZoneInfo
 from suture.mapping.functions import EXACT
 from suture.model.remembered import remembered
 
-QUANTITIES = frozenset({"quantity"})
-"""Canonical fields that hold a quantity as it was sent."""
-MONEY = frozenset({"amount", "unit_amount", "unit_cost"})
-"""Canonical fields that hold money."""
+BOUND = {"quantity": "quantity", "amount": "amount", "unit_amount": "amount", "unit_cost": "amount"}
+"""Canonical fields that hold a quantity as it was sent, or money -> the channel's bound that they are held against."""
 ROUNDED = frozenset({"amount"})
-"""Those that are sums in the site's currency; prices of one unit may have more decimals."""
+"""Canonical fields that are sums in the site's currency; prices of one unit may have more decimals."""
 
 AMBIGUOUS, OUT_OF_BOUNDS = "AMBIGUOUS_VALUE", "OUT_OF_BOUNDS"
 """Codes of values that are held though they are there (docs/errors.md)."""
@@ -30,11 +28,6 @@ class Limit:
     low: Decimal
     high: Decimal
     said: str
-
-    @classmethod
-    def up_to(cls, most: Decimal, said: str) -> Limit:
-        """Whatever the sign."""
-        return cls(most.copy_negate(), most, said)
 
     def holds(self, number: Decimal) -> bool:
         """Is the number within?"""
@@ -58,9 +51,10 @@ class Bounds:
 
     def limit(self, name: str) -> Limit | None:
         """Of a canonical field, None where there is none."""
-        if name in QUANTITIES:
-            return Limit.up_to(self.quantity, "the channel's bounds.quantity")
-        return Limit.up_to(self.amount, "the channel's bounds.amount") if name in MONEY else None
+        if name not in BOUND:
+            return None
+        most: Decimal = getattr(self, BOUND[name])
+        return Limit(most.copy_negate(), most, f"the channel's bounds.{BOUND[name]}")
 
 
 @dataclass(frozen=True, slots=True)

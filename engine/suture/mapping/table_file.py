@@ -10,7 +10,7 @@ import csv
 import io
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from operator import itemgetter
 
@@ -97,40 +97,25 @@ class _Loader:
             raise _Enough
         cells = [cell.strip() for cell in cells]
         packed = SEPARATOR.join(cells)
-        good = self._plain(line, cells, packed) & self._keyed(line, cells) & self._factor(line, cells) & self._answered(line, cells)
-        if good and self._alone(line, cells):
+        wrong = list(self._wrong(cells, packed))
+        for column, text in wrong:
+            self._problem(line, column, text)
+        if not wrong and self._alone(line, cells):
             self.lines.append(packed)
 
-    def _plain(self, line: int, cells: list[str], packed: str) -> bool:
-        if packed.count(SEPARATOR) == len(cells) - 1:
-            return True
-        place = next(column for column, cell in zip(self.columns, cells, strict=True) if SEPARATOR in cell)
-        self._problem(line, place, "a control character (U+001F) stands in the cell; delete it")
-        return False
-
-    def _keyed(self, line: int, cells: list[str]) -> bool:
-        empty = [place for place in self.shape.keys if not cells[place]]
-        for place in empty:
-            self._problem(line, self.columns[place], "the key is empty; fill it in or delete the row")
-        return not empty
-
-    def _answered(self, line: int, cells: list[str]) -> bool:
-        """Does `active` say yes or no? Anything else would count as yes."""
-        place = self.shape.active
-        if place is None or cells[place].upper() in ("", "Y", "N"):
-            return True
-        self._problem(line, "active", f"'{cells[place]}' is neither Y nor N")
-        return False
-
-    def _factor(self, line: int, cells: list[str]) -> bool:
-        place = self.shape.factor
-        if place is None:
-            return True
-        number = decimal(cells[place])
-        if number is not None and number > 0:
-            return True
-        self._problem(line, "factor", f"'{cells[place]}' is not a number above zero, e.g. 12")
-        return False
+    def _wrong(self, cells: list[str], packed: str) -> Iterator[tuple[str, str]]:
+        """What is wrong in a row, whatever stands in others: columns and texts."""
+        shape = self.shape
+        if packed.count(SEPARATOR) != len(cells) - 1:
+            place = next(column for column, cell in zip(self.columns, cells, strict=True) if SEPARATOR in cell)
+            yield place, "a control character (U+001F) stands in the cell; delete it"
+        for key in shape.keys:
+            if not cells[key]:
+                yield self.columns[key], "the key is empty; fill it in or delete the row"
+        if shape.factor is not None and not ((number := decimal(cells[shape.factor])) and number > 0):
+            yield "factor", f"'{cells[shape.factor]}' is not a number above zero, e.g. 12"
+        if shape.active is not None and cells[shape.active].upper() not in ("", "Y", "N"):  # it would count as yes
+            yield "active", f"'{cells[shape.active]}' is neither Y nor N"
 
     def _alone(self, line: int, cells: list[str]) -> bool:
         """Is the row's period sound, and does no earlier row of the key hold at the same time?"""

@@ -1,4 +1,4 @@
-"""What a message's characters and separators allow: remarks where they are odd, an error where a value would not be the sender's."""
+"""What a message's lines, characters and separators allow: remarks where they are odd, an error where a value would not be the sender's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,32 @@ from suture.model.message import Note
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.charsets import UTF_8, part_of
 from suture.wire.hl7v2.text.delimiters import STANDARD, UNCLEAR
+from suture.wire.hl7v2.text.lines import BROKEN
 from suture.wire.hl7v2.text.remarks import C1_BYTES, MSH2_TWICE, remarks
 from suture.wire.hl7v2.text.segment import UNNAMED
 
 CHARSET = "CHARSET"
 _CODES = {C1_BYTES: "C1_BYTES", MSH2_TWICE: "MSH2_TWICE"}
 _MEND = "set MSH-18 or the channel's `hl7v2.encoding`"
+
+
+def line_notes(parsed: er7.Message, strays: bool) -> list[Note]:
+    """What is remarked about the lines of a message. strays: a stray byte in a segment's name is only remarked, too.
+
+    Raises MessageError (BAD_SEGMENT) where a line is no segment: its bytes are nobody's, and are not passed over.
+    """
+    odd = parsed.odd
+    for line in odd.broken:
+        if not (strays and line in odd.stray):
+            more = f" (and {len(odd.broken) - 1} more)" if len(odd.broken) > 1 else ""
+            raise MessageError("parse", "BAD_SEGMENT", line.place, f"{BROKEN}: line {line.number}, behind this segment{more}")
+    remarks = (
+        (odd.broken, "STRAY_NAME", "is passed over: its name has bytes of no character"),
+        (odd.trimmed, "BLANKS_TRIMMED", "has blanks before the segment's name; they are left out"),
+        (odd.around, "ENVELOPE_LINE", "is a segment around messages, and stands in one; it stays there"),
+        (odd.joined, "LINE_JOINED", "is no segment; it is joined to the field before it"),
+    )
+    return [Note(0, code, line.place, f"line {line.number} {what}") for lines, code, what in remarks for line in lines]
 
 
 def notes_of(parsed: er7.Message) -> Sequence[Note]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from suture.formats.hl7v2 import accepting, characters, passing
-from suture.formats.hl7v2.odd_lines import line_notes
 from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Message, Note
@@ -58,7 +57,7 @@ class HL7v2:
     def remarks(self, record: er7.Message, reporting: bool) -> Sequence[Note]:
         """What is odd about its lines, then its characters and separators. Raises MessageError (BAD_SEGMENT)."""
         notes = characters.notes_of(record)
-        return notes if record.odd is NOTHING else [*line_notes(record, reporting), *notes]
+        return notes if record.odd is NOTHING else [*characters.line_notes(record, reporting), *notes]
 
     def check(self, record: er7.Message, reporting: bool) -> None:
         """Raise MessageError for bytes of no character, separators that cannot be told apart, and NUL."""
