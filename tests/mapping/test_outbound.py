@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from suture.mapping.outbound import CLOUDEVENTS, EVENTS, RenderContext
+from suture.mapping.outbound import RenderContext, as_cloudevents, as_events
 from suture.mapping.times import Moment
 from suture.model.errors import MessageError
 from suture.model.events import Event, control_id
@@ -35,7 +35,7 @@ def event(position: int = 1, kind: str = "charge.raised", **data: Any) -> Event:
 
 
 def body(mapping: str, *events: Event, per: str = "event") -> Any:
-    return json.loads(outbound(f"mapping: m\nto: json\n{mapping}", per).render(events or (event(),), CONTEXT).body)
+    return json.loads(outbound(f"mapping: m\nto: json\n{mapping}", per)(events or (event(),), CONTEXT).body)
 
 
 def segments(fields: str, *events: Event) -> list[str]:
@@ -46,12 +46,12 @@ segments:
   - MSH: {{3: {{const: SUTURE}}, 9: {{const: DFT^P03^DFT_P03}}, 11: {{const: P}}, 12: {{const: "2.5.1"}}}}
   - {fields}
 """
-    return outbound(text).render(events or (event(),), CONTEXT).body.decode().split("\r")
+    return outbound(text)(events or (event(),), CONTEXT).body.decode().split("\r")
 
 
 class TestBuiltIns:
     def test_events_are_sent_as_they_are_with_their_message(self) -> None:
-        payload = EVENTS.render([event(), event(2)], CONTEXT)
+        payload = as_events([event(), event(2)], CONTEXT)
         assert payload.content_type == "application/json"
         assert payload.control_id == ""
         content = json.loads(payload.body)
@@ -62,7 +62,7 @@ class TestBuiltIns:
         assert content["events"][0]["data"]["used_at"] == "2026-04-01T10:01:00-05:00"
 
     def test_cloudevents_are_a_structured_batch(self) -> None:
-        payload = CLOUDEVENTS.render([event()], CONTEXT)
+        payload = as_cloudevents([event()], CONTEXT)
         assert payload.content_type == "application/cloudevents-batch+json"
         (one,) = json.loads(payload.body)
         assert {key: one[key] for key in one if key != "data"} == {
@@ -77,19 +77,19 @@ class TestBuiltIns:
         }
 
     def test_a_cloudevent_without_a_service_date_has_the_time_of_arrival(self) -> None:
-        (one,) = json.loads(CLOUDEVENTS.render([event(used_at=None)], CONTEXT).body)
+        (one,) = json.loads(as_cloudevents([event(used_at=None)], CONTEXT).body)
         assert one["time"] == "2026-04-01T15:06:40+00:00"
 
     def test_a_cloudevent_of_a_day_says_the_day_in_its_data_and_invents_no_midnight(self) -> None:
-        (one,) = json.loads(CLOUDEVENTS.render([event(used_at=date(2026, 4, 1))], CONTEXT).body)
+        (one,) = json.loads(as_cloudevents([event(used_at=date(2026, 4, 1))], CONTEXT).body)
         assert (one["time"], one["data"]["used_at"]) == ("2026-04-01T15:06:40+00:00", "2026-04-01")
 
     def test_the_time_of_a_cloudevent_has_seconds(self) -> None:
-        (one,) = json.loads(CLOUDEVENTS.render([event(used_at=Moment.of(AT, 4))], CONTEXT).body)
+        (one,) = json.loads(as_cloudevents([event(used_at=Moment.of(AT, 4))], CONTEXT).body)
         assert (one["time"], one["data"]["used_at"]) == ("2026-04-01T10:01:00-05:00", "2026-04-01T10:01-05:00")
 
     def test_attributes_of_cloudevents_are_lower_case_letters_and_digits(self) -> None:
-        (one,) = json.loads(CLOUDEVENTS.render([event()], CONTEXT).body)
+        (one,) = json.loads(as_cloudevents([event()], CONTEXT).body)
         assert all(key.isalnum() and key.islower() for key in one)
 
 
@@ -133,7 +133,7 @@ body:
 
     def test_a_number_is_written_to_the_last_digit(self) -> None:
         text = "mapping: m\nto: json\nbody: {N: {from: amount, as: number}}"
-        assert outbound(text).render([event(amount=Decimal("0.10000000000000000001"))], CONTEXT).body == b'{"N":0.10000000000000000001}'
+        assert outbound(text)([event(amount=Decimal("0.10000000000000000001"))], CONTEXT).body == b'{"N":0.10000000000000000001}'
 
     def test_keys_without_the_vocabulary_are_a_nested_object(self) -> None:
         assert body("body: {A: {B: {C: item}, D: {const: x}}, from: {const: y}}") == {"A": {"B": {"C": "IMP-1"}, "D": "x"}, "from": "y"}
@@ -248,7 +248,7 @@ class TestHl7:
 
     def test_the_payload_says_its_control_id_which_is_the_same_for_the_same_key(self) -> None:
         text = 'mapping: m\nto: hl7v2\nsegments: [{MSH: {9: {const: DFT}, 12: {const: "2.5"}}}]'
-        payload = outbound(text).render([event()], CONTEXT)
+        payload = outbound(text)([event()], CONTEXT)
         assert payload.control_id == control_id("k-1")
         assert er7.Message.parse(payload.body).get("MSH-10") == payload.control_id
         assert payload.content_type == "application/hl7-v2"
@@ -285,10 +285,10 @@ class TestWhatCannotBeRendered:
 
     def test_no_events(self) -> None:
         with pytest.raises(MessageError):
-            outbound("mapping: m\nto: json\nbody: {A: item}").render([], CONTEXT)
+            outbound("mapping: m\nto: json\nbody: {A: item}")([], CONTEXT)
 
     def test_bytes_that_no_character_set_explains(self) -> None:
         with pytest.raises(MessageError):
-            EVENTS.render([event(item="\udcff")], CONTEXT)
+            as_events([event(item="\udcff")], CONTEXT)
         with pytest.raises(MessageError):
             segments("PID: {3: patient}", event(patient="\udcff"))

@@ -276,7 +276,7 @@ def test_whatever_the_words_a_mapping_runs_or_says_what_is_wrong(emit: dict[str,
 def test_whatever_the_words_a_body_renders_or_says_what_is_wrong(body: dict[str, Any]) -> None:
     try:
         renderer = compile_outbound(OutboundSpec.model_validate({"mapping": "m", "to": "json", "body": body}), TABLES, CHICAGO)
-        renderer.render([Event("supply.used", 0, 1, "k", {"item": "A"}, 0, "i")], CONTEXT)
+        renderer([Event("supply.used", 0, 1, "k", {"item": "A"}, 0, "i")], CONTEXT)
     except (SpecError, ValidationError, MessageError):
         return
 
@@ -286,7 +286,7 @@ def test_whatever_the_words_segments_render_or_say_what_is_wrong(fields: dict[st
     header = {"9": {"const": "X"}, "12": {"const": "2.5"}}
     try:
         spec = OutboundSpec.model_validate({"mapping": "m", "to": "hl7v2", "segments": [{"MSH": header}, {"PID": fields}]})
-        compile_outbound(spec, TABLES, CHICAGO).render([Event("supply.used", 0, 1, "k", {"item": "A"}, 0, "i")], CONTEXT)
+        compile_outbound(spec, TABLES, CHICAGO)([Event("supply.used", 0, 1, "k", {"item": "A"}, 0, "i")], CONTEXT)
     except (SpecError, ValidationError, MessageError):
         return
 

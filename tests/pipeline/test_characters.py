@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 
 from suture.conversation.hl7v2.dealing import NO_RULES
 from suture.conversation.hl7v2.rules import AnswerRules
-from suture.mapping.outbound import EVENTS
+from suture.mapping.outbound import as_events
 from suture.model import states
 from suture.model.message import Message, Note
 from suture.pipeline.process import process
@@ -49,7 +49,7 @@ def charge(text: bytes = b"Ada", charset: bytes = b"", separators: bytes = b"^~\
 
 
 def mapped(raw: bytes, outputs: list[Output] | None = None) -> Settled:
-    plan = Plan("c", outputs or [Output("erp", frozenset({"supply.used"}), EVENTS)], inbound=examples.inbound(MAPPING, key=KEYS))
+    plan = Plan("c", outputs or [Output("erp", frozenset({"supply.used"}), as_events)], inbound=examples.inbound(MAPPING, key=KEYS))
     ready = process(plan, Message("c", raw, RECEIVED_US, "C0001", "DFT^P03", id=1), 0).ready
     assert ready is not None
     return ready
@@ -271,7 +271,7 @@ def test_a_control_id_is_the_one_that_goes_out() -> None:
 
 
 def test_json_has_no_other_set() -> None:
-    output = Output("erp", frozenset({"supply.used"}), EVENTS, target=target("ASCII"))
+    output = Output("erp", frozenset({"supply.used"}), as_events, target=target("ASCII"))
     assert mapped(charge("Müller".encode()), [output]).deliveries[0].content_type == "application/json"
 
 

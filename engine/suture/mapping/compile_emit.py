@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from suture.mapping.compile_checks import limit_of, split_column
@@ -79,15 +77,13 @@ class EmitCompiler:
             return ()
         needs = set[int]().union(*(condition.source.needs for condition in conditions))
         self.result.uses |= needs
-        key = tuple((c.place, tuple(sorted(c.values)), tuple(sorted(needs))) for c in conditions)
+        key = tuple((condition.place, condition.values) for condition in conditions)
         for name in ("quantity", "amount"):
             slot = self.result.fields.get(name)
             if slot is not None:
-                self.result.fields[name] = self._signed(key, slot, needs, conditions)
+                made = Credit(slot, conditions)
+                self.result.fields[name] = self.program.add(("credit", key, frozenset(needs), slot), {slot, *needs}, False, made)
         return conditions
-
-    def _signed(self, key: Any, number: int, needs: set[int], conditions: tuple[Condition, ...]) -> int:
-        return self.program.add(("credit", key, number), {number, *needs}, False, Credit(number, conditions))
 
     def _convert(self, convert: Convert, model: type[BaseModel]) -> None:
         before = len(self.problems.found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from suture.mapping.codegen_lines import quick_way
@@ -26,12 +25,8 @@ VALUE_CHARACTERS_MAX = 40
 """What stands where a condition was asked is shown so far: as a rule it is a code."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """What all lines share: slots with the values of the whole message, and what is held of them."""
-
-    slots: Slots
-    failed: dict[int, Held | None]
+_Whole = tuple[Slots, dict[int, Held | None]]
+"""What all lines share: slots with the values of the whole message, and what is held of them."""
 
 
 class Inbound:
@@ -70,7 +65,7 @@ class Inbound:
         self._reader.check(record)
         mapped, found = Mapped(), Found()
         whole = self._whole(record, received_at_us)
-        find(self._plan.search.whole, whole.slots, found)
+        find(self._plan.search.whole, whole[0], found)
         self._count(self._reader.parts(record), mapped)
         for line in range(1, mapped.lines + 1):
             self._slow_line(record, line, mapped, found, whole, received_at_us)
@@ -86,10 +81,10 @@ class Inbound:
         mapped.lines = len(parts)
 
     def _whole(self, record: Record, received_at_us: int | None) -> _Whole:
-        whole = _Whole(self._blank.copy(), {})
-        whole.slots[RECORD], whole.slots[RECEIVED] = record, received_at_us
-        run_all(self._plan.whole, whole.slots, whole.failed)
-        return whole
+        slots, failed = self._blank.copy(), dict[int, Held | None]()
+        slots[RECORD], slots[RECEIVED] = record, received_at_us
+        run_all(self._plan.whole, slots, failed)
+        return slots, failed
 
     def _slow_line(
         self,
@@ -102,9 +97,9 @@ class Inbound:
     ) -> _Whole:
         """Map one line. whole: what the line before gave back; None for the first one."""
         whole = whole or self._whole(record, received_at_us)
-        slots = whole.slots.copy()
+        slots, failed = whole[0].copy(), whole[1]
         slots[PART] = self._reader.part(record, line)
-        Careful(self._plan, slots, line, whole.failed, mapped).run()
+        Careful(self._plan, slots, line, failed, mapped).run()
         find(self._plan.search.own, slots, found)
         return whole
 
@@ -176,13 +171,7 @@ class Careful:
 
     def _wanted(self, emit: EmitPlan) -> bool:
         """Is the event to be made of this line, as far as `skip`, its `when` and the line's key say?"""
-        if not emit.asks.isdisjoint(self.failed):
-            self._hold(emit, emit.asks)
-        elif not self._refused(emit, emit.when):
-            if self.failed.keys().isdisjoint(self.plan.key.slots):
-                return True
-            self._hold(emit, self.plan.key.slots)
-        return False
+        return not (self._held(emit, emit.asks) or self._refused(emit, emit.when) or self._held(emit, self.plan.key.slots))
 
     def _refused(self, emit: EmitPlan, conditions: Sequence[Condition]) -> bool:
         refused_by = refusing(conditions, self.slots)
@@ -192,24 +181,24 @@ class Careful:
 
     def _emit(self, emit: EmitPlan) -> None:
         run_all(emit.before, self.slots, self.failed)
-        if not emit.decides.isdisjoint(self.failed):
-            self._hold(emit, emit.decides)
-        elif not self._refused(emit, emit.bound):
-            run_all(emit.after, self.slots, self.failed)
-            self._finish(emit)
-
-    def _finish(self, emit: EmitPlan) -> None:
-        if not emit.uses.isdisjoint(self.failed):
-            self._hold(emit, emit.uses)
+        if self._held(emit, emit.decides) or self._refused(emit, emit.bound):
+            return
+        run_all(emit.after, self.slots, self.failed)
+        if self._held(emit, emit.uses):
             return
         try:
             self.events.append(emit.event(self.slots, self.line, len(self.plan.emits), self.key))
         except Held as held:
-            self.failed[-1 - emit.index] = held
-            self._hold(emit, (-1 - emit.index,))
+            own = -1 - emit.index
+            self.failed[own] = held
+            self._held(emit, (own,))
 
-    def _hold(self, emit: EmitPlan, needed: Collection[int]) -> None:
+    def _held(self, emit: EmitPlan, needed: Collection[int]) -> bool:
+        """Is a slot held that the event needs? Then it is held too, and the gaps are noted."""
+        if self.failed.keys().isdisjoint(needed):
+            return False
         self.mapped.held.append((self.line, emit.type))
         for slot, held in self.failed.items():
             if held is not None and slot in needed:
                 self.gaps[held.gap(self.line)] = None
+        return True

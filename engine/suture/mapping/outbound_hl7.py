@@ -9,11 +9,12 @@ from typing import Any
 
 from suture.mapping.hints import Loc
 from suture.mapping.outbound_values import OutboundValues, Scope
-from suture.mapping.payload import HL7V2, Payload, RenderContext
+from suture.mapping.payload import HL7V2, RenderContext
 from suture.mapping.spec import OutboundSpec
 from suture.mapping.times import hl7_time
 from suture.model.errors import MessageError
 from suture.model.events import Event, control_id
+from suture.model.payload import Payload
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.charsets import UTF_8, codec_of, is_written
 
@@ -59,13 +60,12 @@ def _up_to_last(values: Mapping[int, str], first: int = 1) -> list[str]:
 
 
 class Hl7Renderer:
-    """Renders one message. MSH-7 and MSH-10 are the engine's; MSH-18 too, where there are other characters than ASCII."""
+    """A Renderer of one message. MSH-7 and MSH-10 are the engine's; MSH-18 too, where there are other characters than ASCII."""
 
     def __init__(self, plans: Sequence[SegmentPlan], values: OutboundValues) -> None:
         self._plans, self._zone = tuple(plans), values.zone
 
-    def render(self, events: Sequence[Event], context: RenderContext) -> Payload:
-        """Raises MessageError (stage render)."""
+    def __call__(self, events: Sequence[Event], context: RenderContext) -> Payload:
         scope = Scope.of(events, context)
         header, *rest = self._plans
         body = ["|".join([plan.name, *_up_to_last(found)]) for plan in rest for one in plan.scopes(scope) if (found := plan.values(one))]

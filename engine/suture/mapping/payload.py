@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from suture.mapping.values import dumps, encoded
 from suture.model.errors import MessageError
@@ -30,11 +30,8 @@ class RenderContext(Value, frozen=True, gc=False):
     source: str
 
 
-class Renderer(Protocol):
-    """Makes the payload of one delivery."""
-
-    def render(self, events: Sequence[Event], context: RenderContext) -> Payload:
-        """Raises MessageError (stage render) when a value that must be there is not, or a code is unknown."""
+Renderer = Callable[[Sequence[Event], RenderContext], Payload]
+"""Makes the payload of one delivery. Raises MessageError (stage render) when a value that must be there is not, or a code is unknown."""
 
 
 def data_json(event: Event) -> bytes:

@@ -25,7 +25,7 @@ NO_PAYLOAD = Payload(b"", "")
 def rendered(output: Output, events: Sequence[Event], context: RenderContext) -> Payload:
     """The payload of these events. Raises MessageError, and whatever a bug of the renderer's may raise."""
     assert output.renderer is not None
-    payload = output.renderer.render(events, context)
+    payload = output.renderer(events, context)
     return _fitting(payload if output.written is None else output.written(payload), output.limit_bytes)
 
 
