@@ -41,6 +41,7 @@ class _Compiler:
     def __init__(self, spec: InboundSpec, tables: Tables, business_key: Sequence[str], channel: str, program: Program) -> None:
         self.spec, self.tables, self.business_key, self.channel = spec, tables, business_key, channel
         self.program, self.format, self.problems = program, program.format, program.problems
+        self.asked = [*spec.skip, *(place for emit in spec.emit for place in (*emit.when, *emit.credit))]
 
     def compile(self) -> Inbound:
         spec = self.spec
@@ -88,8 +89,7 @@ class _Compiler:
 
     def _name(self, places: Sequence[Place]) -> int | None:
         """Which part of a key is the sender's own name for the thing: the first one, of the line where any is; None for none."""
-        tested = set(self.spec.skip).union(*({*emit.when, *emit.credit} for emit in self.spec.emit))
-        names = [i for i, one in enumerate(places) if self.format.is_name(one.path, tested)]
+        names = [i for i, one in enumerate(places) if self.format.is_name(one.path, self.asked)]
         own = any(one.own for one in places)
         return next((i for i in names if places[i].own), None if own else next(iter(names), None))
 
@@ -129,14 +129,13 @@ class _Compiler:
     def _plan(self, skip: list[Condition], skip_bound: list[Condition], key: BusinessKey, search: Search, emits: list[EmitPlan]) -> Plan:
         program = self.program
         skips = program.closure(slot for condition in skip_bound for slot in condition.source.needs)
-        texts = {step.slot for step in program.steps if step.slot in program.texts}
-        shared = self._share(emits, skip, skips, texts)
+        shared = self._share(emits, skip, skips)
         return Plan(
             each=self.spec.each,
             slots=program.size,
             whole=tuple(step for step in program.steps if not step.own),
-            texts=program.own_steps(texts),
-            shared=program.own_steps(shared - texts),
+            texts=program.own_steps(program.texts),
+            shared=program.own_steps(shared - program.texts),
             skip=skip,
             skip_bound=skip_bound,
             skips=skips,
@@ -150,12 +149,11 @@ class _Compiler:
 
     def _deciding(self) -> list[Source]:
         """The paths of all conditions and of the key."""
-        tested = [place for emit in self.spec.emit for place in (*emit.when, *emit.credit)]
-        places = dict.fromkeys([*self.spec.skip, *tested, *self.business_key])
+        places = dict.fromkeys([*self.asked, *self.business_key])
         found = self._places((), [place for place in places if split_column(place) is None], first=False)
         return [self.program.source(place) for place in found]
 
-    def _share(self, emits: Sequence[EmitPlan], skip: Sequence[Condition], skips: set[int], texts: set[int]) -> set[int]:
+    def _share(self, emits: Sequence[EmitPlan], skip: Sequence[Condition], skips: set[int]) -> set[int]:
         """Give each event the steps that are its own; the slots that several need, or that `skip` does."""
         for emit in emits:
             emit.decides, emit.uses = self.program.closure(emit.decides), self.program.closure(emit.uses)
@@ -163,7 +161,7 @@ class _Compiler:
         shared = {slot for slot, times in users.items() if times > 1} | skips
         for emit in emits:
             emit.asks = {slot for condition in (*skip, *emit.when) for slot in condition.source.needs}
-            private = emit.uses - shared - texts
+            private = emit.uses - shared - self.program.texts
             emit.before = self.program.own_steps(private & emit.decides)
             emit.after = self.program.own_steps(private - emit.decides)
         return shared

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel
-
-from suture.mapping.fields import field_type
 from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, WORD_FUNCTIONS
 from suture.mapping.hints import Loc, Problems
 from suture.mapping.rules import Bounds, Limit
@@ -38,11 +35,11 @@ def limit_of(bounds: Bounds, name: str, value: Value) -> Limit | None:
 class ValueChecks:
     """Notes problems; each check says whether it found none."""
 
-    def __init__(self, problems: Problems, tables: Tables, model: type[BaseModel] | None) -> None:
-        self.problems, self.tables, self.model = problems, tables, model
+    def __init__(self, problems: Problems, tables: Tables) -> None:
+        self.problems, self.tables = problems, tables
 
-    def keys(self, loc: Loc, name: str, value: Value) -> bool:
-        """Do the keys of a value go together, and with the field?"""
+    def keys(self, loc: Loc, name: str, value: Value, kind: type) -> bool:
+        """Do the keys of a value go together, and with the field of this type?"""
         add, before = self.problems.add, len(self.problems.found)
         others = [key for key, given in (("from", value.from_), ("table", value.table), ("default", value.default)) if given]
         if value.const is not None and others:
@@ -55,16 +52,11 @@ class ValueChecks:
             add(loc, "says nothing of where the value comes from; add from: <path>, or const: <text>")
         if value.table is not None and value.table not in self.tables:
             self.problems.unknown((*loc, "table"), "table", value.table, self.tables)
-        self._between(loc, name, value)
+        if value.between and kind is not Decimal:
+            add((*loc, "between"), f"is for numbers, and {name} is none; drop it")
+        elif value.between and value.between[0] > value.between[1]:
+            add((*loc, "between"), "the least comes first, then the most; exchange them")
         return len(self.problems.found) == before
-
-    def _between(self, loc: Loc, name: str, value: Value) -> None:
-        if not value.between:
-            return
-        if self.model is not None and field_type(self.model, name)[0] is not Decimal:
-            self.problems.add((*loc, "between"), f"is for numbers, and {name} is none; drop it")
-        elif value.between[0] > value.between[1]:
-            self.problems.add((*loc, "between"), "the least comes first, then the most; exchange them")
 
     def call(self, loc: Loc, value: Value, as_: str) -> bool:
         """Does the function take what `as` gives?"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -35,7 +36,7 @@ class FieldCompiler:
         self.slots: dict[str, int] = {}
         self.rows: dict[str, int] = {}
         self._open: list[str] = []
-        self._checks = ValueChecks(self.problems, tables, model)
+        self._checks = ValueChecks(self.problems, tables)
 
     def slot(self, name: str) -> int | None:
         """The slot of a field's value; fields that it needs come first. None when it cannot be compiled."""
@@ -54,11 +55,13 @@ class FieldCompiler:
         return slot
 
     def _value(self, loc: Loc, name: str, value: Value) -> int | None:
-        if not self._checks.keys(loc, name, value) or value.call in FIELD_FUNCTIONS:
+        kind, required = field_type(self.model, name)
+        required = required or value.required is True
+        if not self._checks.keys(loc, name, value, kind) or value.call in FIELD_FUNCTIONS:
             return None
-        if field_type(self.model, name)[0] == list[str]:
-            return self._several(loc, name, value)
-        recipe = self._recipe(loc, name, value)
+        if kind == list[str]:
+            return self._several(loc, name, value, required)
+        recipe = self._recipe(loc, name, value, kind, required)
         if recipe is None:
             return None
         own = any(source.own for source in recipe.sources)
@@ -67,7 +70,7 @@ class FieldCompiler:
             self.rows[name] = slot + 1
         return slot
 
-    def _several(self, loc: Loc, name: str, value: Value) -> int | None:
+    def _several(self, loc: Loc, name: str, value: Value, required: bool) -> int | None:
         """The slot of a list."""
         others = [key for key in ("table", "default", "as_", "call", "const", "between") if getattr(value, key) is not None]
         if others or len(value.from_) != 1:
@@ -77,11 +80,9 @@ class FieldCompiler:
         place = self.program.place((*loc, "from", 0), value.from_[0], many=True)
         if place is None:
             return None
-        required = field_type(self.model, name)[1] or value.required is True
         return self.program.add(("list", place.path, required), (), place.own, Several(name, place, required))
 
-    def _recipe(self, loc: Loc, name: str, value: Value) -> Recipe | None:
-        kind, required = field_type(self.model, name)
+    def _recipe(self, loc: Loc, name: str, value: Value, kind: type, required: bool) -> Recipe | None:
         rules = self.program.rules
         known = parsers(kind, rules.times or rules.zone)
         as_ = value.as_ or next(iter(known))
@@ -94,8 +95,8 @@ class FieldCompiler:
         limit = limit_of(rules.bounds, name, value) if kind is Decimal else None
         parse = number_parser(form, limit, rules.money.cent if name in ROUNDED else None)
         table = self.tables[value.table] if value.table else None
-        cells = self._columns(value, table)
-        if not self._checks.texts(loc, value, as_, form, limit) or not self._checks.cells(loc, cells, as_, form):
+        columns = self._columns(table, sources)
+        if not self._checks.texts(loc, value, as_, form, limit) or not self._checks.cells(loc, columns, as_, form):
             return None
         times = Times(as_, rules, self.program.format) if kind is datetime else None
         return Recipe(
@@ -111,7 +112,7 @@ class FieldCompiler:
             change=TEXT_FUNCTIONS.get(value.call or ""),
             table=table,
             day_slot=self.day() if table is not None and table.dated else None,
-            needs_value=required or value.required is True or (table is not None and value.required is None and value.default != ""),
+            needs_value=required or (table is not None and value.required is None and value.default != ""),
             needs_row=table is not None and value.required is not False,
             finish=NUMBER_FUNCTIONS.get(value.call or ""),
         )
@@ -166,12 +167,11 @@ class FieldCompiler:
         value = self.emit.set.get(binding)
         return self.tables.get(value.table) if value is not None and value.table else None
 
-    def _columns(self, value: Value, table: Table | None) -> list[tuple[Table, str]]:
+    def _columns(self, table: Table | None, sources: Sequence[Source]) -> list[tuple[Table, str]]:
         """The columns of tables that a value may be taken from."""
         if table is not None:
             return [(table, table.result)] if table.result else []
-        split = [found for text in [*value.from_, value.default or ""] if (found := split_column(text))]
-        return [(bound, column) for binding, column in split if (bound := self._bound_table(binding))]
+        return [(self.tables[source.table], source.column) for source in sources if source.column]
 
     def condition(self, loc: Loc, place: str, values: list[str]) -> Condition | None:
         """A condition on a path or a column; None when the place is neither."""

@@ -15,7 +15,7 @@ from suture.mapping.outbound_values import OutboundValues, Scope
 from suture.mapping.payload import CLOUDEVENTS_BATCH, RenderContext, Renderer, data_json, json_payload
 from suture.mapping.spec import VOCABULARY, OutboundSpec
 from suture.mapping.tables import Tables
-from suture.mapping.times import whole
+from suture.mapping.times import moment_at, whole
 from suture.model.events import Event
 from suture.model.payload import Payload
 
@@ -64,7 +64,10 @@ def _body(values: OutboundValues, body: Mapping[str, Any], each: bool, as_list: 
 
 def _object(values: OutboundValues, loc: Loc, given: Mapping[str, Any]) -> Build:
     parts = [(key, _node(values, (*loc, key), node)) for key, node in given.items() if key != "each"]
-    build = _keys(parts)
+
+    def build(scope: Scope) -> dict[str, Any]:
+        return {key: value for key, part in parts if (value := part(scope)) is not None}
+
     if "each" not in given or loc == ("body",):
         if "each" in given:
             values.problems.add((*loc, "each"), "stands beside body, not in it: write it one level further out")
@@ -72,10 +75,6 @@ def _object(values: OutboundValues, loc: Loc, given: Mapping[str, Any]) -> Build
     if given["each"] != "event":
         values.problems.unknown((*loc, "each"), "choice for each", str(given["each"]), ["event"])
     return lambda scope: [build(one) for one in scope.each()]
-
-
-def _keys(parts: Sequence[tuple[str, Build]]) -> Build:
-    return lambda scope: {key: value for key, part in parts if (value := part(scope)) is not None}
 
 
 def _node(values: OutboundValues, loc: Loc, node: Any) -> Build:
@@ -104,7 +103,7 @@ def as_events(events: Sequence[Event], context: RenderContext) -> Payload:
 def as_cloudevents(events: Sequence[Event], context: RenderContext) -> Payload:
     """A batch of CloudEvents 1.0 (JSON event format). The id is the event's: a consumer drops one it has seen. The time is
     a moment (RFC 3339), so that of an event with a day only is the time of receipt."""
-    received = datetime.fromtimestamp(context.message.received_at_us / 1_000_000, UTC)
+    received = moment_at(context.message.received_at_us, UTC)
     return json_payload([_cloud_event(event, context, received) for event in events], CLOUDEVENTS_BATCH)
 
 

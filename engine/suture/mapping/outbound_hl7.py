@@ -11,7 +11,7 @@ from suture.mapping.hints import Loc
 from suture.mapping.outbound_values import OutboundValues, Scope
 from suture.mapping.payload import HL7V2, RenderContext
 from suture.mapping.spec import OutboundSpec
-from suture.mapping.times import hl7_time
+from suture.mapping.times import hl7_time, moment_at
 from suture.model.errors import MessageError
 from suture.model.events import Event, control_id
 from suture.model.payload import Payload
@@ -70,7 +70,7 @@ class Hl7Renderer:
         header, *rest = self._plans
         body = ["|".join([plan.name, *_up_to_last(found)]) for plan in rest for one in plan.scopes(scope) if (found := plan.values(one))]
         control = control_id(context.idempotency_key)
-        msh = {**header.values(scope), 7: hl7_time(scope.now(self._zone), self._zone), 10: control}
+        msh = {**header.values(scope), 7: hl7_time(moment_at(context.now_us, self._zone), self._zone), 10: control}
         text = "".join([f"{segment}\r" for segment in (_header(msh, body), *body)])
         return Payload(_bytes(text, msh.get(CHARSET_FIELD, "")), HL7V2, control)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,12 +18,10 @@ from suture.mapping.outbound_forms import Unfit, hl7_forms, json_forms, number_o
 from suture.mapping.payload import RenderContext
 from suture.mapping.spec import Value
 from suture.mapping.tables import Table, Tables
-from suture.mapping.times import day_in
+from suture.mapping.times import day_in, moment_at
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.storable import keepable
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,6 @@ class Scope:
     def each(self) -> Sequence[Scope]:
         """A scope for every event."""
         return [Scope(self.events, event, i, self.context) for i, event in enumerate(self.events, 1)]
-
-    def now(self, zone: ZoneInfo) -> datetime:
-        """The time of rendering, to the microsecond."""
-        return (_EPOCH + timedelta(microseconds=self.context.now_us)).astimezone(zone)
 
 
 Get = Callable[[Scope], Any]
@@ -165,7 +159,7 @@ class OutboundValues:
 
     def _day(self, scope: Scope) -> date:
         used_at = scope.event.data.get("used_at")
-        return day_in(time_of(used_at) if used_at else scope.now(self.zone), self.zone)
+        return day_in(time_of(used_at) if used_at else moment_at(scope.context.now_us, self.zone), self.zone)
 
 
 def _absent(scope: Scope) -> None:
@@ -196,5 +190,5 @@ def _names(zone: ZoneInfo) -> Mapping[str, Get]:
         "message.control_id": lambda scope: scope.context.message.control_id,
         "message.id": lambda scope: scope.context.message.id,
         "idempotency_key": lambda scope: scope.context.idempotency_key,
-        "now": lambda scope: scope.now(zone),
+        "now": lambda scope: moment_at(scope.context.now_us, zone),
     }

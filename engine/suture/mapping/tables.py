@@ -80,9 +80,7 @@ class Table:
         return map(partial(_row, self.columns), self._lines)
 
     def cells(self, column: str) -> Iterator[tuple[str, str]]:
-        """Of each row the cell of its first key column, and that of this column; nothing where there is none."""
-        if column not in self.columns:
-            return
+        """Of each row the cell of its first key column, and that of this column."""
         first, wanted = self.columns.index(self.key_columns[0]), self.columns.index(column)
         for line in self._lines:
             cells = line.split(SEPARATOR)

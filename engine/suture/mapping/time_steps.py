@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from suture.mapping.codegen import Texts, local
 from suture.mapping.rules import Rules
 from suture.mapping.sources import RECEIVED, RECORD, Held, Slots
-from suture.mapping.times import Time, TimeParser, day_in, day_parser, offset_of, time_parser
+from suture.mapping.times import Time, TimeParser, day_in, day_parser, moment_at, offset_of, time_parser
 from suture.model.reading import Reading, Record
 from suture.model.remembered import remembered
 
@@ -16,8 +16,6 @@ QUARTER_US = 900_000_000
 """A quarter of an hour: no zone changes its day within one."""
 PARSERS_MAX = 64
 """Parsers of one mapping that are kept: one a day of receipt, and offset of a sender."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Times:
@@ -54,7 +52,7 @@ class Times:
         texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}(record, received)")
 
     def _day_of(self, at_us: int) -> date:
-        return (_EPOCH + timedelta(microseconds=at_us)).astimezone(self._rules.zone).date()
+        return moment_at(at_us, self._rules.zone).date()
 
     def _of(self, received_at_us: int | None, quarter: int | None, offset: str) -> TimeParser:
         day = None if received_at_us is None else self._day_of(received_at_us)

@@ -25,6 +25,7 @@ _LESS_THAN_A_DAY = re.compile(r"(?P<year>(?!0000)[0-9]{4})(?:-?(?P<month>0[1-9]|
 _OFFSET = re.compile(r".*?(?P<offset>[+-][0-9]{4})")
 _ISO_CLOCK = re.compile(r"[^T]*T(?P<clock>[0-9:]+(?:\.[0-9]+)?)")
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 6
 """Characters of HHMMSS."""
 FRACTION_DIGITS_MAX = 6
@@ -122,6 +123,11 @@ def day_parser(zone: tzinfo) -> TimeParser:
 
 def _day(time: Time) -> date:
     return time.date() if isinstance(time, datetime) else time
+
+
+def moment_at(at_us: int, zone: tzinfo) -> datetime:
+    """The moment that is so many microseconds after the beginning of 1970 (UTC), in zone."""
+    return (_EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
 
 
 def iso_day(text: str) -> str | None:

@@ -107,5 +107,5 @@ def _whose(path: er7.Path, each: str | None) -> Callable[[er7.Message], str]:
     return whose
 
 
-def _are_shared(message: er7.Message, names: Sequence[str], each: str | None) -> bool:
-    return each is None or all(is_shared(message, name, each) for name in names)
+def _are_shared(message: er7.Message, names: Sequence[str], each: str) -> bool:
+    return all(is_shared(message, name, each) for name in names)
