@@ -31,9 +31,6 @@ SECOND = 6
 FRACTION_DIGITS_MAX = 6
 
 
-_ISO_SO_FAR = {2: "%H", 4: "%H:%M"}
-
-
 class Moment(datetime):
     """A time that was not said to the second. clock: how much of HHMMSS.ffffff was said, in characters: 2, 4, or 8 and more."""
 
@@ -52,7 +49,7 @@ class Moment(datetime):
         """ISO 8601 as far as it was said: 2026-03-10T08:15-05:00."""
         if self.clock == SECOND:
             return super().isoformat(sep, timespec)
-        clock = self.strftime(_ISO_SO_FAR.get(self.clock, "%H:%M:%S.%f"))[: len("HH:MM:SS") - SECOND + self.clock]
+        clock = self.strftime("%H:%M:%S.%f")[: {2: len("HH"), 4: len("HH:MM")}.get(self.clock, self.clock + len("::"))]
         return f"{self.strftime('%Y-%m-%d')}{sep}{clock}{datetime.isoformat(self)[-len('-05:00') :]}"
 
     def __format__(self, form: str) -> str:
@@ -168,13 +165,12 @@ def hl7_time(time: Time, zone: ZoneInfo) -> str:
     """A time in HL7's form, as far as it was said; a moment in zone, with its offset."""
     if type(time) is datetime:
         return _to_the_second(time, zone)
-    if not isinstance(time, datetime):
+    if not isinstance(time, Moment):
         return hl7_day(time)
-    clock = time.clock if isinstance(time, Moment) else SECOND
     there = time.astimezone(zone)
-    if clock < SECOND - 2 and there.minute != time.minute:
+    if time.clock < SECOND - 2 and there.minute != time.minute:
         there = time  # an hour is none any more where the offset differs by half of one
-    return there.strftime("%Y%m%d%H%M%S.%f")[: 8 + clock] + there.strftime("%z")
+    return there.strftime("%Y%m%d%H%M%S.%f")[: 8 + time.clock] + there.strftime("%z")
 
 
 @lru_cache(REMEMBERED)
