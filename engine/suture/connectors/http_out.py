@@ -17,14 +17,14 @@ from yarl import URL
 
 from suture import __version__
 from suture.connectors.contract import DestinationSettings, Note, Refused
-from suture.connectors.http.connection import LOST, Connection, Strays
+from suture.connectors.http.connection import LOST, Connection
 from suture.connectors.http.dialling import Dial
-from suture.connectors.http.exchange import Answer, Fault
+from suture.connectors.http.exchange import Answer
 from suture.connectors.http.status import Meaning, Word
 from suture.connectors.net import leave, sockets
-from suture.connectors.net.access import Seldom
+from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
-from suture.model.outcome import Outcome, Unavailable
+from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import Value
 from suture.ports import Delivery, Done
 
@@ -32,8 +32,6 @@ SWEEP_S = 0.25
 CLOSE_CHECK_S = 0.02
 RETRY_AFTER_MAX_S = 3600.0
 """Usual longest pause that a peer can ask for."""
-COMPLAINTS_S = 60.0
-"""Seconds in which answers that complete nothing are noted once; each is counted."""
 CONNECT_MAX_S = 10.0
 """Longest wait for a connection; shorter than the time of a request, so that it is known that nothing was sent."""
 
@@ -145,7 +143,7 @@ class Destination:
         self.time_of_day: Callable[[], float] = time.time
         url = URL(str(config.url))
         self._dial = Dial(url, (config.tls or ClientTls.model_validate({})) if url.scheme == "https" else None, reactor, note)
-        self._strays = Strays(note, Seldom(reactor, COMPLAINTS_S))
+        self._complaints = Complaints(f"{url.host}:{url.port}", note, reactor)
         self._head = request_head(config)
         pointer = config.document.strip("/").split("/") if config.document else None
         words = {int(status): word for status, word in config.meaning.items()}
@@ -186,11 +184,8 @@ class Destination:
         connection.at_s, connection.last = waiting.since_s, delivery.id
         connection.send(head, delivery.body, partial(self._answered, waiting.done))
 
-    def _answered(self, done: Done, answer: Answer | Fault) -> None:
-        if isinstance(answer, Answer):
-            done(self._meaning.outcome(answer, self.time_of_day))
-        else:
-            done(answer.kind(answer.code, answer.reason))
+    def _answered(self, done: Done, answer: Answer | Outcome) -> None:
+        done(self._meaning.outcome(answer, self.time_of_day) if isinstance(answer, Answer) else answer)
 
     # -- connections -------------------------------------------------------------------------------------------------
 
@@ -256,19 +251,24 @@ class Destination:
             yield connection.handle, partial(connection.fail, LOST)
 
     def strayed(self, connection: Connection) -> None:
-        """More came on a connection than was asked for; it is closed, or it would be taken for the next answer."""
-        self._strays.add(connection)
+        """More came on a connection than was asked for; it is closed, or it would be taken for the next answer.
+
+        Where it was not the first request's, it may have come long ago, and completed what came next.
+        """
+        which = f"; the last of its {connection.requests} messages was delivery {connection.last}: see whether the peer has it"
+        text = "an answer came that nothing waits for; its connection is closed"
+        self._complaints.stray("LATE_ACK", text, which if connection.requests > 1 else "")
 
     def counts(self) -> dict[str, Counter[str]]:
         """What was counted since the channel started: answers that completed nothing."""
-        return {"quarantined": self._strays.codes()}
+        return {"quarantined": self._complaints.codes}
 
     def _swept(self) -> None:
         """Give up what is over its time. One timer for all, instead of one a request."""
         config, now_s = self.config, self._clock.seconds()
         for connection in list(self._connections):
             if connection.busy and now_s - connection.at_s >= config.timeout_s:
-                connection.fail(Fault("TIMEOUT", f"no answer in {config.timeout_s:g} s"))
+                connection.fail(Ambiguous("TIMEOUT", f"no answer in {config.timeout_s:g} s"))
             elif not connection.busy and now_s - connection.at_s >= min(config.idle_s, connection.rest_s):
                 connection.close()
         while self._queue and now_s - self._queue[0].since_s >= config.timeout_s:
@@ -279,7 +279,7 @@ class Destination:
         """Abort what is in flight, which may have arrived, and refuse what waits for a connection."""
         self._refuse(Unavailable(code, reason))
         for connection in [c for c in self._connections if c.busy]:
-            connection.fail(Fault(code, reason))
+            connection.fail(Ambiguous(code, reason))
 
     async def close(self) -> None:
         """Wait for what is in flight (at most its time), then close the connections."""
@@ -312,13 +312,11 @@ def _credentials(config: Config, url: URL) -> str:
     auth = config.auth
     if auth and auth.bearer:
         return f"Bearer {auth.bearer.get_secret_value()}"
-    if auth and auth.user:
-        return f"Basic {_basic(auth.user, auth.password.get_secret_value() if auth.password else '')}"
-    return f"Basic {_basic(url.user, url.password or '')}" if url.user else ""
-
-
-def _basic(user: str, password: str) -> str:
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
+    if auth:
+        user, password = auth.user, auth.password.get_secret_value() if auth.password else ""
+    else:
+        user, password = url.user, url.password or ""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user else ""
 
 
 def _value(text: str) -> bytes:

@@ -12,14 +12,14 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from suture.connectors.contract import DestinationSettings, Note, Refused
 from suture.connectors.mllp.answers import Letter, Rules
-from suture.connectors.mllp.complaints import Complaints
 from suture.connectors.mllp.control_ids import ControlIds, identity
 from suture.connectors.mllp.dialling import Dialling
 from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp.peer import Peer
 from suture.connectors.mllp.pool import Habit, Pool
 from suture.connectors.net import leave, sockets
-from suture.connectors.net.access import Host, Seldom
+from suture.connectors.net.access import Host
+from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.model.value import changed
@@ -27,8 +27,6 @@ from suture.ports import Clock, Delivery, Done
 from suture.wire import mllp
 from suture.wire.hl7v2.exchange import ack
 
-COMPLAINTS_S = 60.0
-"""Seconds in which answers that complete nothing are noted once; each is counted."""
 RENAMED = "messages whose control id (MSH-10) is empty or was used before go out under one of ours; their attempts say which"
 ENDS_EARLY = "the peer ends connections after its first answer; from now on each message has its own (messages_per_connection: 1)"
 UNHEARD = "more connections than `listening` wait for what an application says after its CA; the oldest is closed unheard; see `ack`"
@@ -167,7 +165,7 @@ class Destination:
         self.clock: Clock = reactor
         self.framing = config.framing()
         self.rules = config.rules()
-        self.complaints = Complaints(f"{config.host}:{config.port}", note, Seldom(reactor, COMPLAINTS_S))
+        self.complaints = Complaints(f"{config.host}:{config.port}", note, reactor)
         self.dialling = Dialling(config, reactor, note)
         self.habit = Habit(config.messages_per_connection)
         self.pool = Pool(config.listening)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import httptools
 
-from suture.model.outcome import Ambiguous, TryLater, Unavailable
+from suture.model.outcome import Ambiguous
 from suture.model.value import Value
 
 HEAD_LIMIT_BYTES = 65_536
@@ -31,17 +30,8 @@ class Answer(Value, frozen=True, gc=False):
     early: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why no answer came that can be judged. code: as in docs/errors.md. kind: what that is for the delivery."""
-
-    code: str
-    reason: str
-    kind: type[Ambiguous | TryLater | Unavailable] = Ambiguous
-
-
-NOT_HTTP = Fault("HTTP_ERROR", "what the peer answered is not HTTP")
-TOO_LONG = Fault("HTTP_ERROR", "the answer has more headers than can be read")
+NOT_HTTP = Ambiguous("HTTP_ERROR", "what the peer answered is not HTTP")
+TOO_LONG = Ambiguous("HTTP_ERROR", "the answer has more headers than can be read")
 
 _KEEP_ALIVE_S = re.compile(rb"timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
@@ -70,8 +60,8 @@ class Exchange:
         self.retry_after = self.location = ""
         self.measured = self.early = self.complete = False
 
-    def feed(self, data: bytes) -> Fault | None:
-        """Read what has come; a fault where it cannot be an answer."""
+    def feed(self, data: bytes) -> Ambiguous | None:
+        """Read what has come; what the request came to where it cannot be an answer."""
         self.taken_bytes += len(data)
         try:
             self.parser.feed_data(data)

@@ -47,30 +47,23 @@ class Meaning:
 
     def outcome(self, answer: Answer, time_of_day: Callable[[], float]) -> Outcome:
         """The outcome of a delivery that was answered so."""
+        code, kept = str(answer.status), answer.body[: self._kept_bytes]
         word = self._words.get(answer.status) or usual(answer.status)
-        kept = answer.body[: self._kept_bytes]
-        document = document_of(answer.body, self._pointer) if self._pointer is not None and word == "accept" else None
+        if word == "accept" and answer.early:
+            return Ambiguous("EARLY_ANSWER", f"the peer answered HTTP {code} before the whole request was written", kept)
+        if word == "accept":
+            return Accepted(code, kept, document_of(answer.body, self._pointer) if self._pointer is not None else None)
+        reason, said = f"the peer answered HTTP {code}", words.of_http(answer.body)
+        if word == "reject":
+            return Rejected(code, reason, kept, said)
+        if word == "hold":
+            return Held(code, reason, kept, said)
         wait_s = wait_s_of(answer.retry_after, time_of_day(), self._wait_max_s) if answer.retry_after else None
-        return outcome_of(answer, word, kept, document, wait_s)
-
-
-def outcome_of(answer: Answer, word: Word, kept: bytes, document: str | None, wait_s: float | None) -> Outcome:
-    """The outcome of a delivery that was answered so. kept: what is stored of the answer. wait_s: the pause that the peer asks for."""
-    code = str(answer.status)
-    if word == "accept" and answer.early:
-        return Ambiguous("EARLY_ANSWER", f"the peer answered HTTP {code} before the whole request was written", kept)
-    if word == "accept":
-        return Accepted(code, kept, document)
-    reason, said = f"the peer answered HTTP {code}", words.of_http(answer.body)
-    if word == "reject":
-        return Rejected(code, reason, kept, said)
-    if word == "hold":
-        return Held(code, reason, kept, said)
-    if word == "retry":
-        return TryLater(code, reason, wait_s, kept, said)
-    if word == "ambiguous":
-        return Ambiguous(code, reason, kept, wait_s, said)
-    return Unavailable(code, _what_to_check(answer), wait_s, kept, said)
+        if word == "retry":
+            return TryLater(code, reason, wait_s, kept, said)
+        if word == "ambiguous":
+            return Ambiguous(code, reason, kept, wait_s, said)
+        return Unavailable(code, _what_to_check(answer), wait_s, kept, said)
 
 
 def _what_to_check(answer: Answer) -> str:

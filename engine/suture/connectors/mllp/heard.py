@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suture.connectors.mllp.complaints import Complaints
+from suture.connectors.net.complaints import Complaints
 from suture.wire import mllp
 
 END_WAIT_S = 1.0
