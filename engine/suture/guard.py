@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from suture.connectors.net.leave import CODE
+from suture.connectors.contract import NOT_SENT
 from suture.observe.logs import Log
 from suture.pipeline.lanes import Lanes
 from suture.runtime import RunningChannel
@@ -53,7 +53,7 @@ class Guard:
         for lanes in self._lanes():
             lanes.pause()
         for channel in self._channels() if self._tenure.shared else ():
-            channel.cut(CODE, reason)
+            channel.cut(NOT_SENT.code, reason)
 
     def _lanes(self) -> Iterator[Lanes]:
         for channel in self._channels():

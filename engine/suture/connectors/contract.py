@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from suture.model.outcome import Outcome
+from suture.model.outcome import Outcome, Unavailable
 from suture.model.oversize import TooLarge
 from suture.ports import AckTime, Delivery
 from suture.ports.conversation import Answer, Say
@@ -23,6 +23,18 @@ Refuse = Callable[[TooLarge, int, str, Answer], None]
 Note = Callable[[str, str], None]
 """note(code, text): a change of state worth a log line; never content."""
 Refused = Callable[[Delivery, Outcome], None]
+"""refused(delivery, outcome): a peer refuses a delivery that it has accepted."""
+NOT_SENT = Unavailable("STORE_LOST", "not sent: it is not sure that the store is still this engine's")
+"""What a destination says of a delivery for which it has no leave: it asks right before bytes leave the house."""
+
+
+def always() -> bool:
+    """Leave to send, for whoever shares its deliveries with nobody."""
+    return True
+
+
+def nobody(delivery: Delivery, outcome: Outcome) -> None:
+    """Where nobody keeps what a peer says after it has accepted."""
 
 
 class Settings(BaseModel):

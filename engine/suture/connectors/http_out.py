@@ -16,12 +16,12 @@ from twisted.internet import task
 from yarl import URL
 
 from suture import __version__
-from suture.connectors.contract import DestinationSettings, Note, Refused
+from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, always, nobody
 from suture.connectors.http.connection import LOST, Connection
 from suture.connectors.http.dialling import Dial
 from suture.connectors.http.exchange import Answer
 from suture.connectors.http.status import Meaning, Word
-from suture.connectors.net import leave, sockets
+from suture.connectors.net import sockets
 from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
@@ -154,15 +154,15 @@ class Destination:
         self._connecting = 0
         self._sweep: Any = None
         self._closed = False
-        self.may_send: Callable[[], bool] = leave.always
-        self.refused: Refused = leave.nobody
+        self.may_send: Callable[[], bool] = always
+        self.refused: Refused = nobody
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """POST once over an idle connection, or open one, or wait for one; must be called on a running asyncio loop."""
         if self._sweep is None:
             self._sweep = self._clock.callLater(SWEEP_S, self._swept)
         if not self.may_send():
-            self._clock.callLater(0, done, leave.NOT_SENT)
+            self._clock.callLater(0, done, NOT_SENT)
             return
         waiting = _Waiting(delivery, done, self._clock.seconds())
         while self._idle:
@@ -221,7 +221,7 @@ class Destination:
     def free(self, connection: Connection) -> None:
         """A connection takes the next of the queue, or rests."""
         if self._queue and not self.may_send():
-            self._refuse(leave.NOT_SENT)
+            self._refuse(NOT_SENT)
         if self._queue:
             if connection.fit():
                 self._give(connection, self._queue.popleft())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from suture.connectors.net.door import Door
 from suture.connectors.net.listener import Listener
 from suture.connectors.net.room import Room
 from suture.connectors.net.tls import ServerTls
-from suture.ports import AckTime, Clock
+from suture.ports import AckTime
 from suture.wire import mllp
 
 
@@ -86,7 +87,7 @@ class Source:
 
     def __init__(self, config: Config, reactor: Any, receive: Receive, refuse: Refuse, note: Note) -> None:
         self.config, self.receive, self.refuse, self.note = config, receive, refuse, note
-        self.clock: Clock = reactor
+        self.clock = reactor
         self.connections: set[Connection] = set()
         self.door = Door(config, reactor, note, self.connections)
         self.listener = Listener(config, reactor, note)
@@ -112,11 +113,6 @@ class Source:
         self.door.clock = self.clock
         self.listener.open(self.door, lambda address: Connection(self, address))
         self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
-
-    def unsafe(self, connection: Connection, why: str) -> None:
-        """A connection over TLS is over; why: what was wrong with its TLS, if anything."""
-        if why:
-            self.door.turned_away("TLS_REFUSED", connection.host, why)
 
     def admit(self, connection: Connection) -> bool:
         """Whether there is room for one more connection."""
@@ -158,10 +154,6 @@ class Source:
             drained, self._drained = self._drained, None
             drained.callback(None)
 
-    def _give_up_draining(self) -> None:
-        if self._drained is not None:
-            self._drained.callback(None)
-
     async def close(self, drain_s: float) -> None:
         """Stop listening and reading, wait until what was read is answered (at most drain_s), close connections."""
         if not self.listener.is_open:
@@ -170,11 +162,9 @@ class Source:
         await self.listener.close()
         if any(c.unanswered for c in self.connections):
             self._drained = defer.Deferred()
-            timer = self.clock.callLater(drain_s, self._give_up_draining)
-            await self._drained
+            with contextlib.suppress(defer.TimeoutError):
+                await self._drained.addTimeout(drain_s, self.clock)
             self._drained = None
-            if timer.active():
-                timer.cancel()
         self._sweep.cancel()
         for connection in list(self.connections):
             connection.happens(Event.STOPPED)

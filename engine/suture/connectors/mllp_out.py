@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from suture.connectors.contract import DestinationSettings, Note, Refused
+from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, always, nobody
 from suture.connectors.mllp.answers import Letter, Rules
 from suture.connectors.mllp.control_ids import ControlIds, identity
 from suture.connectors.mllp.dialling import Dialling
 from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp.peer import Peer
 from suture.connectors.mllp.pool import Habit, Pool
-from suture.connectors.net import leave, sockets
+from suture.connectors.net import sockets
 from suture.connectors.net.access import Host
 from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
@@ -173,16 +173,16 @@ class Destination:
         self._queue: deque[tuple[Delivery, Done]] = deque()
         self._closed = False
         self._sweep: Any = None
-        self.may_send: Callable[[], bool] = leave.always
+        self.may_send: Callable[[], bool] = always
         self.time_of_day: Callable[[], float] = time.time
-        self.refused: Refused = leave.nobody
+        self.refused: Refused = nobody
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """Send over a connection with room, or open one, or wait for one."""
         if self._sweep is None:
             self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
         if not self.may_send():
-            self.clock.callLater(0, done, leave.NOT_SENT)
+            self.clock.callLater(0, done, NOT_SENT)
             return
         if not self._queue and self._sent(delivery, done):
             return
@@ -221,7 +221,7 @@ class Destination:
     def _pump(self) -> None:
         """Send what waits where there is room for it, and open connections for the rest."""
         if self._queue and not self.may_send():
-            self._tell_queue(leave.NOT_SENT)
+            self._tell_queue(NOT_SENT)
         while self._queue and self._sent(*self._queue[0]):
             self._queue.popleft()
         wanted = min(len(self._queue), self.config.connections - len(self.pool.carrying)) - self.dialling.under_way

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
 
 from yarl import URL
 
 from suture.connectors.contract import Note
-from suture.connectors.net import tls, tls_asyncio
+from suture.connectors.net import sockets, tls, tls_asyncio
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Unavailable
 from suture.ports import Clock
@@ -35,7 +34,7 @@ class Dial:
     def unavailable(self, error: BaseException | None) -> Unavailable:
         """Why there is no connection, in an operator's words."""
         why = tls_asyncio.plain(error, self._name) if self._contexts is not None else ""
-        return self.refused(why, "TLS") if why else self.refused(_plain(error))
+        return self.refused(why, "TLS") if why else self.refused(sockets.no_connection(error))
 
     def refused(self, why: str, code: str = "CONNECT") -> Unavailable:
         """There is no connection, for this reason."""
@@ -46,17 +45,3 @@ def _context(settings: ClientTls) -> ssl.SSLContext:
     context = tls_asyncio.context_of(settings)
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _plain(error: BaseException | None) -> str:
-    for kind, words in _WORDS:
-        if isinstance(error, kind):
-            return words
-    return type(error).__name__
-
-
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
-    (socket.gaierror, "the host name is not known"),
-    (ConnectionRefusedError, "connection refused"),
-    (TimeoutError, "no answer to the connection attempt"),
-)

@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet import error, protocol
+from twisted.internet import protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from suture.connectors.contract import Note
 from suture.connectors.mllp.peer import Peer
-from suture.connectors.net import tls
+from suture.connectors.net import sockets, tls
 from suture.ports import Clock
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Dialling:
                 self.clock.callLater(0, destination.failed, "TLS", str(e))
                 return
             creator: Any = tls.Creator(self._contexts, self.server_name)
-            factory = _SafeFactory(creator, True, factory, self._reactor)
+            factory = TLSMemoryBIOFactory(creator, True, factory, self._reactor)
         own = (config.source_host, 0) if config.source_host else None
         self._reactor.connectTCP(config.host, config.port, factory, timeout=config.connect_timeout_s, bindAddress=own)
 
@@ -110,21 +110,4 @@ class _Factory(protocol.ClientFactory):
         return Peer(self.destination)
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: N802
-        self.destination.failed("CONNECT", _plain(reason))
-
-
-class _SafeFactory(TLSMemoryBIOFactory):
-    noisy = False
-
-
-def _plain(reason: Failure) -> str:
-    """A connection failure in an operator's words."""
-    if reason.check(error.ConnectionRefusedError):
-        return "connection refused"
-    if reason.check(error.TimeoutError, error.TCPTimedOutError):
-        return "no answer to the connection attempt"
-    if reason.check(error.DNSLookupError):
-        return "the host name is not known"
-    if reason.check(error.ConnectBindError):
-        return "the address of source_host is not this machine's"
-    return str(reason.type.__name__) if reason.type else "unknown"
+        self.destination.failed("CONNECT", sockets.no_connection(reason.value))

@@ -14,7 +14,7 @@ from suture.connectors.mllp.flow import Flow
 from suture.connectors.mllp.life import GONE, OPEN, TABLE, UNWANTED, Act, Event, State
 from suture.connectors.mllp.silence import Silence
 from suture.connectors.net import sockets, tls
-from suture.connectors.net.proxied import Address
+from suture.connectors.net.door import Address
 from suture.connectors.net.writing import write_now
 from suture.wire import mllp, proxy
 
@@ -218,8 +218,8 @@ class Connection(protocol.Protocol):
         self.happens(Event.LOST)
         self.flow.measure()
         self.source.quirks.update(self.unframer.quirks)
-        if self.source.config.tls is not None:
-            self.source.unsafe(self, tls.plain(reason, self.transport.getHandle()))
+        if self.source.config.tls is not None and (why := tls.plain(reason, self.transport.getHandle())):
+            self.source.door.turned_away("TLS_REFUSED", self.host, why)
 
 
 ACTS: Mapping[Act, Callable[[Connection], None]] = {

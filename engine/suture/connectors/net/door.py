@@ -6,13 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Sized
 from typing import Any
 
+from twisted.internet import protocol
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.python.failure import Failure
+
 from suture.connectors.contract import Note
+from suture.connectors.net import sockets
 from suture.connectors.net.access import AllowList, Seldom
-from suture.connectors.net.proxied import Gate
 from suture.ports import Clock
+from suture.wire.proxy import HeaderReader, Origin, ProxyError
 
 REFUSALS_S = 600.0
 """Seconds in which the same address is complained about once."""
+Address = IPv4Address | IPv6Address
 
 
 class Door:
@@ -21,7 +27,7 @@ class Door:
     gates: connections whose PROXY header is still to come. refused: connections that were closed, by code.
     """
 
-    build: Callable[[Any], Any]
+    build: Callable[[Address], Any]
 
     def __init__(self, config: Any, clock: Clock, note: Note, inside: Sized) -> None:
         self.config, self.clock, self._note, self._inside = config, clock, note, inside
@@ -31,11 +37,11 @@ class Door:
         self._allow, self._proxies = AllowList(config.allow), AllowList(config.proxies)
         self._over = False
 
-    def met(self, address: Any) -> Any:
+    def met(self, address: Address) -> Any:
         """The protocol of a new connection; None where it is closed at once."""
         return Gate(self, address) if self._proxies and self._proxies.admits(address.host) else self.begun(address)
 
-    def begun(self, address: Any) -> Any:
+    def begun(self, address: Address) -> Any:
         """The protocol of a sender at this address; None where it may not connect: nobody else gets as far as a handshake."""
         return self.build(address) if self._admits(address.host) else None
 
@@ -62,13 +68,70 @@ class Door:
         self._over = False
         return True
 
-    def expects(self, gate: Gate) -> bool:
-        """Whether there is room for one more connection of a proxy."""
-        if not self.has_room():
-            return False
-        self.gates.add(gate)
-        return True
 
-    def forget(self, gate: Gate) -> None:
-        """The header of the connection is read, or it is over."""
-        self.gates.discard(gate)
+class Gate(protocol.Protocol):
+    """A connection that a proxy passes on, until its header is whole; then the protocol of its sender takes its place, be it of TLS."""
+
+    transport: Any
+
+    def __init__(self, door: Door, address: Address) -> None:
+        self._door, self._address = door, address
+        self._reader = HeaderReader(door.config.proxy_header == "required")
+        self._timer: Any = None
+
+    def connectionMade(self) -> None:  # noqa: N802
+        if not self._door.has_room():
+            self.transport.abortConnection()
+            return
+        self._door.gates.add(self)
+        sockets.prepare(self.transport, self._door.config.keepalive_s)
+        self._timer = self._door.clock.callLater(self._door.config.proxy_timeout_s, self._late)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        try:
+            found = self._reader.feed(data)
+        except ProxyError as e:
+            self._refuse("PROXY_HEADER", str(e))
+            return
+        if found is not None:
+            self._begin(*found)
+
+    def _begin(self, origin: Origin | None, rest: bytes) -> None:
+        """What was sent behind the header is the sender's."""
+        self._leave()
+        inner = self._door.begun(_address(origin) if origin and origin.host else self._address)
+        if inner is None:
+            self.transport.abortConnection()
+            return
+        self.transport.protocol = inner
+        inner.makeConnection(self.transport)
+        getattr(inner, "wrappedProtocol", inner).head = None  # there is one header, and it was read
+        if rest:
+            inner.dataReceived(rest)
+
+    def _late(self) -> None:
+        self._timer = None
+        self._refuse("PROXY_TIMEOUT", f"no whole PROXY header within {self._door.config.proxy_timeout_s:g} s")
+
+    def _refuse(self, code: str, why: str) -> None:
+        self._door.turned_away(code, self._address.host, f"a listed proxy: {why}; connection closed")
+        self.end()
+
+    def end(self) -> None:
+        """Close the connection."""
+        self._leave()
+        self.transport.abortConnection()
+
+    def _leave(self) -> None:
+        self._door.gates.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
+        self._leave()
+
+
+def _address(origin: Origin) -> Address:
+    kind = IPv6Address if ":" in origin.host else IPv4Address
+    return kind("TCP", origin.host, origin.port)

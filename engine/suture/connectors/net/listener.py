@@ -49,7 +49,8 @@ class Listener:
             except tls.TlsError as e:
                 raise self._deaf(f"tls: {e}") from None
             creator: Any = tls.Creator(self.contexts)
-            inner = _SafeFactory(creator, False, inner, self.reactor)
+            inner = TLSMemoryBIOFactory(creator, False, inner, self.reactor)
+            inner.protocol = _SafeProtocol
         elif not config.allow and not is_loopback(config.host):
             self._note("OPEN_TO_ALL", f"{config.host} can be reached from other machines, without TLS and without `allow`; set one of them")
         door.build = inner.buildProtocol
@@ -80,8 +81,3 @@ class _SafeProtocol(TLSMemoryBIOProtocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self.wrappedProtocol.head is None or not self.wrappedProtocol.unasked(data):
             super().dataReceived(data)
-
-
-class _SafeFactory(TLSMemoryBIOFactory):
-    noisy = False
-    protocol = _SafeProtocol

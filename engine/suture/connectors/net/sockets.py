@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from twisted.internet import tcp
+from twisted.internet import error, tcp
 
 from suture.ports import Clock
 
@@ -16,7 +16,13 @@ PROBES = 4
 """Keep-alive probes without an answer after which the kernel gives a connection up."""
 LINGER_S = 5.0
 """Seconds that a peer has to take what was written and close its side, before the connection is cut."""
-
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((ConnectionRefusedError, error.ConnectionRefusedError), "connection refused"),
+    ((TimeoutError, error.TimeoutError, error.TCPTimedOutError), "no answer to the connection attempt"),
+    ((socket.gaierror, error.DNSLookupError), "the host name is not known"),
+    ((error.ConnectBindError,), "the address of source_host is not this machine's"),
+)
+"""Why there is no connection, by what asyncio and Twisted raise."""
 
 Held = Iterator[tuple[socket.socket, Callable[[], None]]]
 """The sockets of a connector's connections, each with what ends its connection at once (a connector's `held()`)."""
@@ -38,6 +44,11 @@ def prepare(transport: Any, keepalive_s: float) -> None:
                 (socket.TCP_KEEPCNT, PROBES),
             ):
                 handle.setsockopt(socket.IPPROTO_TCP, option, max(1, min(32767, int(value))))
+
+
+def no_connection(why: BaseException | None) -> str:
+    """Why there is no connection, in an operator's words."""
+    return next((words for kinds, words in _FAILURES if isinstance(why, kinds)), type(why).__name__)
 
 
 def bare(transport: Any) -> socket.socket:
