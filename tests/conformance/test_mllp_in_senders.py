@@ -142,7 +142,7 @@ async def test_a_message_over_the_limit_whose_time_is_over_is_told(reactor: Any)
     async with stand(reactor) as s:
         one = await s.sender()
         one.say(b"\x0b" + large())
-        await until(lambda: any(c.silence.frame_since_s is not None for c in s.source.connections))
+        await until(lambda: any(c.flow.frame_since_s is not None for c in s.source.connections))
         s.pass_time(FRAME_TIMEOUT_S + 10)
         assert await one.is_closed()
         assert "FRAME_TIMEOUT" in s.engine.codes

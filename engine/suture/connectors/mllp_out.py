@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, always, nobody
-from suture.connectors.mllp.answers import Letter, Rules
-from suture.connectors.mllp.control_ids import ControlIds, identity
+from suture.connectors.mllp.answers import Rules, noted
+from suture.connectors.mllp.control_ids import ControlIds
 from suture.connectors.mllp.dialling import Dialling
 from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
 from suture.connectors.mllp.peer import Peer
@@ -22,7 +22,6 @@ from suture.connectors.net.access import Host
 from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
-from suture.model.value import changed
 from suture.ports import Clock, Delivery, Done
 from suture.wire import mllp
 from suture.wire.hl7v2.exchange import ack
@@ -215,7 +214,7 @@ class Destination:
         if name != delivery.control_id:
             done = partial(_renamed, name, done)
             self.complaints.once("OWN_CONTROL_ID", RENAMED)
-        peer.send(Letter(name, body, identity(delivery), done, delivery))
+        peer.send(name, body, delivery, done)
         return True
 
     def _pump(self) -> None:
@@ -245,8 +244,7 @@ class Destination:
 
     def listen(self, peer: Peer) -> None:
         """A connection carries no more messages, and is open for what an application may say; another may take its place."""
-        self.pool.drop(peer)
-        oldest = self.pool.listening.add(peer)
+        oldest = self.pool.listen(peer)
         if oldest is not None:
             self.complaints.once("CLOSED_UNHEARD", UNHEARD)
             oldest.close()
@@ -320,5 +318,4 @@ class Destination:
 
 def _renamed(name: str, done: Done, outcome: Outcome) -> None:
     """Say under which control id it went, for whoever looks for it at the peer."""
-    where = f"sent under the control id {name}"
-    done(changed(outcome, reason=f"{outcome.reason}; {where}" if outcome.reason else where))
+    done(noted(outcome, f"sent under the control id {name}"))

@@ -416,7 +416,7 @@ async def test_a_refusal_over_another_connection_is_that_of_the_delivery_it_name
 
 def _name(s: Sender, one: Any) -> Any:
     """The address of our side of the connection on which this is in flight."""
-    (peer,) = [p for p in s.destination.pool.carrying if any(f.letter.delivery.id == one.delivery.id for f in p.waiting)]
+    (peer,) = [p for p in s.destination.pool.carrying if any(f.delivery.id == one.delivery.id for f in p.waiting)]
     return peer.transport.getHost().host, peer.transport.getHost().port
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from suture.connectors.mllp.afterwards import Early
 from suture.connectors.mllp.control_ids import REMEMBERED, Used, likeness
 from suture.connectors.net import words
 from suture.model.outcome import Accepted, Ambiguous, Outcome, Rejected, TryLater
@@ -48,25 +47,18 @@ class Rules:
 
 
 @dataclass(slots=True, eq=False)
-class Letter:
-    """What goes out. control_id: MSH-10 of the body. identity: as of control_ids.identity."""
-
-    control_id: str
-    body: bytes
-    identity: str
-    done: Done
-    delivery: Delivery
-
-
-@dataclass(slots=True, eq=False)
 class InFlight:
-    """A message whose answer is due at deadline_s. committed: its commit acknowledgement of release 2 has come; stored: its CA.
+    """A message whose answer is due at deadline_s. control_id: MSH-10 of the body that goes out.
 
+    committed: its commit acknowledgement of release 2 has come; stored: its CA.
     whole_at: of all bytes that were written on the connection, so many have to leave before the peer can have it whole.
     odd, odd_answer: an answer that came meanwhile and may be meant for it, in words and as it came.
     """
 
-    letter: Letter
+    control_id: str
+    body: bytes
+    delivery: Delivery
+    done: Done
     deadline_s: float
     whole_at: int
     committed: bool = False
@@ -118,6 +110,37 @@ def with_words(outcome: Outcome, answer: bytes) -> Outcome:
     return outcome if isinstance(outcome, Accepted) else changed(outcome, words=words.of_hl7(answer))
 
 
+class Early:
+    """Whose answers know the deliveries of a destination that a commit acknowledgement has accepted, by control id, the newest.
+
+    Also when the connection is gone: an answer that comes over another connection than its message went by is found here.
+    """
+
+    def __init__(self) -> None:
+        self._whose: dict[str, Answers | None] = {}
+
+    def add(self, name: str, answers: Answers) -> None:
+        """It was accepted under this control id. Where two connections know one of this name, nobody can say which is meant."""
+        earlier = self._whose.pop(name, answers)
+        self._whose[name] = answers if earlier is answers else None
+        if len(self._whose) > REMEMBERED:
+            del self._whose[next(iter(self._whose))]
+
+    def drop(self, name: str, answers: Answers) -> None:
+        """It has its last answer."""
+        if self._whose.get(name) is answers:
+            del self._whose[name]
+
+    def whose(self, name: str) -> Answers | None:
+        """The answers that know it, None where there are none, or more than one."""
+        return self._whose.get(name)
+
+
+def noted(outcome: Outcome, what: str) -> Outcome:
+    """The outcome with one more thing that an operator should know of it."""
+    return changed(outcome, reason=f"{outcome.reason}; {what}" if outcome.reason else what)
+
+
 class Answers:
     """The answers of one connection. used: what went out on it. elsewhere(control id): the deliveries that went over any.
 
@@ -144,29 +167,29 @@ class Answers:
         if said.flaw:
             return self._without_msa(said, waiting)
         for one in waiting:
-            if one.letter.control_id == said.control_id:
+            if one.control_id == said.control_id:
                 return self._of(one, said)
         return self._mismatched(said, waiting)
 
-    def awaited(self, letter: Letter) -> str:
+    def awaited(self, one: InFlight) -> str:
         """The application's answer that is waited for after a CA (HL7 table 0155); "" where the message asks for neither kind.
 
         What is no delivery (a request for a sequence number) has one answer, of whichever kind.
         """
-        if not letter.delivery.id or self.rules.ack == "commit":
+        if not one.delivery.id or self.rules.ack == "commit":
             return "NE"
         if self.rules.ack == "application":
             return "AL"
-        asked = due.wants(Header.read(letter.body))
+        asked = due.wants(Header.read(one.body))
         return asked.application.decode() if asked.enhanced else ""
 
     def doubted(self, one: InFlight) -> None:
         """It is not accepted after all."""
-        self._forget(one.letter.control_id)
+        self._forget(one.control_id)
 
     def silence(self, one: InFlight) -> Ends | None:
         """What it means that nothing came after a commit acknowledgement, where that means something: ER asks to be told of errors only."""
-        if not (one.stored or one.committed) or one.odd or self.awaited(one.letter) != "ER":
+        if not (one.stored or one.committed) or one.odd or self.awaited(one) != "ER":
             return None
         code, answer = (STORED, one.stored) if one.stored else (COMMITTED, mllp.COMMIT_ACK)
         said = f"stored, and no error came in {self.rules.application_timeout_s:g} s; the message asks for errors only (MSH-16 ER)"
@@ -185,7 +208,7 @@ class Answers:
         return _doubt(one, odd, self.rules.start, Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came"))
 
     def _unsaid(self, one: InFlight, what: str) -> Ambiguous:
-        asks = "; it was asked to answer only what succeeds (MSH-16 SU)" if self.awaited(one.letter) == "SU" else ""
+        asks = "; it was asked to answer only what succeeds (MSH-16 SU)" if self.awaited(one) == "SU" else ""
         odd = f"; {one.odd}" if one.odd else ""
         answer = one.odd_answer or one.stored
         return Ambiguous("NO_APPLICATION_ACK", f"the peer has stored it, and {what}{asks}{odd}", answer, None, words.of_hl7(answer))
@@ -196,9 +219,9 @@ class Answers:
         if said.code == STORED and rules.meaning[STORED] == "accept":
             return self._commit(one, said, how)
         outcome = ack.outcome(said, rules.after_commit if one.stored else rules.meaning)
-        if how or not isinstance(outcome, Accepted):
-            outcome = _noted(with_words(outcome, said.raw), how)
-        return Ends(one, outcome)
+        if not isinstance(outcome, Accepted):
+            outcome = with_words(outcome, said.raw)
+        return Ends(one, noted(outcome, how) if how else outcome)
 
     def _committed(self, answer: bytes, waiting: list[InFlight]) -> Step:
         """A commit acknowledgement of release 2, which names no message: it is for the one that waits for it, or for none."""
@@ -219,7 +242,7 @@ class Answers:
     def _commit(self, one: InFlight, said: Said, how: str) -> Step:
         if one.stored:
             return Strays(LATE, "a second commit acknowledgement came for a message that waits for its application")
-        awaited = self.awaited(one.letter)
+        awaited = self.awaited(one)
         if awaited in ("AL", "ER", "SU"):
             one.stored = said.raw
             return Waits(one)
@@ -227,9 +250,9 @@ class Answers:
 
     def _early_end(self, one: InFlight, outcome: Accepted, unasked: bool = False) -> Ends:
         """It is accepted, and its application may have something to say later."""
-        name = one.letter.control_id
-        if one.letter.delivery.id:
-            self._early[name] = changed(one.letter.delivery, body=b"")
+        name = one.control_id
+        if one.delivery.id:
+            self._early[name] = changed(one.delivery, body=b"")
             self._everywhere.add(name, self)
             if unasked:
                 self._unheard.add(name)
@@ -266,11 +289,11 @@ class Answers:
         if numbers := self._elsewhere(name):
             what = f"the control id of delivery {min(numbers)}, which went over another connection"
         else:
-            what = next(filter(None, (likeness(name, one.letter.control_id) for one in waiting)), "of no message that was sent here")
+            what = next(filter(None, (likeness(name, one.control_id) for one in waiting)), "of no message that was sent here")
         for one in waiting:
             one.odd, one.odd_answer = f"an answer came whose MSA-2 is {what}", said.raw
         if waiting:
-            return Strays(FOREIGN, f"an answer came whose MSA-2 is {what}; delivery {waiting[0].letter.delivery.id} was in flight")
+            return Strays(FOREIGN, f"an answer came whose MSA-2 is {what}; delivery {waiting[0].delivery.id} was in flight")
         return Strays(LATE, f"an answer came that nothing waits for; its MSA-2 is {what}")
 
     def _accepted(self, name: str) -> Answers | None:
@@ -283,7 +306,7 @@ class Answers:
     def _in_turn(self, said: Said, waiting: list[InFlight]) -> Step:
         """The answer of the one that is in flight, unless it is rather that of an earlier one."""
         name = said.control_id
-        how = likeness(name, waiting[0].letter.control_id) if waiting else ""
+        how = likeness(name, waiting[0].control_id) if waiting else ""
         early = None if how else self._alike(name, waiting)
         if early is not None:
             return self._after_commit(changed(said, control_id=early))
@@ -311,12 +334,6 @@ class Answers:
         if isinstance(outcome, Accepted):
             return Strays(AFTERWARDS, f"an application accepts delivery {number}, which its commit acknowledgement had accepted already")
         return Refuses(delivery, with_words(Rejected(outcome.code, outcome.reason, said.raw), said.raw))
-
-
-def _noted(outcome: Outcome, how: str) -> Outcome:
-    if not how:
-        return outcome
-    return changed(outcome, reason=f"{outcome.reason}; {how}" if outcome.reason else how)
 
 
 def _doubt(one: InFlight, odd: bytes, start: bytes, usual: Ambiguous) -> Ambiguous:

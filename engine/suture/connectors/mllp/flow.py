@@ -1,4 +1,5 @@
-"""Whether a sender is read: not while something is full that what it says would have to go into."""
+"""Whether a sender is read: not while something is full that what it says would have to go into. And how long it may say nothing:
+in all, in the middle of a message, before TLS is agreed on, and of answers not taken."""
 
 from __future__ import annotations
 
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
 class Flow:
     """Of one connection. paused: it is not read. clogged: its sender does not read its answers. waits: there is no room for a frame.
 
-    size_bytes: what has come of a frame that has not ended, as far as it was told to the room.
+    size_bytes: what has come of a frame that has not ended, as far as it was told to the room. last_at_s: when the sender said
+    something. frame_since_s: when a message began that has not ended. safe: TLS stands.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.size_bytes = 0
         self.paused = self.clogged = self.waits = False
+        self.last_at_s = connection.source.clock.seconds()
+        self.frame_since_s: float | None = None
+        self.safe = connection.source.config.tls is None
 
     def pauseProducing(self) -> None:  # noqa: N802
         """The sender does not read its answers."""
@@ -55,5 +60,21 @@ class Flow:
             if full:
                 one.transport.pauseProducing()
             elif one.state not in HEARD:
-                one.silence.resumed(source.clock.seconds())
+                self.last_at_s = source.clock.seconds()  # being held back is not the sender's silence
+                self.frame_since_s = None if self.frame_since_s is None else self.last_at_s
                 one.transport.resumeProducing()
+
+    def too_long(self, now_s: float) -> tuple[str, str] | None:
+        """What takes too long, as a code and in words; None: nothing."""
+        config, silent_s = self._connection.source.config, now_s - self.last_at_s
+        if self.clogged:
+            return ("IDLE", f"answers not read for {config.idle_s:g} s") if silent_s > config.idle_s else None
+        if self.paused:
+            return None
+        if not self.safe and silent_s > config.frame_timeout_s:
+            return "TLS_TIMEOUT", f"no agreement on TLS within {config.frame_timeout_s:g} s"
+        if self.frame_since_s is not None and now_s - self.frame_since_s > config.frame_timeout_s:
+            return "FRAME_TIMEOUT", f"no whole message within {config.frame_timeout_s:g} s of its first byte"
+        if not self._connection.unanswered and silent_s > config.idle_s:
+            return "IDLE", f"nothing said for {config.idle_s:g} s"
+        return None

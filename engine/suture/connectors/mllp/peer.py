@@ -9,12 +9,13 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from suture.connectors.mllp.answers import Answers, Doubts, Ends, InFlight, Letter, Refuses, Strays, Waits
-from suture.connectors.mllp.control_ids import Used
+from suture.connectors.mllp.answers import Answers, Doubts, Ends, InFlight, Refuses, Strays, Waits
+from suture.connectors.mllp.control_ids import Used, identity
 from suture.connectors.mllp.heard import ODD_BYTES, Heard
 from suture.connectors.net import sockets, tcp_info, tls
 from suture.connectors.net.writing import Written, unsent_bytes, write_now
 from suture.model.outcome import Accepted, Ambiguous, Outcome, TryLater, Unavailable
+from suture.ports import Delivery, Done
 from suture.wire import mllp
 
 if TYPE_CHECKING:
@@ -86,16 +87,16 @@ class Peer(protocol.Protocol):
         """Whether an application may say more of what a commit acknowledgement accepted, and there is time for it."""
         return self._judge.expects and self.destination.clock.seconds() < self.listens_until_s
 
-    def send(self, letter: Letter) -> None:
-        """Send it; done is called once, later."""
+    def send(self, control_id: str, body: bytes, delivery: Delivery, done: Done) -> None:
+        """Send a delivery with this body, whose MSH-10 is control_id; done is called once, later."""
         destination, written = self.destination, self.written
-        frame = destination.framing.frame(letter.body)
+        frame = destination.framing.frame(body)
         written.size_bytes += len(frame)
         written.messages += 1
         written.at_s = destination.clock.seconds()
-        self.used.add(letter.control_id, letter.identity, letter.delivery.id)
+        self.used.add(control_id, identity(delivery), delivery.id)
         whole_at = written.size_bytes - len(destination.framing.end) + 1
-        self.waiting.append(InFlight(letter, written.at_s + destination.config.ack_timeout_s, whole_at))
+        self.waiting.append(InFlight(control_id, body, delivery, done, written.at_s + destination.config.ack_timeout_s, whole_at))
         write_now(self.transport, frame)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
@@ -150,7 +151,7 @@ class Peer(protocol.Protocol):
             self.destination.free(self)
         elif not self.waiting:
             self.end()
-        one.letter.done(outcome)
+        one.done(outcome)
 
     def abort(self, outcome: Outcome) -> None:
         """Answers on this connection cannot be placed any more: it is never used again, and all on it have this outcome."""
@@ -158,7 +159,7 @@ class Peer(protocol.Protocol):
         unseen = [one for one in waiting if self.written.lacks(one.whole_at, self.transport)]
         self.transport.abortConnection()
         for one in waiting:
-            one.letter.done(UNSEEN if one in unseen else outcome)
+            one.done(UNSEEN if one in unseen else outcome)
 
     def look(self, now_s: float) -> None:
         """What time has brought: answers that did not come, one without its last byte, a rest that was too long."""
@@ -186,7 +187,7 @@ class Peer(protocol.Protocol):
         if not self.waiting and (unseen or not self._listen()):
             self.transport.abortConnection()
         for one in late:
-            one.letter.done(UNSEEN if one in unseen else self._judge.timed_out(one, self.destination.config.ack_timeout_s, self.heard.odd))
+            one.done(UNSEEN if one in unseen else self._judge.timed_out(one, self.destination.config.ack_timeout_s, self.heard.odd))
 
     def end(self) -> None:
         """Send no more on it, and close it; nothing is in flight. It stays open for what an application may still say."""
@@ -223,6 +224,4 @@ class Peer(protocol.Protocol):
         self.destination.lost(self, cut_short=self.answers == 1 and bool(waiting))
         refused = Unavailable("TLS", why) if not self.heard.anything and tls.refused_us(why) else None
         for one in waiting:
-            one.letter.done(
-                UNSEEN if self.written.lacks(one.whole_at, self.transport) else refused or self._judge.cut_off(one, self.heard.odd)
-            )
+            one.done(UNSEEN if self.written.lacks(one.whole_at, self.transport) else refused or self._judge.cut_off(one, self.heard.odd))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suture.connectors.mllp.afterwards import Early, Listening
+from suture.connectors.mllp.answers import Early
 from suture.connectors.mllp.peer import Peer
 
 CUT_SHORT = 2
@@ -36,13 +36,15 @@ class Habit:
 class Pool:
     """carrying: those that messages may go out on. resting: those of them with nothing in flight, the last one the newest.
 
-    listening: those that carry no more, and are open for what an application may say. early: what those of any kind know.
+    listening: those that carry no more, and are open for what an application may say, `limit` of them. early: what those of any
+    kind know.
     """
 
-    def __init__(self, listening: int) -> None:
+    def __init__(self, limit: int) -> None:
         self.carrying: set[Peer] = set()
         self.resting: dict[Peer, None] = {}
-        self.listening = Listening(listening)
+        self.listening: dict[Peer, None] = {}
+        self._limit = limit
         self.early = Early()
 
     @property
@@ -58,8 +60,18 @@ class Pool:
         """Whether something is waited for on one of them."""
         return bool(self.listening) or any(peer.waiting for peer in self.carrying)
 
+    def listen(self, peer: Peer) -> Peer | None:
+        """It carries no more, and is listened to; the one that has to make room for it, the oldest, which may be itself."""
+        self.drop(peer)
+        self.listening[peer] = None
+        if len(self.listening) <= self._limit:
+            return None
+        oldest = next(iter(self.listening))
+        self.drop(oldest)
+        return oldest
+
     def drop(self, peer: Peer) -> None:
         """It is gone, or carries no more."""
         self.carrying.discard(peer)
-        self.listening.discard(peer)
+        self.listening.pop(peer, None)
         self.resting.pop(peer, None)

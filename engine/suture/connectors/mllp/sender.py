@@ -12,7 +12,6 @@ from zope.interface import implementer
 
 from suture.connectors.mllp.flow import Flow
 from suture.connectors.mllp.life import GONE, OPEN, TABLE, UNWANTED, Act, Event, State
-from suture.connectors.mllp.silence import Silence
 from suture.connectors.net import sockets, tls
 from suture.connectors.net.door import Address
 from suture.connectors.net.writing import write_now
@@ -36,7 +35,6 @@ class Connection(protocol.Protocol):
         self.unframer = mllp.Unframer(source.config.limit_bytes, source.framing, source.config.skip_bytes)
         self.unanswered = 0
         self.flow = Flow(self)
-        self.silence = Silence(source.config, source.clock.seconds())
         self.host, self.peer = address.host, f"{address.host}:{address.port}"
         self.head: bytes | None = b""
         self.said: set[str] = set()
@@ -59,7 +57,7 @@ class Connection(protocol.Protocol):
 
     def handshakeCompleted(self) -> None:  # noqa: N802
         """TLS is agreed on."""
-        self.silence.safe = True
+        self.flow.safe = True
 
     def unasked(self, data: bytes) -> bool:
         """Whether it begins with a header of the PROXY protocol, and is from no listed proxy; then it is closed."""
@@ -76,8 +74,8 @@ class Connection(protocol.Protocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self.state is not OPEN or (self.head is not None and self.unasked(data)):
             return
-        source, unframer, silence = self.source, self.unframer, self.silence
-        silence.last_at_s = now_s = source.clock.seconds()
+        source, unframer, flow = self.source, self.unframer, self.flow
+        flow.last_at_s = now_s = source.clock.seconds()
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -87,15 +85,15 @@ class Connection(protocol.Protocol):
             self.complain()
         self.spoke = self.spoke or bool(messages)
         if not unframer.partial and (self.spoke or not unframer.stray):
-            silence.frame_since_s = None
+            flow.frame_since_s = None
         else:
-            if messages or silence.frame_since_s is None:
-                silence.frame_since_s = now_s
+            if messages or flow.frame_since_s is None:
+                flow.frame_since_s = now_s
             if unframer.may_have_ended:
                 self.timer = source.clock.callLater(source.config.end_wait_s, self.settle)
         self.take(messages)
-        if unframer.size_bytes != self.flow.size_bytes:
-            self.flow.measure()
+        if unframer.size_bytes != flow.size_bytes:
+            flow.measure()
 
     def passed(self, messages: list[bytes]) -> list[bytes]:
         """Refuse what is over the limit, after what came before it was handed on; what came after it, without empty frames."""
@@ -111,7 +109,7 @@ class Connection(protocol.Protocol):
 
     def refuse_large(self, large: mllp.TooLarge) -> None:
         """Have it answered, where its sender waits for that; nothing can be read behind one that does not end."""
-        self.spoke, self.silence.frame_since_s = True, None
+        self.spoke, self.flow.frame_since_s = True, None
         if large.endless:
             self.happens(Event.ENDLESS)
         way: Connection | Turn = Turn(self) if self.source.commits else self
@@ -137,7 +135,7 @@ class Connection(protocol.Protocol):
         self.timer = None
         messages = self.passed(self.unframer.settle())
         self.complain()
-        self.spoke, self.silence.frame_since_s = True, None
+        self.spoke, self.flow.frame_since_s = True, None
         self.take(messages)
         self.flow.measure()
 
@@ -173,7 +171,7 @@ class Connection(protocol.Protocol):
 
     def overdue(self, now_s: float) -> None:
         """End it where its sender, or its silence, takes too long."""
-        late = self.silence.too_long(now_s, self.flow, self.unanswered) if self.state not in UNWANTED else None
+        late = self.flow.too_long(now_s) if self.state not in UNWANTED else None
         if late is not None:
             self.unframer.close()
             if (large := self.unframer.large()) is not None:
