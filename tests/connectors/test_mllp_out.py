@@ -260,7 +260,7 @@ async def test_an_own_address_that_is_not_ours_is_nobodys_fault(reactor: Any) ->
 
 
 async def test_an_answer_without_the_last_byte_of_its_end_is_an_answer(reactor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suture.connectors.mllp.heard.END_WAIT_S", 0.05)
+    monkeypatch.setattr("suture.connectors.mllp.peer.END_WAIT_S", 0.05)
     async with KIT.peer([Raw(answer(M1)[:-1])]) as peer, sender(KIT, reactor, peer.port) as s:
         assert isinstance(await s.send(1).outcome(), Accepted)
         assert [code for code, _ in s.notes] == ["NO_CR_AFTER_END"]

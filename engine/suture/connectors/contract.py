@@ -38,7 +38,7 @@ def nobody(delivery: Delivery, outcome: Outcome) -> None:
 
 
 class Settings(BaseModel):
-    """A connector's settings."""
+    """Settings of a connector, or a part of them."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 

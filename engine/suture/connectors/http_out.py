@@ -11,12 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from twisted.internet import task
 from yarl import URL
 
 from suture import __version__
-from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, always, nobody
+from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, Settings, always, nobody
 from suture.connectors.http.connection import LOST, Connection
 from suture.connectors.http.dialling import Dial
 from suture.connectors.http.exchange import Answer
@@ -43,10 +43,9 @@ _STATUS = re.compile(r"[2-5][0-9][0-9]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
 
 
-class Auth(BaseModel):
+class Auth(Settings):
     """How to prove who we are: a bearer token, or user and password."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     bearer: SecretStr | None = Field(None, description="Token for 'Authorization: Bearer'; write it as ${env:NAME} or ${file:path}")
     user: str | None = Field(None, description="User name for basic authentication")
     password: SecretStr | None = Field(None, description="Password for basic authentication; write it as ${env:NAME} or ${file:path}")
@@ -114,14 +113,10 @@ class Config(DestinationSettings):
         return meaning
 
     @model_validator(mode="after")
-    def _one_proof(self) -> Config:
+    def _fitting(self) -> Config:
         written = any(name.lower() == "authorization" for name in self.headers)
         if written and (self.auth is not None or self.url.username):
             raise ValueError("the header Authorization is made of `auth`, or of the user in the URL; keep one of them")
-        return self
-
-    @model_validator(mode="after")
-    def _effective(self) -> Config:
         if self.tls is not None and self.url.scheme != "https":
             raise ValueError("tls has no effect with an http `url`; write https, or leave it out")
         return self
@@ -269,7 +264,7 @@ class Destination:
         for connection in list(self._connections):
             if connection.busy and now_s - connection.at_s >= config.timeout_s:
                 connection.fail(Ambiguous("TIMEOUT", f"no answer in {config.timeout_s:g} s"))
-            elif not connection.busy and now_s - connection.at_s >= min(config.idle_s, connection.rest_s):
+            elif not connection.busy and now_s - connection.at_s >= min(config.idle_s, connection.exchange.rest_s):
                 connection.close()
         while self._queue and now_s - self._queue[0].since_s >= config.timeout_s:
             self._queue.popleft().done(Unavailable("CONNECT", f"no connection was free in {config.timeout_s:g} s"))

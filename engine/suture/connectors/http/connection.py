@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
+from suture.connectors.http.dialling import no_tls
 from suture.connectors.http.exchange import Answer, Exchange
-from suture.connectors.net import tcp_info, tls, tls_asyncio
+from suture.connectors.net import tcp_info, tls
 from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
 
 if TYPE_CHECKING:
@@ -38,14 +39,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
         self._done: Done | None = None
-        self._exchange = Exchange(destination.config.limit_bytes)
+        self.exchange = Exchange(destination.config.limit_bytes)
         self.requests = self._read_bytes = 0
         self.at_s, self.last = 0.0, 0
-
-    @property
-    def rest_s(self) -> float:
-        """How long the peer lets it rest."""
-        return self._exchange.rest_s
 
     @property
     def busy(self) -> bool:
@@ -64,10 +60,10 @@ class Connection(asyncio.Protocol):
         self._destination.opened(self)
 
     def pause_writing(self) -> None:
-        self._exchange.written = not self._plain
+        self.exchange.written = not self._plain
 
     def resume_writing(self) -> None:
-        self._exchange.written = True
+        self.exchange.written = True
 
     def fit(self) -> bool:
         """Whether a request may be written: the peer has not ended the connection, and nothing came that nobody asked for.
@@ -85,7 +81,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, head: bytes, body: bytes, done: Done) -> None:
         """Write a request; the connection must be free and fit."""
-        exchange = self._exchange
+        exchange = self.exchange
         exchange.begin()
         exchange.parser, exchange.taken_bytes = httptools.HttpResponseParser(exchange), 0
         self.requests += 1
@@ -99,18 +95,18 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._read_bytes += len(data)
         if self._done is None:
-            if self._exchange.usable:
+            if self.exchange.usable:
                 self._destination.strayed(self)
                 self.close()
             return
-        fault = self._exchange.feed(data)
-        if self._exchange.complete:
+        fault = self.exchange.feed(data)
+        if self.exchange.complete:
             self._finish()
         elif fault is not None:
             self.fail(fault)
 
     def _finish(self) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         if exchange.surplus:
             self._destination.strayed(self)
         if exchange.surplus and self.requests > 1:
@@ -128,7 +124,7 @@ class Connection(asyncio.Protocol):
     def fail(self, fault: Outcome) -> None:
         """Give the request up, and with it the connection: its answer could still come."""
         done, self._done = self._done, None
-        if not self._exchange.written and not self._exchange.status:
+        if not self.exchange.written and not self.exchange.status:
             fault = UNSEEN
         self.close()
         if done is not None:
@@ -136,12 +132,12 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once; nothing may be on its way."""
-        self._exchange.usable = False
+        self.exchange.usable = False
         self._destination.lost(self)
         self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         exchange.usable = False
         self.handle.detach()
         self._destination.lost(self)
@@ -154,5 +150,5 @@ class Connection(asyncio.Protocol):
 
     def _lost(self, error: Exception | None) -> Outcome:
         """In TLS 1.3 a peer refuses our certificate when we have long begun to send, and has read nothing of it."""
-        why = "" if self._plain or self._read_bytes else tls_asyncio.plain(error, "")
+        why = "" if self._plain or self._read_bytes else no_tls(error, "")
         return Unavailable("TLS", why) if tls.refused_us(why) else LOST

@@ -183,10 +183,6 @@ class Answers:
         asked = due.wants(Header.read(one.body))
         return asked.application.decode() if asked.enhanced else ""
 
-    def doubted(self, one: InFlight) -> None:
-        """It is not accepted after all."""
-        self._forget(one.control_id)
-
     def silence(self, one: InFlight) -> Ends | None:
         """What it means that nothing came after a commit acknowledgement, where that means something: ER asks to be told of errors only."""
         if not (one.stored or one.committed) or one.odd or self.awaited(one) != "ER":
@@ -257,10 +253,11 @@ class Answers:
             if unasked:
                 self._unheard.add(name)
         if len(self._early) > REMEMBERED:
-            self._forget(next(iter(self._early)))
+            self.forget(next(iter(self._early)))
         return Ends(one, outcome, unasked)
 
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
+        """What was accepted early under this control id has its last answer, or is not accepted after all."""
         self._early.pop(name, None)
         self._unheard.discard(name)
         self._everywhere.drop(name, self)
@@ -330,7 +327,7 @@ class Answers:
         if said.code == STORED or isinstance(outcome, Ambiguous):
             return Strays(LATE, f"an answer came for delivery {number}, which has its answer")
         delivery = self._early[said.control_id]
-        self._forget(said.control_id)
+        self.forget(said.control_id)
         if isinstance(outcome, Accepted):
             return Strays(AFTERWARDS, f"an application accepts delivery {number}, which its commit acknowledgement had accepted already")
         return Refuses(delivery, with_words(Rejected(outcome.code, outcome.reason, said.raw), said.raw))

@@ -32,13 +32,11 @@ class Used:
 
     def by(self, name: str) -> str | None:
         """What went out under it, None when nothing did."""
-        sent = self._sent.get(name)
-        return None if sent is None else sent[0]
+        return self._sent.get(name, (None, None))[0]
 
     def delivery(self, name: str) -> int | None:
         """The number of the delivery that went out under it, None when none did."""
-        sent = self._sent.get(name)
-        return None if sent is None else sent[1]
+        return self._sent.get(name, (None, None))[1]
 
     @property
     def last(self) -> str:
@@ -112,11 +110,9 @@ class ControlIds:
             body = er7.changed(delivery.body, {_PLACE: name})
         except MessageError:  # it has no MSH-10 to be changed: it goes out as it is, once on a connection
             return None if delivery.control_id in used else (delivery.control_id, delivery.body)
-        self._remember(identity(delivery), name)
-        return name, body
-
-    def _remember(self, who: str, name: str) -> None:
+        who = identity(delivery)
         self._ours.pop(who, None)
         self._ours[who] = name
         if len(self._ours) > RENAMED:
             del self._ours[next(iter(self._ours))]
+        return name, body

@@ -11,9 +11,8 @@ from zope.interface import implementer
 
 from suture.connectors.mllp.answers import Answers, Doubts, Ends, InFlight, Refuses, Strays, Waits
 from suture.connectors.mllp.control_ids import Used, identity
-from suture.connectors.mllp.heard import ODD_BYTES, Heard
 from suture.connectors.net import sockets, tcp_info, tls
-from suture.connectors.net.writing import Written, unsent_bytes, write_now
+from suture.connectors.net.complaints import Complaints
 from suture.model.outcome import Accepted, Ambiguous, Outcome, TryLater, Unavailable
 from suture.ports import Delivery, Done
 from suture.wire import mllp
@@ -21,9 +20,58 @@ from suture.wire import mllp
 if TYPE_CHECKING:
     from suture.connectors.mllp_out import Destination
 
+END_WAIT_S = 1.0
+"""Seconds after which an end byte counts though nothing follows it."""
+ODD_BYTES = 1024
+"""As much as is kept of what came and is no whole frame."""
 EARLY = Ambiguous("EARLY_ANSWER", "the peer accepted it before the whole message was written")
 UNASKED = "the peer answers CA to what does not ask for it: that counts as accepted, and its application speaks later; see `ack`"
 UNSEEN = TryLater("NOT_SENT", "the connection ended before the whole message was written, so that the peer cannot have taken it")
+
+
+class Heard:
+    """What a peer has said on one connection, as far as it is no answer yet. anything: it has sent something.
+
+    odd: how that begins which came since its last answer.
+    """
+
+    def __init__(self, limit_bytes: int, framing: mllp.Framing, complaints: Complaints) -> None:
+        self.unframer = mllp.Unframer(limit_bytes, framing)
+        self._complaints = complaints
+        self.anything = False
+        self.odd = b""
+        self._quirks = 0
+        self._lone_end_s: float | None = None
+
+    def settled(self, now_s: float) -> list[bytes]:
+        """The answer that ends with a lone end byte, when nothing has followed it for long enough; else none."""
+        if not self.unframer.may_have_ended:
+            self._lone_end_s = None
+        elif self._lone_end_s is None:
+            self._lone_end_s = now_s
+        elif now_s - self._lone_end_s >= END_WAIT_S:
+            return self.unframer.settle()
+        return []
+
+    def complain(self) -> None:
+        """Say what is odd about the framing."""
+        if len(self.unframer.quirks) != self._quirks:
+            self._quirks = len(self.unframer.quirks)
+            for code in self.unframer.quirks:
+                self._complaints.framing(code)
+
+
+class Written:
+    """Of one connection. at_s: when it was last written on, or begun. size_bytes: all that was written; messages: in so many."""
+
+    __slots__ = ("at_s", "messages", "size_bytes")
+
+    def __init__(self, now_s: float) -> None:
+        self.at_s, self.messages, self.size_bytes = now_s, 0, 0
+
+    def lacks(self, whole_at: int, transport: Any) -> bool:
+        """Whether so many of the bytes have not all left."""
+        return self.size_bytes - sockets.unsent_bytes(transport) < whole_at
 
 
 @implementer(IHandshakeListener)
@@ -97,7 +145,7 @@ class Peer(protocol.Protocol):
         self.used.add(control_id, identity(delivery), delivery.id)
         whole_at = written.size_bytes - len(destination.framing.end) + 1
         self.waiting.append(InFlight(control_id, body, delivery, done, written.at_s + destination.config.ack_timeout_s, whole_at))
-        write_now(self.transport, frame)
+        sockets.write_now(self.transport, frame)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         heard = self.heard
@@ -143,7 +191,7 @@ class Peer(protocol.Protocol):
             self.usable = False  # a commit acknowledgement that still comes would be taken for the next message's
         if self.written.lacks(one.whole_at, self.transport):
             self.usable = False
-            self._judge.doubted(one)
+            self._judge.forget(one.control_id)
             outcome = EARLY if isinstance(outcome, Accepted) else outcome
         if self.answers == 1:
             self.destination.dialling.backoff.worked()
@@ -205,7 +253,7 @@ class Peer(protocol.Protocol):
     def close(self) -> None:
         """Close it; nothing is in flight, and nothing is waited for."""
         self.usable, self.ending, self.listening = False, True, False
-        if self.destination.config.tls is not None or self.gone or unsent_bytes(self.transport):
+        if self.destination.config.tls is not None or self.gone or sockets.unsent_bytes(self.transport):
             self.transport.abortConnection()  # over TLS it says goodbye, and does not wait for the peer's
         else:
             self.transport.loseConnection()

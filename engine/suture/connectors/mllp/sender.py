@@ -14,7 +14,6 @@ from suture.connectors.mllp.flow import Flow
 from suture.connectors.mllp.life import GONE, OPEN, TABLE, UNWANTED, Act, Event, State
 from suture.connectors.net import sockets, tls
 from suture.connectors.net.door import Address
-from suture.connectors.net.writing import write_now
 from suture.wire import mllp, proxy
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class Connection(protocol.Protocol):
 
     def write(self, data: bytes) -> None:
         if data and self.state is not GONE:
-            write_now(self.transport, data)
+            sockets.write_now(self.transport, data)
 
     def overdue(self, now_s: float) -> None:
         """End it where its sender, or its silence, takes too long."""
@@ -206,9 +205,9 @@ class Connection(protocol.Protocol):
         if self.timer is not None and self.timer.active():
             self.timer.cancel()
 
-    def hang_up(self, way: Callable[[Any, Any], Any]) -> None:
-        """Close in this way."""
-        self.timer = way(self.transport, self.source.listener.reactor)
+    def hang_up(self, slowly: bool) -> None:
+        """Close in good order."""
+        self.timer = sockets.hang_up(self.transport, self.source.listener.reactor, slowly)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
         self.stop_timer()
@@ -224,8 +223,8 @@ ACTS: Mapping[Act, Callable[[Connection], None]] = {
     Act.TAKE_REST: Connection.take_rest,
     Act.RELEASE: Connection.release,
     Act.LISTEN: lambda connection: connection.transport.resumeProducing(),
-    Act.HANG_UP: lambda connection: connection.hang_up(sockets.hang_up),
-    Act.HANG_UP_SLOWLY: lambda connection: connection.hang_up(sockets.hang_up_slowly),
+    Act.HANG_UP: lambda connection: connection.hang_up(slowly=False),
+    Act.HANG_UP_SLOWLY: lambda connection: connection.hang_up(slowly=True),
     Act.GOODBYE: lambda connection: connection.transport.loseConnection(),
     Act.CUT: lambda connection: connection.transport.abortConnection(),
 }

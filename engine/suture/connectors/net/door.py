@@ -43,13 +43,10 @@ class Door:
 
     def begun(self, address: Address) -> Any:
         """The protocol of a sender at this address; None where it may not connect: nobody else gets as far as a handshake."""
-        return self.build(address) if self._admits(address.host) else None
-
-    def _admits(self, host: str) -> bool:
-        if self._allow.admits(host):
-            return True
-        self.turned_away("NOT_ALLOWED", host, "it may not connect; its connections are closed (see `allow`)")
-        return False
+        if self._allow.admits(address.host):
+            return self.build(address)
+        self.turned_away("NOT_ALLOWED", address.host, "it may not connect; its connections are closed (see `allow`)")
+        return None
 
     def turned_away(self, code: str, host: str, text: str) -> None:
         """Count a connection that is closed, and say so once in a while for an address."""

@@ -62,12 +62,9 @@ class Room:
         if not now_bytes or taken_bytes < self.limit_bytes or frame is self._beyond:
             return
         if now_bytes > READ_BYTES or taken_bytes >= 2 * self.limit_bytes:
-            self._hold(frame)
-
-    def _hold(self, frame: Reading) -> None:
-        self._large[frame] = True
-        frame.make_wait(True)
-        self._look()
+            self._large[frame] = True
+            frame.make_wait(True)
+            self._look()
 
     def _forget(self, frame: Reading) -> None:
         """Its frame has ended, or it is gone."""

@@ -1,4 +1,5 @@
-"""Sockets as connectors want them: keep-alive that notices a dead peer in time, ports that are shared, endings that end."""
+"""Sockets as connectors want them: keep-alive that notices a dead peer in time, writing without a detour, ports that are shared,
+endings that end."""
 
 from __future__ import annotations
 
@@ -57,6 +58,31 @@ def bare(transport: Any) -> socket.socket:
     return found
 
 
+def write_now(transport: Any, data: bytes) -> None:
+    """Send at once what the socket takes, and leave the rest to the transport.
+
+    `transport.write` asks the event loop to say when the socket is writable, which it nearly always is: two system
+    calls and a turn of the loop for each answer. Only for bare TCP: below TLS lies a socket too, and it takes plain text.
+    """
+    if isinstance(transport, tcp.Connection) and not transport.dataBuffer and not transport._tempDataBuffer and not transport.disconnecting:
+        try:
+            data = data[transport.socket.send(data) :]
+        except OSError:  # the socket is full, or lost: the transport meets that itself
+            pass
+    if data:
+        transport.write(data)
+
+
+def unsent_bytes(transport: Any) -> int:
+    """How much of what was written the socket has not taken; also after the connection was lost.
+
+    0 over TLS, where what waits below is not what was written.
+    """
+    if not isinstance(transport, tcp.Connection):
+        return 0
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+
+
 class SharedPort(tcp.Port):
     """A port that several processes may listen on; the kernel spreads the connections over them (SO_REUSEPORT)."""
 
@@ -66,18 +92,13 @@ class SharedPort(tcp.Port):
         return made
 
 
-def hang_up(transport: Any, clock: Clock) -> Any:
-    """Close in good order, and cut the connection after LINGER_S; cancel the timer that this gives when it is lost."""
-    transport.loseConnection()
-    return clock.callLater(LINGER_S, transport.abortConnection)
+def hang_up(transport: Any, clock: Clock, slowly: bool) -> Any:
+    """Close in good order, and cut the connection after LINGER_S; cancel the timer that this gives when it is lost.
 
-
-def hang_up_slowly(transport: Any, clock: Clock) -> Any:
-    """The same to a peer that is still talking: it hears our end at once, and has LINGER_S to read what was said before.
-
-    Closing while it talks would reset the connection, and that may take what it has not read yet.
+    slowly: to a peer that is still talking: it hears our end at once, and has LINGER_S to read what was said before. Closing
+    while it talks would reset the connection, and that may take what it has not read yet.
     """
-    if hasattr(transport, "loseWriteConnection") and not hasattr(transport, "wrappedProtocol"):
+    if slowly and hasattr(transport, "loseWriteConnection") and not hasattr(transport, "wrappedProtocol"):
         transport.loseWriteConnection()
     else:
         transport.loseConnection()  # TLS says its own goodbye, and waits for the peer's

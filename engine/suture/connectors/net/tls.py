@@ -15,13 +15,13 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from suture.connectors.contract import Note
+from suture.connectors.contract import Note, Settings
 from suture.ports import Clock
 
 KEY_LIMIT_BYTES = 1 << 20
@@ -64,10 +64,9 @@ SiteFile = Annotated[str, AfterValidator(_in_site)]
 """The path of a file; a relative one begins at the directory in the context of the validation (the site's)."""
 
 
-class ServerTls(BaseModel):
+class ServerTls(Settings):
     """TLS for senders: the certificate we show, and whose certificates we want to see."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     certificate: SiteFile = Field(description="PEM file with our certificate, and those of its issuers after it")
     key: SiteFile = Field(description="PEM file with its private key")
     key_password: SecretStr | None = Field(None, description="Password of the key file; write it as ${env:NAME} or ${file:path}")
@@ -76,10 +75,9 @@ class ServerTls(BaseModel):
     check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
 
 
-class ClientTls(BaseModel):
+class ClientTls(Settings):
     """TLS to a peer: whose certificates we trust, the name that has to be in them, and the certificate we show."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     ca: SiteFile | None = Field(None, description="PEM file with the authorities to trust; absent: the system's")
     server_name: str = Field("", description="Name or address that the peer's certificate is for; absent: its host")
     certificate: SiteFile | None = Field(None, description="PEM file with our own certificate, and those of its issuers after it")
@@ -99,18 +97,10 @@ class Contexts(Generic[Context]):
     """The TLS context of some settings, made anew when one of their files has changed.
 
     A file that cannot be used is noted, and what was read before stays in use. make: reads the files, and raises TlsError.
-    wall_s: the time of day, for the certificates' ends.
     """
 
-    def __init__(
-        self,
-        settings: ServerTls | ClientTls,
-        clock: Clock,
-        note: Note,
-        make: Callable[[Any], Context],
-        wall_s: Callable[[], float] = time.time,
-    ) -> None:
-        self._settings, self.clock, self._note, self._make, self._wall_s = settings, clock, note, make, wall_s
+    def __init__(self, settings: ServerTls | ClientTls, clock: Clock, note: Note, make: Callable[[Any], Context]) -> None:
+        self._settings, self.clock, self._note, self._make = settings, clock, note, make
         self._context: Context | None = None
         self._stamp: object = None
         self._looked_s = 0.0
@@ -121,7 +111,7 @@ class Contexts(Generic[Context]):
     def get(self) -> Context:
         """The context to use for a new connection. Raises TlsError when there never was a usable one."""
         context = self._current(self.clock.seconds())
-        self._tell_expiry(self._wall_s())
+        self._tell_expiry(time.time())
         return context
 
     def _current(self, now_s: float) -> Context:
