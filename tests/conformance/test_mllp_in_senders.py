@@ -406,8 +406,6 @@ async def test_a_sender_that_never_reads_its_answers_is_closed_after_its_time(re
 async def test_a_source_knows_whether_anybody_can_connect(reactor: Any) -> None:
     async with stand(reactor) as s:
         assert s.source.listening
-        await defer.maybeDeferred(s.source.listener._port.stopListening).asFuture(
-            asyncio.get_running_loop()
-        )  # as an error of the socket does
+        await defer.maybeDeferred(s.source.door._port.stopListening).asFuture(asyncio.get_running_loop())  # as an error of the socket does
         assert not s.source.listening
     assert not s.source.listening

@@ -261,7 +261,7 @@ async def test_the_end_of_our_own_certificate_is_said_once_a_day(reactor: Any, c
 
 async def test_files_are_looked_at_no_more_often_than_configured(reactor: Any, ca: Authority) -> None:
     async with stand(reactor, tls=served(ca.sign("engine"), check_s=60), frame_timeout_s=1000) as s:
-        s.source.listener.contexts.clock = s.clock
+        s.source.door.contexts.clock = s.clock
         await connect(s, client(ca))
         ca.sign("engine")
         await connect(s, client(ca))
@@ -354,7 +354,7 @@ async def test_a_peer_that_refuses_our_certificate_takes_nothing(reactor: Any, c
     for settings in ({"ca": ca.path}, {"ca": ca.path, "certificate": bad.certificate, "key": bad.key}):
         async with stand(reactor, tls=served(ca.sign("engine"), client_ca=ca.path)) as s:
             if version == "1.2":
-                s.source.listener.contexts.get().set_max_proto_version(SSL.TLS1_2_VERSION)
+                s.source.door.contexts.get().set_max_proto_version(SSL.TLS1_2_VERSION)
             async with sender(KIT, reactor, s.source.port, tls=settings) as out:
                 outcome = await out.send(1).outcome()
                 assert isinstance(outcome, Unavailable)

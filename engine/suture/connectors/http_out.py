@@ -20,7 +20,7 @@ from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refu
 from suture.connectors.http.connection import LOST, Connection
 from suture.connectors.http.dialling import Dial
 from suture.connectors.http.exchange import Answer
-from suture.connectors.http.status import Meaning, Word
+from suture.connectors.http.status import Word, outcome_of
 from suture.connectors.net import sockets
 from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
@@ -30,8 +30,6 @@ from suture.ports import Delivery, Done
 
 SWEEP_S = 0.25
 CLOSE_CHECK_S = 0.02
-RETRY_AFTER_MAX_S = 3600.0
-"""Usual longest pause that a peer can ask for."""
 CONNECT_MAX_S = 10.0
 """Longest wait for a connection; shorter than the time of a request, so that it is known that nothing was sent."""
 
@@ -77,7 +75,7 @@ class Config(DestinationSettings):
         description="Messages on one connection, then it is closed: 1 for a peer that answers more than it is asked (default 0: no limit)",
     )
     retry_after_max_s: float = Field(
-        RETRY_AFTER_MAX_S,
+        3600.0,
         gt=0,
         description="Seconds after which a peer that asks us to stay away for longer (Retry-After) is asked again (default 3600)",
     )
@@ -140,9 +138,7 @@ class Destination:
         self._dial = Dial(url, (config.tls or ClientTls.model_validate({})) if url.scheme == "https" else None, reactor, note)
         self._complaints = Complaints(f"{url.host}:{url.port}", note, reactor)
         self._head = request_head(config)
-        pointer = config.document.strip("/").split("/") if config.document else None
-        words = {int(status): word for status, word in config.meaning.items()}
-        self._meaning = Meaning(words, pointer, config.keep_response_bytes, config.retry_after_max_s)
+        self._pointer = config.document.strip("/").split("/") if config.document else None
         self._connections: set[Connection] = set()
         self._idle: deque[Connection] = deque()
         self._queue: deque[_Waiting] = deque()
@@ -180,7 +176,9 @@ class Destination:
         connection.send(head, delivery.body, partial(self._answered, waiting.done))
 
     def _answered(self, done: Done, answer: Answer | Outcome) -> None:
-        done(self._meaning.outcome(answer, self.time_of_day) if isinstance(answer, Answer) else answer)
+        if isinstance(answer, Answer):
+            answer = outcome_of(answer, self.config, self._pointer, self.time_of_day)
+        done(answer)
 
     # -- connections -------------------------------------------------------------------------------------------------
 

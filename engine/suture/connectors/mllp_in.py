@@ -16,7 +16,6 @@ from suture.connectors.mllp.sender import Connection
 from suture.connectors.net import sockets
 from suture.connectors.net.access import Host, Network
 from suture.connectors.net.door import Door
-from suture.connectors.net.listener import Listener
 from suture.connectors.net.room import Room
 from suture.connectors.net.tls import ServerTls
 from suture.ports import AckTime
@@ -90,7 +89,6 @@ class Source:
         self.clock = reactor
         self.connections: set[Connection] = set()
         self.door = Door(config, reactor, note, self.connections)
-        self.listener = Listener(config, reactor, note)
         self.framing, self.commits = config.framing(), config.release == "2"
         self.quirks: Counter[str] = Counter()
         self.full = False
@@ -101,17 +99,17 @@ class Source:
     @property
     def port(self) -> int:
         """The port that is listened on (useful when the configured one is 0)."""
-        return self.listener.port
+        return self.door.port
 
     @property
     def listening(self) -> bool:
         """Whether new senders can connect."""
-        return self.listener.listens
+        return self.door.listens
 
     def open(self) -> None:
         """Start to listen. Raises SutureError where the port cannot be had, and for TLS files that cannot be used."""
         self.door.clock = self.clock
-        self.listener.open(self.door, lambda address: Connection(self, address))
+        self.door.open(lambda address: Connection(self, address))
         self._sweep = self.clock.callLater(self.SWEEP_S, self._swept)
 
     def admit(self, connection: Connection) -> bool:
@@ -156,10 +154,10 @@ class Source:
 
     async def close(self, drain_s: float) -> None:
         """Stop listening and reading, wait until what was read is answered (at most drain_s), close connections."""
-        if not self.listener.is_open:
+        if not self.door.is_open:
             return
         self.set_full(True)
-        await self.listener.close()
+        await self.door.close()
         if any(c.unanswered for c in self.connections):
             self._drained = defer.Deferred()
             with contextlib.suppress(defer.TimeoutError):

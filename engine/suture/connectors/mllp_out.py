@@ -117,10 +117,6 @@ class Config(DestinationSettings):
         if self.pipeline > 1 and (self.match == "order" or {ack.EMPTY, ack.NO_MSA} & self.meaning.keys()):
             what = "match: order" if self.match == "order" else "meaning of no_msa and empty"
             raise ValueError(f"{what} needs pipeline: 1; with several messages in flight such an answer does not say whose it is")
-        return self._effective()
-
-    def _effective(self) -> Config:
-        """Raises ValueError for what is written and has no effect."""
         if self.ack == "commit" and "application_timeout_s" in self.model_fields_set:
             raise ValueError("application_timeout_s has no effect with ack: commit, which waits for no application; leave it out")
         if self.match == "order" and not self.answered:

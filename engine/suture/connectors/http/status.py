@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from yarl import URL
 
@@ -14,6 +14,9 @@ from suture.connectors.http.exchange import Answer
 from suture.connectors.net import words
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.model.storable import storable
+
+if TYPE_CHECKING:
+    from suture.connectors.http_out import Config
 
 Word = Literal["accept", "reject", "retry", "hold", "unavailable", "ambiguous"]
 
@@ -39,31 +42,25 @@ def usual(status: int) -> Word:
     return "retry" if status in PASSING or 500 <= status < 600 else "reject"
 
 
-class Meaning:
-    """What the answers of one destination mean. words: over the usual ones, by status. pointer: keys to the document number."""
-
-    def __init__(self, words: Mapping[int, Word], pointer: list[str] | None, kept_bytes: int, wait_max_s: float) -> None:
-        self._words, self._pointer, self._kept_bytes, self._wait_max_s = words, pointer, kept_bytes, wait_max_s
-
-    def outcome(self, answer: Answer, time_of_day: Callable[[], float]) -> Outcome:
-        """The outcome of a delivery that was answered so."""
-        code, kept = str(answer.status), answer.body[: self._kept_bytes]
-        word = self._words.get(answer.status) or usual(answer.status)
-        if word == "accept" and answer.early:
-            return Ambiguous("EARLY_ANSWER", f"the peer answered HTTP {code} before the whole request was written", kept)
-        if word == "accept":
-            return Accepted(code, kept, document_of(answer.body, self._pointer) if self._pointer is not None else None)
-        reason, said = f"the peer answered HTTP {code}", words.of_http(answer.body)
-        if word == "reject":
-            return Rejected(code, reason, kept, said)
-        if word == "hold":
-            return Held(code, reason, kept, said)
-        wait_s = wait_s_of(answer.retry_after, time_of_day(), self._wait_max_s) if answer.retry_after else None
-        if word == "retry":
-            return TryLater(code, reason, wait_s, kept, said)
-        if word == "ambiguous":
-            return Ambiguous(code, reason, kept, wait_s, said)
-        return Unavailable(code, _what_to_check(answer), wait_s, kept, said)
+def outcome_of(answer: Answer, config: Config, pointer: list[str] | None, time_of_day: Callable[[], float]) -> Outcome:
+    """The outcome of a delivery that was answered so. pointer: the keys of `document`."""
+    code, kept = str(answer.status), answer.body[: config.keep_response_bytes]
+    word = config.meaning.get(code) or usual(answer.status)
+    if word == "accept" and answer.early:
+        return Ambiguous("EARLY_ANSWER", f"the peer answered HTTP {code} before the whole request was written", kept)
+    if word == "accept":
+        return Accepted(code, kept, document_of(answer.body, pointer) if pointer is not None else None)
+    reason, said = f"the peer answered HTTP {code}", words.of_http(answer.body)
+    if word == "reject":
+        return Rejected(code, reason, kept, said)
+    if word == "hold":
+        return Held(code, reason, kept, said)
+    wait_s = wait_s_of(answer.retry_after, time_of_day(), config.retry_after_max_s) if answer.retry_after else None
+    if word == "retry":
+        return TryLater(code, reason, wait_s, kept, said)
+    if word == "ambiguous":
+        return Ambiguous(code, reason, kept, wait_s, said)
+    return Unavailable(code, _what_to_check(answer), wait_s, kept, said)
 
 
 def _what_to_check(answer: Answer) -> str:

@@ -207,7 +207,7 @@ class Connection(protocol.Protocol):
 
     def hang_up(self, slowly: bool) -> None:
         """Close in good order."""
-        self.timer = sockets.hang_up(self.transport, self.source.listener.reactor, slowly)
+        self.timer = sockets.hang_up(self.transport, self.source.door.reactor, slowly)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
         self.stop_timer()

@@ -1,4 +1,4 @@
-"""Who may come in to a source: by address, by the proxies that it listens to, and by how many are in already."""
+"""The port of a source, over TLS where that is set, and who may come in: by address, by the proxies, and by how many are in already."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Sized
 from typing import Any
 
-from twisted.internet import protocol
+from twisted.internet import defer, error, protocol, tcp
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from suture.connectors.contract import Note
-from suture.connectors.net import sockets
-from suture.connectors.net.access import AllowList, Seldom
+from suture.connectors.net import sockets, tls
+from suture.connectors.net.access import AllowList, Seldom, is_loopback
+from suture.model.errors import SutureError
 from suture.ports import Clock
 from suture.wire.proxy import HeaderReader, Origin, ProxyError
 
@@ -22,29 +24,81 @@ Address = IPv4Address | IPv6Address
 
 
 class Door:
-    """Of one source. inside: its connections. clock: of what waits at it. build: makes the protocol of an address, once it is open.
+    """Of one source. config: its settings, with what says how to listen there. inside: its connections. clock: of what waits at it.
 
     gates: connections whose PROXY header is still to come. refused: connections that were closed, by code.
     """
 
-    build: Callable[[Address], Any]
+    _build: Callable[[Address], Any]
 
-    def __init__(self, config: Any, clock: Clock, note: Note, inside: Sized) -> None:
-        self.config, self.clock, self._note, self._inside = config, clock, note, inside
+    def __init__(self, config: Any, reactor: Any, note: Note, inside: Sized) -> None:
+        self.config, self.reactor, self._note, self._inside = config, reactor, note, inside
+        self.clock: Clock = reactor
+        self.contexts = tls.Contexts(config.tls, reactor, note, tls.context_of) if config.tls is not None else None
+        self._port: Any = None
         self.gates: set[Gate] = set()
         self.refused: Counter[str] = Counter()
-        self.seldom = Seldom(clock, REFUSALS_S)
+        self.seldom = Seldom(reactor, REFUSALS_S)
         self._allow, self._proxies = AllowList(config.allow), AllowList(config.proxies)
         self._over = False
 
-    def met(self, address: Address) -> Any:
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._port.getHost().port)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and not closed."""
+        return self._port is not None
+
+    @property
+    def listens(self) -> bool:
+        """Whether anybody can connect."""
+        return self._port is not None and bool(self._port.connected)
+
+    def open(self, build: Callable[[Address], Any]) -> None:
+        """Start to listen. build: the protocol of an address. Raises SutureError where that cannot be."""
+        config = self.config
+        inner: Any = protocol.ServerFactory()
+        inner.buildProtocol = build
+        if self.contexts is not None:
+            try:
+                self.contexts.get()
+            except tls.TlsError as e:
+                raise self._deaf(f"tls: {e}") from None
+            creator: Any = tls.Creator(self.contexts)
+            inner = TLSMemoryBIOFactory(creator, False, inner, self.reactor)
+            inner.protocol = _SafeProtocol
+        elif not config.allow and not is_loopback(config.host):
+            self._note("OPEN_TO_ALL", f"{config.host} can be reached from other machines, without TLS and without `allow`; set one of them")
+        self._build = inner.buildProtocol
+        factory: Any = protocol.ServerFactory()
+        factory.buildProtocol = self._met
+        kind = sockets.SharedPort if config.reuse_port else tcp.Port
+        port = kind(config.port, factory, config.backlog, config.host, self.reactor)
+        try:
+            port.startListening()
+        except error.CannotListenError as e:
+            raise self._deaf(e.socketError.strerror or "not possible") from None
+        self._port = port
+
+    def _deaf(self, why: str) -> SutureError:
+        return SutureError(f"cannot listen on {self.config.host}:{self.config.port}: {why}")
+
+    async def close(self) -> None:
+        """Listen no more."""
+        await defer.maybeDeferred(self._port.stopListening)
+        self._port = None
+
+    def _met(self, address: Address) -> Any:
         """The protocol of a new connection; None where it is closed at once."""
         return Gate(self, address) if self._proxies and self._proxies.admits(address.host) else self.begun(address)
 
     def begun(self, address: Address) -> Any:
         """The protocol of a sender at this address; None where it may not connect: nobody else gets as far as a handshake."""
         if self._allow.admits(address.host):
-            return self.build(address)
+            return self._build(address)
         self.turned_away("NOT_ALLOWED", address.host, "it may not connect; its connections are closed (see `allow`)")
         return None
 
@@ -64,6 +118,16 @@ class Door:
             return False
         self._over = False
         return True
+
+
+class _SafeProtocol(TLSMemoryBIOProtocol):
+    """TLS, before which no PROXY header stands but from a listed proxy."""
+
+    wrappedProtocol: Any  # noqa: N815
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self.wrappedProtocol.head is None or not self.wrappedProtocol.unasked(data):
+            super().dataReceived(data)
 
 
 class Gate(protocol.Protocol):
