@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, always, nobody
-from suture.connectors.mllp.answers import Rules, noted
+from suture.connectors.mllp.answers import noted
 from suture.connectors.mllp.control_ids import ControlIds
 from suture.connectors.mllp.dialling import Dialling
 from suture.connectors.mllp.framing import EndBytes, Release, StartByte, framing_of
@@ -135,12 +135,14 @@ class Config(DestinationSettings):
         """Whether an HL7 acknowledgement is needed for a delivery to end."""
         return self.release == "1" or self.ack != "commit"
 
-    def rules(self) -> Rules:
-        """How answers are judged."""
+    def meanings(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """What codes mean; and what they do in an answer that follows a commit acknowledgement.
+
+        A peer that has stored a message and then refuses it does not ask for it again, so that AR is final there unless the settings
+        say otherwise.
+        """
         usual = {**ack.BY_THE_STANDARD, **self.meaning}
-        after_commit = {**usual, "AR": self.meaning.get("AR", "reject")}
-        by_order, start = self.match == "order", self.framing().start
-        return Rules(self.ack, by_order, usual, after_commit, self.application_timeout_s, start, self.release == "2", not self.answered)
+        return usual, {**usual, "AR": self.meaning.get("AR", "reject")}
 
     def framing(self) -> mllp.Framing:
         """The bytes around a message."""
@@ -159,7 +161,7 @@ class Destination:
         self.config = config
         self.clock: Clock = reactor
         self.framing = config.framing()
-        self.rules = config.rules()
+        self.meanings = config.meanings()
         self.complaints = Complaints(f"{config.host}:{config.port}", note, reactor)
         self.dialling = Dialling(config, reactor, note)
         self.habit = Habit(config.messages_per_connection)

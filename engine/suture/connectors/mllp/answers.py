@@ -7,8 +7,8 @@ application says afterwards is still this message's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from suture.connectors.mllp.control_ids import REMEMBERED, Used, likeness
 from suture.connectors.net import words
@@ -20,30 +20,14 @@ from suture.wire.hl7v2.exchange import ack, due
 from suture.wire.hl7v2.exchange.ack import Said
 from suture.wire.hl7v2.text.header import Header
 
+if TYPE_CHECKING:
+    from suture.connectors.mllp_out import Destination
+
 STORED = "CA"
 """MSA-1 of a commit acknowledgement that says: stored."""
 COMMITTED = "COMMIT_ACK"
 """Code of an acceptance by a commit acknowledgement of release 2."""
 LATE, FOREIGN, AFTERWARDS = "LATE_ACK", "FOREIGN_ACK", "AFTER_COMMIT"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a destination's settings say of answers. ack, by_order: as its settings `ack` and `match`. start: of a frame.
-    commits: release 2 is spoken. frames: only its commit acknowledgements accept.
-
-    meaning: of codes. after_commit: the same for what follows a commit acknowledgement: a peer that has stored a message and
-    then refuses it does not ask for it again, so that AR is final unless the settings say otherwise.
-    """
-
-    ack: str
-    by_order: bool
-    meaning: Mapping[str, str]
-    after_commit: Mapping[str, str]
-    application_timeout_s: float
-    start: bytes
-    commits: bool
-    frames: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -142,13 +126,14 @@ def noted(outcome: Outcome, what: str) -> Outcome:
 
 
 class Answers:
-    """The answers of one connection. used: what went out on it. elsewhere(control id): the deliveries that went over any.
+    """The answers of one connection of a destination. used: what went out on it."""
 
-    everywhere: what commit acknowledgements have accepted on all connections of the destination.
-    """
-
-    def __init__(self, rules: Rules, used: Used, elsewhere: Callable[[str], set[int]], everywhere: Early) -> None:
-        self.rules, self._used, self._elsewhere, self._everywhere = rules, used, elsewhere, everywhere
+    def __init__(self, destination: Destination, used: Used) -> None:
+        config = self._config = destination.config
+        self._start, self._pool, self._used = destination.framing.start, destination.pool, used
+        self._meaning, self._after_commit = destination.meanings
+        self._by_order, self._commits = config.match == "order", config.release == "2"
+        self._only_commits = not config.answered
         self._early: dict[str, Delivery] = {}
         self._unheard: set[str] = set()
 
@@ -159,10 +144,10 @@ class Answers:
 
     def step(self, answer: bytes, waiting: list[InFlight]) -> Step:
         """What this answer does."""
-        if self.rules.commits and answer in (mllp.COMMIT_ACK, mllp.COMMIT_NAK):
+        if self._commits and answer in (mllp.COMMIT_ACK, mllp.COMMIT_NAK):
             return self._committed(answer, waiting)
         said = ack.read(answer)
-        if self.rules.frames:
+        if self._only_commits:
             return self._unasked(said)
         if said.flaw:
             return self._without_msa(said, waiting)
@@ -176,9 +161,9 @@ class Answers:
 
         What is no delivery (a request for a sequence number) has one answer, of whichever kind.
         """
-        if not one.delivery.id or self.rules.ack == "commit":
+        if not one.delivery.id or self._config.ack == "commit":
             return "NE"
-        if self.rules.ack == "application":
+        if self._config.ack == "application":
             return "AL"
         asked = due.wants(Header.read(one.body))
         return asked.application.decode() if asked.enhanced else ""
@@ -188,20 +173,20 @@ class Answers:
         if not (one.stored or one.committed) or one.odd or self.awaited(one) != "ER":
             return None
         code, answer = (STORED, one.stored) if one.stored else (COMMITTED, mllp.COMMIT_ACK)
-        said = f"stored, and no error came in {self.rules.application_timeout_s:g} s; the message asks for errors only (MSH-16 ER)"
+        said = f"stored, and no error came in {self._config.application_timeout_s:g} s; the message asks for errors only (MSH-16 ER)"
         return self._early_end(one, Accepted(code, answer, None, said))
 
     def timed_out(self, one: InFlight, ack_timeout_s: float, odd: bytes) -> Ambiguous:
         """Its time is over. odd: bytes that came and were no frame."""
         if one.stored or one.committed:
-            return self._unsaid(one, f"its application did not answer in {self.rules.application_timeout_s:g} s")
-        return _doubt(one, odd, self.rules.start, Ambiguous("ACK_TIMEOUT", f"no acknowledgement in {ack_timeout_s:g} s"))
+            return self._unsaid(one, f"its application did not answer in {self._config.application_timeout_s:g} s")
+        return _doubt(one, odd, self._start, Ambiguous("ACK_TIMEOUT", f"no acknowledgement in {ack_timeout_s:g} s"))
 
     def cut_off(self, one: InFlight, odd: bytes) -> Ambiguous:
         """The connection has ended. odd: bytes that came and were no frame."""
         if one.stored or one.committed:
             return self._unsaid(one, "the connection closed before its application answered")
-        return _doubt(one, odd, self.rules.start, Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came"))
+        return _doubt(one, odd, self._start, Ambiguous("CONNECTION_LOST", "the connection closed before the acknowledgement came"))
 
     def _unsaid(self, one: InFlight, what: str) -> Ambiguous:
         asks = "; it was asked to answer only what succeeds (MSH-16 SU)" if self.awaited(one) == "SU" else ""
@@ -211,10 +196,9 @@ class Answers:
 
     def _of(self, one: InFlight, said: Said, how: str = "") -> Step:
         """An answer to this message. how: what is to be said of it beside."""
-        rules = self.rules
-        if said.code == STORED and rules.meaning[STORED] == "accept":
+        if said.code == STORED and self._meaning[STORED] == "accept":
             return self._commit(one, said, how)
-        outcome = ack.outcome(said, rules.after_commit if one.stored else rules.meaning)
+        outcome = ack.outcome(said, self._after_commit if one.stored else self._meaning)
         if not isinstance(outcome, Accepted):
             outcome = with_words(outcome, said.raw)
         return Ends(one, noted(outcome, how) if how else outcome)
@@ -227,12 +211,12 @@ class Answers:
         one.committed = True
         if answer == mllp.COMMIT_NAK:
             return Ends(one, TryLater("COMMIT_NAK", "the peer could not store it (negative commit acknowledgement)"))
-        return self._early_end(one, Accepted(COMMITTED, answer)) if self.rules.frames else Waits(one)
+        return self._early_end(one, Accepted(COMMITTED, answer)) if self._only_commits else Waits(one)
 
     def _unasked(self, said: Said) -> Step:
         """An HL7 answer where only commit acknowledgements of release 2 are waited for."""
         if not said.flaw and (accepted := self._accepted(said.control_id)) is not None:
-            return accepted._after_commit(said)
+            return accepted._spoken(said)
         return Strays("UNASKED_ACK", "an HL7 answer came where only commit acknowledgements are waited for")
 
     def _commit(self, one: InFlight, said: Said, how: str) -> Step:
@@ -249,7 +233,7 @@ class Answers:
         name = one.control_id
         if one.delivery.id:
             self._early[name] = changed(one.delivery, body=b"")
-            self._everywhere.add(name, self)
+            self._pool.early.add(name, self)
             if unasked:
                 self._unheard.add(name)
         if len(self._early) > REMEMBERED:
@@ -260,11 +244,11 @@ class Answers:
         """What was accepted early under this control id has its last answer, or is not accepted after all."""
         self._early.pop(name, None)
         self._unheard.discard(name)
-        self._everywhere.drop(name, self)
+        self._pool.early.drop(name, self)
 
     def _without_msa(self, said: Said, waiting: list[InFlight]) -> Step:
         """It does not say whose it is: it is that of the one in flight, where the settings say what it means."""
-        outcome = ack.outcome(said, self.rules.meaning)
+        outcome = ack.outcome(said, self._meaning)
         known = not isinstance(outcome, Ambiguous)
         if not waiting:
             return Strays(LATE, "an answer came that nothing waits for", ends=known)
@@ -274,16 +258,16 @@ class Answers:
         """An answer that names nothing that is in flight here."""
         name = said.control_id
         if name in self._early:
-            return self._after_commit(said)
+            return self._spoken(said)
         number = self._used.delivery(name)
         if number is not None:
             what = f"delivery {number}" if number else "a request for a sequence number"
             return Strays(LATE, f"an answer came for {what}, which has its answer or is no longer waited for")
-        if not (self.rules.by_order and waiting) and (accepted := self._accepted(name)) is not None:
-            return accepted._after_commit(said)
-        if self.rules.by_order:
+        if not (self._by_order and waiting) and (accepted := self._accepted(name)) is not None:
+            return accepted._spoken(said)
+        if self._by_order:
             return self._in_turn(said, waiting)
-        if numbers := self._elsewhere(name):
+        if numbers := self._pool.elsewhere(name):
             what = f"the control id of delivery {min(numbers)}, which went over another connection"
         else:
             what = next(filter(None, (likeness(name, one.control_id) for one in waiting)), "of no message that was sent here")
@@ -297,8 +281,8 @@ class Answers:
         """The answers of the connection on which it was accepted early: this one, or another where no other delivery has the name."""
         if name in self._early:
             return self
-        other = self._everywhere.whose(name)
-        return other if other is not None and self._elsewhere(name) <= {other._early[name].id} else None
+        other = self._pool.early.whose(name)
+        return other if other is not None and self._pool.elsewhere(name) <= {other._early[name].id} else None
 
     def _in_turn(self, said: Said, waiting: list[InFlight]) -> Step:
         """The answer of the one that is in flight, unless it is rather that of an earlier one."""
@@ -306,7 +290,7 @@ class Answers:
         how = likeness(name, waiting[0].control_id) if waiting else ""
         early = None if how else self._alike(name, waiting)
         if early is not None:
-            return self._after_commit(changed(said, control_id=early))
+            return self._spoken(changed(said, control_id=early))
         if not waiting:
             return Strays(LATE, "an answer came that nothing waits for", ends=True)
         if not how and self._used.like(name):
@@ -320,9 +304,9 @@ class Answers:
             return self._used.last
         return found
 
-    def _after_commit(self, said: Said) -> Step:
+    def _spoken(self, said: Said) -> Step:
         """The application's answer to a delivery that is accepted already."""
-        outcome = ack.outcome(said, self.rules.after_commit)
+        outcome = ack.outcome(said, self._after_commit)
         number = self._early[said.control_id].id
         if said.code == STORED or isinstance(outcome, Ambiguous):
             return Strays(LATE, f"an answer came for delivery {number}, which has its answer")

@@ -152,11 +152,13 @@ class Line:
             reply.fault = f"the answer is not HL7: {error.reason}"
             return
         answered, code = ack.get("MSA-2"), ack.get("MSA-1").strip().upper()
-        text = " ".join(dict.fromkeys(part for part in (ack.get("MSA-3"), ack.get("ERR-8")) if part))
         if reply.control_id and answered != reply.control_id:
-            self._other(reply, answered, code)
+            if answered in self._earlier:  # it comes late, and this one's is still waited for
+                reply.late.append(f"{code or '?'} for {answered}")
+            else:
+                reply.fault = f"the answer is for {answered!r}"
             return
-        reply.text = text
+        reply.text = " ".join(dict.fromkeys(part for part in (ack.get("MSA-3"), ack.get("ERR-8")) if part))
         if not code:
             reply.fault = "the answer has no MSA-1"
         elif code == "CA" and wants.enhanced and wants.application != b"NE":
@@ -167,13 +169,6 @@ class Line:
                 reply.commit, reply.commit_ack = code, answer
             elif wants.enhanced:
                 self._accept(answer)
-
-    def _other(self, reply: Reply, answered: str, code: str) -> None:
-        """An answer to another message: of an earlier one it comes late, and this one's is still waited for."""
-        if answered in self._earlier:
-            reply.late.append(f"{code or '?'} for {answered}")
-        else:
-            reply.fault = f"the answer is for {answered!r}"
 
     def _accept(self, answer: bytes) -> None:
         """Say that an application answer came, where it asks for that in its own MSH-15."""

@@ -90,7 +90,7 @@ class Peer(protocol.Protocol):
         self.written = Written(destination.clock.seconds())
         self.waiting: list[InFlight] = []
         self.used = Used()
-        self._judge = Answers(destination.rules, self.used, destination.pool.elsewhere, destination.pool.early)
+        self._judge = Answers(destination, self.used)
         self.answers = 0
         self.ready = self.usable = self.ending = self.listening = False
         self.why = ""
