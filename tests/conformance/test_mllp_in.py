@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from suture.connectors import mllp_in
+from suture.connectors.mllp.framing import framing_of
 from suture.connectors.net import access
 from suture.model.outcome import Accepted
 from suture.wire.hl7v2.exchange import ack
@@ -141,7 +142,7 @@ def test_settings_that_cannot_be_are_refused_in_words(settings: dict[str, Any], 
 @pytest.mark.parametrize("written", ["0b", "0B", "0x0b", " 0x0B ", 11])
 def test_bytes_may_be_written_as_people_do(written: Any) -> None:
     assert mllp_in.Config(port=0, start_byte=written).start_byte == "0b"
-    assert mllp_in.Config(port=0, end_bytes="0x1C 0x0D").framing().end == b"\x1c\r"
+    assert framing_of(mllp_in.Config(port=0, end_bytes="0x1C 0x0D")).end == b"\x1c\r"
 
 
 async def test_only_listed_networks_may_connect(reactor: Any) -> None:

@@ -19,7 +19,6 @@ from suture.connectors.net.door import Door
 from suture.connectors.net.room import Room
 from suture.connectors.net.tls import ServerTls
 from suture.ports import AckTime
-from suture.wire import mllp
 
 
 class Config(SourceSettings):
@@ -55,7 +54,7 @@ class Config(SourceSettings):
 
     @model_validator(mode="after")
     def _fitting(self) -> Config:
-        self.framing()
+        framing_of(self)
         idle = sorted({"proxy_header", "proxy_timeout_s"} & self.model_fields_set) if not self.proxies else []
         if idle:
             raise ValueError(f"{idle[0]} has no effect without `proxies`; list them, or leave it out")
@@ -71,10 +70,6 @@ class Config(SourceSettings):
         """The address and port."""
         return self.host, self.port
 
-    def framing(self) -> mllp.Framing:
-        """The bytes around a message."""
-        return framing_of(self.start_byte, self.end_bytes, int(self.release))
-
 
 class Source:
     """The listener of one channel.
@@ -89,7 +84,7 @@ class Source:
         self.clock = reactor
         self.connections: set[Connection] = set()
         self.door = Door(config, reactor, note, self.connections)
-        self.framing, self.commits = config.framing(), config.release == "2"
+        self.framing, self.commits = framing_of(config), config.release == "2"
         self.quirks: Counter[str] = Counter()
         self.full = False
         self.room: Room | None = None

@@ -23,7 +23,6 @@ from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
 from suture.ports import Clock, Delivery, Done
-from suture.wire import mllp
 from suture.wire.hl7v2.exchange import ack
 
 RENAMED = "messages whose control id (MSH-10) is empty or was used before go out under one of ours; their attempts say which"
@@ -107,7 +106,7 @@ class Config(DestinationSettings):
 
     @model_validator(mode="after")
     def _fitting(self) -> Config:
-        self.framing()
+        framing_of(self)
         if self.release == "2" and self.pipeline > 1:
             raise ValueError("pipeline: 1 is needed in release 2; a commit acknowledgement does not say whose it is")
         if self.sequence and (self.connections > 1 or self.pipeline > 1):
@@ -144,10 +143,6 @@ class Config(DestinationSettings):
         usual = {**ack.BY_THE_STANDARD, **self.meaning}
         return usual, {**usual, "AR": self.meaning.get("AR", "reject")}
 
-    def framing(self) -> mllp.Framing:
-        """The bytes around a message."""
-        return framing_of(self.start_byte, self.end_bytes, int(self.release))
-
 
 class Destination:
     """A peer that speaks MLLP, over up to `connections` connections. may_send: asked right before a message is written.
@@ -160,7 +155,7 @@ class Destination:
     def __init__(self, config: Config, reactor: Any, note: Note) -> None:
         self.config = config
         self.clock: Clock = reactor
-        self.framing = config.framing()
+        self.framing = framing_of(config)
         self.meanings = config.meanings()
         self.complaints = Complaints(f"{config.host}:{config.port}", note, reactor)
         self.dialling = Dialling(config, reactor, note)

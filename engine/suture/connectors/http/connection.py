@@ -70,7 +70,8 @@ class Connection(asyncio.Protocol):
 
         What is not written now the peer cannot have seen, and what has come before cannot be its answer. Else it is closed.
         """
-        ended, received_bytes = tcp_info.look(self.handle)
+        state, received_bytes = tcp_info.look(self.handle)
+        ended = state in tcp_info.ENDED
         strayed = self._plain and not ended and received_bytes > self._read_bytes  # over TLS it need not be an answer
         if not (ended or strayed):
             return True

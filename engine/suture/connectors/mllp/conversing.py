@@ -115,12 +115,17 @@ class Line:
 
     def _hear(self, reply: Reply, wants: Wants, patience: Patience, began_s: float) -> None:
         """Take answers until nothing more is to come."""
+        if wants == Wants(True, b"NE", b"NE"):
+            reply.silence = "none is asked for (MSH-15 and MSH-16 NE)"
+            return
         since_s = began_s
-        while not reply.fault and (wait_s := _wait_s(reply, wants, patience)) is not None:
+        while not reply.fault and not reply.code:
+            name = _next(reply, wants)
+            wait_s = patience.application_s if name == "application" else patience.first_s
             try:
                 answer = self._receive(since_s + wait_s)
             except TimeoutError:
-                _unheard(reply, wants, wait_s)
+                _unheard(reply, name, wants, wait_s)
                 return
             except _Closed:
                 what = f"after {reply.commit}, without the application's answer" if reply.commit else "without an ACK"
@@ -178,24 +183,19 @@ class Line:
             self._peer.sendall(mllp.frame(build(header, "CA", f"SEND{time.time_ns()}", now)))
 
 
-def _wait_s(reply: Reply, wants: Wants, patience: Patience) -> float | None:
-    """How long the next answer may take, from the one before it (else from the message); None when none is to come."""
-    if reply.code or wants == Wants(True, b"NE", b"NE"):
-        if not reply.code:
-            reply.silence = "none is asked for (MSH-15 and MSH-16 NE)"
-        return None
-    if not wants.enhanced or (wants.commit == b"AL" and not reply.commit) or wants.application == b"NE":
-        return patience.first_s
-    return patience.application_s
-
-
-def _unheard(reply: Reply, wants: Wants, waited_s: float) -> None:
-    """What was waited for did not come: that is as it should be, or not."""
+def _next(reply: Reply, wants: Wants) -> str:
+    """The answer that is waited for: the first one, which has to come, as ACK; else commit or application."""
     if not wants.enhanced or (wants.commit == b"AL" and not reply.commit):
+        return "ACK"
+    return "commit" if wants.application == b"NE" else "application"
+
+
+def _unheard(reply: Reply, name: str, wants: Wants, waited_s: float) -> None:
+    """What was waited for did not come: that is as it should be, or not."""
+    if name == "ACK":
         reply.fault = f"no ACK in {waited_s:g} s"
         return
-    name, asked = ("commit", wants.commit) if wants.application == b"NE" else ("application", wants.application)
-    field_name = "MSH-15" if name == "commit" else "MSH-16"
+    asked, field_name = (wants.commit, "MSH-15") if name == "commit" else (wants.application, "MSH-16")
     if asked == b"ER":
         reply.silence = f"no {name} answer in {waited_s:g} s, and one is due for errors only ({field_name} ER)"
         reply.code, reply.ack = reply.commit, reply.commit_ack

@@ -40,10 +40,10 @@ Release = Annotated[Literal["1", "2"], BeforeValidator(str)]
 """Release of the MLLP specification."""
 
 
-def framing_of(start_byte: str, end_bytes: str, release: int) -> Framing:
-    """The framing of these settings. Raises ValueError when their bytes cannot be told apart."""
-    framing = Framing(bytes.fromhex(start_byte), bytes.fromhex(end_bytes))
-    for byte in (mllp.COMMIT_ACK, mllp.COMMIT_NAK) if release == 2 else ():
+def framing_of(config: Any) -> Framing:
+    """The framing that a connector's settings say. Raises ValueError when their bytes cannot be told apart."""
+    framing = Framing(bytes.fromhex(config.start_byte), bytes.fromhex(config.end_bytes))
+    for byte in (mllp.COMMIT_ACK, mllp.COMMIT_NAK) if config.release == "2" else ():
         if byte in (framing.start, framing.end[:1]):
             raise ValueError(f"0x{byte.hex()} is a commit acknowledgement in release 2 and cannot begin or end a message")
     return framing

@@ -128,7 +128,7 @@ class Peer(protocol.Protocol):
     @property
     def gone(self) -> bool:
         """Whether the peer has ended it, be it told or not: what is not written on it now, the peer cannot have seen."""
-        return tcp_info.look(self._socket)[0]
+        return tcp_info.look(self._socket)[0] in tcp_info.ENDED
 
     @property
     def listens(self) -> bool:
