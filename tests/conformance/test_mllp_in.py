@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from suture.connectors import mllp_in
 from suture.connectors.mllp.framing import framing_of
-from suture.connectors.net import access
+from suture.connectors.net import access, complaints
 from suture.model.outcome import Accepted
 from suture.wire.hl7v2.exchange import ack
 from suture.wire.mllp import COMMIT_ACK, COMMIT_NAK, frame
@@ -192,13 +192,13 @@ def test_the_list_is_read_as_people_mean_it(networks: list[str], host: str, admi
 
 
 def test_a_flood_of_addresses_is_remembered_only_so_far(clock: Any) -> None:
-    seldom = access.Seldom(clock, 60)
+    seldom = complaints.Seldom(clock, 60)
     assert [seldom.due("a"), seldom.due("a"), seldom.due("b")] == [True, False, True]
     clock.advance(60)
     assert seldom.due("a")
-    for n in range(access.REMEMBERED * 3):
+    for n in range(complaints.REMEMBERED * 3):
         seldom.due(str(n))
-    assert len(seldom._said) == access.REMEMBERED
+    assert len(seldom._said) == complaints.REMEMBERED
 
 
 @pytest.mark.parametrize(

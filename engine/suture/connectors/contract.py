@@ -28,15 +28,6 @@ NOT_SENT = Unavailable("STORE_LOST", "not sent: it is not sure that the store is
 """What a destination says of a delivery for which it has no leave: it asks right before bytes leave the house."""
 
 
-def always() -> bool:
-    """Leave to send, for whoever shares its deliveries with nobody."""
-    return True
-
-
-def nobody(delivery: Delivery, outcome: Outcome) -> None:
-    """Where nobody keeps what a peer says after it has accepted."""
-
-
 class Settings(BaseModel):
     """Settings of a connector, or a part of them."""
 

@@ -16,7 +16,7 @@ from twisted.internet import task
 from yarl import URL
 
 from suture import __version__
-from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, Settings, always, nobody
+from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, Settings
 from suture.connectors.http.connection import LOST, Connection
 from suture.connectors.http.dialling import Dial
 from suture.connectors.http.exchange import Answer
@@ -145,8 +145,8 @@ class Destination:
         self._connecting = 0
         self._sweep: Any = None
         self._closed = False
-        self.may_send: Callable[[], bool] = always
-        self.refused: Refused = nobody
+        self.may_send: Callable[[], bool] = lambda: True
+        self.refused: Refused = lambda delivery, outcome: None
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """POST once over an idle connection, or open one, or wait for one; must be called on a running asyncio loop."""

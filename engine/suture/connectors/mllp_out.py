@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, always, nobody
+from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused
 from suture.connectors.mllp.answers import noted
 from suture.connectors.mllp.control_ids import ControlIds
 from suture.connectors.mllp.dialling import Dialling
@@ -165,9 +165,9 @@ class Destination:
         self._queue: deque[tuple[Delivery, Done]] = deque()
         self._closed = False
         self._sweep: Any = None
-        self.may_send: Callable[[], bool] = always
+        self.may_send: Callable[[], bool] = lambda: True
         self.time_of_day: Callable[[], float] = time.time
-        self.refused: Refused = nobody
+        self.refused: Refused = lambda delivery, outcome: None
 
     def send(self, delivery: Delivery, done: Done) -> None:
         """Send over a connection with room, or open one, or wait for one."""

@@ -57,7 +57,7 @@ def test_what_is_remembered_is_bounded() -> None:
         letter = ids.letter(delivery(number, ""), used)
         assert letter is not None
         used.add(letter[0], identity(delivery(number, "")), number)
-    assert len(used._sent) == REMEMBERED
+    assert len(used) == REMEMBERED
     assert len(ids._ours) == RENAMED
     assert letter[0] in used
 

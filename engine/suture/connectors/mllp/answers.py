@@ -94,30 +94,23 @@ def with_words(outcome: Outcome, answer: bytes) -> Outcome:
     return outcome if isinstance(outcome, Accepted) else changed(outcome, words=words.of_hl7(answer))
 
 
-class Early:
+class Early(dict[str, "Answers | None"]):
     """Whose answers know the deliveries of a destination that a commit acknowledgement has accepted, by control id, the newest.
 
     Also when the connection is gone: an answer that comes over another connection than its message went by is found here.
     """
 
-    def __init__(self) -> None:
-        self._whose: dict[str, Answers | None] = {}
-
     def add(self, name: str, answers: Answers) -> None:
-        """It was accepted under this control id. Where two connections know one of this name, nobody can say which is meant."""
-        earlier = self._whose.pop(name, answers)
-        self._whose[name] = answers if earlier is answers else None
-        if len(self._whose) > REMEMBERED:
-            del self._whose[next(iter(self._whose))]
+        """It was accepted under this control id. None: two connections know one of this name, and nobody can say which is meant."""
+        earlier = self.pop(name, answers)
+        self[name] = answers if earlier is answers else None
+        if len(self) > REMEMBERED:
+            del self[next(iter(self))]
 
     def drop(self, name: str, answers: Answers) -> None:
         """It has its last answer."""
-        if self._whose.get(name) is answers:
-            del self._whose[name]
-
-    def whose(self, name: str) -> Answers | None:
-        """The answers that know it, None where there are none, or more than one."""
-        return self._whose.get(name)
+        if self.get(name) is answers:
+            del self[name]
 
 
 def noted(outcome: Outcome, what: str) -> Outcome:
@@ -281,7 +274,7 @@ class Answers:
         """The answers of the connection on which it was accepted early: this one, or another where no other delivery has the name."""
         if name in self._early:
             return self
-        other = self._pool.early.whose(name)
+        other = self._pool.early.get(name)
         return other if other is not None and self._pool.elsewhere(name) <= {other._early[name].id} else None
 
     def _in_turn(self, said: Said, waiting: list[InFlight]) -> Step:

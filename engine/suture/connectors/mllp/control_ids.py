@@ -21,37 +21,31 @@ RENAMED = 4096
 _PLACE = er7.path("MSH-10")
 
 
-class Used:
+class Used(dict[str, tuple[str, int]]):
     """The control ids that went out on one connection, each with the identity and the number of what went out under it."""
-
-    def __init__(self) -> None:
-        self._sent: dict[str, tuple[str, int]] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._sent
 
     def by(self, name: str) -> str | None:
         """What went out under it, None when nothing did."""
-        return self._sent.get(name, (None, None))[0]
+        return self.get(name, (None, None))[0]
 
     def delivery(self, name: str) -> int | None:
         """The number of the delivery that went out under it, None when none did."""
-        return self._sent.get(name, (None, None))[1]
+        return self.get(name, (None, None))[1]
 
     @property
     def last(self) -> str:
         """The newest of them, "" when there is none."""
-        return next(reversed(self._sent), "")
+        return next(reversed(self), "")
 
     def like(self, name: str) -> bool:
         """Whether this is alike to one of them."""
-        return any(likeness(name, sent) for sent in self._sent)
+        return any(likeness(name, sent) for sent in self)
 
     def add(self, name: str, identity: str, number: int) -> None:
         """It goes out now. number: of the delivery."""
-        self._sent[name] = (identity, number)
-        if len(self._sent) > REMEMBERED:
-            del self._sent[next(iter(self._sent))]
+        self[name] = (identity, number)
+        if len(self) > REMEMBERED:
+            del self[next(iter(self))]
 
 
 def identity(delivery: Delivery) -> str:

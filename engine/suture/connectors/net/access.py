@@ -1,19 +1,14 @@
-"""Who may connect, and saying a thing seldom."""
+"""Who may connect."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator
 
 from suture.model.hosts import is_host
-from suture.ports import Clock
-
-REMEMBERED = 1000
-"""Addresses (or other keys) of which it is known when something was last said about them."""
 
 
 def _network(text: str) -> str:
@@ -66,23 +61,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-class Seldom:
-    """Says of each key at most once in every_s seconds that it is time to speak; remembers REMEMBERED keys."""
-
-    def __init__(self, clock: Clock, every_s: float) -> None:
-        self.clock, self.every_s = clock, every_s
-        self._said: OrderedDict[str, float] = OrderedDict()
-
-    def due(self, key: str) -> bool:
-        """Whether nothing was said of this key for so long; it counts as said now."""
-        now_s = self.clock.seconds()
-        said_s = self._said.get(key)
-        if said_s is not None and now_s - said_s < self.every_s:
-            return False
-        self._said[key] = now_s
-        self._said.move_to_end(key)
-        if len(self._said) > REMEMBERED:
-            self._said.popitem(last=False)
-        return True

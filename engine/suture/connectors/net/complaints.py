@@ -1,20 +1,41 @@
-"""What is odd about a peer's answers: each is counted, and said so often as helps."""
+"""What is odd about peers, said so often as helps."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 
 from suture.connectors.contract import Note
-from suture.connectors.net.access import Seldom
 from suture.ports import Clock
 from suture.wire import mllp
 
+REMEMBERED = 1000
+"""Addresses (or other keys) of which it is known when something was last said about them."""
 EVERY_S = 60.0
 """Seconds in which the same of it is noted once."""
 
 
+class Seldom:
+    """Says of each key at most once in every_s seconds that it is time to speak; remembers REMEMBERED keys."""
+
+    def __init__(self, clock: Clock, every_s: float) -> None:
+        self.clock, self.every_s = clock, every_s
+        self._said: OrderedDict[str, float] = OrderedDict()
+
+    def due(self, key: str) -> bool:
+        """Whether nothing was said of this key for so long; it counts as said now."""
+        now_s = self.clock.seconds()
+        said_s = self._said.get(key)
+        if said_s is not None and now_s - said_s < self.every_s:
+            return False
+        self._said[key] = now_s
+        self._said.move_to_end(key)
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        return True
+
+
 class Complaints:
-    """Of one destination. where: its host and port. quirks: of framing; codes: of answers that completed nothing."""
+    """Of one destination: its odd answers are counted. where: its host and port. quirks: of framing; codes: of those for nothing."""
 
     def __init__(self, where: str, note: Note, clock: Clock) -> None:
         self._where, self._note, self._seldom = where, note, Seldom(clock, EVERY_S)

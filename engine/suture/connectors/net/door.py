@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 
 from suture.connectors.contract import Note
 from suture.connectors.net import sockets, tls
-from suture.connectors.net.access import AllowList, Seldom, is_loopback
+from suture.connectors.net.access import AllowList, is_loopback
+from suture.connectors.net.complaints import Seldom
 from suture.model.errors import SutureError
 from suture.ports import Clock
 from suture.wire.proxy import HeaderReader, Origin, ProxyError
