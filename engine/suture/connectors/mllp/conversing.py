@@ -69,10 +69,6 @@ class Reply:
         return not self.fault and (self.code in POSITIVE or (not self.code and bool(self.silence)))
 
 
-class _Closed(Exception):
-    """The peer has closed the connection."""
-
-
 def connect(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None = None) -> socket.socket:
     """A connection for a Line; tls: a context when it is encrypted. Raises OSError."""
     plain = socket.create_connection((host, port), timeout=timeout_s)
@@ -127,7 +123,7 @@ class Line:
             except TimeoutError:
                 _unheard(reply, name, wants, wait_s)
                 return
-            except _Closed:
+            if answer is None:
                 what = f"after {reply.commit}, without the application's answer" if reply.commit else "without an ACK"
                 reply.fault = f"the peer closed the connection {what}"
                 return
@@ -136,8 +132,8 @@ class Line:
                 since_s = time.monotonic()
                 reply.commit_ms = (since_s - began_s) * 1000
 
-    def _receive(self, deadline_s: float) -> bytes:
-        """The next answer. Raises TimeoutError, and _Closed where the peer closes."""
+    def _receive(self, deadline_s: float) -> bytes | None:
+        """The next answer, None where the peer closes the connection. Raises TimeoutError."""
         while not self._came:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
@@ -145,7 +141,7 @@ class Line:
             self._peer.settimeout(left_s)
             data = self._peer.recv(65_536)
             if not data:
-                raise _Closed
+                return None
             self._came.extend(self._unframer.feed(data))
         return self._came.popleft()
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 
 from suture.connectors.contract import Note
 from suture.connectors.mllp.peer import Peer
@@ -74,7 +73,10 @@ class Dialling:
     def connect(self, destination: Destination) -> None:
         """Begin a connection; the destination's `connected` or `failed` is called, once and later."""
         config = self._config
-        factory: Any = _Factory(destination)
+        factory: Any = protocol.ClientFactory()
+        factory.noisy = False
+        factory.buildProtocol = lambda address: Peer(destination)
+        factory.clientConnectionFailed = lambda connector, reason: destination.failed("CONNECT", sockets.no_connection(reason.value))
         if self._contexts is not None:
             try:
                 self._contexts.get()
@@ -98,16 +100,3 @@ class Dialling:
             self._again = None
         for peer in list(self.shaking):
             peer.cut("the destination was closed")
-
-
-class _Factory(protocol.ClientFactory):
-    noisy = False
-
-    def __init__(self, destination: Destination) -> None:
-        self.destination = destination
-
-    def buildProtocol(self, addr: Any) -> Peer:  # noqa: N802
-        return Peer(self.destination)
-
-    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: N802
-        self.destination.failed("CONNECT", sockets.no_connection(reason.value))
