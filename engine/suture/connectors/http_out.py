@@ -239,7 +239,6 @@ class Destination:
             self._connect()
 
     def held(self) -> sockets.Held:
-        """The sockets of its connections."""
         for connection in self._connections:
             yield connection.handle, partial(connection.fail, LOST)
 

@@ -62,12 +62,10 @@ class Config(SourceSettings):
 
     @property
     def when(self) -> AckTime:
-        """When a message is answered."""
         return self.ack
 
     @property
     def listens_on(self) -> tuple[str, int]:
-        """The address and port."""
         return self.host, self.port
 
 
@@ -98,7 +96,6 @@ class Source:
 
     @property
     def listening(self) -> bool:
-        """Whether new senders can connect."""
         return self.door.listens
 
     def open(self) -> None:
@@ -125,7 +122,6 @@ class Source:
         return {"framing": sum((c.unframer.quirks for c in self.connections), self.quirks), "refused": self.door.refused}
 
     def held(self) -> sockets.Held:
-        """The sockets of its connections."""
         for connection in self.connections | self.door.gates:
             yield sockets.bare(connection.transport), connection.transport.abortConnection
 

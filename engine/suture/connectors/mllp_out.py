@@ -126,12 +126,10 @@ class Config(DestinationSettings):
 
     @property
     def numbered(self) -> bool:
-        """Whether its messages carry sequence numbers."""
         return self.sequence
 
     @property
     def answered(self) -> bool:
-        """Whether an HL7 acknowledgement is needed for a delivery to end."""
         return self.release == "1" or self.ack != "commit"
 
     def meanings(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -273,7 +271,6 @@ class Destination:
         return {"framing": framing, "quarantined": self.complaints.codes}
 
     def held(self) -> sockets.Held:
-        """The sockets of its connections."""
         for peer in self.pool.all | self.dialling.shaking:
             yield sockets.bare(peer.transport), peer.transport.abortConnection
 

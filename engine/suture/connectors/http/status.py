@@ -57,10 +57,10 @@ def outcome_of(answer: Answer, config: Config, pointer: list[str] | None, time_o
         return Held(code, reason, kept, said)
     wait_s = wait_s_of(answer.retry_after, time_of_day(), config.retry_after_max_s) if answer.retry_after else None
     if word == "retry":
-        return TryLater(code, reason, wait_s, kept, said)
+        return TryLater(code, reason, wait_s=wait_s, response=kept, words=said)
     if word == "ambiguous":
-        return Ambiguous(code, reason, kept, wait_s, said)
-    return Unavailable(code, _what_to_check(answer), wait_s, kept, said)
+        return Ambiguous(code, reason, wait_s=wait_s, response=kept, words=said)
+    return Unavailable(code, _what_to_check(answer), wait_s=wait_s, response=kept, words=said)
 
 
 def _what_to_check(answer: Answer) -> str:

@@ -185,7 +185,7 @@ class Answers:
         asks = "; it was asked to answer only what succeeds (MSH-16 SU)" if self.awaited(one) == "SU" else ""
         odd = f"; {one.odd}" if one.odd else ""
         answer = one.odd_answer or one.stored
-        return Ambiguous("NO_APPLICATION_ACK", f"the peer has stored it, and {what}{asks}{odd}", answer, None, words.of_hl7(answer))
+        return Ambiguous("NO_APPLICATION_ACK", f"the peer has stored it, and {what}{asks}{odd}", answer, words=words.of_hl7(answer))
 
     def _of(self, one: InFlight, said: Said, how: str = "") -> Step:
         """An answer to this message. how: what is to be said of it beside."""
@@ -313,11 +313,11 @@ class Answers:
 def _doubt(one: InFlight, odd: bytes, start: bytes, usual: Ambiguous) -> Ambiguous:
     """Why it is in doubt: an answer that did not fit, bytes that were no frame, or nothing at all."""
     if one.odd:
-        return Ambiguous("ACK_MISMATCH", f"{one.odd}; {usual.reason}", one.odd_answer, None, words.of_hl7(one.odd_answer))
+        return Ambiguous("ACK_MISMATCH", f"{one.odd}; {usual.reason}", one.odd_answer, words=words.of_hl7(one.odd_answer))
     if not odd.strip(b"\x00\t\n\r "):
         return usual
     if start in odd:
         what, code = "an answer began and did not end as an MLLP frame does", usual.code
     else:
         what, code = f"{'an acknowledgement' if b'MSA' in odd else 'something'} came without an MLLP frame around it", "ACK_UNFRAMED"
-    return Ambiguous(code, f"{what}; {usual.reason}", odd, None, words.of_hl7(odd))
+    return Ambiguous(code, f"{what}; {usual.reason}", odd, words=words.of_hl7(odd))
