@@ -16,6 +16,6 @@ def test_what_an_accepted_attempt_has_to_say_is_kept(document: str | None) -> No
     assert decision.reason == "sent under the control id X"
 
 
-@pytest.mark.parametrize("outcome", [TryLater("503", "r", 40), Unavailable("404", "r", 40), Ambiguous("504", "r", b"", 40)])
+@pytest.mark.parametrize("outcome", [TryLater("503", "r", wait_s=40), Unavailable("404", "r", wait_s=40), Ambiguous("504", "r", wait_s=40)])
 def test_the_pause_that_the_peer_asks_for_is_kept(outcome: Outcome) -> None:
     assert decide(Policy(), Tried(1, 0), outcome, lambda: 0.0).wait_s == 40

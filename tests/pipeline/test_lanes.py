@@ -66,7 +66,7 @@ def test_a_peer_that_cannot_be_reached_is_probed_and_no_delivery_dies_of_it(buil
 
 @pytest.mark.parametrize("kind", [TryLater, Unavailable])
 def test_a_peer_that_asks_to_be_tried_again_at_once_is_not_hammered(build, kind):
-    clock, store, peer, lanes = build(Policy(first_s=1, breaker_after=2), [kind("429", "no", 0.0)] * 99)
+    clock, store, peer, lanes = build(Policy(first_s=1, breaker_after=2), [kind("429", "no", wait_s=0.0)] * 99)
     lanes.add(store.put(1, "a"))
     run(clock, 10)
     assert 5 < len(peer.sent) < 12
@@ -138,7 +138,7 @@ def test_many_that_fail_together_are_one_failure_to_the_pauses(build, outcome):
 
 
 def test_the_longest_pause_that_a_peer_asks_for_is_kept(build):
-    clock, store, peer, lanes = build(Policy(in_flight=2, breaker_after=1), [TryLater("503", "busy"), TryLater("503", "busy", 9)])
+    clock, store, peer, lanes = build(Policy(in_flight=2, breaker_after=1), [TryLater("503", "busy"), TryLater("503", "busy", wait_s=9)])
     lanes.add(store.put(1, "a"))
     lanes.add(store.put(2, "b"))
     run(clock, 8)

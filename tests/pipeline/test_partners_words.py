@@ -48,9 +48,9 @@ def rows(house: House, table: Any, *columns: str) -> list[tuple[Any, ...]]:
     [
         (Rejected("AE", "the peer answered AE", b"x", SAYS), "dead", f"the peer answered AE; it says: {SAYS}"),
         (Held("CE", "the peer answered CE", b"x", SAYS), "held", f"the peer answered CE; it says: {SAYS}"),
-        (TryLater("AR", "the peer answered AR", None, b"x", SAYS), "retrying", f"the peer answered AR; it says: {SAYS}"),
-        (Unavailable("401", "check `auth`", None, b"x", SAYS), "retrying", f"check `auth`; it says: {SAYS}"),
-        (Ambiguous("502", "HTTP 502", b"x", None, SAYS), "retrying", f"HTTP 502; it says: {SAYS}"),
+        (TryLater("AR", "the peer answered AR", b"x", SAYS), "retrying", f"the peer answered AR; it says: {SAYS}"),
+        (Unavailable("401", "check `auth`", b"x", SAYS), "retrying", f"check `auth`; it says: {SAYS}"),
+        (Ambiguous("502", "HTTP 502", b"x", SAYS), "retrying", f"HTTP 502; it says: {SAYS}"),
         (Rejected("AE", "the peer answered AE", b"x"), "dead", "the peer answered AE"),
     ],
 )

@@ -6,6 +6,8 @@ They may name a patient: the store keeps them behind the reason (`told`), and lo
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from suture.model.value import Value
 
 SAYS = "; it says: "
@@ -23,6 +25,10 @@ def apart(text: str) -> tuple[str, str]:
     return reason, words
 
 
+UNSTORABLE = "OUTCOME_UNSTORABLE"
+"""Code of an attempt, and of its exception, whose outcome the store did not take as it was."""
+
+
 class Accepted(Value, frozen=True, gc=False):
     """The peer said yes.
 
@@ -30,6 +36,7 @@ class Accepted(Value, frozen=True, gc=False):
     of this attempt all the same, "" as a rule.
     """
 
+    name: ClassVar[str] = "accepted"
     code: str
     response: bytes = b""
     document: str | None = None
@@ -37,55 +44,44 @@ class Accepted(Value, frozen=True, gc=False):
     words: str = ""
 
 
-class TryLater(Value, frozen=True, gc=False):
-    """Transient: the peer is unwell or asks us to wait; the retry policy decides when.
-
-    wait_s: seconds the peer asked us to wait (Retry-After), else None.
-    """
+class _Failed(Value, frozen=True, gc=False):
+    """wait_s: seconds that the peer asks us to wait (Retry-After), None where it does not. Each kind has a name, for the store."""
 
     code: str
     reason: str
-    wait_s: float | None = None
     response: bytes = b""
     words: str = ""
+    wait_s: float | None = None
 
 
-class Rejected(Value, frozen=True, gc=False):
+class TryLater(_Failed, frozen=True, gc=False):
+    """Transient: the peer is unwell or asks us to wait; the retry policy decides when."""
+
+    name: ClassVar[str] = "try_later"
+
+
+class Rejected(_Failed, frozen=True, gc=False):
     """Permanent: the peer will never take this payload. It becomes a dead letter at once."""
 
-    code: str
-    reason: str
-    response: bytes = b""
-    words: str = ""
+    name: ClassVar[str] = "rejected"
 
 
-class Held(Value, frozen=True, gc=False):
+class Held(_Failed, frozen=True, gc=False):
     """The answer table of the destination says that a person has to look (for example MSA-1 = CE)."""
 
-    code: str
-    reason: str
-    response: bytes = b""
-    words: str = ""
+    name: ClassVar[str] = "held"
 
 
-class Ambiguous(Value, frozen=True, gc=False):
-    """Sent, and no answer that can be placed: the peer may or may not have taken it. wait_s: as for TryLater."""
+class Ambiguous(_Failed, frozen=True, gc=False):
+    """Sent, and no answer that can be placed: the peer may or may not have taken it."""
 
-    code: str
-    reason: str
-    response: bytes = b""
-    wait_s: float | None = None
-    words: str = ""
+    name: ClassVar[str] = "ambiguous"
 
 
-class Unavailable(Value, frozen=True, gc=False):
+class Unavailable(_Failed, frozen=True, gc=False):
     """Not this payload's fault (connection refused, bad credential): nothing is held against it."""
 
-    code: str
-    reason: str
-    wait_s: float | None = None
-    response: bytes = b""
-    words: str = ""
+    name: ClassVar[str] = "unavailable"
 
 
 Outcome = Accepted | TryLater | Rejected | Held | Ambiguous | Unavailable

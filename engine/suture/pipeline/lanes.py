@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from suture.model import states
-from suture.model.outcome import Accepted, Ambiguous, Outcome, Unavailable, told
+from suture.model.outcome import UNSTORABLE, Accepted, Ambiguous, Outcome, Unavailable, told
 from suture.model.value import Value, changed
 from suture.pipeline.breaker import Breaker
 from suture.pipeline.retry import Decision, Policy, Tried, decide
@@ -16,16 +16,6 @@ from suture.pipeline.window import LANE_READ, Window
 from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery, Destination, Sending
 
-OUTCOME_NAMES = {
-    "Accepted": "accepted",
-    "TryLater": "try_later",
-    "Rejected": "rejected",
-    "Held": "held",
-    "Ambiguous": "ambiguous",
-    "Unavailable": "unavailable",
-}
-UNSTORABLE = "OUTCOME_UNSTORABLE"
-"""Code of an attempt, and of its exception, whose outcome the store did not take as it was."""
 SMALL_BYTES = 4096
 """A payload that is not worth a copy of its delivery without it."""
 
@@ -57,7 +47,7 @@ class Attempts:
         if len(delivery.body) > SMALL_BYTES:
             delivery = changed(delivery, body=b"")
         self._write(_Attempt(delivery, number, began_s, ended_s, outcome, decision))
-        self._observer.attempt(self._channel, self._name, OUTCOME_NAMES[type(outcome).__name__])
+        self._observer.attempt(self._channel, self._name, outcome.name)
 
     def refused(self, delivery: Delivery, outcome: Outcome) -> None:
         """The peer refuses a delivery that it accepted before, which has left its lane: it is an exception, and nobody's next try."""
@@ -219,7 +209,7 @@ class Lanes:
         self.peer.send(delivery, partial(self._done, delivery, self._world.clock.seconds()))
 
     def _unsent(self, delivery: Delivery, error: Exception) -> None:
-        outcome = Unavailable("STORE", f"that it is being sent could not be stored ({type(error).__name__})", self.policy.max_s)
+        outcome = Unavailable("STORE", f"that it is being sent could not be stored ({type(error).__name__})", wait_s=self.policy.max_s)
         self._done(delivery, self._world.clock.seconds(), outcome)
 
     def _interrupted(self, delivery: Delivery) -> None:

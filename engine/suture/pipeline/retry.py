@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from suture.model import states
-from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable, told
+from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, Unavailable, told
 from suture.model.value import Value
 
 
@@ -62,7 +62,7 @@ def pause_s(policy: Policy, failures: int, random: Callable[[], float]) -> float
 
 def asked_s(policy: Policy, outcome: Outcome) -> float | None:
     """The pause that the peer asks for, but no shorter than our own first one: one that says 0 is not hammered. None: it asks for none."""
-    wait_s = outcome.wait_s if isinstance(outcome, (TryLater, Unavailable, Ambiguous)) else None
+    wait_s = None if isinstance(outcome, Accepted) else outcome.wait_s
     return None if wait_s is None else max(policy.first_s, wait_s)
 
 

@@ -65,7 +65,7 @@ def test_a_delivery_that_is_held_is_answered_with_a_reject(database):
 
 
 def test_a_delivery_that_is_tried_again_is_waited_for_up_to_the_limit(database):
-    h = house(database, "after_delivery", {"d": [TryLater("AR", "busy", 20)]}, within_s=30)
+    h = house(database, "after_delivery", {"d": [TryLater("AR", "busy", wait_s=20)]}, within_s=30)
     first, second = h.receive(message()), None
     h.deliver()
     h.clock.advance(10)
@@ -268,7 +268,7 @@ def test_no_content_reaches_an_answer(database):
     h.stop()
 
 
-OUTCOMES = [Accepted("AA"), TryLater("AR", "busy", 3), Rejected("AE", "no"), Held("CE", "x")]
+OUTCOMES = [Accepted("AA"), TryLater("AR", "busy", wait_s=3), Rejected("AE", "no"), Held("CE", "x")]
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("receive"), st.integers(1, 3), st.sampled_from(["|", "AL|AL", "NE|AL", "ER|SU", "NE|NE"]), st.booleans()),

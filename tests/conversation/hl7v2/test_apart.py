@@ -49,7 +49,7 @@ def test_the_application_acknowledgement_is_a_delivery(database, modes, parked, 
 
 
 def test_it_is_tried_again_and_given_once(database):
-    h = house(database, script=[TryLater("AR", "busy", 5)])
+    h = house(database, script=[TryLater("AR", "busy", wait_s=5)])
     h.receive(message("AL|AL"))
     h.deliver("acks")
     assert h.receive(message("AL|AL")).codes == ["CA"]

@@ -88,9 +88,8 @@ class Numbered:
     def _told(self, delivery: Delivery, asked: int, outcome: Outcome) -> None:
         if isinstance(outcome, (Ambiguous, Unavailable)):
             wait_s = outcome.wait_s if isinstance(outcome, Unavailable) else None
-            self._end(
-                Unavailable(outcome.code, f"when asked for its sequence number: {outcome.reason}", wait_s, outcome.response, outcome.words)
-            )
+            why = f"when asked for its sequence number: {outcome.reason}"
+            self._end(Unavailable(outcome.code, why, outcome.response, outcome.words, wait_s))
             return
         try:
             expected = ack.expected_number(outcome.response)
@@ -115,7 +114,7 @@ class Numbered:
             )
 
     def _refuse(self, outcome: Outcome, why: str) -> None:
-        self._end(Unavailable("SEQUENCE", why, None, outcome.response, outcome.words))
+        self._end(Unavailable("SEQUENCE", why, outcome.response, outcome.words))
 
     # -- a message under its number ----------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def outcome(said: Said, meaning: Mapping[str, str] = BY_THE_STANDARD) -> Outcome
     if word == "reject":
         return Rejected(code, reason, answer)
     if word == "retry":
-        return TryLater(code, reason, None, answer)
+        return TryLater(code, reason, answer)
     if word == "hold":
         return Held(code, reason, answer)
     if said.flaw:
