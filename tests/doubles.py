@@ -19,7 +19,7 @@ from suture.model.value import changed
 from suture.pipeline.breaker import Breaker
 from suture.pipeline.retry import Policy
 from suture.pipeline.world import World
-from suture.ports import Delivery, Operation, Settled, Work
+from suture.ports import Delivery, Held, Operation, Settled, Work
 from suture.runtime import RunningChannel, Stored
 from suture.store import again, dialect, tables
 from suture.store.backlog import Reader, deliveries_by_id
@@ -109,8 +109,9 @@ class Empty:
 
 
 def world(journal: Any, clock: Any, backlog: Any = None, **more: Any) -> World:
-    """A world in which nothing is random, nobody observes, and nothing waits unless there is a backlog."""
-    given = {"observer": Silent(), "memory": Memory(journal), "random": lambda: 0.0, **more}
+    """A world in which nothing is random, nobody observes, all is done at once, and nothing waits unless there is a backlog."""
+    given = {"observer": Silent(), "memory": Memory(journal), "random": lambda: 0.0, "may_send": lambda: True, "held": Held()}
+    given |= {"soon": lambda call: call(), "aside": lambda work, done: done(work()), **more}
     return World(journal, Empty() if backlog is None else backlog, clock, **given)
 
 

@@ -70,7 +70,7 @@ class Tasks:
 
     def map(self, task: Task) -> None:
         """Map a message; behind one that is mapped beside the reactor, when that is done."""
-        if self._waiting or (self._aside is not None and len(task.message.raw) > LARGE_BYTES):
+        if self._waiting or len(task.message.raw) > LARGE_BYTES:
             self._load.enter(task.message)
             self._waiting.append(task)
             if len(self._waiting) == 1:
@@ -83,7 +83,6 @@ class Tasks:
         """The first of the waiting is large."""
         if self._stopped:
             return
-        assert self._aside is not None
         task, begin_s = self._waiting[0], self._clock.seconds()
         self._aside(partial(self._come_to, task, begin_s), partial(self._came_back, begin_s))
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from suture.pipeline.turns import Soon
 from suture.ports import Aside, Backlog, Held, Journal, Memory, Observer, TimeOfDay
-
-
-def _at_once(work: Callable[[], None]) -> None:
-    work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +14,7 @@ class World:
     """memory: what the store remembers of earlier messages. random: [0, 1).
 
     may_send: asked before each send begins; when it says no, the lanes pause until `resume`. soon(f): run f in the next turn
-    of the reactor. aside: runs what takes long beside the reactor (None: at once). held: where the bytes of messages in
-    work are counted.
+    of the reactor. aside: runs what takes long beside the reactor. held: where the bytes of messages in work are counted.
     """
 
     journal: Journal
@@ -28,7 +23,7 @@ class World:
     observer: Observer
     memory: Memory
     random: Callable[[], float]
-    may_send: Callable[[], bool] = lambda: True
-    soon: Soon = _at_once
-    aside: Aside | None = None
-    held: Held = field(default_factory=Held)
+    may_send: Callable[[], bool]
+    soon: Soon
+    aside: Aside
+    held: Held

@@ -10,33 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from suture.conversation.hl7v2.verdict import Verdict
+from suture.conversation.hl7v2.waiting import Waiting
 from suture.model import states
 from suture.model.message import Message
-from suture.pipeline.waiting import Waiting
 from suture.ports import Delivery, Past, Settled, Unrendered
 
 WITHIN_S = 60.0
 
 
-class Plainly:
-    """Tells things in words: what it says of an outcome is its state."""
-
-    good = "good"
-
-    def settled(self, settled: Settled) -> str:
-        return settled.state
-
-    def past(self, past: Past) -> str:
-        return past.state
-
-    def delivery(self, state: str, destination: str) -> str | None:
-        return f"{destination} {state}" if state in (states.DEAD, states.HELD) else None
-
-    def undelivered(self, text: str) -> str:
-        return text
-
-    def accepts(self, told: str) -> bool:
-        return told in ("good", states.PROCESSED)
+def in_words(told: Verdict) -> str:
+    """The reason that a verdict gives, else its fate."""
+    return told.reason or told.fate
 
 
 class Recalls:
@@ -58,9 +43,11 @@ class Room:
 
     def __init__(self, when: Any = "after_delivery", past: Past | Exception | None = None) -> None:
         self.clock, self.told = Clock(), list[tuple[str, str]]()
-        self.waiting: Waiting[str, str] = Waiting(
-            when, WITHIN_S, self.clock, Recalls(past), Plainly(), lambda asker, told: self.told.append((asker, told))
-        )  # type: ignore[arg-type]
+        recalls: Any = Recalls(past)
+        self.waiting = Waiting(when, WITHIN_S, self.clock, recalls, self._tell)
+
+    def _tell(self, asker: Any, told: Verdict) -> None:
+        self.told.append((asker, in_words(told)))
 
     def asks(self, name: str, number: int = 1, state: str = states.RECEIVED, first: int = 0) -> None:
         self.waiting.wait(name, state, Message("c", b"", 0, id=number, duplicate_of=first))
@@ -83,7 +70,7 @@ def test_everyone_who_asked_is_told_once_of_what_the_message_came_to() -> None:
     assert room.told == []
     room.waiting.processed(1, processed(7))
     room.waiting.processed(1, processed(7))
-    assert (room.told, room.waiting.askers) == ([("first", states.PROCESSED), ("again", states.PROCESSED)], 0)
+    assert (room.told, room.waiting.askers) == ([("first", "accepted"), ("again", "accepted")], 0)
 
 
 def test_after_delivery_the_last_of_its_deliveries_is_waited_for() -> None:
@@ -94,10 +81,17 @@ def test_after_delivery_the_last_of_its_deliveries_is_waited_for() -> None:
     room.waiting.ended(delivery(9, message=2), states.DELIVERED[0])
     assert room.told == []
     room.waiting.ended(delivery(8), states.DELIVERED[0])
-    assert room.told == [("a", states.PROCESSED)]
+    assert room.told == [("a", "accepted")]
 
 
-@pytest.mark.parametrize("bad", [states.DEAD, states.HELD])
+BAD = {
+    states.DEAD: "d8 does not take it",
+    states.REFUSED: "d8 does not take it",
+    states.HELD: "kept, but its delivery to d8 waits for a person",
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
 def test_the_first_bad_end_is_told_at_once_and_only_of_its_own_deliveries(bad: str) -> None:
     room = Room()
     room.asks("a")
@@ -106,22 +100,26 @@ def test_the_first_bad_end_is_told_at_once_and_only_of_its_own_deliveries(bad: s
     assert room.told == []
     room.waiting.ended(delivery(8), bad)
     room.waiting.ended(delivery(7), bad)
-    assert room.told == [("a", f"d8 {bad}")]
+    assert room.told == [("a", BAD[bad])]
 
 
 def test_what_comes_to_nothing_or_waits_for_a_person_is_told_when_it_is_processed() -> None:
-    for settled in (processed(state=states.PARKED), processed(7, state=states.PARKED), processed()):
+    for settled, told in (
+        (processed(state=states.PARKED), "error"),
+        (processed(7, state=states.PARKED), "error"),
+        (processed(), "accepted"),
+    ):
         room = Room()
         room.asks("a")
         room.waiting.processed(1, settled)
-        assert room.told == [("a", settled.state)]
+        assert room.told == [("a", told)]
 
 
 def test_a_delivery_without_a_payload_is_held_and_that_is_told() -> None:
     room = Room()
     room.asks("a")
     room.waiting.processed(1, Settled(states.PROCESSED, "", unrendered=[Unrendered(delivery(3), "X", "", "no")]))
-    assert room.told == [("a", f"d3 {states.HELD}")]
+    assert room.told == [("a", "kept, but its delivery to d3 waits for a person")]
 
 
 def test_who_waits_too_long_is_told_so_and_the_next_in_its_own_time() -> None:
@@ -147,10 +145,10 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_ever() -> None:
 @pytest.mark.parametrize(
     ("past", "told"),
     [
-        (Past(1, states.PARKED), states.PARKED),
-        (Past(1, states.PROCESSED), states.PROCESSED),
-        (Past(1, states.PROCESSED, deliveries=[(7, "d", states.DELIVERED[0])]), states.PROCESSED),
-        (Past(1, states.PROCESSED, deliveries=[(7, "d", states.DEAD), (8, "e", states.WAITING[0])]), f"d {states.DEAD}"),
+        (Past(1, states.PARKED), "error"),
+        (Past(1, states.PROCESSED), "accepted"),
+        (Past(1, states.PROCESSED, deliveries=[(7, "d", states.DELIVERED[0])]), "accepted"),
+        (Past(1, states.PROCESSED, deliveries=[(7, "d", states.DEAD), (8, "e", states.WAITING[0])]), "d does not take it"),
         (OSError(), "what became of the first such message cannot be read"),
     ],
 )
@@ -165,11 +163,11 @@ def test_a_repetition_of_what_is_on_its_way_waits_with_it() -> None:
     room.asks("again", 5, states.DUPLICATE, first=1)
     assert room.told == []
     room.waiting.ended(delivery(7), states.DELIVERED[0])
-    assert room.told == [("again", "good")]
+    assert room.told == [("again", "accepted")]
     room = Room(past=Past(1, states.RECEIVED))
     room.asks("again", 5, states.DUPLICATE, first=1)
     room.waiting.processed(1, processed())
-    assert room.told == [("again", states.PROCESSED)]
+    assert room.told == [("again", "accepted")]
 
 
 def test_nobody_is_told_anything_after_a_stop() -> None:

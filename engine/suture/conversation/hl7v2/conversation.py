@@ -41,7 +41,7 @@ class Conversation:
         self._journal, self._clock, self._observer = world.journal, world.clock, world.observer
         self.when = dealing.answer.when
         self.answers = answers = Answers(dealing.answer, world.clock, world.memory)
-        self.turns = turns = None if world.aside is None else Turns(world.soon, world.aside, world.held)
+        self.turns = turns = Turns(world.soon, world.aside, world.held)
         limits = dealing.continuation
         self.fragments = Fragments(limits, answers, world, inside, window_us, turns) if limits else None
         self.sequences = SenderSequences(channel, answers, world) if dealing.sequence else None
@@ -61,8 +61,7 @@ class Conversation:
 
     def stop(self) -> None:
         """Forget who waits for an answer, and what is only in memory."""
-        if self.turns:
-            self.turns.stop()
+        self.turns.stop()
         self.answers.waiting.stop()
         if self.fragments:
             self.fragments.stop()
@@ -75,7 +74,7 @@ class Conversation:
         acknowledgement. Without it such an acknowledgement is not given.
         """
         turns = self.turns
-        if turns is not None and peer in turns.busy:
+        if peer in turns.busy:
             turns.wait(peer, len(raw), partial(self.arrived, raw, peer, answer, say))
             return
         width = width_of(raw) if raw[:3] != b"MSH" else None
@@ -89,7 +88,7 @@ class Conversation:
         turns, head = self.turns, raw[:LARGE_BYTES]
         inward = Inward(partial(self._one, peer), partial(self._envelope, peer))
         way: Batches | Together = Together(self.answers, inward) if width is None else Batches(self.answers, inward, width)
-        if turns is None or len(raw) <= LARGE_BYTES:
+        if len(raw) <= LARGE_BYTES:
             way.receive(raw, answer, say)
         else:
             turns.begin(peer, len(raw), partial(way.cut, raw), partial(way.hand_on, head, answer, say))

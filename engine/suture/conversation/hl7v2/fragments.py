@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from suture.conversation.hl7v2.answers import Answers, Asker
+from suture.conversation.hl7v2.answers import Answers
+from suture.conversation.hl7v2.waiting import Asker
 from suture.model import states
 from suture.model.fault import Fault
 from suture.model.finding import ERROR, SEGMENT_SEQUENCE, Finding, Location
@@ -38,15 +39,7 @@ class Fragment:
 class Fragments:
     """The fragments of one channel, whose whole messages go inside."""
 
-    def __init__(
-        self,
-        limits: Limits,
-        answers: Answers,
-        world: World,
-        inside: Inside,
-        window_us: int,
-        turns: Turns | None = None,
-    ) -> None:
+    def __init__(self, limits: Limits, answers: Answers, world: World, inside: Inside, window_us: int, turns: Turns) -> None:
         self._assembler: Assembler[Fragment] = Assembler(limits)
         self._journal, self._clock, self._answers = world.journal, world.clock, answers
         self._inside, self._window_us, self._turns = inside, window_us, turns
@@ -96,7 +89,7 @@ class Fragments:
     def _whole(self, chain: Chain[Fragment]) -> None:
         """Join the fragments; many of them beside the reactor, where their sender has nothing else in hand."""
         turns, peer = self._turns, chain.items[-1].message.peer
-        if turns is None or chain.size_bytes <= LARGE_BYTES or peer in turns.busy:
+        if chain.size_bytes <= LARGE_BYTES or peer in turns.busy:
             self._store(chain, chain.joined())
         else:
             turns.begin(peer, chain.size_bytes, chain.joined, partial(self._store_later, chain))

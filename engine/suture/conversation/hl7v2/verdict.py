@@ -146,27 +146,15 @@ def of_delivery(state: str, destination: str) -> Verdict | None:
     if state in (states.DEAD, states.REFUSED):
         return Verdict("error", [Finding(APPLICATION_ERROR, ERROR, None, f"{destination} does not take it")])
     if state == states.HELD:
-        return Verdict("undelivered", text=f"kept, but its delivery to {destination} waits for a person")
+        return undelivered(f"kept, but its delivery to {destination} waits for a person")
     return None
+
+
+def undelivered(text: str) -> Verdict:
+    """Nothing is wrong with the message, and it is kept."""
+    return Verdict("undelivered", text=text)
 
 
 def hl7_time(second: int) -> str:
     """A time as HL7 has it, in UTC. second: since 1970."""
     return time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second))
-
-
-class Judging:
-    """A suture.pipeline.waiting.Judge."""
-
-    good = GOOD
-    settled = staticmethod(of_settled)
-    past = staticmethod(of_past)
-    delivery = staticmethod(of_delivery)
-
-    def undelivered(self, text: str) -> Verdict:
-        """Nothing is wrong with it, and it is kept."""
-        return Verdict("undelivered", text=text)
-
-    def accepts(self, told: Verdict) -> bool:
-        """Does it say yes?"""
-        return told.fate == "accepted"

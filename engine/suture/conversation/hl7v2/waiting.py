@@ -10,49 +10,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
+from suture.conversation.hl7v2 import verdict
+from suture.conversation.hl7v2.verdict import GOOD, Verdict
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import AckTime, Delivery, Memory, Past, Settled, TimeOfDay
-
-Asker = TypeVar("Asker")
-Told = TypeVar("Told")
-
-
-class Judge(Protocol[Told]):
-    """What an asker is told of an outcome."""
-
-    good: Told
-
-    def settled(self, settled: Settled) -> Told:
-        """Of a processed message."""
-
-    def past(self, past: Past) -> Told:
-        """Of one that was processed before."""
-
-    def delivery(self, state: str, destination: str) -> Told | None:
-        """Of the end of one delivery; None while it says nothing bad."""
-
-    def undelivered(self, text: str) -> Told:
-        """Nothing is wrong with it, and it is kept."""
-
-    def accepts(self, told: Told) -> bool:
-        """Does it say yes?"""
+from suture.ports.conversation import Answer, Say
+from suture.wire.hl7v2.text.header import Header
 
 
 @dataclass(slots=True)
-class _Entry(Generic[Asker, Told]):
-    """A message that is waited for. left: its deliveries that have not ended, None before it is processed; told: then, when all is well."""
+class Asker:
+    """Who waits for the answer to one message. answer is None when the commit acknowledgement has gone that way."""
+
+    header: Header
+    number: int
+    answer: Answer | None
+    say: Say | None
+    expected: int | None = None
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A message that is waited for. left: its deliveries that have not ended, None before it is processed; told: when they end well."""
 
     until_s: float
     askers: list[Asker]
     left: set[int] | None = None
-    told: Told | None = None
+    told: Verdict = GOOD
 
 
-class Waiting(Generic[Asker, Told]):
-    """The askers of one channel. answer(asker, told): called once for each. memory: None: a repetition is told that all went well.
+class Waiting:
+    """The askers of one channel. answer(asker, told): called once for each.
 
     when: after_process or after_delivery. within_s: how long one may wait.
     """
@@ -62,13 +53,12 @@ class Waiting(Generic[Asker, Told]):
         when: AckTime,
         within_s: float,
         clock: TimeOfDay,
-        memory: Memory | None,
-        judge: Judge[Told],
-        answer: Callable[[Asker, Told], None],
+        memory: Memory,
+        answer: Callable[[Asker, Verdict], None],
     ) -> None:
         self._to_the_end, self._within_s = when == "after_delivery", within_s
-        self._clock, self._memory, self._judge, self._answer = clock, memory, judge, answer
-        self._entries: dict[int, _Entry[Asker, Told]] = {}
+        self._clock, self._memory, self._answer = clock, memory, answer
+        self._entries: dict[int, _Entry] = {}
         self._timer: Any = None
         self.askers = 0
 
@@ -76,10 +66,10 @@ class Waiting(Generic[Asker, Told]):
         """Wait for what a stored message comes to, or tell it at once where it came before."""
         if state == states.RECEIVED:
             self._enter(message.id, asker)
-        elif not message.duplicate_of or self._memory is None:
-            self._answer(asker, self._judge.good)
+        elif not message.duplicate_of:
+            self._answer(asker, GOOD)
         else:
-            failed = self._judge.undelivered("what became of the first such message cannot be read")
+            failed = verdict.undelivered("what became of the first such message cannot be read")
             self._memory.recall(message.duplicate_of, partial(self._recalled, asker), lambda error: self._answer(asker, failed))
 
     def processed(self, number: int, settled: Settled) -> None:
@@ -87,11 +77,11 @@ class Waiting(Generic[Asker, Told]):
         entry = self._entries.get(number)
         if entry is None:
             return
-        told = self._judge.settled(settled)
-        if not self._to_the_end or not self._judge.accepts(told):
+        told = verdict.of_settled(settled)
+        if not self._to_the_end or told.fate != "accepted":
             self._finish(number, told)
         elif settled.unrendered:
-            self._finish(number, self._judge.delivery(states.HELD, settled.unrendered[0].delivery.destination) or told)
+            self._finish(number, verdict.of_delivery(states.HELD, settled.unrendered[0].delivery.destination) or told)
         elif settled.deliveries:
             entry.left, entry.told = {delivery.id for delivery in settled.deliveries}, told
         else:
@@ -102,13 +92,13 @@ class Waiting(Generic[Asker, Told]):
         entry = self._entries.get(delivery.message_id)
         if entry is None or entry.left is None:
             return
-        bad = self._judge.delivery(state, delivery.destination)
+        bad = verdict.of_delivery(state, delivery.destination)
         if bad is not None and delivery.id in entry.left:
             self._finish(delivery.message_id, bad)
             return
         entry.left.discard(delivery.id)
         if not entry.left:
-            self._finish(delivery.message_id, entry.told or self._judge.good)
+            self._finish(delivery.message_id, entry.told)
 
     def _recalled(self, asker: Asker, past: Past) -> None:
         """What is known of the first such message: its end, or that it is still on its way, which is then waited for.
@@ -118,18 +108,18 @@ class Waiting(Generic[Asker, Told]):
         if past.state == states.RECEIVED:
             self._enter(past.id, asker)
             return
-        told = self._judge.past(past)
-        if not self._to_the_end or not self._judge.accepts(told):
+        told = verdict.of_past(past)
+        if not self._to_the_end or told.fate != "accepted":
             self._answer(asker, told)
             return
-        bad = [found for _, destination, state in past.deliveries if (found := self._judge.delivery(state, destination))]
+        bad = [found for _, destination, state in past.deliveries if (found := verdict.of_delivery(state, destination))]
         left = {number for number, _, state in past.deliveries if state in states.WAITING}
         if bad or not left:
             self._answer(asker, bad[0] if bad else told)
         else:
             self._enter(past.id, asker).left = left
 
-    def _enter(self, number: int, asker: Asker) -> _Entry[Asker, Told]:
+    def _enter(self, number: int, asker: Asker) -> _Entry:
         entry = self._entries.get(number)
         if entry is None:
             entry = self._entries[number] = _Entry(self._clock.seconds() + self._within_s, [])
@@ -143,7 +133,7 @@ class Waiting(Generic[Asker, Told]):
         """Answer those who waited too long; the first of the entries is always the oldest."""
         self._timer = None
         now_s = self._clock.seconds()
-        late = self._judge.undelivered(f"kept, and not done within {self._within_s:g} s; it will be done")
+        late = verdict.undelivered(f"kept, and not done within {self._within_s:g} s; it will be done")
         while self._entries:
             number, entry = next(iter(self._entries.items()))
             left_s = entry.until_s - now_s
@@ -152,7 +142,7 @@ class Waiting(Generic[Asker, Told]):
                 return
             self._finish(number, late)
 
-    def _finish(self, number: int, told: Told) -> None:
+    def _finish(self, number: int, told: Verdict) -> None:
         askers = self._entries.pop(number).askers
         self.askers -= len(askers)
         for asker in askers:
