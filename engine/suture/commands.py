@@ -15,7 +15,7 @@ from suture.model.message import Message
 from suture.model.payload import Payload
 from suture.model.verbs import Result, Verb
 from suture.observe.logs import Log
-from suture.pipeline.remaking import remade
+from suture.pipeline.rendering import remade
 from suture.ports import Delivery, TimeOfDay, Unrendered, Work
 from suture.runtime import RunningChannel
 from suture.store import again, replay, state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +16,7 @@ from twisted.internet.task import deferLater
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
 from suture.conversation.hl7v2.numbering import Numbered
-from suture.model.errors import SutureError
+from suture.model.errors import SutureError, in_the_program
 from suture.model.message import Message
 from suture.observe.logs import Log
 from suture.pipeline.channel import Channel
@@ -380,16 +379,12 @@ def made(
 
 
 def reason_of(e: Exception) -> str:
-    """An error for an operator: what the system says of a file or a socket, else its kind and its place in the program.
-
-    Its own text may hold anything.
-    """
+    """An error for an operator: what the system says of a file or a socket, else its kind and its place in the program."""
     if isinstance(e, SutureError):
         return str(e)
     if isinstance(e, OSError) and e.strerror:
         return f"{e.strerror}: {e.filename}" if e.filename else e.strerror
-    frame = traceback.extract_tb(e.__traceback__)[-1]
-    return f"{type(e).__name__} at {frame.filename.rpartition('/')[2]}:{frame.lineno}; please report it"
+    return in_the_program(e)
 
 
 def _validator(files: ChannelFiles, plan: Plan, pool: ValidationPool) -> ChannelValidator | None:

@@ -12,7 +12,7 @@ from suture.config.plan import dealing_of, format_of, plan_of
 from suture.config.shape import file_keys
 from suture.config.site import load_channel, load_site
 from suture.conversation.hl7v2.dealing import Dealing
-from suture.conversation.hl7v2.rules import AnswerRules, Setting
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.errors import ConfigError, MessageError
 from suture.wire.hl7v2.exchange.continuation import Limits
 from tests.config.site_files import SiteFiles
@@ -45,7 +45,7 @@ def test_what_is_written_becomes_rules(site: SiteFiles):
     assert found.answer.types == {"DFT^P03"}
     assert found.answer.versions == {"2.3"}
     assert (found.answer.within_s, found.answer.batch) == (5, "errors")
-    assert found.answer.settings == {"MSH-3": Setting("SUTURE"), "MSH-4": Setting(msh=6)}
+    assert found.answer.settings == {"MSH-3": "SUTURE", "MSH-4": 6}
     assert found.continuation == Limits(timeout_s=9)
     assert (found.sequence, plan_of(channel).on_error) == (True, "stop")
 

@@ -17,7 +17,7 @@ from suture.mapping.outbound import as_events
 from suture.model import states
 from suture.model.message import Message, Note
 from suture.pipeline.process import process
-from suture.pipeline.remaking import remade
+from suture.pipeline.rendering import remade
 from suture.ports import Settled
 from suture.store import journey, tables
 from suture.wire.hl7v2.text import er7

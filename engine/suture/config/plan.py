@@ -10,7 +10,7 @@ from suture.config.hl7v2 import SEVERITY_LETTERS
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.conversation.hl7v2.conversation import Conversation
 from suture.conversation.hl7v2.dealing import Dealing
-from suture.conversation.hl7v2.rules import AnswerRules, Setting
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.conversation.plain import Plain
 from suture.formats.hl7v2.format import HL7v2
 from suture.formats.hl7v2.passing import in_set
@@ -83,7 +83,7 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
         types=frozenset(channel.config.accept or ()) if given.unsupported == "refuse" else frozenset(),
         versions=frozenset(given.versions),
         processing_ids=channel.processing_ids,
-        settings={place: Setting(text=s) if isinstance(s, str) else Setting(msh=s.number) for place, s in given.set.items()},
+        settings={place: s if isinstance(s, str) else s.number for place, s in given.set.items()},
         apart=given.application or "",
         batch=given.batch,
         batch_messages=given.batch_messages,

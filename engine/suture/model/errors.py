@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 
 
@@ -61,3 +62,9 @@ class CommandError(SutureError):
 
 class NotFound(CommandError):
     """There is no such message, delivery, exception or channel."""
+
+
+def in_the_program(error: Exception) -> str:
+    """An error that should not be, by its kind and its place in the program; its own text may hold anything (PHI)."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {frame.filename.rpartition('/')[2]}:{frame.lineno}; please report it"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suture.mapping.compile import Inbound
+from suture.mapping.keys import findable
 from suture.mapping.payload import Renderer
 from suture.master.stock import StockLevels
-from suture.model.message import Message
-from suture.pipeline.accepting import looked
+from suture.model import states
+from suture.model.message import Message, Note
 from suture.pipeline.validation import Validation
 from suture.pipeline.world import World
 from suture.ports import Processed, Settled
@@ -79,8 +80,18 @@ class Plan:
             return False
         if self.format.unprocessed(message):
             return False
-        return self.takes(message) or looked(self.format, self.accept, message)[0] is None
+        return self.takes(message) or self.looked(message)[0] is None
 
     def takes(self, message: Message) -> bool:
         """Is the message's type, as it is written, one that the channel accepts?"""
         return not self.accept or message.type in self.accept or bool(message.fault)
+
+    def looked(self, message: Message) -> tuple[Settled | None, Note | None]:
+        """What a message comes to that the channel does not take when it looks closer; and where it does, how its type was read."""
+        look = self.format.look(self.accept, message)
+        if look.taken:
+            return None, look.note
+        if look.doubt is None:
+            return Settled.filtered(f"{message.type} is not accepted by the channel"), None
+        gap = replace(look.doubt, value=findable(look.doubt.value))
+        return Settled(states.PARKED, f"{gap.kind}: {gap.path}: {gap.reason}", gaps=[gap]), None

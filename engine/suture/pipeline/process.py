@@ -20,10 +20,8 @@ from suture.model.message import Gap, Message, Note
 from suture.model.payload import Payload
 from suture.model.storable import storable
 from suture.model.value import Draft, changed
-from suture.pipeline.accepting import looked
 from suture.pipeline.claims import Firsts, Sorted, firsts, sort
 from suture.pipeline.plan import Output, Plan
-from suture.pipeline.remarks import remarked
 from suture.pipeline.rendering import NO_PAYLOAD, passed, rendered, unexpected, unrendered
 from suture.pipeline.tasks import Skip
 from suture.pipeline.validation import refusal, reported
@@ -51,14 +49,14 @@ def process(
     """
     if reason := plan.format.unprocessed(message):
         return fixed(plan, message, now_us, revision, Settled.filtered(reason))
-    settled, note = (None, None) if plan.takes(message) else looked(plan.format, plan.accept, message)
+    settled, note = (None, None) if plan.takes(message) else plan.looked(message)
     if settled is None and plan.settles is not None:
         settled = plan.settles(message)
     if settled is not None:
         return fixed(plan, message, now_us, revision, settled)
     work = _tried(plan, message, now_us, skip or {}, revision, findings)
     if note is not None:
-        work = remarked(work, [note])
+        work = _remarked(work, [note])
     return work if plan.adds is None or revision else plan.adds(work)
 
 
@@ -67,11 +65,11 @@ def _tried(plan: Plan, message: Message, now_us: int, skip: Skip, revision: int,
         parsed = plan.format.parse(message.raw)
         notes = plan.format.remarks(parsed, plan.only_reports)
         if plan.validation is None:
-            return remarked(_mapped(plan, message, parsed, now_us, skip, revision), notes)
-        verdict = plan.validation.judge(parsed, findings)
-        if verdict.refused:
-            return remarked(fixed(plan, message, now_us, revision, refusal(verdict)), notes)
-        return remarked(reported(_mapped(plan, message, parsed, now_us, skip, revision), verdict.findings), notes)
+            return _remarked(_mapped(plan, message, parsed, now_us, skip, revision), notes)
+        found, refused = plan.validation.judge(parsed, findings)
+        if refused:
+            return _remarked(fixed(plan, message, now_us, revision, refusal(found)), notes)
+        return _remarked(reported(_mapped(plan, message, parsed, now_us, skip, revision), found), notes)
     except MessageError as e:
         return fixed(plan, message, now_us, revision, _parked(e))
     except Exception as e:  # a bug of ours must not stop the channel: the message waits for a person, and the others go on
@@ -93,6 +91,11 @@ def _mapped(plan: Plan, message: Message, parsed: Record, now_us: int, skip: Ski
     settle = partial(job.settle, mapped, first)
     ready = None if touches else settle({}, {})
     return Processed(message, now_us, plan.window_us, tuple(first), ready, settle, touches, _search(mapped), revision, _nothing, _raise)
+
+
+def _remarked(work: Processed, notes: Sequence[Note]) -> Processed:
+    """The same work, whose outcome carries these notes before its own."""
+    return work.through(lambda settled: changed(settled, notes=[*notes, *settled.notes])) if notes else work
 
 
 def _parked(error: MessageError) -> Settled:

@@ -5,21 +5,22 @@ What cannot be made holds its delivery and no other: what else came of the messa
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 
 from suture.mapping.payload import RenderContext
 from suture.model import states
-from suture.model.errors import MessageError
+from suture.model.errors import MessageError, in_the_program
 from suture.model.events import Event
+from suture.model.message import Message
 from suture.model.payload import Payload
 from suture.model.value import changed
-from suture.pipeline.plan import Output
+from suture.pipeline.plan import Output, Plan
 from suture.ports import Delivery, Unrendered
 from suture.ports.format import Record
 
 NO_PAYLOAD = Payload(b"", "")
 """Of a delivery that has none."""
+OTHER = "the channel sends something else there today; reprocess the message"
 
 
 def rendered(output: Output, events: Sequence[Event], context: RenderContext) -> Payload:
@@ -50,7 +51,23 @@ def unrendered(delivery: Delivery, error: Exception) -> Unrendered:
 
 
 def unexpected(stage: str, error: Exception) -> MessageError:
-    """An error that should not be; told by its type and place in the program, never by its text (PHI)."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-    return MessageError(stage, "UNEXPECTED", "", f"{type(error).__name__} at {where}; please report it")
+    """An error that should not be."""
+    return MessageError(stage, "UNEXPECTED", "", in_the_program(error))
+
+
+def remade(plan: Plan, delivery: Delivery, message: Message, events: Sequence[Event], now_us: int) -> Payload | Unrendered | str:
+    """The payload of a delivery of these events (none: of the message itself), made anew by the channel as it is today.
+
+    Else why there is none, or why it is not asked for.
+    """
+    output = next((one for one in plan.outputs if one.destination == delivery.destination), None)
+    if output is None:
+        return f"the channel has no destination {delivery.destination} today"
+    if bool(events) != (output.renderer is not None):
+        return OTHER
+    try:
+        if not events:
+            return passed(output, plan.format.parse(message.raw), message.raw)
+        return rendered(output, events, RenderContext(message, output.destination, delivery.idempotency_key, now_us, plan.source))
+    except Exception as e:
+        return unrendered(delivery, e)

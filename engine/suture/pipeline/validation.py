@@ -18,14 +18,6 @@ TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What was found, of the standard and then of the profile. refused: the message may not be processed."""
-
-    findings: Sequence[Finding]
-    refused: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Validation:
     """standard: how to judge by the format's standard, None for not at all; profile likewise. limit: findings of the profile."""
 
@@ -35,36 +27,34 @@ class Validation:
     enforce_profile: bool = False
     limit: int = 100
 
-    def judge(self, message: Record, standard: Sequence[Finding] = ()) -> Judgement:
-        """Apply the profile, and say whether the message may go on. standard: what standard validation has found."""
+    def judge(self, message: Record, standard: Sequence[Finding]) -> tuple[Sequence[Finding], bool]:
+        """What is found, of the standard (as it was found) and then of the profile; and whether the message is refused for it."""
         own = self.profile.check(message, self.limit) if self.profile else []
         refused = (self.enforce_standard and _wrong(standard)) or (self.enforce_profile and _wrong(own))
-        return Judgement([*standard, *own], refused)
+        return [*standard, *own], refused
 
 
 def _wrong(findings: Sequence[Finding]) -> bool:
     return any(one.severity == ERROR for one in findings)
 
 
-def refusal(judgement: Judgement) -> Settled:
+def refusal(findings: Sequence[Finding]) -> Settled:
     """A message that is parked because of its findings; errors are told first."""
-    told = sorted(judgement.findings, key=lambda one: one.severity != ERROR)
+    told = sorted(findings, key=lambda one: one.severity != ERROR)
     place = str(told[0].location) if told[0].location else ""
-    return Settled.parked(Fault("VALIDATION", "validate", place, in_words(told)), judgement.findings)
+    return Settled.parked(Fault("VALIDATION", "validate", place, in_words(told)), findings)
 
 
 def reported(work: Processed, findings: Sequence[Finding]) -> Processed:
     """The same work, whose outcome carries the findings; a processed message has them as its reason."""
     if not findings:
         return work
-    settle = work.settle
 
     def noted(settled: Settled) -> Settled:
         says = settled.state == states.PROCESSED and not settled.reason
         return changed(settled, findings=findings, reason=f"validation: {in_words(findings)}" if says else settled.reason)
 
-    ready = None if work.ready is None else noted(work.ready)
-    return changed(work, settle=lambda claims, stock: noted(settle(claims, stock)), ready=ready)
+    return work.through(noted)
 
 
 def in_words(findings: Sequence[Finding]) -> str:

@@ -14,7 +14,7 @@ from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Gap, Message, Note
 from suture.model.outcome import Outcome
-from suture.model.value import Value
+from suture.model.value import Value, changed
 
 
 class Clock(Protocol):
@@ -193,6 +193,11 @@ class Processed(Value, frozen=True):
     revision: int
     done: Callable[[Settled], None]
     failed: Callable[[Exception], None]
+
+    def through(self, change: Callable[[Settled], Settled]) -> Processed:
+        """The same work, whose outcome is what `change` makes of it."""
+        settle, ready = self.settle, None if self.ready is None else change(self.ready)
+        return changed(self, settle=lambda claims, stock: change(settle(claims, stock)), ready=ready)
 
     @property
     def size_bytes(self) -> int:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from suture.conversation.hl7v2.rules import AnswerRules, Setting
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.conversation.hl7v2.verdict import location, of_past, of_settled
 from suture.mapping.plan import Mapped
 from suture.model import states
@@ -186,7 +186,7 @@ def test_a_filtered_message_is_answered_as_accepted(database):
 
 
 def test_fields_of_the_answer_are_set_as_the_channel_says(database):
-    fields = {"MSA-3": Setting("Got it | well"), "MSH-3": Setting("SUTURE^X"), "MSH-4": Setting(msh=6)}
+    fields = {"MSA-3": "Got it | well", "MSH-3": "SUTURE^X", "MSH-4": 6}
     h = house(database, "after_process", settings=fields)
     (answer,) = h.receive(message()).messages
     assert (answer.get("MSA-3"), answer.get("MSH-3"), answer.get("MSH-3.2"), answer.get("MSH-4")) == (

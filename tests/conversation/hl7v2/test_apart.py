@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from suture.conversation.hl7v2.rules import AnswerRules, Setting
+from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.errors import MessageError
 from suture.model.outcome import TryLater
 from suture.wire.hl7v2.text import er7
@@ -39,7 +39,7 @@ def house(database: Engine, inbound=None, script=(), **rules) -> House:
     ],
 )
 def test_the_application_acknowledgement_is_a_delivery(database, modes, parked, heard, apart):
-    h = house(database, Parked(PARKED) if parked else None, settings={"MSH-3": Setting("SUTURE")})
+    h = house(database, Parked(PARKED) if parked else None, settings={"MSH-3": "SUTURE"})
     assert h.receive(message(modes)).codes == heard
     sent = [er7.Message.parse(delivery.body) for delivery, _ in h.peers["acks"].asked]
     assert [one.get("MSA-1") for one in sent] == ([apart] if apart else [])

@@ -6,17 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from suture.conversation.hl7v2.apart import acknowledging
+from suture.conversation.hl7v2 import verdict
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.fault import Fault
 from suture.model.message import Message
-from suture.ports import Processed, Settled
+from suture.model.value import changed
+from suture.ports import Delivery, Processed, Settled
+from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.continuation import Limits, is_fragment
+from suture.wire.hl7v2.exchange.reply import Reply, filled, written
 from suture.wire.hl7v2.text.header import Header
 
 _DSC = "DSC"
 _FRAGMENT = Fault("CONTINUATION_UNKNOWN", "map", _DSC, f"{_DSC}: a fragment alone cannot be processed; have the message sent again")
 NO_RULES = AnswerRules()
+_ASKS = "AL"
+"""MSH-15 of an acknowledgement over a connection of its own: its acceptance is waited for, as for any delivery (HL7 2.9.1
+section 2.8.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Dealing:
     @property
     def adds(self) -> Callable[[Processed], Processed] | None:
         """What is added to what a message came to: the acknowledgement that goes over a connection of its own."""
-        return partial(acknowledging, self.answer) if self.answer.apart else None
+        return partial(_acknowledging, self.answer) if self.answer.apart else None
 
     def _settled(self, message: Message) -> Settled | None:
         """Refused to its sender, or a fragment that came alone."""
@@ -48,3 +54,30 @@ class Dealing:
         if self.answer.restricts and (finding := self.answer.refusal(header)):
             return Settled.filtered(f"refused: {finding}")
         return Settled.parked(_FRAGMENT) if self.continuation and is_fragment(header, message.raw) else None
+
+
+def _acknowledging(rules: AnswerRules, work: Processed) -> Processed:
+    """The same work with the acknowledgement among its deliveries, where the sender asks for one (enhanced mode).
+
+    Such an acknowledgement goes over a connection of its own. It is a delivery like any other, durable and tried again, and is
+    written in the transaction that says what the message came to: so there is one, and it survives a crash.
+    """
+    header = Header.read(work.message.raw)
+    if header is None or not due.wants(header).enhanced or due.wants(header).application == b"NE":
+        return work
+    return work.through(partial(_with_answer, rules, header, work.message, work.at_us))
+
+
+def _with_answer(rules: AnswerRules, header: Header, message: Message, at_us: int, settled: Settled) -> Settled:
+    told = verdict.of_settled(settled)
+    code = due.replies(header, told.fate).application
+    if code is None:
+        return settled
+    own_id = f"SUT{message.id}A"
+    custom = rules.custom(header, code in due.POSITIVE)
+    now = verdict.hl7_time(at_us // 1_000_000)
+    reply = Reply(code, own_id, now, told.reason, told.findings, None, _ASKS, True, custom)
+    body = filled(header, rules.template, reply) if rules.template else written(header, reply)
+    key = f"acknowledgement/{message.channel}/{message.id}"
+    answer = Delivery(message.id, message.channel, rules.apart, "", body, key, own_id, "application/hl7-v2")
+    return changed(settled, deliveries=[*settled.deliveries, answer])

@@ -21,20 +21,13 @@ from suture.wire.hl7v2.text.header import Header
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """A field of the answer: a text (^ between components), or a field of the received MSH by its number."""
-
-    text: str = ""
-    msh: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerRules:
     """How a channel answers.
 
     when: after_store, after_process or after_delivery. within_s: how long an answer of the last two may wait.
     types, versions, processing_ids: the ones that are taken (DFT^P03, 2.5.1, P), empty = all; others are refused with CR
-    or AR. settings: fields of the answer, by name (MSA-3); those of MSA in positive answers only.
+    or AR. settings: fields of the answer, by name (MSA-3), each a text (^ between components), or the field of the received
+    MSH that has this number; those of MSA in positive answers only.
     apart: the destination that gets the application acknowledgements of enhanced mode, as deliveries; "": the connection
     that the message came by. waiting: most messages that wait for an answer at a time. batch: which acknowledgements
     answer a batch: all, errors or none. batch_messages: its limit. template: segments of the whole answer, see
@@ -46,7 +39,7 @@ class AnswerRules:
     types: frozenset[str] = frozenset()
     versions: frozenset[str] = frozenset()
     processing_ids: frozenset[str] = frozenset()
-    settings: Mapping[str, Setting] = field(default_factory=dict)
+    settings: Mapping[str, str | int] = field(default_factory=dict)
     template: tuple[str, ...] = ()
     apart: str = ""
     waiting: int = 50_000
@@ -85,4 +78,4 @@ class AnswerRules:
         if not self.settings:
             return None
         wanted = {place: s for place, s in self.settings.items() if positive or not place.startswith("MSA")}
-        return {place: header.get(s.msh) if s.msh else value(header, s.text) for place, s in wanted.items()}
+        return {place: header.get(s) if isinstance(s, int) else value(header, s) for place, s in wanted.items()}

@@ -31,42 +31,26 @@ _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\((\d+)\))?(?:-(\d+)(?:\[([^\]]+)\])?
 VALIDATION = "VALIDATION"
 CONTINUATION = "CONTINUATION_"
 """Our codes of messages parked by validation and of broken fragments; their reasons hold no content, so a sender may read them."""
-_CODES = {
-    "NOT_HL7": SEGMENT_SEQUENCE,
-    "BAD_DELIMITER": SEGMENT_SEQUENCE,
-    "TOO_MANY_LINES": SEGMENT_SEQUENCE,
-    "BAD_SEGMENT": SEGMENT_SEQUENCE,
-    "AMBIGUOUS_CONTEXT": SEGMENT_SEQUENCE,
-    "CHARSET": DATA_TYPE,
-    "MALFORMED_VALUE": DATA_TYPE,
-    "MISSING_VALUE": REQUIRED_FIELD_MISSING,
-    "UNKNOWN_CODE": TABLE_VALUE,
-    "BAD_VALUE": REQUIRED_FIELD_MISSING,
-    "AMBIGUOUS_VALUE": CARDINALITY,
-    "OUT_OF_BOUNDS": OTHER,
-    "NO_LINES": SEGMENT_SEQUENCE,
-    "NO_EVENT": TABLE_VALUE,
-    "KEY_CONFLICT": DUPLICATE_KEY,
-    "UNREADABLE_TYPE": UNSUPPORTED_EVENT,
-    VALIDATION: OTHER,
-}
-"""Our codes (docs/errors.md) to those of HL7 table 0357; any other is an application error."""
+_CANNOT = "the message cannot be processed"
 _SAYS = {
-    "NOT_HL7": "the message is not HL7 v2",
-    "BAD_DELIMITER": "MSH-1 or MSH-2 cannot be separators",
-    "BAD_SEGMENT": "a line that is no segment",
-    "AMBIGUOUS_CONTEXT": "more than one segment where one is meant",
-    "CHARSET": "bytes that are not of the character set",
-    "UNKNOWN_CODE": "a code that is not known here",
-    "BAD_VALUE": "a required value is missing or malformed",
-    "AMBIGUOUS_VALUE": "several values where one is meant",
-    "OUT_OF_BOUNDS": "a value that is too large, too small, too old or too far ahead",
-    "TOO_MANY_LINES": "more lines than one message can have here",
-    "NO_LINES": "the message has no line that comes to anything here",
-    "NO_EVENT": "a line that nothing here takes",
-    "KEY_CONFLICT": "a number that stands for something else already",
-    "UNREADABLE_TYPE": "the trigger event cannot be read",
+    "NOT_HL7": (SEGMENT_SEQUENCE, "the message is not HL7 v2"),
+    "BAD_DELIMITER": (SEGMENT_SEQUENCE, "MSH-1 or MSH-2 cannot be separators"),
+    "TOO_MANY_LINES": (SEGMENT_SEQUENCE, "more lines than one message can have here"),
+    "BAD_SEGMENT": (SEGMENT_SEQUENCE, "a line that is no segment"),
+    "AMBIGUOUS_CONTEXT": (SEGMENT_SEQUENCE, "more than one segment where one is meant"),
+    "CHARSET": (DATA_TYPE, "bytes that are not of the character set"),
+    "MALFORMED_VALUE": (DATA_TYPE, _CANNOT),
+    "MISSING_VALUE": (REQUIRED_FIELD_MISSING, _CANNOT),
+    "UNKNOWN_CODE": (TABLE_VALUE, "a code that is not known here"),
+    "BAD_VALUE": (REQUIRED_FIELD_MISSING, "a required value is missing or malformed"),
+    "AMBIGUOUS_VALUE": (CARDINALITY, "several values where one is meant"),
+    "OUT_OF_BOUNDS": (OTHER, "a value that is too large, too small, too old or too far ahead"),
+    "NO_LINES": (SEGMENT_SEQUENCE, "the message has no line that comes to anything here"),
+    "NO_EVENT": (TABLE_VALUE, "a line that nothing here takes"),
+    "KEY_CONFLICT": (DUPLICATE_KEY, "a number that stands for something else already"),
+    "UNREADABLE_TYPE": (UNSUPPORTED_EVENT, "the trigger event cannot be read"),
 }
+"""Our codes (docs/errors.md) to those of HL7 table 0357 and what is said of them; any other is an application error."""
 ONCE = ("MSH", "EVN", "PID", "PD1", "PV1", "PV2", "MFI")
 """Segments that stand once in a message (or whose first is meant): their places have no line."""
 
@@ -122,11 +106,10 @@ def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
 
 
 def _finding(fault: Fault, severity: str) -> Finding:
-    code = SEGMENT_SEQUENCE if fault.code.startswith(CONTINUATION) else _CODES.get(fault.code, APPLICATION_ERROR)
+    code, text = _SAYS.get(fault.code, (APPLICATION_ERROR, _CANNOT))
     if fault.code == VALIDATION or fault.code.startswith(CONTINUATION):
+        code = OTHER if fault.code == VALIDATION else SEGMENT_SEQUENCE
         text = fault.reason.removeprefix(f"{fault.place}: ").partition("; ")[0]
-    else:
-        text = _SAYS.get(fault.code, "the message cannot be processed")
     return Finding(code, severity, location(fault.place, fault.line), text)
 
 
