@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 from twisted.internet import error, protocol
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from suture.connectors.net import tcp_info
-from suture.reactor import Reactor, Suspects, Watchdog
+from suture.reactor import Reactor, Watchdog
 from tests.faults.driving import the_reactor
 
 PATIENCE_S = 10.0
@@ -306,16 +307,22 @@ def test_time_does_not_go_back(stand: Stand) -> None:
 
 
 def test_only_what_stays_wrong_is_due() -> None:
-    suspects: Suspects[str] = Suspects(10)
-    assert suspects.due(["a", "b"], 100) == []
-    assert suspects.due(["a"], 105) == []
-    assert suspects.due(["a", "b"], 109.9) == []
-    assert suspects.due(["a", "b"], 110) == ["a"]
-    assert suspects.due(["a", "b"], 119.9) == ["b"]
-    assert suspects.due(["a"], 120) == []
-    assert suspects.due(["a"], 130) == ["a"]
-    assert suspects.due([], 1000) == []
-    assert suspects.due(["a"], 1001) == []
+    clock = Clock()
+    watchdog = Watchdog(clock, lambda: (), 1, 10, lambda code, count: None)
+
+    def due(wrong: list[Any], now_s: float) -> list[Any]:
+        clock.rightNow = now_s
+        return watchdog._due(wrong)
+
+    assert due(["a", "b"], 100) == []
+    assert due(["a"], 105) == []
+    assert due(["a", "b"], 109.9) == []
+    assert due(["a", "b"], 110) == ["a"]
+    assert due(["a", "b"], 119.9) == ["b"]
+    assert due(["a"], 120) == []
+    assert due(["a"], 130) == ["a"]
+    assert due([], 1000) == []
+    assert due(["a"], 1001) == []
 
 
 class Noted:

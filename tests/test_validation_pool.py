@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from twisted.internet import task
 
-from suture.validation_pool import ValidationPool
+from suture.config.conf import ValidationSection
+from suture.validation_pool import ChannelValidator, ValidationPool
 from suture.wire.hl7v2.standard.validate import Rules
 
 HEAD = b"MSH|^~\\&|CAB|OR|X|Y|20260302101500||DFT^P03^DFT_P03|C1|P|2.5.1\rEVN||20260302101500\rPID|1||MRN1^^^H^MR||DOE^JANE\r"
@@ -41,21 +42,21 @@ def reactor() -> FakeReactor:
 
 @pytest.fixture
 def pool(reactor: FakeReactor) -> Iterator[ValidationPool]:
-    pool = ValidationPool(reactor, inline_bytes=200, waiting_max=3, timeout_s=30)
+    pool = ValidationPool(reactor, ValidationSection(inline_bytes=200, waiting=3, timeout_s=30))
     yield pool
     pool.close()
 
 
 def test_a_small_message_is_validated_at_once(pool: ValidationPool):
     found: list[Any] = []
-    pool.of_channel(Rules(), "utf-8").check(HEAD, found.append)
+    ChannelValidator(pool, Rules(), "utf-8").check(HEAD, found.append)
     assert [str(one.location) for one in found[0]] == ["FT1"]
     assert pool.held == 0
 
 
 def test_a_small_message_does_not_overtake_a_large_one(pool: ValidationPool, reactor: FakeReactor):
     order: list[str] = []
-    validator = pool.of_channel(Rules(), "utf-8")
+    validator = ChannelValidator(pool, Rules(), "utf-8")
     validator.check(HEAD + CHARGE * 50, lambda found: order.append("large"))
     validator.check(HEAD, lambda found: order.append("small"))
     assert order == []
@@ -65,15 +66,15 @@ def test_a_small_message_does_not_overtake_a_large_one(pool: ValidationPool, rea
 
 def test_one_channel_does_not_wait_for_another(pool: ValidationPool, reactor: FakeReactor):
     order: list[str] = []
-    pool.of_channel(Rules(), "utf-8").check(HEAD + CHARGE * 50, lambda found: order.append("large"))
-    pool.of_channel(Rules(), "utf-8").check(HEAD, lambda found: order.append("other"))
+    ChannelValidator(pool, Rules(), "utf-8").check(HEAD + CHARGE * 50, lambda found: order.append("large"))
+    ChannelValidator(pool, Rules(), "utf-8").check(HEAD, lambda found: order.append("other"))
     assert order == ["other"]
     reactor.until(lambda: len(order) == 2)
 
 
 def test_it_asks_to_read_no_more_when_enough_wait(pool: ValidationPool, reactor: FakeReactor):
     done: list[Any] = []
-    validator = pool.of_channel(Rules(), "utf-8")
+    validator = ChannelValidator(pool, Rules(), "utf-8")
     for _ in range(3):
         validator.check(HEAD + CHARGE * 50, done.append)
     assert pool.full
@@ -89,13 +90,13 @@ def kill(pool: ValidationPool) -> None:
 
 def test_a_message_whose_process_died_is_tried_again_and_then_told(pool: ValidationPool, reactor: FakeReactor):
     first: list[Any] = []
-    validator = pool.of_channel(Rules(), "utf-8")
+    validator = ChannelValidator(pool, Rules(), "utf-8")
     validator.check(HEAD + CHARGE * 50, first.append)
     kill(pool)
     reactor.until(lambda: len(first) == 1)
     assert [one.code for one in first[0]] == []
     second: list[Any] = []
-    pool.of_channel(Rules(), "utf-8").check(HEAD + CHARGE * 200_000, second.append)
+    ChannelValidator(pool, Rules(), "utf-8").check(HEAD + CHARGE * 200_000, second.append)
     killed = 0
     while not second:
         if pool._executor is not None and killed < 2 and pool._executor._processes:
@@ -110,7 +111,7 @@ def test_a_message_whose_process_died_is_tried_again_and_then_told(pool: Validat
 
 def test_a_message_that_takes_too_long_is_not_waited_for(pool: ValidationPool, reactor: FakeReactor):
     found: list[Any] = []
-    validator = pool.of_channel(Rules(), "utf-8")
+    validator = ChannelValidator(pool, Rules(), "utf-8")
     validator.check(HEAD + CHARGE * 200_000, found.append)
     validator.check(HEAD + CHARGE * 50, found.append)
     reactor.advance(30)
@@ -121,7 +122,7 @@ def test_a_message_that_takes_too_long_is_not_waited_for(pool: ValidationPool, r
 
 def test_closing_ends_the_processes(pool: ValidationPool, reactor: FakeReactor):
     done: list[Any] = []
-    pool.of_channel(Rules(), "utf-8").check(HEAD + CHARGE * 50, done.append)
+    ChannelValidator(pool, Rules(), "utf-8").check(HEAD + CHARGE * 50, done.append)
     reactor.until(lambda: bool(done))
     assert pool._executor is not None
     processes = list(pool._executor._processes.values())

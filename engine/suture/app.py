@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from twisted.internet import defer
@@ -109,13 +110,6 @@ def _open_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _TimeOfDay:
-    """The time of day, with the reactor's timers."""
-
-    def __init__(self, reactor: Any) -> None:
-        self.seconds, self.callLater = time.time, reactor.callLater
-
-
 class Parts:
     """What an engine is made of; nothing of it has begun. taken_over(): called when another engine has taken the store over."""
 
@@ -129,7 +123,8 @@ class Parts:
         taken_over: Callable[[], None],
     ) -> None:
         soon: Callable[[Callable[[], None]], Any] = loop.call_soon_threadsafe
-        conf, clock, self._taken_over = site.conf, _TimeOfDay(reactor), taken_over
+        conf, self._taken_over = site.conf, taken_over
+        clock: Any = SimpleNamespace(seconds=time.time, callLater=reactor.callLater)  # the time of day, with the reactor's timers
         self.conf = conf
         self.condition = Condition(fingerprint(database), found)
         bug, large, files_aside = self.condition.bug, Aside("large messages", soon), Aside("files", soon)
@@ -137,8 +132,8 @@ class Parts:
         self.journal = Journal(database, soon, self.metrics, self._trouble, bug, loop.call_later, conf.journal.batch)
         tenure = self.journal.tenure = Tenure(conf.site.node or socket.gethostname(), conf.store.lease_s)
         self.reader = Reader(database, soon, reactor.callLater, bug=bug, damaged=self.journal.give_up)
-        pool, watch = conf.validation, conf.watchdog
-        self.validation = ValidationPool(reactor, pool.processes, pool.inline_bytes, pool.waiting, pool.timeout_s)
+        watch = conf.watchdog
+        self.validation = ValidationPool(reactor, conf.validation)
         self.guard = Guard(tenure, reactor, lambda: self.supervisor.channels.values(), logs.Log())
         leave_to(alone)
         stored = self.journal, self.reader, clock, self.metrics, Memory(self.journal)

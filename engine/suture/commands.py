@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet import defer
 
@@ -13,31 +13,18 @@ from suture.model.errors import ConfigError, SutureError
 from suture.model.events import Event
 from suture.model.message import Message
 from suture.model.payload import Payload
-from suture.model.verbs import Result, Verb
+from suture.model.verbs import OfChannel, Result, Verb
 from suture.observe.logs import Log
 from suture.pipeline.rendering import remade
-from suture.ports import Delivery, TimeOfDay, Unrendered, Work
-from suture.runtime import RunningChannel
+from suture.ports import Delivery, TimeOfDay, Unrendered
+from suture.runtime import RunningChannel, durably
 from suture.store import again, replay, state
 from suture.store.backlog import Reader
 from suture.store.journal import Journal
 from suture.store.state import Request
+from suture.supervisor import Supervisor
 
 POLL_S = 0.2
-
-
-class Rooms(Protocol):
-    """What the verbs need of the engine."""
-
-    channels: dict[str, RunningChannel]
-
-    async def start_channel(self, name: str) -> None: ...
-
-    async def stop_channel(self, name: str) -> None: ...
-
-    async def restart_channel(self, name: str) -> None: ...
-
-    async def reload_channel(self, name: str) -> None: ...
 
 
 Obey = Callable[[Any], Awaitable[Result]]
@@ -46,15 +33,15 @@ Obey = Callable[[Any], Awaitable[Result]]
 class Commands:
     """Polls for requests and carries them out one after another; every one is answered."""
 
-    def __init__(self, rooms: Rooms, journal: Journal, reader: Reader, clock: TimeOfDay) -> None:
+    def __init__(self, rooms: Supervisor, journal: Journal, reader: Reader, clock: TimeOfDay) -> None:
         self._rooms, self._journal, self._reader, self._clock = rooms, journal, reader, clock
         self._log = Log()
         self._stopped = False
         self._obey: dict[type[Verb], Obey] = {
-            verbs.StartChannel: self._start,
+            verbs.StartChannel: partial(self._change, rooms.start_channel),
             verbs.StopChannel: self._stop,
-            verbs.RestartChannel: self._restart,
-            verbs.ReloadChannel: self._reload,
+            verbs.RestartChannel: partial(self._change, rooms.restart_channel),
+            verbs.ReloadChannel: partial(self._change, rooms.reload_channel),
             verbs.Resync: self._resync,
             verbs.Resend: self._resend,
             verbs.Release: self._release,
@@ -62,21 +49,18 @@ class Commands:
         }
 
     def start(self) -> None:
-        """Begin to poll."""
-        self._poll()
+        """Poll, until `stop`."""
+        if not self._stopped:
+            self._reader.read(state.requests, self._found)
 
     def stop(self) -> None:
         """Take no more requests."""
         self._stopped = True
 
-    def _poll(self) -> None:
-        if not self._stopped:
-            self._reader.read(state.requests, self._found)
-
     def _found(self, requests: list[Request]) -> None:
         done: defer.Deferred[Any] = defer.Deferred.fromCoroutine(self._carry_out_all(requests))
         done.addCallbacks(lambda _: 0.0 if requests else POLL_S, self._unanswered)
-        done.addCallback(lambda pause_s: self._clock.callLater(pause_s, self._poll))
+        done.addCallback(lambda pause_s: self._clock.callLater(pause_s, self.start))
 
     def _unanswered(self, failure: Any) -> float:
         """A request stays, and is tried again after a pause."""
@@ -88,7 +72,7 @@ class Commands:
             if not self._stopped:
                 ok, result = await self._carry_out(request)
                 now_us = int(self._clock.seconds() * 1e6)
-                await self.write("answer", partial(_answer, request.id, ok, result, now_us))
+                await durably(self._journal, "answer", partial(_answer, request.id, ok, result, now_us))
 
     async def _carry_out(self, request: Request) -> tuple[bool, Any]:
         try:
@@ -104,29 +88,15 @@ class Commands:
         self._log.info("carried out", verb=request.verb, request=request.id)
         return True, result
 
-    def write(self, name: str, run: Callable[[Any], Any]) -> defer.Deferred[Any]:
-        """A durable write through the journal; the Deferred fires with run's result after the commit."""
-        done: defer.Deferred[Any] = defer.Deferred()
-        self._journal.write(Work(name, run, done.callback, done.errback))
-        return done
-
     # -- the verbs -------------------------------------------------------------------------------------------------
 
-    async def _start(self, verb: verbs.StartChannel) -> Result:
-        await self._rooms.start_channel(verb.channel)
-        return verbs.ChannelIs(verb.channel, "running")
+    async def _change(self, change: Callable[[str], Awaitable[None]], verb: OfChannel) -> Result:
+        await change(verb.channel)
+        return verbs.ChannelIs(verb.channel, self._rooms.channels[verb.channel].actual)
 
     async def _stop(self, verb: verbs.StopChannel) -> Result:
         await self._rooms.stop_channel(verb.channel)
         return verbs.ChannelStopped(verb.channel, "stopped", self._rooms.channels[verb.channel].unanswered())
-
-    async def _restart(self, verb: verbs.RestartChannel) -> Result:
-        await self._rooms.restart_channel(verb.channel)
-        return verbs.ChannelIs(verb.channel, "running")
-
-    async def _reload(self, verb: verbs.ReloadChannel) -> Result:
-        await self._rooms.reload_channel(verb.channel)
-        return verbs.ChannelIs(verb.channel, self._rooms.channels[verb.channel].actual)
 
     async def _resync(self, verb: verbs.Resync) -> Result:
         channel = self._running(verb.channel)
@@ -147,14 +117,14 @@ class Commands:
 
     async def _release(self, verb: verbs.Release) -> Result:
         now_us = int(self._clock.seconds() * 1e6)
-        sizes, render = await self.write("sizes", lambda c: again.delivery_sizes(c, verb.ids)), partial(self._render, now_us)
+        sizes, render = await durably(self._journal, "sizes", lambda c: again.delivery_sizes(c, verb.ids)), partial(self._render, now_us)
         return await self._in_parts(again.parts(verb.ids, sizes), False, lambda c, part: again.release(c, part, now_us, render))
 
     async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[[Any, list[int]], again.Again]) -> verbs.Sent:
         """Carry a request out part by part: what is acknowledged or delivered meanwhile does not wait for all of it."""
         sent = verbs.Sent([], [])
         for part in parts:
-            what = await self.write("resend" if new else "release", partial(_run_part, run, part))
+            what = await durably(self._journal, "resend" if new else "release", partial(_run_part, run, part))
             sent.sent.extend(self._sent(what, new))
             sent.skipped.extend(verbs.LeftDelivery(number, why) for number, why in what.skipped)
         return sent
@@ -175,9 +145,9 @@ class Commands:
 
     async def _reprocess(self, verb: verbs.Reprocess) -> Result:
         done = verbs.Reprocessed([], [])
-        sizes = await self.write("sizes", lambda c: again.message_sizes(c, verb.ids))
+        sizes = await durably(self._journal, "sizes", lambda c: again.message_sizes(c, verb.ids))
         for part in again.parts(verb.ids, sizes):
-            stored: list[again.Stored] = await self.write("read", partial(_stored, part, verb.insist))
+            stored: list[again.Stored] = await durably(self._journal, "read", partial(_stored, part, verb.insist))
             there = {one.message.id for one in stored}
             done.skipped.extend(verbs.LeftMessage(i, "there is no such message") for i in part if i not in there)
             while stored:

@@ -16,11 +16,11 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from twisted.internet import asyncioreactor, tcp
 from twisted.internet.error import ConnectionLost
@@ -31,8 +31,6 @@ from suture.connectors.net.tcp_info import is_dead
 Sockets = Iterable[tuple[socket.socket, Callable[[], None]]]
 """Sockets of connections, each with what ends its connection at once."""
 Ends = Mapping[socket.socket, Callable[[], None]]
-
-One = TypeVar("One", bound=Hashable)
 
 A_TURN = 64
 """Sockets that are served in one turn of the loop; the others come in the next, before these come again."""
@@ -228,21 +226,6 @@ if sys.platform == "linux":
                 self._disconnectSelectable(one, why, reading)
 
 
-class Suspects(Generic[One]):
-    """What has been wrong for after_s seconds, at every look since. Pure: it is told what is wrong, and the time."""
-
-    def __init__(self, after_s: float) -> None:
-        self._after_s = after_s
-        self._since_s: dict[One, float] = {}
-
-    def due(self, wrong: Iterable[One], now_s: float) -> list[One]:
-        """Those of them that are to be ended now; they begin anew when they are told again."""
-        since_s = {one: self._since_s.get(one, now_s) for one in wrong}
-        found = [one for one, at_s in since_s.items() if now_s - at_s >= self._after_s]
-        self._since_s = {one: at_s for one, at_s in since_s.items() if now_s - at_s < self._after_s}
-        return found
-
-
 class Watchdog:
     """Holds the descriptors of connections against the connections that the connectors know, and ends what belongs to none.
 
@@ -252,8 +235,8 @@ class Watchdog:
     """
 
     def __init__(self, reactor: Any, held: Callable[[], Sockets], every_s: float, after_s: float, tell: Callable[[str, int], None]) -> None:
-        self._reactor, self._held, self._every_s, self._tell = reactor, held, every_s, tell
-        self._suspects: Suspects[socket.socket] = Suspects(after_s)
+        self._reactor, self._held, self._every_s, self._after_s, self._tell = reactor, held, every_s, after_s, tell
+        self._since_s: dict[socket.socket, float] = {}
         self._timer: Any = None
         self.ended: Counter[str] = Counter()
 
@@ -289,9 +272,17 @@ class Watchdog:
 
     def _end(self, wrong: Mapping[socket.socket, str], ends: Ends) -> None:
         ended = Counter[str]()
-        for handle in self._suspects.due(wrong, self._reactor.seconds()):
+        for handle in self._due(wrong):
             ended[wrong[handle]] += 1
             ends[handle]()
         self.ended += ended
         for code, count in ended.items():
             self._tell(code, count)
+
+    def _due(self, wrong: Iterable[socket.socket]) -> list[socket.socket]:
+        """What was wrong at every look for after_s, and is to be ended now; it begins anew when it is wrong again."""
+        now_s = self._reactor.seconds()
+        since_s = {one: self._since_s.get(one, now_s) for one in wrong}
+        found = [one for one, at_s in since_s.items() if now_s - at_s >= self._after_s]
+        self._since_s = {one: at_s for one, at_s in since_s.items() if now_s - at_s < self._after_s}
+        return found

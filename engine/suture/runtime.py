@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.plan import Plan
 from suture.pipeline.world import World
-from suture.ports import Clock, Connector, Destination, Peer, Source, Work
+from suture.ports import Clock, Connector, Destination, Journal, Peer, Source, Work
 from suture.ports.conversation import Answer, Say
 from suture.store import state
 from suture.store.backlog import Reader
@@ -90,6 +91,11 @@ def asked(ask: Callable[[Callable[[Any], None], Callable[[Exception], None]], An
     return answer
 
 
+def durably(journal: Journal, name: str, run: Callable[[Any], Any]) -> defer.Deferred[Any]:
+    """A durable write; fires with what run(connection) came to, after the commit."""
+    return asked(lambda done, failed: journal.write(Work(name, run, done, failed)))
+
+
 async def until(clock: Clock, true: Callable[[], bool], timeout_s: float | None) -> None:
     """Wait until something is true, or the time is over."""
     deadline_s = None if timeout_s is None else clock.seconds() + timeout_s
@@ -105,7 +111,7 @@ class Stored:
 
     def durable(self) -> defer.Deferred[Any]:
         """Fires when all that was handed to the journal so far is committed and told."""
-        return asked(lambda done, failed: self._world.journal.write(Work("barrier", lambda c: None, done, failed)))
+        return durably(self._world.journal, "barrier", lambda c: None)
 
     def received(self, after_id: int) -> defer.Deferred[list[Message]]:
         """Messages that were received and not processed, in order; some of those with id > after_id."""
@@ -322,26 +328,16 @@ class RunningChannel:
         await self._until(lambda: all(one.called for one in going), timeout_s)
 
 
-class _Nothing:
-    """In place of a source and a core that could not be made."""
-
-    in_work, listening, counts, held = 0, False, dict, tuple
-
-    def set_full(self, full: bool) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class Unbuilt(RunningChannel):
+def unbuilt(name: str, reason: str) -> RunningChannel:
     """A channel of which a part could not be made: its name and the reason, and nothing that runs."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        nothing: Any = _Nothing()
-        super().__init__(name, nothing, nothing, nothing, nothing, {}, {}, {})
-        self.become("fail", reason)
+    def none(*given: Any) -> defer.Deferred[None]:
+        return defer.succeed(None)
 
-    async def emptied(self) -> None:
-        """There is nothing to wait for."""
+    nothing: Any = SimpleNamespace(in_work=0, listening=False, counts=dict, held=tuple, set_full=none, stop=none, durable=none)
+    channel = RunningChannel(name, nothing, nothing, nothing, nothing, {}, {}, {})
+    channel.become("fail", reason)
+    return channel
 
 
 def made(
@@ -390,4 +386,4 @@ def reason_of(e: Exception) -> str:
 def _validator(files: ChannelFiles, plan: Plan, pool: ValidationPool) -> ChannelValidator | None:
     """What validates a channel's messages by the standard; None where it does not ask for that."""
     rules = plan.validation.standard if plan.validation else None
-    return None if rules is None else pool.of_channel(rules, files.config.hl7v2.encoding, files.config.hl7v2.encoding_override or "")
+    return None if rules is None else ChannelValidator(pool, rules, files.config.hl7v2.encoding, files.config.hl7v2.encoding_override or "")

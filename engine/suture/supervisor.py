@@ -10,7 +10,7 @@ from twisted.internet import defer
 from suture.config.site import ChannelFiles
 from suture.model.errors import SutureError
 from suture.reactor import Sockets
-from suture.runtime import RunningChannel, Unbuilt, reason_of
+from suture.runtime import RunningChannel, reason_of, unbuilt
 
 
 class Supervisor:
@@ -139,7 +139,7 @@ class Supervisor:
             channel = self._make(self._files[name])
         except Exception as e:
             self._bug(e)
-            channel = Unbuilt(name, f"it cannot be built: {reason_of(e)}")
+            channel = unbuilt(name, f"it cannot be built: {reason_of(e)}")
         self._put(channel)
 
     def _put(self, channel: RunningChannel) -> None:

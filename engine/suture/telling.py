@@ -16,7 +16,7 @@ from suture.pace import Pace
 from suture.pipeline.lanes import Lanes
 from suture.ports import TimeOfDay, Work
 from suture.reactor import Watchdog
-from suture.runtime import RunningChannel, asked
+from suture.runtime import RunningChannel, durably
 from suture.store import faults, state
 from suture.store.backlog import Reader
 from suture.store.fitness import Fitness
@@ -77,7 +77,7 @@ class Records:
 
     def desired(self) -> defer.Deferred[dict[str, str]]:
         """Channel to what an operator wanted of it last; the store is there when this fires."""
-        return asked(lambda done, failed: self._journal.write(Work("desired", state.desired, done, failed)))
+        return durably(self._journal, "desired", state.desired)
 
     def channel(self, name: str, wanted: str, actual: str, reason: str) -> None:
         """What an operator wants of a channel, and what it does."""

@@ -17,32 +17,29 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from suture.config.conf import ValidationSection
 from suture.model import finding
 from suture.model.finding import Finding
 from suture.wire.hl7v2.standard.validate import Rules, validate
 
 Done = Callable[[Sequence[Finding]], None]
 
-INLINE_BYTES = 4096
-"""Messages up to this size are validated at once (about 1 ms)."""
-WAITING_MAX = 100
-"""Messages in the pool and before it, beyond which `full` asks to read no more."""
-TIMEOUT_S = 60.0
-"""Seconds that one message may take, before it counts as not validated."""
 TRIES = 2
 """A message whose process died under it is tried so often."""
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One message on its way through the pool."""
+    """One message on its way through the pool. order: of its channel's messages. found: None until it is validated."""
 
     raw: bytes = field(repr=False)
     rules: Rules
     encodings: tuple[str, str]
     done: Done
+    order: deque[_Job] = field(repr=False)
     tries: int = 0
     timer: Any = None
+    found: Sequence[Finding] | None = None
 
 
 class ValidationPool:
@@ -51,11 +48,8 @@ class ValidationPool:
     full: ask the sources to stop reading, as with a full journal. held: messages that were given and not yet called back.
     """
 
-    def __init__(
-        self, reactor: Any, workers: int = 1, inline_bytes: int = INLINE_BYTES, waiting_max: int = WAITING_MAX, timeout_s: float = TIMEOUT_S
-    ) -> None:
-        self._reactor, self._workers, self._timeout_s = reactor, workers, timeout_s
-        self.inline_bytes, self.waiting_max = inline_bytes, waiting_max
+    def __init__(self, reactor: Any, settings: ValidationSection) -> None:
+        self._reactor, self._settings = reactor, settings
         self._executor: ProcessPoolExecutor | None = None
         self._waiting: deque[_Job] = deque()
         self._running: set[_Job] = set()
@@ -64,16 +58,24 @@ class ValidationPool:
     @property
     def full(self) -> bool:
         """Are there as many messages as may wait?"""
-        return self.held >= self.waiting_max
+        return self.held >= self._settings.waiting
 
-    def of_channel(self, rules: Rules, encoding: str, override: str = "") -> ChannelValidator:
-        """The validator of one channel. encoding, override: as `validate` has them."""
-        return ChannelValidator(self, rules, (encoding, override))
+    def take(self, job: _Job) -> None:
+        """Validate a message: a small one at once, a large one in a process. job.done is called when those before it are done."""
+        self.held += 1
+        job.order.append(job)
+        if len(job.raw) > self._settings.inline_bytes:
+            self._waiting.append(job)
+            self._fill()
+        else:
+            self._found(job, validate(job.raw, job.rules, *job.encodings))
 
-    def submit(self, job: _Job) -> None:
-        """Validate in a process; job.done is called later, on the reactor."""
-        self._waiting.append(job)
-        self._fill()
+    def _found(self, job: _Job, found: Sequence[Finding]) -> None:
+        job.found = found
+        while job.order and job.order[0].found is not None:
+            first = job.order.popleft()
+            self.held -= 1
+            first.done(first.found or ())
 
     def close(self) -> None:
         """End the processes; what is not done is not called back."""
@@ -84,16 +86,16 @@ class ValidationPool:
         self._restart()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._workers:
+        while self._waiting and len(self._running) < self._settings.processes:
             self._start(self._waiting.popleft())
 
     def _start(self, job: _Job) -> None:
         job.tries += 1
-        job.timer = self._reactor.callLater(self._timeout_s, self._late, job)
+        job.timer = self._reactor.callLater(self._settings.timeout_s, self._late, job)
         self._running.add(job)
         if self._executor is None:
             spawn = multiprocessing.get_context("spawn")  # a fork would copy the reactor's sockets and locks
-            self._executor = ProcessPoolExecutor(self._workers, spawn, _prepare)
+            self._executor = ProcessPoolExecutor(self._settings.processes, spawn, _prepare)
         try:
             future = self._executor.submit(validate, job.raw, job.rules, *job.encodings)
         except RuntimeError as error:  # BrokenProcessPool is one: a process died while it had nothing to do
@@ -126,7 +128,7 @@ class ValidationPool:
         if error is not None and job.tries < TRIES:
             self._waiting.appendleft(job)
         else:
-            job.done(found if found is not None else [_broken("validation broke off")])
+            self._found(job, found if found is not None else [_broken("validation broke off")])
         self._fill()
 
     def _late(self, job: _Job) -> None:
@@ -134,7 +136,7 @@ class ValidationPool:
             self._running.discard(job)
             self._restart()
             self._again()
-            job.done([_broken(f"validation took longer than {self._timeout_s:g} seconds")])
+            self._found(job, [_broken(f"validation took longer than {self._settings.timeout_s:g} seconds")])
             self._fill()
 
     def _again(self) -> None:
@@ -163,34 +165,13 @@ def _end_with(parent: Any) -> None:
     os._exit(0)
 
 
-@dataclass(slots=True)
-class _Place:
-    """A message's place in the order of its channel. found: None until it is validated."""
-
-    done: Done
-    found: Sequence[Finding] | None = None
-
-
 class ChannelValidator:
-    """Implements ports.Validator: what comes first is called back first, however long it takes."""
+    """Implements ports.Validator: what comes first is called back first, however long it takes. encoding, override: as of `validate`."""
 
-    def __init__(self, pool: ValidationPool, rules: Rules, encodings: tuple[str, str]) -> None:
-        self._pool, self._rules, self._encodings = pool, rules, encodings
-        self._order: deque[_Place] = deque()
+    def __init__(self, pool: ValidationPool, rules: Rules, encoding: str, override: str = "") -> None:
+        self._pool, self._rules, self._encodings = pool, rules, (encoding, override)
+        self._order: deque[_Job] = deque()
 
     def check(self, raw: bytes, done: Done) -> None:
         """Validate one message: at once when it is small and none waits before it, else done is called later."""
-        place = _Place(done)
-        self._pool.held += 1
-        self._order.append(place)
-        if len(raw) > self._pool.inline_bytes:
-            self._pool.submit(_Job(raw, self._rules, self._encodings, partial(self._found, place)))
-        else:
-            self._found(place, validate(raw, self._rules, *self._encodings))
-
-    def _found(self, place: _Place, found: Sequence[Finding]) -> None:
-        place.found = found
-        while self._order and self._order[0].found is not None:
-            first = self._order.popleft()
-            self._pool.held -= 1
-            first.done(first.found or ())
+        self._pool.take(_Job(raw, self._rules, self._encodings, done, self._order))

@@ -37,7 +37,7 @@ class Channel:
         halted: Callable[[str], None],
         validator: Validator | None = None,
     ) -> None:
-        self.plan, self.lanes, self._halted, self._validator = plan, lanes, halted, validator
+        self.plan, self.name, self.lanes, self._halted, self._validator = plan, plan.channel, lanes, halted, validator
         self._journal, self._clock, self._observer = world.journal, world.clock, world.observer
         self._soon, self._load = world.soon, Load(world.held)
         self._tasks = Tasks(world, self._load, self._come_to, self._mapped)
@@ -53,11 +53,6 @@ class Channel:
     def in_work(self) -> int:
         """Messages that are stored and not yet processed, durably."""
         return self._load.count
-
-    @property
-    def name(self) -> str:
-        """The channel's name."""
-        return self.plan.channel
 
     def received(self, message: Message) -> None:
         """A message is stored and answered: it is mapped when the reactor has looked at its sockets again.
