@@ -11,7 +11,7 @@ from suture.conversation.hl7v2 import verdict
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.conversation.hl7v2.verdict import GOOD, Verdict
 from suture.conversation.hl7v2.waiting import Asker, Waiting
-from suture.model.finding import APPLICATION_ERROR, ERROR, Finding
+from suture.model.finding import Finding
 from suture.model.message import Message
 from suture.ports import Memory, TimeOfDay
 from suture.ports.conversation import Answer, Say
@@ -53,7 +53,7 @@ class Answers:
         self.waiting = Waiting(rules.when, rules.within_s, clock, memory, self._answer)
         self._now = ("", 0)
         self._forms: dict[tuple[bytes, ...], Forms] = {}
-        self._unstored = 0
+        self._count = 0
 
     # -- what the receiver tells -----------------------------------------------------------------------------------
 
@@ -141,24 +141,21 @@ class Answers:
         """The fragments will never be a message."""
         self._answer(asker, Verdict("error", [finding], finding.text))
 
-    def unstorable(self, header: Header | None, answer: Answer) -> None:
+    def unstorable(self, header: Header | None, answer: Answer, error: Exception) -> None:
         """The store does not take this message (and takes others): the sender has to send it again."""
-        text = "the message could not be stored; send it again"
-        if header is None:
-            answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), text)), False)
-        else:
-            self._refuse(Asker(header, 0, answer, None), Verdict("unstorable", text=text), stored=False)
+        self._unstored(header, answer, Verdict("unstorable", text="the message could not be stored; send it again"))
 
-    def too_large(self, header: Header | None, answer: Answer, text: str) -> None:
-        """The message is not taken, for its size. header: None where it has none that can be read."""
-        if header is None:
-            answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), text)), False)
-        else:
-            self.refused(header, answer, Finding(APPLICATION_ERROR, ERROR, None, text))
+    def refused(
+        self, header: Header | None, answer: Answer, finding: Finding, fate: Fate = "rejected", expected: int | None = None
+    ) -> None:
+        """The message is not taken, and not stored. header: None where it has none that can be read."""
+        self._unstored(header, answer, Verdict(fate, [finding], finding.text), expected)
 
-    def refused(self, header: Header, answer: Answer, finding: Finding, fate: Fate = "rejected", expected: int | None = None) -> None:
-        """The message is not taken, and not stored."""
-        self._refuse(Asker(header, 0, answer, None, expected), Verdict(fate, [finding], finding.text), stored=False)
+    def _unstored(self, header: Header | None, answer: Answer, told: Verdict, expected: int | None = None) -> None:
+        if header is None:
+            answer(written(None, Reply("AR", self.unstored_id("R"), self.now(), told.text)), False)
+        else:
+            self._refuse(Asker(header, 0, answer, None, expected), told, stored=False)
 
     def linked(self, header: Header, answer: Answer, expected: int | None) -> None:
         """A message that only asks where the sequence numbers stand: one positive answer, of whichever kind is asked for."""
@@ -224,8 +221,8 @@ class Answers:
 
     def unstored_id(self, kind: str) -> str:
         """A control id for an answer to what has no number in the store: the second, and a count."""
-        self._unstored += 1
-        return f"SUT{kind}{int(self._clock.seconds())}.{self._unstored}"
+        self._count += 1
+        return f"SUT{kind}{int(self._clock.seconds())}.{self._count}"
 
     def now(self) -> str:
         """The time as HL7 has it, in UTC, to the second."""

@@ -26,6 +26,10 @@ ENVELOPE = 4
 """FHS, BHS, BTS and FTS: what may stand around one message. What stands around none costs time too, so it counts."""
 
 
+UNREAD = Header(b"|", [b"MSH", b"^~\\&"])
+"""Of what has none that can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inward:
     """Where what a batch was cut into goes, for one sender.
@@ -51,24 +55,29 @@ def width_of(raw: bytes) -> Width | None:
 
 
 class Batches:
-    """Receives the batches of one sender of a channel, in one width."""
+    """Receives the batches of one sender of a channel, in one width.
+
+    A batch is answered once, when each of its messages has its answer, and so is durable. One with too many messages or
+    envelopes, or without any that can be read, is refused whole, and of it only its first segment is kept. What is wrong with
+    the envelope is kept as exceptions, and segments of no message in a message of their own, behind the first segment of the
+    batch. A batch of acknowledgements is not answered.
+    """
 
     def __init__(self, answers: Answers, inward: Inward, width: Width = widths.NARROW) -> None:
         self._answers, self._inward, self._width = answers, inward, width
 
-    def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
-        """Take a batch. It is answered once, when each of its messages has its answer, and so is durable.
-
-        A batch with too many messages or envelopes, or without any that can be read, is refused whole, and of it only its first
-        segment is kept. What is wrong with the envelope is kept as exceptions, and segments of no message in a message of their
-        own, behind the first segment of the batch. A batch of acknowledgements is not answered.
-        """
-        for _ in self.hand_on(raw, answer, say, self.cut(raw)):
-            pass
-
     def cut(self, raw: bytes) -> list[batch.Event] | None:
-        """What the batch is made of; None, without looking further, when that is too much. Pure, and takes long for a large one."""
-        return _cut(raw, self._answers.rules.batch_messages)
+        """What the batch is made of; None, without looking further, when that is more than so many messages or their envelopes.
+
+        Pure, and takes long for a large one.
+        """
+        limit, messages, events = self._answers.rules.batch_messages, 0, list[batch.Event]()
+        for event in batch.Cutter(max(len(raw), 1)).whole(raw):
+            events.append(event)
+            messages += isinstance(event, batch.Found)
+            if messages > limit or len(events) - messages > ENVELOPE * (limit + 1):
+                return None
+        return events
 
     def hand_on(self, head: bytes, answer: Answer, say: Say | None, events: list[batch.Event] | None) -> Iterator[None]:
         """Take what the batch was cut into, a message at each step. head: of the batch, its first segment at least."""
@@ -91,21 +100,21 @@ class Batches:
         waiting += (*faults.pop(0, ()), *told)
         if waiting:
             kept = self._line(head) + b"\r" + strays if strays else head[:KEPT_BYTES]
-            self._inward.keep(self._header(head), kept, waiting, gathered.envelope_kept)
+            self._inward.keep(self._header(head), kept, waiting, gathered.handed_on)
         else:
-            gathered.all_received()
+            gathered.handed_on()
 
     def _refuse(self, head: bytes, answer: Answer, finding: Finding) -> None:
         """One acknowledgement for the whole, which names the batch by its control id; when what is kept of it is durable."""
-        header = self._header(head)
-        if envelopes.begins_with_acknowledgement(head):
-            told: Callable[[bool], None] = partial(answer, None)
-        else:
-            told = partial(self._refused, header, answer, finding)
-        self._inward.keep(header, self._line(head) + b"\r", [envelopes.too_large(finding.text)], told)
+        header, silent = self._header(head), envelopes.begins_with_acknowledgement(head)
 
-    def _refused(self, header: Header, answer: Answer, finding: Finding, stored: bool) -> None:
-        self._answers.refused(header, answer, finding)
+        def told(stored: bool) -> None:
+            if silent:
+                answer(None, stored)
+            else:
+                self._answers.refused(header, answer, finding)
+
+        self._inward.keep(header, self._line(head) + b"\r", [envelopes.too_large(finding.text)], told)
 
     def _line(self, head: bytes) -> bytes:
         """The first segment."""
@@ -118,21 +127,9 @@ class Batches:
         line, width = self._line(head), self._width
         header = Header.read(b"MSH" + line[3:])
         if header is None:
-            return Header(b"|", [b"MSH", b"^~\\&"])
+            return UNREAD
         fields = [*header.fields[:7], *[b""] * (7 - len(header.fields)), b"", b"", batch.control_id(line), b"P"]
         return Header(header.separator, fields, width.codec, width.mark)
-
-
-def _cut(raw: bytes, limit: int) -> list[batch.Event] | None:
-    """What the batch is made of; None, without looking further, when that is more than so many messages or their envelopes."""
-    events: list[batch.Event] = []
-    messages = 0
-    for event in batch.Cutter(max(len(raw), 1)).whole(raw):
-        events.append(event)
-        messages += isinstance(event, batch.Found)
-        if messages > limit or len(events) - messages > ENVELOPE * (limit + 1):
-            return None
-    return events
 
 
 class _Gathered:
@@ -177,12 +174,8 @@ class _Gathered:
             self._told.setdefault(self._place[number], []).append((number, payload))
         self._done()
 
-    def all_received(self) -> None:
-        """Every message has been handed over."""
-        self._done()
-
-    def envelope_kept(self, stored: bool) -> None:
-        """So has every message, and what is wrong with the envelope is durable, or cannot be."""
+    def handed_on(self, stored: bool = True) -> None:
+        """Every message has been handed over. stored: what is wrong with the envelope, if anything, is durable."""
         self._stored = self._stored and stored
         self._done()
 

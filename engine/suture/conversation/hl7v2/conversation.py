@@ -5,8 +5,9 @@ Nothing is answered before it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
+from typing import Any
 
 from suture.conversation.hl7v2.answers import Answers
 from suture.conversation.hl7v2.batches import Batches, Inward, width_of
@@ -17,6 +18,7 @@ from suture.conversation.hl7v2.together import Together, may_be_several
 from suture.formats.hl7v2.format import NOT_HL7
 from suture.model import states
 from suture.model.fault import Fault
+from suture.model.finding import APPLICATION_ERROR, ERROR, Finding
 from suture.model.message import Message
 from suture.model.oversize import FRAME_TOO_LARGE, TooLarge
 from suture.pipeline.turns import LARGE_BYTES, Turns
@@ -88,10 +90,13 @@ class Conversation:
         turns, head = self.turns, raw[:LARGE_BYTES]
         inward = Inward(partial(self._one, peer), partial(self._envelope, peer))
         way: Batches | Together = Together(self.answers, inward) if width is None else Batches(self.answers, inward, width)
-        if len(raw) <= LARGE_BYTES:
-            way.receive(raw, answer, say)
+        cut: Callable[[], Any] = partial(way.cut, raw)
+        hand_on: Callable[[Any], Iterator[None]] = partial(way.hand_on, head, answer, say)
+        if len(raw) > LARGE_BYTES:
+            turns.begin(peer, len(raw), cut, hand_on)
         else:
-            turns.begin(peer, len(raw), partial(way.cut, raw), partial(way.hand_on, head, answer, say))
+            for _ in hand_on(cut()):
+                pass
 
     def too_large(self, large: TooLarge, limit_bytes: int, peer: str, answer: Answer) -> None:
         """Refuse a message over the limit: its header is kept and waits for a person, and the sender is told.
@@ -108,7 +113,8 @@ class Conversation:
         message = Message(self._channel, kept, at_us, *_names(header), peer, fault=fault)
         if header is not None and acknowledgement.is_one(message.type, kept):
             header = acknowledgement.quiet(header, large.head)
-        told = partial(self.answers.too_large, header, answer, f"the message has {size}, and no more than {limit_bytes:,} are taken")
+        finding = Finding(APPLICATION_ERROR, ERROR, None, f"the message has {size}, and no more than {limit_bytes:,} are taken")
+        told = partial(self.answers.refused, header, answer, finding)
         self._journal.write(Received(message, self._window_us, partial(self._kept, told), lambda error: told()))
 
     def _kept(self, told: Callable[[], None], state: str, message: Message) -> None:
@@ -142,7 +148,9 @@ class Conversation:
         fault = None if header is not None else NOT_HL7
         message = Message(self._channel, raw, int(at_s * 1e6), *_names(header), peer, 0, fault)
         if header is not None and acknowledgement.is_one(message.type, raw):
-            self._acknowledgement(acknowledgement.quiet(header, raw), message, answer, self._with(faults))
+            header = acknowledgement.quiet(header, raw)  # it is kept like any message, and never counted, nor joined
+            kept, failed = partial(self._acknowledgement, header, answer), partial(self.answers.unstorable, header, answer)
+            self._journal.write(Received(message, self._window_us, kept, failed, self._with(faults)))
             return
         if self.sequences is not None and header is not None and header.get(13):
             counted = self.sequences.arrived(header, message, answer)
@@ -151,17 +159,11 @@ class Conversation:
                 failed = partial(self._uncounted, header, answer, counted)
                 self._journal.write(Received(message, self._window_us, done, failed, self._with(faults)))
             return
-        stored = partial(self._stored, header, answer, say, at_s, None)
-        self._journal.write(
-            Received(message, self._window_us, stored, partial(self._failed, header, answer), self._with(faults) if faults else ())
-        )
+        stored, failed = partial(self._stored, header, answer, say, at_s, None), partial(self.answers.unstorable, header, answer)
+        self._journal.write(Received(message, self._window_us, stored, failed, self._with(faults) if faults else ()))
 
-    def _acknowledgement(self, header: Header, message: Message, answer: Answer, faults: tuple[Fault, ...]) -> None:
-        """It is kept like any message, and never answered as one, nor counted, nor joined. header: as far as it may be answered."""
-        kept = partial(self._kept_acknowledgement, header, answer)
-        self._journal.write(Received(message, self._window_us, kept, partial(self._failed, header, answer), faults))
-
-    def _kept_acknowledgement(self, header: Header, answer: Answer, state: str, message: Message) -> None:
+    def _acknowledgement(self, header: Header, answer: Answer, state: str, message: Message) -> None:
+        """An acknowledgement that came as a message is never answered as one. header: as far as it may be answered."""
         self._observer.message(self._channel, state)
         self._observer.note(self._channel, ACKNOWLEDGEMENT)
         self.answers.acknowledgement(header, message.id, answer)
@@ -171,7 +173,7 @@ class Conversation:
     def _uncounted(self, header: Header, answer: Answer, counted: Counted, error: Exception) -> None:
         assert self.sequences is not None
         self.sequences.unstorable(counted)
-        self._failed(header, answer, error)
+        self.answers.unstorable(header, answer, error)
 
     def _stored(
         self, header: Header | None, answer: Answer, say: Say | None, at_s: float, expected: int | None, state: str, message: Message
@@ -186,9 +188,6 @@ class Conversation:
             self._inside.received(message)
         elif state == states.DUPLICATE:
             self._observer.duplicate(self._channel, "message")
-
-    def _failed(self, header: Header | None, answer: Answer, error: Exception) -> None:
-        self.answers.unstorable(header, answer)
 
 
 def _names(header: Header | None) -> tuple[str, str, str]:

@@ -89,12 +89,8 @@ class SenderSequences:
             then()
             return
         at_us = int(self._clock.seconds() * 1e6)
-
-        def failed(error: Exception) -> None:
-            """Without the number the protocol goes on from what is in memory: the message itself is durable."""
-            then()
-
-        self._memory.put_number(self._channel, counted.sender, counted.expected, at_us, then, failed)
+        # Without the number the protocol goes on from what is in memory: the message itself is durable.
+        self._memory.put_number(self._channel, counted.sender, counted.expected, at_us, then, lambda error: then())
 
 
 def _only_header(raw: bytes) -> bool:

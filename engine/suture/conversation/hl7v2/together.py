@@ -9,7 +9,7 @@ from itertools import chain
 
 from suture.conversation.hl7v2 import envelopes
 from suture.conversation.hl7v2.answers import Answers
-from suture.conversation.hl7v2.batches import Inward, positive
+from suture.conversation.hl7v2.batches import UNREAD, Inward, positive
 from suture.model.fault import Fault
 from suture.model.finding import CARDINALITY, ERROR, Finding
 from suture.ports.conversation import Answer, Say
@@ -35,19 +35,15 @@ def may_be_several(raw: bytes) -> bool:
 
 
 class Together:
-    """Receives what may be several messages of one sender of a channel.
+    """Receives what may be several messages of one sender of a channel, and takes them in their order.
 
-    Segments of an envelope among them stay in the message that they stand in; what is wrong with it is kept with the first.
+    Too many of them are refused whole, and only the first segment is kept. Segments of an envelope among them stay in the
+    message that they stand in; what is wrong with it is kept with the first.
     """
 
     def __init__(self, answers: Answers, inward: Inward) -> None:
         self._answers, self._inward = answers, inward
         self._faults: list[Fault] = []
-
-    def receive(self, raw: bytes, answer: Answer, say: Say | None) -> None:
-        """Take them in their order. Too many of them are refused whole, and only the first segment is kept."""
-        for _ in self.hand_on(raw, answer, say, self.cut(raw)):
-            pass
 
     def cut(self, raw: bytes) -> list[bytes] | None:
         """The messages, which are the bytes that came when they are put one behind another; None where they are too many."""
@@ -84,15 +80,12 @@ class Together:
     def _refuse(self, head: bytes, answer: Answer) -> None:
         """One answer for them all, when what is kept of them is durable."""
         text = f"too many messages at once; at most {self._answers.rules.batch_messages} are taken"
-        header = Header.read(head) or Header(b"|", [b"MSH", b"^~\\&"])
+        header = Header.read(head) or UNREAD
         first = header.separator.join(header.fields) + b"\r"
         if acknowledgement.is_one(header.type, first):
             header = acknowledgement.quiet(header, first)
-        told = partial(self._refused, header, answer, Finding(CARDINALITY, ERROR, None, text))
-        self._inward.keep(header, first, [envelopes.too_large(text)], told)
-
-    def _refused(self, header: Header, answer: Answer, finding: Finding, stored: bool) -> None:
-        self._answers.refused(header, answer, finding)
+        told = partial(self._answers.refused, header, answer, Finding(CARDINALITY, ERROR, None, text))
+        self._inward.keep(header, first, [envelopes.too_large(text)], lambda stored: told())
 
 
 def _faults_of(raw: bytes) -> list[Fault]:
