@@ -140,7 +140,7 @@ class Parts:
         world = World(*stored, random.random, tenure.may_send, loop.call_soon, large, self.journal.held)
         around = conf, self.journal, self.validation, reactor
         self.pace = Pace(*around, lambda: self.supervisor.channels.values(), self.metrics.late, large)
-        self.records = Records(self.journal, clock, self.condition, partial(free_bytes, database), self.pace.look)
+        self.records = Records(self.journal, clock, self.condition, partial(free_bytes, database), self.pace.heap.look)
         told = Told(self.pace.hold_back, lambda *halted: self.supervisor.halted(*halted), self.records.destination)
 
         def make(files: ChannelFiles) -> RunningChannel:

@@ -21,7 +21,7 @@ PULSE_S = 0.05
 class Pace:
     """The pace of one engine. full: no source is read at present. late(seconds): told how late a timer was called.
 
-    room: for what has come of messages that have not ended. aside: where memory is given back.
+    room: for what has come of messages that have not ended. heap: gives memory back, by way of aside.
     """
 
     def __init__(
@@ -36,24 +36,18 @@ class Pace:
     ) -> None:
         self._journal, self._validation, self._reactor = journal, validation, reactor
         self._operations_max, self._bytes_max = conf.journal.limit, conf.limits.memory_bytes
-        self._channels, self._late, self._aside = channels, late, aside
+        self._channels, self._late = channels, late
         self.room = Room(conf.limits.memory_bytes, journal.held, reactor.callLater)
         self.full = self._ended = False
-        self._heap: Heap | None = None
+        self.heap = Heap(journal.held, aside, trimmer(), resident_bytes)
 
     def begin(self) -> None:
-        """Look after the loop and the memory."""
-        self._heap = Heap(self._journal.held, self._aside, trimmer(), resident_bytes)
+        """Look after the loop."""
         self._pulse(self._reactor.seconds())
 
     def stop(self) -> None:
         """Look after nothing any more."""
         self._ended = True
-
-    def look(self) -> None:
-        """To be called every second or so."""
-        if self._heap is not None:
-            self._heap.look()
 
     def hold_back(self) -> None:
         """Stop reading when there is enough to do; to be called after each message."""

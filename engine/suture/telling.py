@@ -21,7 +21,6 @@ from suture.store import faults, state
 from suture.store.backlog import Reader
 from suture.store.fitness import Fitness
 from suture.store.journal import Journal
-from suture.store.tenure import Tenure
 from suture.supervisor import Supervisor
 
 HEARTBEAT_S = 1.0
@@ -145,6 +144,7 @@ class Whole(Protocol):
 def facts_of(engine: Whole, now_s: float) -> Facts:
     """The state of the engine at this time of day; cheap, for it is asked at every look."""
     journal, conf, condition, desired = engine.journal, engine.conf, engine.condition, engine.supervisor.desired
+    tenure, found = journal.tenure, condition.found
     channels = list(engine.supervisor.channels.items())
     return Facts(
         journal.pending(),
@@ -160,20 +160,18 @@ def facts_of(engine: Whole, now_s: float) -> Facts:
         reading_s=engine.reader.waiting_s(),
         phase=condition.phase,
         waits_for=condition.waits_for,
-        owner=_owner(journal.tenure, condition.store),
+        owner=OwnerFact(
+            tenure.node, tenure.pid, tenure.epoch, condition.store, max(0.0, tenure.age_s()), tenure.may_send(), tenure.taken_over
+        ),
         free_bytes=condition.free_bytes,
         free_least_bytes=conf.store.free_bytes,
         bugs=condition.bugs,
         cleared=engine.watchdog.ended,
-        store=_store(condition.found, journal),
+        store=StoreFact(found.title, found.unsafe, found.warnings, journal.lost == faults.DAMAGED, journal.worry),
         work_bytes=journal.held.bytes,
         frames_bytes=engine.pace.room.frames_bytes,
         memory_limit_bytes=engine.pace.room.limit_bytes,
     )
-
-
-def _owner(tenure: Tenure, store: str) -> OwnerFact:
-    return OwnerFact(tenure.node, tenure.pid, tenure.epoch, store, max(0.0, tenure.age_s()), tenure.may_send(), tenure.taken_over)
 
 
 def _channel(channel: RunningChannel, wanted: str) -> ChannelFact:
@@ -181,10 +179,6 @@ def _channel(channel: RunningChannel, wanted: str) -> ChannelFact:
     if channel.actual == "running" and not channel.source.listening:
         return ChannelFact(channel.name, wanted, "failed", f"it does not listen any more; `suture channel restart {channel.name}`")
     return ChannelFact(channel.name, wanted, channel.actual, channel.reason)
-
-
-def _store(found: Fitness, journal: Journal) -> StoreFact:
-    return StoreFact(found.title, found.unsafe, found.warnings, journal.lost == faults.DAMAGED, journal.worry)
 
 
 def _queue(lanes: Lanes, now_s: float) -> QueueFact:

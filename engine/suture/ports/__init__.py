@@ -253,6 +253,9 @@ Failed = Callable[[Exception], None]
 Done = Callable[[Outcome], None]
 """done(outcome): what an attempt to deliver came to."""
 Operation = Received | Processed | Attempted | Sending | Work
+Aside = Callable[[Callable[[], Any], Callable[[Any], None]], None]
+"""aside(work, done): runs what takes long beside the reactor's thread; done(work()) is called later, on the reactor. work may not
+raise."""
 
 
 class Journal(Protocol):
@@ -363,13 +366,6 @@ class Validator(Protocol):
 
     def check(self, raw: bytes, done: Callable[[Sequence[Finding]], None]) -> None:
         """Validate one message; done is called once, at once or later, in the order of the calls. Never raises."""
-
-
-class Aside(Protocol):
-    """Runs what takes long beside the reactor's thread."""
-
-    def __call__(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """done(work()) is called later, on the reactor. work may not raise."""
 
 
 class Observer(Protocol):

@@ -17,7 +17,7 @@ from suture.ports import Memory, TimeOfDay
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.due import Fate
-from suture.wire.hl7v2.exchange.reply import Reply, filled, form, written
+from suture.wire.hl7v2.exchange.reply import Reply, form, written
 from suture.wire.hl7v2.text.header import Header
 
 
@@ -215,9 +215,7 @@ class Answers:
         own_id = f"SUT{asker.number}" if asker.number else self.unstored_id("R")
         if code[0] == "A" and due.wants(header).enhanced:
             own_id, application = f"{own_id}A", "NE"
-        custom = self.rules.custom(header, code in due.POSITIVE)
-        reply = Reply(code, own_id, self.now(), told.reason, told.findings, asker.expected, application, False, custom)
-        return filled(header, self.rules.template, reply) if self.rules.template else written(header, reply)
+        return self.rules.written(header, Reply(code, own_id, self.now(), told.reason, told.findings, asker.expected, application))
 
     def unstored_id(self, kind: str) -> str:
         """A control id for an answer to what has no number in the store: the second, and a count."""

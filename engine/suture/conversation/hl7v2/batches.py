@@ -11,8 +11,9 @@ from suture.conversation.hl7v2.answers import Answers
 from suture.model.fault import Fault
 from suture.model.finding import CARDINALITY, ERROR, Finding
 from suture.ports.conversation import Answer, Say
-from suture.wire.hl7v2.exchange import batch
+from suture.wire.hl7v2.exchange import ack, batch
 from suture.wire.hl7v2.exchange.batch import Answered
+from suture.wire.hl7v2.exchange.due import POSITIVE
 from suture.wire.hl7v2.text import widths
 from suture.wire.hl7v2.text.header import Header
 from suture.wire.hl7v2.text.widths import Width
@@ -200,8 +201,4 @@ def _said(say: Say, payload: bytes | None) -> None:
 
 def positive(payload: bytes) -> bool:
     """Is this acknowledgement one that says yes?"""
-    header = Header.read(payload)
-    if header is None:
-        return False
-    line = payload.partition(b"\rMSA" + header.separator)[2]
-    return line.split(header.separator, 1)[0] in (b"AA", b"CA")
+    return ack.read(payload).code in POSITIVE

@@ -14,7 +14,7 @@ from suture.model.value import changed
 from suture.ports import Delivery, Processed, Settled
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.continuation import Limits, is_fragment
-from suture.wire.hl7v2.exchange.reply import Reply, filled, written
+from suture.wire.hl7v2.exchange.reply import Reply
 from suture.wire.hl7v2.text.header import Header
 
 _DSC = "DSC"
@@ -74,10 +74,8 @@ def _with_answer(rules: AnswerRules, header: Header, message: Message, at_us: in
     if code is None:
         return settled
     own_id = f"SUT{message.id}A"
-    custom = rules.custom(header, code in due.POSITIVE)
     now = verdict.hl7_time(at_us // 1_000_000)
-    reply = Reply(code, own_id, now, told.reason, told.findings, None, _ASKS, True, custom)
-    body = filled(header, rules.template, reply) if rules.template else written(header, reply)
+    body = rules.written(header, Reply(code, own_id, now, told.reason, told.findings, None, _ASKS, apart=True))
     key = f"acknowledgement/{message.channel}/{message.id}"
     answer = Delivery(message.id, message.channel, rules.apart, "", body, key, own_id, "application/hl7-v2")
     return changed(settled, deliveries=[*settled.deliveries, answer])

@@ -45,11 +45,6 @@ class Fragments:
         self._inside, self._window_us, self._turns = inside, window_us, turns
         self._timer: Any = None
 
-    @property
-    def waiting(self) -> int:
-        """Messages of which fragments have come and not the last."""
-        return self._assembler.waiting
-
     def is_one(self, header: Header | None, raw: bytes) -> bool:
         """Is this message a fragment of another?"""
         return header is not None and is_fragment(header, raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from suture.formats.hl7v2.accepting import is_type
 from suture.model.finding import (
@@ -16,7 +16,8 @@ from suture.model.finding import (
     Location,
 )
 from suture.ports import AckTime
-from suture.wire.hl7v2.exchange.reply import value
+from suture.wire.hl7v2.exchange.due import POSITIVE
+from suture.wire.hl7v2.exchange.reply import Reply, filled, value, written
 from suture.wire.hl7v2.text.header import Header
 
 
@@ -73,9 +74,12 @@ class AnswerRules:
     def _first(header: Header, number: int) -> str:
         return header.text(number).split(header.component)[0].strip()
 
-    def custom(self, header: Header, positive: bool) -> dict[str, bytes] | None:
+    def written(self, header: Header, reply: Reply) -> bytes:
+        """The answer to this message, with what the channel sets in it."""
+        reply = replace(reply, custom=self._custom(header, reply.code in POSITIVE)) if self.settings else reply
+        return filled(header, self.template, reply) if self.template else written(header, reply)
+
+    def _custom(self, header: Header, positive: bool) -> dict[str, bytes]:
         """The fields to set in the answer to this message, as bytes."""
-        if not self.settings:
-            return None
         wanted = {place: s for place, s in self.settings.items() if positive or not place.startswith("MSA")}
         return {place: header.get(s) if isinstance(s, int) else value(header, s) for place, s in wanted.items()}
