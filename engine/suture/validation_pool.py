@@ -79,11 +79,8 @@ class ValidationPool:
 
     def close(self) -> None:
         """End the processes; what is not done is not called back."""
-        for job in self._running:
-            job.timer.cancel()
-        self._running.clear()
-        self._waiting.clear()
         self._restart()
+        self._waiting.clear()
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self._settings.processes:
@@ -104,6 +101,7 @@ class ValidationPool:
             future.add_done_callback(partial(self._back, job, job.tries))
 
     def _restart(self) -> None:
+        """New processes: what was with the old ones goes back to the head of those that wait."""
         if self._executor is not None:
             # The executor has no public way to end a process that is busy, and a busy one would be busy in vain.
             processes = list((getattr(self._executor, "_processes", None) or {}).values())
@@ -111,6 +109,11 @@ class ValidationPool:
             self._executor = None
             for process in processes:
                 process.terminate()
+        for job in self._running:
+            job.timer.cancel()
+            job.tries -= 1
+            self._waiting.appendleft(job)
+        self._running.clear()
 
     def _back(self, job: _Job, number: int, future: Future[list[Finding]]) -> None:
         """On a thread of the executor."""
@@ -124,7 +127,6 @@ class ValidationPool:
         job.timer.cancel()
         if error is not None:
             self._restart()
-            self._again()
         if error is not None and job.tries < TRIES:
             self._waiting.appendleft(job)
         else:
@@ -135,17 +137,8 @@ class ValidationPool:
         if job in self._running:
             self._running.discard(job)
             self._restart()
-            self._again()
             self._found(job, [_broken(f"validation took longer than {self._settings.timeout_s:g} seconds")])
             self._fill()
-
-    def _again(self) -> None:
-        """The processes are new: what was with the old ones goes back to the head of those that wait."""
-        for job in self._running:
-            job.timer.cancel()
-            job.tries -= 1
-            self._waiting.appendleft(job)
-        self._running.clear()
 
 
 def _broken(text: str) -> Finding:

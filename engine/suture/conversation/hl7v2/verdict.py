@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from suture.model import states
@@ -81,11 +81,13 @@ def of_settled(settled: Settled) -> Verdict:
     kept and a repetition would change nothing. Errors that were only reported are warnings to the sender too, because an
     error says that the message did not succeed (HL7 table 0516).
     """
-    if settled.findings:
-        return _told(settled.state, settled.findings)
-    if settled.fault is not None:
-        return _judged(settled.state, [settled.fault])
-    return _judged(settled.state, [Fault(gap.code, "map", gap.path, gap.reason, gap.line) for gap in settled.gaps])
+    gaps = [Fault(gap.code, "map", gap.path, gap.reason, gap.line) for gap in settled.gaps]
+    return _told(settled.state, settled.findings or [_finding(fault) for fault in ([settled.fault] if settled.fault else gaps)])
+
+
+def of_past(past: Past) -> Verdict:
+    """The verdict on a message that was processed before, from what the store says of it."""
+    return _told(past.state, [_finding(fault) for fault in past.faults])
 
 
 def _told(state: str, findings: Sequence[Finding]) -> Verdict:
@@ -94,23 +96,12 @@ def _told(state: str, findings: Sequence[Finding]) -> Verdict:
     return Verdict("accepted", [replace(one, severity=WARNING) if one.severity == ERROR else one for one in findings])
 
 
-def of_past(past: Past) -> Verdict:
-    """The verdict on a message that was processed before, from what the store says of it."""
-    return _judged(past.state, past.faults)
-
-
-def _judged(state: str, faults: Iterable[Fault]) -> Verdict:
-    if state == states.PARKED:
-        return Verdict("error", [_finding(fault, ERROR) for fault in faults])
-    return Verdict("accepted", [_finding(fault, WARNING) for fault in faults])
-
-
-def _finding(fault: Fault, severity: str) -> Finding:
+def _finding(fault: Fault) -> Finding:
     code, text = _SAYS.get(fault.code, (APPLICATION_ERROR, _CANNOT))
     if fault.code == VALIDATION or fault.code.startswith(CONTINUATION):
         code = OTHER if fault.code == VALIDATION else SEGMENT_SEQUENCE
         text = fault.reason.removeprefix(f"{fault.place}: ").partition("; ")[0]
-    return Finding(code, severity, location(fault.place, fault.line), text)
+    return Finding(code, ERROR, location(fault.place, fault.line), text)
 
 
 def location(path: str, line: int) -> Location | None:
