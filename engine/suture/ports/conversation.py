@@ -19,14 +19,12 @@ class Answer(Protocol):
         """stored: it is durable; else the sender has to send it again."""
 
 
-class Say(Protocol):
-    """A further message to the same sender: the application acknowledgement after a commit acknowledgement.
+Say = Answer
+"""A further message to the same sender: the application acknowledgement after a commit acknowledgement.
 
-    Before the answer, say(None) tells that the message is durable and its answer comes later (for the release 2 of MLLP).
-    """
-
-    def __call__(self, payload: bytes | None, stored: bool = True) -> None:
-        """stored: as of Answer, where this comes before it."""
+Before the answer, say(None) tells that the message is durable and its answer comes later (for the release 2 of MLLP); stored: as
+of Answer, where this comes before it.
+"""
 
 
 class Inside(Protocol):

@@ -9,10 +9,9 @@ from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Gap, Message, Note
 from suture.model.payload import Payload
+from suture.model.reading import Record
 from suture.model.value import Value
 
-Record = Any
-"""A message as its format has read it; nobody but the format looks into it."""
 Passing = Callable[[Record, bytes, bool], Payload]
 """passing(record, raw, shared): the received message as one destination gets it. Raises MessageError. shared: others get it too,
 so that the record is left as it is."""
