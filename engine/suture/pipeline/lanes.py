@@ -11,7 +11,7 @@ from suture.model import states
 from suture.model.outcome import UNSTORABLE, Accepted, Ambiguous, Outcome, Unavailable, told
 from suture.model.value import Value, changed
 from suture.pipeline.breaker import Breaker
-from suture.pipeline.retry import Decision, Policy, Tried, decide
+from suture.pipeline.retry import Decision, Policy, decide
 from suture.pipeline.window import LANE_READ, Window
 from suture.pipeline.world import World
 from suture.ports import Attempted, Delivery, Destination, Sending
@@ -216,7 +216,7 @@ class Lanes:
         """An earlier run of the engine began to send it and did not live to see the answer."""
         now_s, number = self._world.clock.seconds(), delivery.attempts + 1
         outcome = Ambiguous("INTERRUPTED", "the engine stopped while it was being sent")
-        decision = decide(self.policy, Tried(number, 0), outcome, self._world.random)
+        decision = decide(self.policy, outcome, number, 0, 0, self._world.random)
         self.attempts.over(delivery, number, now_s, now_s, outcome, decision)
         self.window.leave(delivery, decision.state)
         self._read()
@@ -227,7 +227,7 @@ class Lanes:
         now_s, number = world.clock.seconds(), delivery.attempts + 1
         turned = breaker.record(outcome, now_s, delivery.id, number > 1)
         age_s = now_s - delivery.created_at_us / 1e6
-        decision = decide(self.policy, Tried(number, age_s, breaker.alone(delivery.id)), outcome, world.random)
+        decision = decide(self.policy, outcome, number, age_s, breaker.alone(delivery.id), world.random)
         self.attempts.over(delivery, number, started_s, now_s, outcome, decision)
         world.observer.stage(self.channel, "deliver", now_s - started_s)
         if decision.state == states.RETRYING:

@@ -12,7 +12,7 @@ from suture.model.value import Value
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a destination is tried.
+    """How a destination is
 
     first_s, max_s: first and longest pause between attempts, doubling in between, with up to `jitter` of it added.
     give_up_after_s: age at which a delivery that keeps failing becomes a dead letter; attempts_max: 0 = no limit.
@@ -32,18 +32,6 @@ class Policy:
     in_flight: int = 1
     memory_limit: int = 2000
     memory_bytes: int = 16_777_216
-
-
-class Tried(Value, frozen=True, gc=False):
-    """What there is to know of a delivery that was just tried.
-
-    number: of the attempt, from 1. age_s: since it was made or let go. alone: attempts, with this one, that failed while
-    its destination took others.
-    """
-
-    number: int
-    age_s: float
-    alone: int = 0
 
 
 class Decision(Value, frozen=True, gc=False):
@@ -66,13 +54,17 @@ def asked_s(policy: Policy, outcome: Outcome) -> float | None:
     return None if wait_s is None else max(policy.first_s, wait_s)
 
 
-def decide(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], float]) -> Decision:
-    """What becomes of a delivery after this outcome."""
-    state, wait_s, more = _fate(policy, tried, outcome, random)
+def decide(policy: Policy, outcome: Outcome, number: int, age_s: float, alone: int, random: Callable[[], float]) -> Decision:
+    """What becomes of a delivery after this outcome.
+
+    number: of the attempt, from 1. age_s: since the delivery was made or let go. alone: attempts, with this one, that failed
+    while its destination took others.
+    """
+    state, wait_s, more = _fate(policy, outcome, number, age_s, alone, random)
     return Decision(state, wait_s, told(f"{outcome.reason}{more}", outcome.words))
 
 
-def _fate(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], float]) -> tuple[str, float, str]:
+def _fate(policy: Policy, outcome: Outcome, number: int, age_s: float, alone: int, random: Callable[[], float]) -> tuple[str, float, str]:
     """The state, the pause before the next try, and what is to be said beside the outcome's reason."""
     if isinstance(outcome, Accepted):
         return states.POSTED if outcome.document else states.ACCEPTED, 0, ""
@@ -82,18 +74,18 @@ def _fate(policy: Policy, tried: Tried, outcome: Outcome, random: Callable[[], f
         return states.HELD, 0, ""
     if isinstance(outcome, Ambiguous) and policy.on_ambiguous == "hold":
         return states.HELD, 0, "; it may have been taken, so it waits for a person"
-    if why := _given_up(policy, tried, blamed=not isinstance(outcome, Unavailable)):
+    if why := _given_up(policy, number, age_s, alone, blamed=not isinstance(outcome, Unavailable)):
         return states.DEAD, 0, f"; given up after {why}"
     wait_s = asked_s(policy, outcome)
-    return states.RETRYING, pause_s(policy, tried.number, random) if wait_s is None else wait_s, ""
+    return states.RETRYING, pause_s(policy, number, random) if wait_s is None else wait_s, ""
 
 
-def _given_up(policy: Policy, tried: Tried, blamed: bool) -> str:
+def _given_up(policy: Policy, number: int, age_s: float, alone: int, blamed: bool) -> str:
     """After what a delivery that failed is not tried any more; "" while it is. blamed: its attempts and age count against it."""
-    if policy.give_up_after_attempts and tried.alone >= policy.give_up_after_attempts:
-        return f"{tried.alone} attempts that failed while the destination took others"
-    if blamed and policy.attempts_max and tried.number >= policy.attempts_max:
-        return f"{tried.number} attempts"
-    if blamed and tried.age_s > policy.give_up_after_s:
+    if policy.give_up_after_attempts and alone >= policy.give_up_after_attempts:
+        return f"{alone} attempts that failed while the destination took others"
+    if blamed and policy.attempts_max and number >= policy.attempts_max:
+        return f"{number} attempts"
+    if blamed and age_s > policy.give_up_after_s:
         return f"{policy.give_up_after_s / 3600:g} h"
     return ""

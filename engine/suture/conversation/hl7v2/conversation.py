@@ -69,12 +69,7 @@ class Conversation:
             self.fragments.stop()
 
     def arrived(self, raw: bytes, peer: str, answer: Answer, say: Say | None = None) -> None:
-        """Take one message, a batch of them, or several without one.
-
-        answer is called once, with the acknowledgement (None: none is wanted), never before what came is durable.
-        say: sends one more message to the same sender: an application acknowledgement that follows a commit
-        acknowledgement. Without it such an acknowledgement is not given.
-        """
+        """Take one message, a batch of them, or several without one."""
         turns = self.turns
         if peer in turns.busy:
             turns.wait(peer, len(raw), partial(self.arrived, raw, peer, answer, say))
