@@ -12,7 +12,7 @@ from suture.model.value import Value
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a destination is
+    """How a destination is tried.
 
     first_s, max_s: first and longest pause between attempts, doubling in between, with up to `jitter` of it added.
     give_up_after_s: age at which a delivery that keeps failing becomes a dead letter; attempts_max: 0 = no limit.
