@@ -11,7 +11,7 @@ from suture.observe.facts import ChannelFact
 from suture.store import dialect, state, tables
 from suture.store.fitness import Fitness
 from suture.store.tenure import Tenure
-from suture.telling import HEARTBEAT_S, Condition, Records, _channel
+from suture.telling import HEARTBEAT_S, Condition, Records, channel_fact
 from tests.doubles import Writer
 
 
@@ -21,14 +21,14 @@ from tests.doubles import Writer
 )
 def test_a_channel_at_whose_door_nobody_listens_does_not_run(actual: str, listening: bool, told: str) -> None:
     channel: Any = SimpleNamespace(name="adt", actual=actual, reason="", source=SimpleNamespace(listening=listening))
-    fact = _channel(channel, "running")
+    fact = channel_fact(channel, "running")
     assert (fact.actual, fact.wanted) == (told, "running")
     assert ("does not listen" in fact.reason) == (told == "failed")
 
 
 def test_a_source_that_says_that_messages_can_come_in_is_left_alone() -> None:
     channel: Any = SimpleNamespace(name="files", actual="running", reason="", source=SimpleNamespace(listening=True))
-    assert _channel(channel, "running") == ChannelFact("files", "running", "running")
+    assert channel_fact(channel, "running") == ChannelFact("files", "running", "running")
 
 
 def facts_in(engine: Engine) -> dict[str, str]:

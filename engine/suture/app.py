@@ -29,20 +29,20 @@ from suture.mapping.leaving import leave_to
 from suture.model import ending
 from suture.model.errors import SutureError
 from suture.observe import http, logs
-from suture.observe.facts import Ask, Facts
+from suture.observe.facts import Ask, CountFact, Facts, OwnerFact, StoreFact
 from suture.observe.metrics import Metrics
 from suture.pace import Pace
 from suture.pipeline.world import World
 from suture.reactor import Watchdog, install
 from suture.runtime import RunningChannel, Told, asked, made, until
-from suture.store import fitness, ownership, schema, state
+from suture.store import faults, fitness, ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import fingerprint, free_bytes, open_engine
 from suture.store.journal import Journal
 from suture.store.past import Memory
 from suture.store.tenure import Tenure
 from suture.supervisor import Supervisor
-from suture.telling import Condition, Records, facts_of
+from suture.telling import Condition, Records, channel_fact, queue_fact
 from suture.validation_pool import ValidationPool
 
 SERVICES_S, JOURNAL_S, END_S, HURRY_S = 3.0, 5.0, 3.0, 2.0
@@ -157,8 +157,37 @@ class Parts:
         self.watchdog = Watchdog(reactor, self.supervisor.held, watch.every_s, watch.after_s, self._cleared)
 
     def facts(self) -> Facts:
-        """The state of the engine, for metrics, health and services."""
-        return facts_of(self, time.time())
+        """The state of the engine, for metrics, health and services; cheap, for it is asked at every look."""
+        now_s = time.time()
+        journal, conf, condition, desired = self.journal, self.conf, self.condition, self.supervisor.desired
+        tenure, found = journal.tenure, condition.found
+        channels = list(self.supervisor.channels.items())
+        return Facts(
+            journal.pending(),
+            conf.journal.limit,
+            condition.fault,
+            condition.phase == state.STOPPING,
+            tuple(channel_fact(channel, desired.get(name, "running")) for name, channel in channels),
+            tuple(queue_fact(lanes, now_s) for _, channel in channels for lanes in channel.lanes.values()),
+            journal_dead=journal.lost == faults.GONE or (journal.ident is not None and not journal.is_alive()),
+            counts=tuple(CountFact(name, *row) for name, channel in channels for row in channel.counts()),
+            journal_oldest_s=journal.oldest_s(),
+            journal_slow_s=conf.journal.slow_s,
+            reading_s=self.reader.waiting_s(),
+            phase=condition.phase,
+            waits_for=condition.waits_for,
+            owner=OwnerFact(
+                tenure.node, tenure.pid, tenure.epoch, condition.store, max(0.0, tenure.age_s()), tenure.may_send(), tenure.taken_over
+            ),
+            free_bytes=condition.free_bytes,
+            free_least_bytes=conf.store.free_bytes,
+            bugs=condition.bugs,
+            cleared=self.watchdog.ended,
+            store=StoreFact(found.title, found.unsafe, found.warnings, journal.lost == faults.DAMAGED, journal.worry),
+            work_bytes=journal.held.bytes,
+            frames_bytes=self.pace.room.frames_bytes,
+            memory_limit_bytes=self.pace.room.limit_bytes,
+        )
 
     def _drain_s(self) -> float:
         return 0.0 if self.journal.tenure.taken_over else self.conf.limits.drain_s

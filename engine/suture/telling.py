@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet import defer
 
-from suture.config.conf import Conf
 from suture.model.outcome import told
-from suture.observe.facts import ChannelFact, CountFact, Facts, OwnerFact, QueueFact, StoreFact
+from suture.observe.facts import ChannelFact, QueueFact
 from suture.observe.logs import Log
-from suture.pace import Pace
 from suture.pipeline.lanes import Lanes
 from suture.ports import TimeOfDay, Work
-from suture.reactor import Watchdog
 from suture.runtime import RunningChannel, durably
-from suture.store import faults, state
-from suture.store.backlog import Reader
+from suture.store import state
 from suture.store.fitness import Fitness
 from suture.store.journal import Journal
-from suture.supervisor import Supervisor
 
 HEARTBEAT_S = 1.0
 
@@ -129,59 +124,15 @@ class Records:
         self._journal.write(Work(name, run, done, self._condition.bug))
 
 
-class Whole(Protocol):
-    """The engine, as far as it is told of."""
-
-    conf: Conf
-    condition: Condition
-    journal: Journal
-    reader: Reader
-    supervisor: Supervisor
-    watchdog: Watchdog
-    pace: Pace
-
-
-def facts_of(engine: Whole, now_s: float) -> Facts:
-    """The state of the engine at this time of day; cheap, for it is asked at every look."""
-    journal, conf, condition, desired = engine.journal, engine.conf, engine.condition, engine.supervisor.desired
-    tenure, found = journal.tenure, condition.found
-    channels = list(engine.supervisor.channels.items())
-    return Facts(
-        journal.pending(),
-        conf.journal.limit,
-        condition.fault,
-        condition.phase == state.STOPPING,
-        tuple(_channel(channel, desired.get(name, "running")) for name, channel in channels),
-        tuple(_queue(lanes, now_s) for _, channel in channels for lanes in channel.lanes.values()),
-        journal_dead=journal.lost == faults.GONE or (journal.ident is not None and not journal.is_alive()),
-        counts=tuple(CountFact(name, *row) for name, channel in channels for row in channel.counts()),
-        journal_oldest_s=journal.oldest_s(),
-        journal_slow_s=conf.journal.slow_s,
-        reading_s=engine.reader.waiting_s(),
-        phase=condition.phase,
-        waits_for=condition.waits_for,
-        owner=OwnerFact(
-            tenure.node, tenure.pid, tenure.epoch, condition.store, max(0.0, tenure.age_s()), tenure.may_send(), tenure.taken_over
-        ),
-        free_bytes=condition.free_bytes,
-        free_least_bytes=conf.store.free_bytes,
-        bugs=condition.bugs,
-        cleared=engine.watchdog.ended,
-        store=StoreFact(found.title, found.unsafe, found.warnings, journal.lost == faults.DAMAGED, journal.worry),
-        work_bytes=journal.held.bytes,
-        frames_bytes=engine.pace.room.frames_bytes,
-        memory_limit_bytes=engine.pace.room.limit_bytes,
-    )
-
-
-def _channel(channel: RunningChannel, wanted: str) -> ChannelFact:
+def channel_fact(channel: RunningChannel, wanted: str) -> ChannelFact:
     """A channel at whose door nobody listens takes nothing, whatever it thinks."""
     if channel.actual == "running" and not channel.source.listening:
         return ChannelFact(channel.name, wanted, "failed", f"it does not listen any more; `suture channel restart {channel.name}`")
     return ChannelFact(channel.name, wanted, channel.actual, channel.reason)
 
 
-def _queue(lanes: Lanes, now_s: float) -> QueueFact:
+def queue_fact(lanes: Lanes, now_s: float) -> QueueFact:
+    """How a destination is at this time of day."""
     breaker = lanes.breaker
     count, longest, oldest_us = lanes.window.measures()
     return QueueFact(

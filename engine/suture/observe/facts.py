@@ -1,6 +1,6 @@
 """The state of the running engine at one moment, as the metrics page and the health pages need it.
 
-telling.py builds one `Facts` a request from what it holds in memory; nothing here is stored or counted.
+app.py builds one `Facts` a request from what it holds in memory; nothing here is stored or counted.
 """
 
 from __future__ import annotations
