@@ -69,8 +69,6 @@ class Rooms:
     async def reload_channel(self, name: str) -> None:
         raise RuntimeError("MRN-SECRET")
 
-    start_channel = restart_channel = reload_channel
-
 
 class Told:
     """Commands on a store with an engine that is asked by hand."""

@@ -38,10 +38,10 @@ class Commands:
         self._log = Log()
         self._stopped = False
         self._obey: dict[type[Verb], Obey] = {
-            verbs.StartChannel: partial(self._change, rooms.start_channel),
+            verbs.StartChannel: lambda verb: self._change(verb, rooms.start_channel),
             verbs.StopChannel: self._stop,
-            verbs.RestartChannel: partial(self._change, rooms.restart_channel),
-            verbs.ReloadChannel: partial(self._change, rooms.reload_channel),
+            verbs.RestartChannel: lambda verb: self._change(verb, rooms.restart_channel),
+            verbs.ReloadChannel: lambda verb: self._change(verb, rooms.reload_channel),
             verbs.Resync: self._resync,
             verbs.Resend: self._resend,
             verbs.Release: self._release,
@@ -90,7 +90,7 @@ class Commands:
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 
-    async def _change(self, change: Callable[[str], Awaitable[None]], verb: OfChannel) -> Result:
+    async def _change(self, verb: OfChannel, change: Callable[[str], Awaitable[None]]) -> Result:
         await change(verb.channel)
         return verbs.ChannelIs(verb.channel, self._rooms.channels[verb.channel].actual)
 
