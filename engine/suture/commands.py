@@ -25,8 +25,6 @@ from suture.store.state import Request
 from suture.supervisor import Supervisor
 
 POLL_S = 0.2
-
-
 Obey = Callable[[Any], Awaitable[Result]]
 
 
@@ -72,7 +70,7 @@ class Commands:
             if not self._stopped:
                 ok, result = await self._carry_out(request)
                 now_us = int(self._clock.seconds() * 1e6)
-                await durably(self._journal, "answer", partial(_answer, request.id, ok, result, now_us))
+                await self.write("answer", partial(_answer, request.id, ok, result, now_us))
 
     async def _carry_out(self, request: Request) -> tuple[bool, Any]:
         try:
@@ -87,6 +85,10 @@ class Commands:
             return False, f"unexpected error ({type(e).__name__}); the engine's log says where"
         self._log.info("carried out", verb=request.verb, request=request.id)
         return True, result
+
+    def write(self, name: str, run: Callable[[Any], Any]) -> defer.Deferred[Any]:
+        """A durable write, as `durably`."""
+        return durably(self._journal, name, run)
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 
@@ -117,14 +119,14 @@ class Commands:
 
     async def _release(self, verb: verbs.Release) -> Result:
         now_us = int(self._clock.seconds() * 1e6)
-        sizes, render = await durably(self._journal, "sizes", lambda c: again.delivery_sizes(c, verb.ids)), partial(self._render, now_us)
+        sizes, render = await self.write("sizes", lambda c: again.delivery_sizes(c, verb.ids)), partial(self._render, now_us)
         return await self._in_parts(again.parts(verb.ids, sizes), False, lambda c, part: again.release(c, part, now_us, render))
 
     async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[[Any, list[int]], again.Again]) -> verbs.Sent:
         """Carry a request out part by part: what is acknowledged or delivered meanwhile does not wait for all of it."""
         sent = verbs.Sent([], [])
         for part in parts:
-            what = await durably(self._journal, "resend" if new else "release", partial(_run_part, run, part))
+            what = await self.write("resend" if new else "release", partial(_run_part, run, part))
             sent.sent.extend(self._sent(what, new))
             sent.skipped.extend(verbs.LeftDelivery(number, why) for number, why in what.skipped)
         return sent
@@ -145,9 +147,9 @@ class Commands:
 
     async def _reprocess(self, verb: verbs.Reprocess) -> Result:
         done = verbs.Reprocessed([], [])
-        sizes = await durably(self._journal, "sizes", lambda c: again.message_sizes(c, verb.ids))
+        sizes = await self.write("sizes", lambda c: again.message_sizes(c, verb.ids))
         for part in again.parts(verb.ids, sizes):
-            stored: list[again.Stored] = await durably(self._journal, "read", partial(_stored, part, verb.insist))
+            stored: list[again.Stored] = await self.write("read", partial(_stored, part, verb.insist))
             there = {one.message.id for one in stored}
             done.skipped.extend(verbs.LeftMessage(i, "there is no such message") for i in part if i not in there)
             while stored:
