@@ -61,9 +61,9 @@ def Plan(  # noqa: N802
         outputs,
         format,
         conversing.pop("converse"),
+        format.whole(order_place),
         *given,
         window_us=window_us,
-        whole=format.whole(order_place),
         **conversing,
         **more,
     )  # type: ignore[arg-type]

@@ -21,10 +21,6 @@ PAYLOAD_BYTES = 67_108_864
 """The default of the largest payload."""
 
 
-def _whatever(record: Record) -> None:
-    """It may be anything."""
-
-
 @dataclass(frozen=True, slots=True)
 class Output:
     """What one destination of a channel gets: events of these types through a renderer, or the message that came.
@@ -57,6 +53,7 @@ class Plan:
     outputs: Sequence[Output]
     format: Format
     converse: Callable[[World, Inside], Conversation]
+    whole: Callable[[Record], None]
     accept: frozenset[str] = frozenset()
     order_by: Callable[[Record, None], str] | None = None
     inbound: Inbound | None = None
@@ -65,7 +62,6 @@ class Plan:
     source: str = "suture"
     on_error: str = "park"
     validation: Validation | None = None
-    whole: Callable[[Record], None] = _whatever
     settles: Callable[[Message], Settled | None] | None = None
     adds: Callable[[Processed], Processed] | None = None
 

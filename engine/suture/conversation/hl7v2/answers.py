@@ -67,7 +67,7 @@ class Answers:
         if self._plain and expected is None and len(header.fields) > 11 and self._by_form(header, message.id, answer, say):
             return
         asker = Asker(header, message.id, answer, say, expected)
-        refusal = self._refusal(header)
+        refusal = self.rules.refusal(header)
         if refusal:
             self._refuse(asker, Verdict("rejected", [refusal], refusal.text))
             return
@@ -95,7 +95,7 @@ class Answers:
                 return False
             if len(self._forms) >= FORMS_MAX:
                 self._forms.clear()
-            forms = self._forms[key] = UNFIT if self._refusal(header) else _forms(header)
+            forms = self._forms[key] = UNFIT if self.rules.refusal(header) else _forms(header)
         if forms is UNFIT:
             return False
         now, own_id, control_id = self.now().encode(), b"SUT%d" % number, f[9]
@@ -129,7 +129,7 @@ class Answers:
             if self.rules.apart:
                 return
             asker.header = first
-        if refusal := self._refusal(first):
+        if refusal := self.rules.refusal(first):
             fate: due.Fate = "error" if due.wants(first).enhanced else "rejected"  # its fragments were accepted one by one
             self._answer(asker, Verdict(fate, [refusal], refusal.text))
         elif self._at_once:
@@ -162,10 +162,6 @@ class Answers:
         codes = due.replies(header, "accepted")
         code = codes.commit or codes.application
         answer(self._written(Asker(header, 0, answer, None, expected), code, GOOD) if code else None)
-
-    def _refusal(self, header: Header) -> Finding | None:
-        """Why the channel does not take the message, by what the key of a form holds too."""
-        return self.rules.refusal(header) if self.rules.restricts else None
 
     def _refuse(self, asker: Asker, told: Verdict, stored: bool = True) -> None:
         """One answer, of whichever kind is asked for."""

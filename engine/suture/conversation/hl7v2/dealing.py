@@ -51,7 +51,7 @@ class Dealing:
         header = Header.read(message.raw)
         if header is None:
             return None
-        if self.answer.restricts and (finding := self.answer.refusal(header)):
+        if finding := self.answer.refusal(header):
             return Settled.filtered(f"refused: {finding}")
         return Settled.parked(_FRAGMENT) if self.continuation and is_fragment(header, message.raw) else None
 

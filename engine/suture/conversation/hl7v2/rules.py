@@ -57,6 +57,8 @@ class AnswerRules:
 
         One whose code is taken here and whose event MSH-9 does not tell is not refused: `accepting.look` reads on.
         """
+        if not self.restricts:
+            return None
         kind = "^".join(part.strip() for part in header.type.upper().split("^"))
         if self.types and kind not in self.types:
             code = kind.split("^")[0]
