@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import partial
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
@@ -74,10 +75,6 @@ SITE, SENDER = "site", "sender"
 """What `zone` may say beside the name of a zone."""
 
 
-def _zone(value: str) -> str:
-    return known_zone(value, (SITE, SENDER))
-
-
 class Bounds(Section):
     """What can be a value at all. What lies outside is not what it is taken for, and its line waits for a person."""
 
@@ -89,17 +86,9 @@ class Bounds(Section):
     future_d: int = Field(default=31, ge=0, le=50_000, description="Days that a service date may lie after the day of receipt")
 
 
-class SourceBase(OneConnector):
+@with_connectors(SOURCES)
+class Source(OneConnector):
     """Where messages come from: one connector with its settings."""
-
-
-if TYPE_CHECKING:
-
-    class Source(SourceBase): ...
-
-else:
-    Source = with_connectors(SourceBase, SOURCES)
-    Source.__name__ = Source.__qualname__ = "Source"
 
 
 class Route(Section):
@@ -143,7 +132,7 @@ class Channel(Section):
     )
     duplicates: Duplicates = Field(default_factory=Duplicates, description="How long a business key is remembered")
     map: str | None = Field(default=None, description="Inbound mapping. Absent: messages are passed on, and destinations have `message`")
-    zone: Annotated[str, AfterValidator(_zone)] = Field(
+    zone: Annotated[str, AfterValidator(partial(known_zone, words=(SITE, SENDER)))] = Field(
         default=SITE,
         description="Zone of HL7 times without an offset: site (that of conf), sender (the offset of MSH-7, else the site's zone) "
         "or the name of one, such as America/Denver",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from suture.config.connector import OneConnector, one_connector, with_connectors
 from suture.config.references import Resolver
@@ -30,7 +30,9 @@ class SiteSection(Section):
 
     name: str = Field(default="", description="Name of the hospital, shown to operators")
     node: str = Field(default="", description="Name of this machine among those that may run the site's engine; empty = its host name")
-    zone: str = Field(description="Time zone of HL7 times without an offset, such as America/Chicago")
+    zone: Annotated[str, AfterValidator(known_zone)] = Field(
+        description="Time zone of HL7 times without an offset, such as America/Chicago"
+    )
     processing_ids: Annotated[list[str], Listed] = Field(
         default_factory=list,
         description='Values of MSH-11.1 that are taken ("" = an empty one), where a channel\'s `hl7v2.answer` says nothing of its own; '
@@ -39,11 +41,6 @@ class SiteSection(Section):
     money_decimals: int = Field(
         default=2, ge=0, le=4, description="Decimals of the currency: an amount is rounded to them, and a half goes away from zero"
     )
-
-    @field_validator("zone")
-    @classmethod
-    def _known(cls, zone: str) -> str:
-        return known_zone(zone)
 
 
 class StoreSection(Section):
@@ -163,7 +160,8 @@ class Breaker(Section):
     )
 
 
-class EndpointBase(OneConnector):
+@with_connectors(DESTINATIONS)
+class Endpoint(OneConnector):
     """A system to deliver to: one connector with its settings, and how deliveries are paced."""
 
     in_flight: int = Field(default=1, ge=1, le=10_000, description="Deliveries under way at a time, one a lane")
@@ -196,7 +194,7 @@ class EndpointBase(OneConnector):
         )
 
 
-class ConfBase(Section):
+class Conf(Section):
     """The settings of a site in one environment."""
 
     site: SiteSection = Field(description="Who we are")
@@ -206,20 +204,6 @@ class ConfBase(Section):
     validation: ValidationSection = Field(default_factory=ValidationSection, description="Standard validation of messages")
     watchdog: WatchdogSection = Field(default_factory=WatchdogSection, description="Connections that a fault keeps open")
     limits: LimitsSection = Field(default_factory=LimitsSection, description="Limits for every source that sets none of its own")
-
-
-if TYPE_CHECKING:
-
-    class Endpoint(EndpointBase): ...
-
-else:
-    Endpoint = with_connectors(EndpointBase, DESTINATIONS)
-    Endpoint.__name__ = Endpoint.__qualname__ = "Endpoint"
-
-
-class Conf(ConfBase):
-    """The settings of a site in one environment."""
-
     endpoints: dict[str, Endpoint] = Field(default_factory=dict, description="Systems to deliver to, by the name that channels use")
 
     @property

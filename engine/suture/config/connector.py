@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
 
 from suture.config.section import Section
 from suture.config.yaml_file import Document, Loc
@@ -20,24 +21,21 @@ class OneConnector(Section):
     @property
     def connector(self) -> tuple[str, Any]:
         """The connector's name and its settings."""
-        for name, value in self:
-            if name in self.connector_names() and value is not None:
-                return name, value
-        raise LookupError("no connector")
-
-    @classmethod
-    def connector_names(cls) -> list[str]:
-        """The connectors that may stand here."""
-        return [name for name, info in cls.model_fields.items() if (info.json_schema_extra or {}) == {"connector": True}]
+        return next((name, value) for name, value in self if value is not None and is_connector(type(self).model_fields[name]))
 
 
-def with_connectors(base: type[OneConnector], modules: Mapping[str, Module]) -> Any:
-    """The base model with one optional key for every connector."""
+def with_connectors(modules: Mapping[str, Module]) -> Callable[[type[OneConnector]], Any]:
+    """Gives a section one optional key for every connector."""
     fields: dict[str, Any] = {
         name: (module.Config | None, Field(None, description=_about(module), json_schema_extra={"connector": True}))
         for name, module in modules.items()
     }
-    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, __module__=base.__module__, **fields)
+    return lambda base: create_model(base.__name__, __base__=base, __doc__=base.__doc__, __module__=base.__module__, **fields)
+
+
+def is_connector(info: FieldInfo) -> bool:
+    """Is this the key of a connector?"""
+    return info.json_schema_extra == {"connector": True}
 
 
 def _about(module: Module) -> str:

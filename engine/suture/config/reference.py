@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from suture.config.channel import Channel
 from suture.config.conf import Conf
+from suture.config.connector import is_connector
 from suture.config.profile import ProfileFile
 from suture.config.shape import alternatives, file_keys, is_model
 from suture.config.tests_file import TestsFile
@@ -83,7 +84,7 @@ def _fields(model: type[BaseModel], prefix: str, depth: int = 0) -> Iterator[tup
     shared = DestinationSettings.model_fields if issubclass(model, DestinationSettings) else ()
     for key, info in sorted(file_keys(model).items(), key=lambda one: one[0] in shared):  # what is its own comes first
         yield f"{prefix}{key}", info
-        if _is_connector(info) or depth > 6:
+        if is_connector(info) or depth > 6:
             continue
         for suffix, inner in _nested(info.annotation):
             yield from _fields(inner, f"{prefix}{key}{suffix}.", depth + 1)
@@ -100,13 +101,9 @@ def _nested(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
             yield from ((f".<name>{suffix}", inner) for suffix, inner in _nested(args[1]))
 
 
-def _is_connector(info: FieldInfo) -> bool:
-    return bool(isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("connector"))
-
-
 def _described(info: FieldInfo) -> str:
     text = (info.description or "").replace("<", "&lt;")
-    return f"{text}; see below" if _is_connector(info) else text
+    return f"{text}; see below" if is_connector(info) else text
 
 
 _NAMES: dict[Any, str] = {
