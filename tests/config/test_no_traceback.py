@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,15 @@ def test_a_value_of_any_shape_anywhere_is_a_problem_or_right(tmp_path: Path, dat
         )
         site.write(name, json.dumps(value))
     check_site(site.directory, None, {})
+
+
+@pytest.mark.parametrize("odd", [odd for odd in ODD if odd != ""])
+def test_a_key_that_few_channels_have_may_have_a_value_of_any_shape(tmp_path: Path, odd: Any):
+    site = SiteFiles(tmp_path)
+    name = "channels/or-supply/channel.yaml"
+    site.write(name, f"{FILES[name]}format: {json.dumps(odd)}\n")
+    found = check_site(site.directory, None, {}).problems
+    assert [problem.place for problem in found if problem.file == name] == ["format"]
 
 
 @FEW

@@ -228,7 +228,9 @@ def read_conf(directory: Path, environment: str | None, environ: Mapping[str, st
             document = merged(document, overlay)
     problems += Resolver(directory, environ).resolve(document)
     conf, more = validate(document, Conf, directory)
-    problems += more + _endpoint_problems(document)
+    problems += more
+    for name in endpoint_names(document):
+        problems += one_connector(document, ("endpoints", name), list(DESTINATIONS))
     return (None if problems else conf), document, problems
 
 
@@ -276,11 +278,6 @@ def _merge(under: Any, over: Any, loc: Loc, marks: dict[Loc, Any], over_marks: M
             result[key] = value
             marks.update({p: mark for p, mark in over_marks.items() if p[: len(place)] == place})
     return result
-
-
-def _endpoint_problems(document: Document) -> list[Problem]:
-    found = [one_connector(document, ("endpoints", name), list(DESTINATIONS)) for name in endpoint_names(document)]
-    return [problem for problem in found if problem]
 
 
 def endpoint_names(document: Document | None) -> list[str]:

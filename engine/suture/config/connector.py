@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import Field, create_model
@@ -42,17 +42,14 @@ def _about(module: Module) -> str:
     return str(module.Config.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
 
-def one_connector(document: Document, loc: Loc, names: list[str]) -> Problem | None:
+def one_connector(document: Document, loc: Loc, names: list[str]) -> Iterator[Problem]:
     """The problem, if the section at loc does not hold exactly one connector."""
-    section: Any = document.data
-    for step in loc:
-        section = section.get(step) if isinstance(section, dict) else None
+    section = document.at(loc)
     if not isinstance(section, dict) or document.is_broken(loc):
-        return None
+        return
     found = [name for name in section if name in names]
     if len(found) > 1:
-        return document.problem((*loc, found[-1]), f"{' and '.join(found)} are two connectors; keep one", place=loc)
+        yield document.problem((*loc, found[-1]), f"{' and '.join(found)} are two connectors; keep one", place=loc)
     # A mistyped connector is an unknown key already, with the right name in its text.
-    if found or any(nearest(key, names) for key in section):
-        return None
-    return document.problem(loc, f"a connector is required: {' or '.join(names)}")
+    elif not found and not any(nearest(key, names) for key in section):
+        yield document.problem(loc, f"a connector is required: {' or '.join(names)}")

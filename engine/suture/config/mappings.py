@@ -24,8 +24,6 @@ from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
 from suture.wire.hl7v2.standard.profile import Profile
 
-FORMS: dict[str, Renderer] = BUILT_IN
-"""What `as` may name besides an outbound mapping."""
 STOCK = "stock"
 STOCK_COLUMNS = ("location", "item", "on_hand", "reorder_point", "par_level", "unit")
 
@@ -76,8 +74,8 @@ class Library:
 
         per: one delivery a message or an event.
         """
-        if name in FORMS and name not in self.files:
-            return FORMS[name]
+        if name in BUILT_IN and name not in self.files:
+            return BUILT_IN[name]
         file = self.files.get(name)
         if file is None:
             return None

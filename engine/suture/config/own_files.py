@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from suture.config.conf import Conf
 from suture.config.shape import is_secret
-from suture.config.yaml_file import read_yaml
+from suture.config.yaml_file import Loc, read_yaml, shown
 
 SUFFIXES = {".yaml", ".yml", ".csv", ".py", ".hl7", ".json", ".xml", ".txt", ".md"}
 """Keys, certificates and databases are none of these: they are not to be in a backup."""
@@ -34,23 +33,12 @@ def written_secrets(directory: Path) -> list[str]:
     for path in sorted((directory / "conf").glob("*.yaml")):
         document, _ = read_yaml(path, f"conf/{path.name}")
         if document is not None:
-            places = [loc for loc, text in _texts(document.data, ()) if _is_written(loc, text)]
-            found += [f"conf/{path.name}:{document.problem(loc, '').line}: {'.'.join(map(str, loc))}" for loc in places]
+            places = [loc for loc in document.marks if _is_written(loc, document.at(loc))]
+            found += [f"conf/{path.name}:{document.problem(loc, '').line}: {shown(loc)}" for loc in places]
     return found
 
 
-def _is_written(loc: tuple[Any, ...], text: str) -> bool:
-    if "${" in text or not is_secret(Conf, loc):
+def _is_written(loc: Loc, text: Any) -> bool:
+    if not isinstance(text, str) or "${" in text or not is_secret(Conf, loc):
         return False
     return loc != ("store", "url") or ":" in text.partition("://")[2].rpartition("@")[0]
-
-
-def _texts(node: Any, loc: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
-    if isinstance(node, dict):
-        for key, child in node.items():
-            yield from _texts(child, (*loc, key))
-    elif isinstance(node, list):
-        for number, child in enumerate(node):
-            yield from _texts(child, (*loc, number))
-    elif isinstance(node, str):
-        yield loc, node

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from suture.config.channel import Channel, Route
-from suture.config.channel_checks import Surroundings, channel_problems, channel_warnings, routes
+from suture.config.channel_checks import channel_problems, channel_warnings, routes
 from suture.config.conf import (
     ENVIRONMENT,
     Conf,
@@ -230,7 +230,7 @@ class SiteLoader:
         problems = list(misplaced(document))
         config, more = validate(document, Channel, self.directory)
         endpoints = endpoint_names(self._conf_document) if self._conf_document else None
-        problems += more + channel_problems(document, name, Surroundings(self._library, endpoints))
+        problems += [*more, *channel_problems(document, name, self._library, endpoints)]
         channel = self._compiled(name, config if not problems else None, document)
         if channel is not None:
             self.channels[name] = channel

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from suture.config.wording import word
-from suture.config.yaml_file import Document, Loc
+from suture.config.yaml_file import Document, Loc, holds
 from suture.model.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)
@@ -60,8 +60,7 @@ def _walk(data: Any, loc: tuple[Any, ...], keep_last: bool = False) -> tuple[Loc
     place: list[str | int] = []
     union: tuple[int, str] | None = None
     for i, step in enumerate(loc):
-        inside = (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int) and step < len(data))
-        if inside:
+        if holds(data, step):
             data = data[step]
             place.append(step)
         elif keep_last and i == len(loc) - 1:

@@ -57,16 +57,26 @@ class Document:
         mark = self.mark(loc)
         return Problem(mark.file, mark.line, shown(loc if place is None else place), text)
 
-    def section(self, *loc: str) -> dict[str, Any]:
-        """What stands at the place; empty where that is no section."""
+    def at(self, loc: Loc) -> Any:
+        """What stands at the place; None where nothing does."""
         found = self.data
         for step in loc:
-            found = found.get(step) if isinstance(found, dict) else None
+            found = found[step] if holds(found, step) else None
+        return found
+
+    def section(self, *loc: str) -> dict[str, Any]:
+        """What stands at the place; empty where that is no section."""
+        found = self.at(loc)
         return found if isinstance(found, dict) else {}
 
     def is_broken(self, loc: Loc) -> bool:
         """Does the place, or one above it, already have a problem of its own?"""
         return any(loc[:n] in self.broken for n in range(len(loc) + 1))
+
+
+def holds(data: Any, step: Any) -> bool:
+    """Does anything stand at this key of a section, or at this index of a list?"""
+    return (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int) and step < len(data))
 
 
 def shown(loc: Loc) -> str:
