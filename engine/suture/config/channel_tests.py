@@ -68,15 +68,15 @@ class _Came:
 def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Problem]]:
     """Run tests.yaml of the channel. Problems are those of the file; with any, nothing is run."""
     file = f"channels/{channel.name}/tests.yaml"
-    tests = read_tests(channel.tests_path, file, channel.destinations)
+    cases, problems = read_tests(channel.tests_path, file, channel.destinations)
     own = frozenset(channel.config.hl7v2.answer.processing_ids or ())
     plan = plan_of(replace(channel, processing_ids=own))  # a test says the same in every environment
     results = []
-    for case in tests.cases:
+    for case in cases:
         came = _play(plan, case.test, channel.directory)
         differences = [Problem(file, case.line(*place), "", text) for place, text in _differences(case.test, came)]
         results.append(CaseResult(channel.name, case.test.name, file, case.line(), differences))
-    return results, tests.problems
+    return results, problems
 
 
 def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:

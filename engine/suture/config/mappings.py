@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from suture.config.profile import ProfileEntry, ProfileFile, compile_profile, profile_problems
-from suture.config.validate import is_empty, locate, misnamed, validate
-from suture.config.yaml_file import Document, decode, open_text, read_file, read_yaml
+from suture.config.profile import ProfileFile, compile_profile, profile_problems
+from suture.config.validate import locate, misnamed, read_filled, validate
+from suture.config.yaml_file import Document, decode, open_text, read_file
 from suture.formats.registry import FORMATS
 from suture.mapping.compile import Inbound, SpecError, compile_inbound
 from suture.mapping.outbound import BUILT_IN, Renderer, compile_outbound
@@ -24,8 +24,10 @@ from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
 from suture.wire.hl7v2.standard.profile import Profile
 
-STOCK = "stock"
+TABLES, STOCK = "mappings/tables/", "stock"
 STOCK_COLUMNS = ("location", "item", "on_hand", "reorder_point", "par_level", "unit")
+Spec = TypeVar("Spec", InboundSpec, OutboundSpec)
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -36,17 +38,20 @@ class MappingFile:
     kind: str
     document: Document
     spec: InboundSpec | OutboundSpec | None
-    used: bool = False
 
 
 @dataclass(slots=True)
 class Library:
-    """Every mapping, table and profile of a site. problems: what is wrong in them, found so far."""
+    """Every mapping, table and profile of a site. A profile is None when its file has problems.
+
+    used: the files that channels have asked for. problems: what is wrong in any, found so far.
+    """
 
     tables: dict[str, Table] = field(default_factory=dict)
     stock: StockLevels | None = None
     files: dict[str, MappingFile] = field(default_factory=dict)
-    profiles: dict[str, ProfileEntry] = field(default_factory=dict)
+    profiles: dict[str, Profile | None] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def names(self, kind: str) -> list[str]:
@@ -56,18 +61,11 @@ class Library:
     def inbound(self, name: str, rules: Rules, business_key: Sequence[str], channel: str, format: str = "") -> Inbound | None:
         """Compile an inbound mapping for a channel; None when there is none, or it has problems. format: the channel's, "" for the
         mapping's own."""
-        file = self.files.get(name)
-        if file is None:
-            return None
-        file.used = True
-        if not isinstance(file.spec, InboundSpec):
-            return None
-        try:
-            reading = FORMATS[format or file.spec.from_]
-            return compile_inbound(file.spec, self.tables, rules, business_key, channel, reading)
-        except SpecError as error:
-            self._note(file, error, channel)
-            return None
+
+        def compiled(spec: InboundSpec) -> Inbound:
+            return compile_inbound(spec, self.tables, rules, business_key, channel, FORMATS[format or spec.from_])
+
+        return self._compiled(name, InboundSpec, compiled, channel)
 
     def renderer(self, name: str, zone: ZoneInfo, per: Literal["message", "event"] = "message") -> Renderer | None:
         """A built-in form, or an outbound mapping compiled; None when there is none, or it has problems.
@@ -76,33 +74,36 @@ class Library:
         """
         if name in BUILT_IN and name not in self.files:
             return BUILT_IN[name]
-        file = self.files.get(name)
-        if file is None:
-            return None
-        file.used = True
-        if not isinstance(file.spec, OutboundSpec):
-            return None
-        try:
-            return compile_outbound(file.spec, self.tables, zone, per)
-        except SpecError as error:
-            self._note(file, error)
-            return None
+        return self._compiled(name, OutboundSpec, lambda spec: compile_outbound(spec, self.tables, zone, per))
 
     def profile(self, name: str) -> Profile | None:
         """A site profile, compiled; None when there is none, or it has problems."""
-        entry = self.profiles.get(name)
-        if entry is None:
-            return None
-        entry.used = True
-        return entry.compiled
+        self.used.add(_profile_file(name))
+        return self.profiles.get(name)
 
     def check_unused(self, rules: Rules) -> list[Problem]:
         """Compile what no channel uses, for its problems; returns a warning for each."""
-        unused = [file for file in self.files.values() if not file.used]
+        unused = [file for file in self.files.values() if file.document.file not in self.used]
         for file in unused:
             self.inbound(file.name, rules, (), "") if file.kind == "inbound" else self.renderer(file.name, rules.zone)
-        idle = [Problem(entry.document.file, 1, "", "no channel uses this profile") for entry in self.profiles.values() if not entry.used]
-        return [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind] + idle
+        idle = [file for file in map(_profile_file, self.profiles) if file not in self.used]
+        warnings = [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind]
+        return warnings + [Problem(file, 1, "", "no channel uses this profile") for file in idle]
+
+    def problems_in_use(self) -> list[Problem]:
+        """The problems of tables, and of mappings and profiles that a channel has asked for so far."""
+        return [one for one in self.problems if one.file in self.used or one.file.startswith(TABLES)]
+
+    def _compiled(self, name: str, kind: type[Spec], compile: Callable[[Spec], T], channel: str = "") -> T | None:
+        file = self.files.get(name)
+        if file is None:
+            return None
+        self.used.add(file.document.file)
+        try:
+            return compile(file.spec) if isinstance(file.spec, kind) else None
+        except SpecError as error:
+            self._note(file, error, channel)
+            return None
 
     def _note(self, file: MappingFile, error: SpecError, channel: str = "") -> None:
         for loc, text in error.problems:
@@ -116,47 +117,41 @@ class Library:
 def read_library(directory: Path) -> Library:
     """Read the site's tables, mappings and profiles."""
     library = Library()
-    _read_tables(directory / "mappings" / "tables", library)
+    for path in sorted((directory / TABLES).glob("*.csv")):
+        _read_table(path, library)
     for path in sorted((directory / "mappings").glob("*.yaml")):
         _read_mapping(path, library)
     for path in sorted((directory / "mappings" / "profiles").glob("*.yaml")):
-        _read_profile(path, library)
+        library.profiles[path.stem], problems = read_profile(path, library.tables, _profile_file(path.stem))
+        library.problems += problems
     return library
 
 
-def read_profile(path: Path, tables: Mapping[str, Table], shown: str) -> tuple[Document | None, Profile | None, list[Problem]]:
+def _profile_file(name: str) -> str:
+    return f"mappings/profiles/{name}.yaml"
+
+
+def read_profile(path: Path, tables: Mapping[str, Table], shown: str) -> tuple[Profile | None, list[Problem]]:
     """Read and compile one profile; None when there are problems. shown: the file's name in problems."""
-    document, problems = read_yaml(path, shown)
+    document, problems = read_filled(path, shown)
     if document is None:
-        return None, None, problems
-    if is_empty(document):
-        return document, None, [*problems, Problem(shown, 1, "", "the file is empty")]
+        return None, problems
     spec, more = validate(document, ProfileFile)
     problems += [*more, *profile_problems(document, path.stem, tables)]
-    return document, compile_profile(spec, tables) if spec is not None and not problems else None, problems
+    return compile_profile(spec, tables) if spec is not None and not problems else None, problems
 
 
-def _read_profile(path: Path, library: Library) -> None:
-    shown = f"mappings/profiles/{path.name}"
-    document, compiled, problems = read_profile(path, library.tables, shown)
-    library.problems += problems
-    library.profiles[path.stem] = ProfileEntry(document or Document(shown, {}), compiled)
-
-
-def _read_tables(directory: Path, library: Library) -> None:
-    for path in sorted(directory.glob("*.csv")):
-        file = f"mappings/tables/{path.name}"
-        table, problems = _read_table(path, file)
-        library.problems += problems
-        if table is None:
-            continue
+def _read_table(path: Path, library: Library) -> None:
+    file = f"{TABLES}{path.name}"
+    table, problems = _table(path, file)
+    if table is not None:
         library.tables[path.stem] = table
         if path.stem == STOCK and not problems:
             library.stock, problems = _stock(table, path, file)
-            library.problems += problems
+    library.problems += problems
 
 
-def _read_table(path: Path, file: str) -> tuple[Table | None, list[Problem]]:
+def _table(path: Path, file: str) -> tuple[Table | None, list[Problem]]:
     """A table, read line by line: in one piece a large one would keep everything else from running for a while."""
     try:
         if path.stat().st_size > LIMIT_BYTES:
@@ -193,23 +188,18 @@ def _lines_of(table: Table, path: Path) -> dict[str, int]:
 
 def _read_mapping(path: Path, library: Library) -> None:
     name, shown = path.stem, f"mappings/{path.name}"
-    document, problems = read_yaml(path, shown)
+    document, problems = read_filled(path, shown)
     library.problems += problems
-    if document is None:
-        library.files[name] = MappingFile(name, "", Document(shown, {}), None)
-        return
-    if is_empty(document):
-        library.problems.append(Problem(shown, 1, "", "the file is empty"))
-    kind = _kind(document.data)
-    spec: Any = None
-    if kind:
-        spec, more = validate(document, InboundSpec if kind == "inbound" else OutboundSpec)
-        library.problems += more
-        library.problems += [*misnamed(document, "mapping", name), *_misread(document, kind)]
-        spec = None if _misread(document, kind) else spec
-    elif not is_empty(document):
+    kind, spec = "", None
+    if document is not None and (kind := _kind(document.data)):
+        model: type[InboundSpec | OutboundSpec] = InboundSpec if kind == "inbound" else OutboundSpec
+        spec, more = validate(document, model)
+        misread = _misread(document)
+        library.problems += [*more, *misnamed(document, "mapping", name), *misread]
+        spec = None if problems or misread else spec
+    elif document is not None:
         library.problems.append(Problem(shown, 1, "", _WITHOUT_KIND))
-    library.files[name] = MappingFile(name, kind, document, None if problems else spec)
+    library.files[name] = MappingFile(name, kind, document or Document(shown, {}), spec)
 
 
 _WITHOUT_KIND = "a mapping has either `from: hl7v2` (what comes in) or `to: json` or `to: hl7v2` (what goes out)"
@@ -221,8 +211,8 @@ def _kind(data: Any) -> str:
     return "inbound" if "from" in data else "outbound"
 
 
-def _misread(document: Document, kind: str) -> list[Problem]:
-    written = document.data.get("from")
-    if kind != "inbound" or not isinstance(written, str) or written in FORMATS:
+def _misread(document: Document) -> list[Problem]:
+    written = document.section().get("from")
+    if not isinstance(written, str) or written in FORMATS:
         return []
     return [document.problem(("from",), f"{written!r} is none of the choices: {', '.join(FORMATS)}{did_you_mean(written, FORMATS)}")]

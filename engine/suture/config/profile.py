@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -16,7 +16,7 @@ from suture.config.yaml_file import Document
 from suture.mapping.tables import Table
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
-from suture.wire.hl7v2.standard.profile import Known, Profile, Rule
+from suture.wire.hl7v2.standard.profile import Profile, Rule
 from suture.wire.hl7v2.text import er7
 from suture.wire.pattern import Pattern
 
@@ -92,15 +92,6 @@ class ProfileFile(Section):
     rules: list[RuleSpec] = Field(min_length=1, description="The rules")
 
 
-@dataclass(slots=True)
-class ProfileEntry:
-    """One profile of the site. compiled is None when its file has problems."""
-
-    document: Document
-    compiled: Profile | None
-    used: bool = False
-
-
 def profile_problems(document: Document, name: str, tables: Mapping[str, Table]) -> Iterator[Problem]:
     """What the model cannot see: the file's name, tables that are not there, rules that contradict themselves."""
     yield from misnamed(document, "profile", name)
@@ -153,7 +144,7 @@ def _rule(rule: RuleSpec, spec: ProfileFile, tables: Mapping[str, Table]) -> Rul
         forbidden=rule.forbidden,
         values=frozenset(rule.values) if rule.values else None,
         table=rule.table or "",
-        known=_known(tables[rule.table]) if rule.table else None,
+        known=partial(_knows, tables[rule.table]) if rule.table else None,
         pattern=Pattern(rule.pattern) if rule.pattern is not None else None,
         type=rule.as_ or "",
         length=(rule.length.min, rule.length.max) if rule.length else None,
@@ -164,8 +155,5 @@ def _rule(rule: RuleSpec, spec: ProfileFile, tables: Mapping[str, Table]) -> Rul
     )
 
 
-def _known(table: Table) -> Known:
-    def known(value: str) -> bool:
-        return table.lookup(value) is not None
-
-    return known
+def _knows(table: Table, value: str) -> bool:
+    return table.lookup(value) is not None

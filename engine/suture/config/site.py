@@ -25,8 +25,8 @@ from suture.config.hl7v2 import misplaced
 from suture.config.mappings import Library, read_library
 from suture.config.references import Resolver
 from suture.config.rules import rules_of
-from suture.config.validate import is_empty, validate
-from suture.config.yaml_file import Document, read_yaml
+from suture.config.validate import read_filled, validate
+from suture.config.yaml_file import Document
 from suture.connectors.contract import DestinationSettings, SourceSettings
 from suture.connectors.registry import DESTINATIONS, SOURCES, DestinationModule, SourceModule
 from suture.mapping.compile import Inbound
@@ -176,9 +176,7 @@ class SiteLoader:
             self.problems.append(Problem(f"channels/{name}", 1, "", f"there is no such channel{did_you_mean(name, names)}"))
             return None
         self._read_channel(name)
-        unused = {file.document.file for file in self._library.files.values() if not file.used}
-        unused |= {entry.document.file for entry in self._library.profiles.values() if not entry.used}
-        mine = self.problems + [problem for problem in self._library.problems if problem.file not in unused]
+        mine = self.problems + self._library.problems_in_use()
         for other in names:
             if other != name:
                 self._read_channel(other)
@@ -217,10 +215,8 @@ class SiteLoader:
         """Read one channel's file, note its problems, and keep the channel when it has none."""
         directory = self.directory / "channels" / name
         file = f"channels/{name}/channel.yaml"
-        document, problems = read_yaml(directory / "channel.yaml", file)
-        if document is not None and is_empty(document):
-            problems.append(Problem(file, 1, "", "the file is empty"))
-        elif document is not None:
+        document, problems = read_filled(directory / "channel.yaml", file)
+        if document is not None:
             problems += Resolver(self.directory, self.environ).resolve(document)
             self._documents[name] = document
             problems += self._check_channel(name, document)

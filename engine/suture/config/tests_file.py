@@ -14,7 +14,7 @@ from pydantic import Field, RootModel
 
 from suture.config.section import Listed, Section
 from suture.config.shape import alternatives
-from suture.config.validate import is_empty, validate
+from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.mapping.times import from_iso
 from suture.model.errors import Problem
@@ -86,33 +86,26 @@ class Case:
         return self.document.mark((self.number, *place)).line
 
 
-@dataclass(slots=True)
-class Tests:
-    """The tests that are right, and what is wrong in the file."""
+def read_tests(path: Path, shown_as: str, destinations: Iterable[str]) -> tuple[list[Case], list[Problem]]:
+    """Read a channel's tests, none where anything is wrong in the file. destinations: of the channel, by name.
 
-    __test__ = False
-
-    cases: list[Case]
-    problems: list[Problem]
-
-
-def read_tests(path: Path, shown_as: str, destinations: Iterable[str]) -> Tests:
-    """Read a channel's tests. destinations: of the channel, by name. A file that is not there holds no tests."""
+    A file that is not there holds no tests.
+    """
     if not path.exists():
-        return Tests([], [])
+        return [], []
     document, problems = read_yaml(path, shown_as)
     if document is None:
-        return Tests([], problems)
-    if is_empty(document) or not isinstance(document.data, list):
-        return Tests([], [*problems, Problem(shown_as, 1, "", "a list of tests must stand here: - name: ...")])
+        return [], problems
+    if not isinstance(document.data, list):
+        return [], [*problems, Problem(shown_as, 1, "", "a list of tests must stand here: - name: ...")]
     tests, more = validate(document, TestsFile)
     problems += more
     for i, case in enumerate(document.data):
         if isinstance(case, dict):
             problems += _case_problems(document, (i,), case, path.parent, list(destinations))
     if tests is None or problems:
-        return Tests([], problems)
-    return Tests([Case(i, test, document) for i, test in enumerate(tests.root)], [])
+        return [], problems
+    return [Case(i, test, document) for i, test in enumerate(tests.root)], []
 
 
 def _case_problems(document: Document, loc: Loc, case: dict[str, Any], directory: Path, destinations: list[str]) -> Iterator[Problem]:

@@ -9,15 +9,18 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from suture.config.wording import word
-from suture.config.yaml_file import Document, Loc, holds
+from suture.config.yaml_file import Document, Loc, holds, read_yaml
 from suture.model.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def is_empty(document: Document) -> bool:
-    """Does the file hold nothing but comments?"""
-    return document.data in ({}, "")
+def read_filled(path: Path, shown_as: str) -> tuple[Document | None, list[Problem]]:
+    """As `read_yaml`; a file that holds nothing but comments is a problem."""
+    document, problems = read_yaml(path, shown_as)
+    if document is not None and document.data in ({}, ""):
+        return None, [*problems, Problem(shown_as, 1, "", "the file is empty")]
+    return document, problems
 
 
 def validate(document: Document, model: type[M], directory: Path | None = None) -> tuple[M | None, list[Problem]]:

@@ -111,7 +111,7 @@ def _profile(path: Path) -> Profile:
 
     place = path.resolve().parent
     tables = read_library(place.parents[1]).tables if (place.name, place.parent.name) == ("profiles", "mappings") else {}
-    _document, profile, problems = read_profile(path, tables, str(path))
+    profile, problems = read_profile(path, tables, str(path))
     if profile is None or problems:
         raise ConfigError(problems)
     return profile
