@@ -31,13 +31,13 @@ def warned(site: SiteFiles) -> list[str]:
 def test_a_site_that_is_right_is_resolved(site: SiteFiles):
     found = load_site(site.directory, None, {})
     channel = found.channels["or-supply"]
-    assert str(found.zone) == "America/Chicago" and found.warnings == []
+    assert str(found.conf.zone) == "America/Chicago" and found.warnings == []
     assert found.database_url == f"sqlite:///{site.directory}/suture.db"
     assert channel.source_module is mllp_in and channel.source_settings.port == 2575  # type: ignore[attr-defined]
-    assert channel.inbound is not None and channel.stock is not None and channel.tests_path.is_file()
+    assert channel.inbound is not None and channel.stock is not None and channel.directory == site.directory / "channels" / "or-supply"
     erp = channel.destinations["erp"]
-    assert (erp.endpoint_name, erp.connector, erp.module, erp.route.per) == ("erp", "http_out", http_out, "event")
-    assert all(channel.renderers.values()) and list(channel.renderers) == ["erp", "billing"]
+    assert (erp.route.to, erp.module, erp.route.per) == ("erp", http_out, "event")
+    assert all(to.renderer for to in channel.destinations.values()) and list(channel.destinations) == ["erp", "billing"]
 
 
 def test_the_environment_is_taken_from_suture_env_when_none_is_named(site: SiteFiles):
@@ -153,7 +153,7 @@ def test_a_channel_without_a_map_passes_messages_on(site: SiteFiles):
         "channel: adt\nsource: {mllp_in: {port: 2576}}\ndestinations:\n  lab: {to: billing, message: {MSH-5: LAB, MSH-6: MCM}}\n",
     )
     channel = load_site(site.directory, None, {}).channels["adt"]
-    assert channel.inbound is None and channel.renderers == {"lab": None}
+    assert channel.inbound is None and {name: to.renderer for name, to in channel.destinations.items()} == {"lab": None}
     site.replace("channels/adt/channel.yaml", {"message: {MSH-5: LAB, MSH-6: MCM}": "as: events"})
     assert said(site) == [
         "channels/adt/channel.yaml:4: destinations.lab: `message` is required, since the channel has no `map` and so no events; "

@@ -68,7 +68,7 @@ class _Came:
 def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Problem]]:
     """Run tests.yaml of the channel. Problems are those of the file; with any, nothing is run."""
     file = f"channels/{channel.name}/tests.yaml"
-    cases, problems = read_tests(channel.tests_path, file, channel.destinations)
+    cases, problems = read_tests(channel.directory / "tests.yaml", file, channel.destinations)
     own = frozenset(channel.config.hl7v2.answer.processing_ids or ())
     plan = plan_of(replace(channel, processing_ids=own))  # a test says the same in every environment
     results = []

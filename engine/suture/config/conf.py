@@ -229,7 +229,7 @@ def read_conf(directory: Path, environment: str | None, environ: Mapping[str, st
     problems += Resolver(directory, environ).resolve(document)
     conf, more = validate(document, Conf, directory)
     problems += more
-    for name in endpoint_names(document):
+    for name in document.section("endpoints"):
         problems += one_connector(document, ("endpoints", name), list(DESTINATIONS))
     return (None if problems else conf), document, problems
 
@@ -278,8 +278,3 @@ def _merge(under: Any, over: Any, loc: Loc, marks: dict[Loc, Any], over_marks: M
             result[key] = value
             marks.update({p: mark for p, mark in over_marks.items() if p[: len(place)] == place})
     return result
-
-
-def endpoint_names(document: Document | None) -> list[str]:
-    """The endpoints of a conf, whether or not each is right."""
-    return list(document.section("endpoints")) if document is not None else []

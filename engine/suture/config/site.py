@@ -10,21 +10,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from suture.config.channel import Channel, Route
+from suture.config.channel import SENDER, SITE, Channel, Route
 from suture.config.channel_checks import channel_problems, channel_warnings, routes
-from suture.config.conf import (
-    ENVIRONMENT,
-    Conf,
-    Endpoint,
-    LimitsSection,
-    endpoint_names,
-    read_conf,
-)
+from suture.config.conf import ENVIRONMENT, Conf, Endpoint, LimitsSection, read_conf
 from suture.config.directories import unreadable
 from suture.config.hl7v2 import misplaced
 from suture.config.mappings import Library, read_library
 from suture.config.references import Resolver
-from suture.config.rules import rules_of
 from suture.config.validate import read_filled, validate
 from suture.config.yaml_file import Document
 from suture.connectors.contract import DestinationSettings, SourceSettings
@@ -32,6 +24,7 @@ from suture.connectors.registry import DESTINATIONS, SOURCES, DestinationModule,
 from suture.mapping.compile import Inbound
 from suture.mapping.outbound import Renderer
 from suture.mapping.outbound_hl7 import Hl7Renderer
+from suture.mapping.rules import Bounds, Money, Rules
 from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
@@ -49,9 +42,7 @@ class DestinationFiles:
 
     name: str
     route: Route
-    endpoint_name: str
     endpoint: Endpoint = field(repr=False)
-    connector: str
     module: DestinationModule = field(repr=False)
     settings: DestinationSettings = field(repr=False)
     renderer: Renderer | None = field(repr=False)
@@ -76,16 +67,6 @@ class ChannelFiles:
     destinations: dict[str, DestinationFiles] = field(repr=False)
     processing_ids: frozenset[str] = frozenset()
 
-    @property
-    def renderers(self) -> dict[str, Renderer | None]:
-        """The renderer of every destination by name."""
-        return {name: destination.renderer for name, destination in self.destinations.items()}
-
-    @property
-    def tests_path(self) -> Path:
-        """Where the channel's own tests are, if it has any."""
-        return self.directory / "tests.yaml"
-
 
 @dataclass(slots=True)
 class Site:
@@ -98,11 +79,6 @@ class Site:
     tables: dict[str, Table] = field(repr=False)
     database: SecretStr
     warnings: list[Problem]
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone of HL7 times without an offset."""
-        return self.conf.zone
 
     @property
     def database_url(self) -> str:
@@ -202,11 +178,6 @@ class SiteLoader:
         self._library = read_library(self.directory)
         return True
 
-    @property
-    def _zone(self) -> ZoneInfo:
-        # Without a conf nothing is run: any zone will do to find what is wrong in the mappings.
-        return self._conf.zone if self._conf else ZoneInfo("UTC")
-
     def _channel_names(self) -> list[str]:
         directories = (self.directory / "channels").glob("*/")
         return sorted(path.name for path in directories if path.is_dir() and not path.name.startswith((".", "_")))
@@ -225,7 +196,7 @@ class SiteLoader:
     def _check_channel(self, name: str, document: Document) -> list[Problem]:
         problems = list(misplaced(document))
         config, more = validate(document, Channel, self.directory)
-        endpoints = endpoint_names(self._conf_document) if self._conf_document else None
+        endpoints = list(self._conf_document.section("endpoints")) if self._conf_document else None
         problems += [*more, *channel_problems(document, name, self._library, endpoints)]
         channel = self._compiled(name, config if not problems else None, document)
         if channel is not None:
@@ -238,15 +209,16 @@ class SiteLoader:
         """The channel with its mappings compiled. They are compiled for their problems even when the channel is wrong."""
         before = len(self._library.problems)
         inbound = self._inbound(name, config, document)
-        renderers = self._renderers(document)
-        profile = self._profile(document)
+        renderers = {to: self._renderer(route) for to, route in routes(document)}
+        asked = document.section("hl7v2", "validate").get("profile")
+        profile = self._library.profile(asked) if isinstance(asked, str) else None
         if config is None or self._conf is None or len(self._library.problems) > before:
             return None
-        if (config.hl7v2.validate_.profile and profile is None) or (config.map and inbound is None):
-            return None
-        if any(renderer is None and config.destinations[to].as_ for to, renderer in renderers.items()):
+        forms = [(config.destinations[to].as_, renderer) for to, renderer in renderers.items()]
+        if any(wanted and made is None for wanted, made in [(config.map, inbound), (asked, profile), *forms]):
             return None
         connector, settings = config.source.connector
+        own = config.hl7v2.answer.processing_ids
         return ChannelFiles(
             name=name,
             directory=self.directory / "channels" / name,
@@ -257,35 +229,22 @@ class SiteLoader:
             source_connector=connector,
             source_module=SOURCES[connector],
             source_settings=limited(settings, self._conf.limits),
-            destinations={to: self._destination(to, route, self._conf, renderers[to]) for to, route in config.destinations.items()},
-            processing_ids=_processing_ids(config, self._conf),
+            destinations={to: _destination(to, route, self._conf, renderers[to]) for to, route in config.destinations.items()},
+            processing_ids=frozenset(self._conf.site.processing_ids if own is None else own),
         )
 
     def _inbound(self, name: str, config: Channel | None, document: Document) -> Inbound | None:
         mapping = document.section().get("map")
         if not isinstance(mapping, str):
             return None
-        return self._library.inbound(
-            mapping, rules_of(self._conf, config), (config.business_key if config else None) or (), name, config.format if config else ""
-        )
-
-    def _profile(self, document: Document) -> Profile | None:
-        name = document.section("hl7v2", "validate").get("profile")
-        return self._library.profile(name) if isinstance(name, str) else None
-
-    def _renderers(self, document: Document) -> dict[str, Renderer | None]:
-        return {to: self._renderer(route) for to, route in routes(document)}
+        key, format = (config.business_key, config.format) if config else (None, "")
+        return self._library.inbound(mapping, rules_of(self._conf, config), key or (), name, format)
 
     def _renderer(self, route: dict[str, Any]) -> Renderer | None:
         form = route.get("as")
         if not isinstance(form, str):
             return None
-        return self._library.renderer(form, self._zone, "event" if route.get("per") == "event" else "message")
-
-    def _destination(self, name: str, route: Route, conf: Conf, renderer: Renderer | None) -> DestinationFiles:
-        endpoint = conf.endpoints[route.to]
-        connector, settings = endpoint.connector
-        return DestinationFiles(name, route, route.to, endpoint, connector, DESTINATIONS[connector], settings, renderer)
+        return self._library.renderer(form, rules_of(self._conf).zone, "event" if route.get("per") == "event" else "message")
 
     def _port_problems(self) -> list[Problem]:
         """A port that two listeners want."""
@@ -304,12 +263,10 @@ class SiteLoader:
         return problems
 
     def _unused_endpoints(self) -> list[Problem]:
-        document = self._conf_document
-        if document is None:
-            return []
         used = {str(route.get("to")) for d in self._documents.values() for _, route in routes(d)}
-        unused = [name for name in endpoint_names(document) if name not in used]
-        return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for name in unused]
+        document = self._conf_document
+        unused = [(document, name) for name in document.section("endpoints") if name not in used] if document else []
+        return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for document, name in unused]
 
     def _database(self) -> SecretStr:
         """The store's URL: of the environment variable, else of the conf."""
@@ -320,10 +277,25 @@ class SiteLoader:
         return SecretStr(store_url.located(url, self.directory) if url else "")
 
 
-def _processing_ids(config: Channel, conf: Conf) -> frozenset[str]:
-    """The channel's own, else the site's."""
-    own = config.hl7v2.answer.processing_ids
-    return frozenset(conf.site.processing_ids if own is None else own)
+def rules_of(conf: Conf | None, channel: Channel | None = None) -> Rules:
+    """The rules of a channel for values; those of any, where its file or the conf is wrong and is only looked at for more problems."""
+    zone, money = (conf.zone, Money(conf.site.money_decimals)) if conf else (ZoneInfo("UTC"), Money())
+    if channel is None:
+        return Rules(zone, money=money)
+    given = channel.bounds
+    return Rules(
+        zone=zone,
+        times=None if channel.zone in (SITE, SENDER) else ZoneInfo(channel.zone),
+        by_sender=channel.zone == SENDER,
+        bounds=Bounds(given.quantity, given.amount, given.past_d, given.future_d),
+        money=money,
+    )
+
+
+def _destination(name: str, route: Route, conf: Conf, renderer: Renderer | None) -> DestinationFiles:
+    endpoint = conf.endpoints[route.to]
+    connector, settings = endpoint.connector
+    return DestinationFiles(name, route, endpoint, DESTINATIONS[connector], settings, renderer)
 
 
 def _needless_set(document: Document, name: str, destination: DestinationFiles) -> Problem | None:
