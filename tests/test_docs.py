@@ -125,7 +125,7 @@ def test_every_code_that_is_explained_exists():
 
 def test_every_metric_is_explained():
     page = read("docs/operations.md")
-    families = [family.name for family in text_string_to_metric_families(Metrics().render().decode())]
+    families = [family.name for family in text_string_to_metric_families(Metrics().page()().decode())]
     names = {name for name in families if name.startswith("suture_")}
     assert len(names) > 10
     assert not [name for name in sorted(names) if f"`{name}`" not in page and f"`{name}_total`" not in page]

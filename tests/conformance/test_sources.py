@@ -47,7 +47,7 @@ def test_every_connector_has_its_kit() -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_what_connectors_count_is_a_metric(kind: str) -> None:
     counted = CountFact("adt", "erp", kind, "SOME_CODE", 7)
-    assert 'code="SOME_CODE"' in Metrics(lambda: Facts(counts=(counted,))).render().decode()
+    assert 'code="SOME_CODE"' in Metrics(lambda: Facts(counts=(counted,))).page()().decode()
 
 
 @sources()

@@ -42,12 +42,8 @@ def judge(facts: Facts) -> Health:
     worries += [text for channel in facts.channels if (text := _channel_worry(channel))]
     worries += _engine_worries(facts)
     if blocking:
-        return Health(not _dead(facts), False, NOT_READY, (*blocking, *worries))
+        return Health(facts.stopping or not facts.journal_dead, False, NOT_READY, (*blocking, *worries))
     return Health(True, True, DEGRADED if worries else READY, tuple(worries))
-
-
-def _dead(facts: Facts) -> bool:
-    return facts.journal_dead and not facts.stopping
 
 
 def _blocking(facts: Facts) -> list[str]:
@@ -59,7 +55,7 @@ def _blocking(facts: Facts) -> list[str]:
     elif facts.journal_dead:
         reasons.append("the journal has ended; the engine has to be restarted")
     if facts.phase == "starting":
-        reasons.append("the engine is starting" + (f": {facts.waits_for}" if facts.waits_for else ""))
+        reasons.append("the engine is starting" + _because(facts.waits_for))
     reasons += _store_faults(facts)
     wanted = [channel for channel in facts.channels if channel.wanted == "running"]
     if wanted and not any(channel.actual == "running" for channel in wanted):
@@ -96,13 +92,13 @@ def _engine_worries(facts: Facts) -> list[str]:
 def _channel_worry(channel: ChannelFact) -> str:
     if channel.wanted == channel.actual:
         return ""
-    return f"channel {channel.channel} is {channel.actual}" + (f": {channel.reason}" if channel.reason else "")
+    return f"channel {channel.channel} is {channel.actual}" + _because(channel.reason)
 
 
 def _queue_worry(queue: QueueFact) -> str:
     name = f"{queue.destination} (channel {queue.channel})"
     if queue.failing_s >= FAILING_AFTER_S:
-        text = f"{name} has been failing for {duration(queue.failing_s)}" + _because(queue) + _backlog(queue)
+        text = f"{name} has been failing for {duration(queue.failing_s)}" + _because(queue.reason) + _backlog(queue)
         return text + (f", next try in {duration(queue.next_try_s)}" if queue.next_try_s > 0 else "")
     if queue.fail_alone:
         count = "1 delivery keeps" if queue.fail_alone == 1 else f"{queue.fail_alone} deliveries keep"
@@ -112,8 +108,8 @@ def _queue_worry(queue: QueueFact) -> str:
     return ""
 
 
-def _because(queue: QueueFact) -> str:
-    return f": {queue.reason}" if queue.reason else ""
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
 
 
 def _backlog(queue: QueueFact) -> str:
