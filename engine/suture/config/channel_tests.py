@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from decimal import Decimal
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from suture.config.plan import plan_of
 from suture.config.site import ChannelFiles
-from suture.config.tests_file import ChannelTest, ExpectedFinding, ExpectedGap, read_tests, typed
+from suture.config.tests_file import ChannelTest, read_tests, typed
 from suture.config.yaml_file import Loc
 from suture.mapping.times import time_parser
 from suture.model import states
@@ -53,18 +53,6 @@ class CaseResult:
         return not self.differences
 
 
-@dataclass(slots=True)
-class _Came:
-    """What the messages of one test came to."""
-
-    events: list[Event] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    deliveries: Counter[str] = field(default_factory=Counter)
-    filtered: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    faults: list[Difference] = field(default_factory=list)
-
-
 def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Problem]]:
     """Run tests.yaml of the channel. Problems are those of the file; with any, nothing is run."""
     file = f"channels/{channel.name}/tests.yaml"
@@ -73,15 +61,16 @@ def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Pro
     plan = plan_of(replace(channel, processing_ids=own))  # a test says the same in every environment
     results = []
     for case in cases:
-        came = _play(plan, case.test, channel.directory)
-        differences = [Problem(file, case.line(*place), "", text) for place, text in _differences(case.test, came)]
+        settled, faults = _play(plan, case.test, channel.directory)
+        differences = [Problem(file, case.line(*place), "", text) for place, text in _differences(case.test, settled, faults)]
         results.append(CaseResult(channel.name, case.test.name, file, case.line(), differences))
     return results, problems
 
 
-def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:
-    """The test's messages, one after the other, with the keys and the stock that earlier ones left."""
-    came = _Came()
+def _play(plan: Plan, test: ChannelTest, directory: Path) -> tuple[list[Settled], list[Difference]]:
+    """What the test's messages came to, one after the other, with the keys and the stock that earlier ones left; and their faults."""
+    came: list[Settled] = []
+    faults: list[Difference] = []
     claims: dict[str, Claim] = {}
     stock: dict[StockKey, Decimal] = {}
     seen: set[bytes] = set()
@@ -90,16 +79,14 @@ def _play(plan: Plan, test: ChannelTest, directory: Path) -> _Came:
         if raw in seen:
             continue
         seen.add(raw)
-        message = _message(plan, raw, number)
         place: Loc = ("message",) if test.message else ("messages", number - 1)
         try:
-            settled = _settle(plan, message, claims, stock)
+            came.append(_settle(plan, _message(plan, raw, number), claims, stock))
         except MessageError as error:
-            came.faults.append((place, f"{_PARKED}{error.code}: {error}"))
-            continue
-        _gather(came, settled)
-        came.faults += [(place, text) for text in _faults(settled)]
-    return came
+            faults.append((place, f"{_PARKED}{error.code}: {error}"))
+        else:
+            faults += [(place, text) for text in _faults(came[-1])]
+    return came, faults
 
 
 def _faults(settled: Settled) -> Iterator[str]:
@@ -137,26 +124,25 @@ def _settle(plan: Plan, message: Message, claims: dict[str, Claim], stock: dict[
     return settled
 
 
-def _gather(came: _Came, settled: Settled) -> None:
-    came.events += settled.events
-    came.gaps += settled.gaps
-    came.findings += settled.findings
-    came.deliveries.update(delivery.destination for delivery in settled.deliveries)
-    skipped = sum(note.code == SKIPPED for note in settled.notes)
-    came.filtered += skipped or (settled.state == states.FILTERED)
-
-
-def _differences(test: ChannelTest, came: _Came) -> Iterator[Difference]:
-    yield from _error_differences(test.expect_error, came.faults)
-    yield from _event_differences(test, came.events)
-    yield from _gap_differences(test.expect_gaps or [], came.gaps)
+def _differences(test: ChannelTest, came: list[Settled], faults: list[Difference]) -> Iterator[Difference]:
+    yield from _error_differences(test.expect_error, faults)
+    yield from _event_differences(test, [event for settled in came for event in settled.events])
+    gaps = [gap for settled in came for gap in settled.gaps]
+    yield from _compared("expect_gaps", "gap", test.expect_gaps or [], gaps, getattr, _odd_gap)
     if test.expect_findings is not None:
-        yield from _finding_differences(test.expect_findings, came.findings)
-    if test.expect_filtered is not None and came.filtered != test.expect_filtered:
-        yield ("expect_filtered",), f"filtered: {came.filtered}, expected {test.expect_filtered}"
+        findings = [finding for settled in came for finding in settled.findings]
+        yield from _compared("expect_findings", "finding", test.expect_findings, findings, _of_finding, _odd_finding)
+    filtered = sum(_filtered(settled) for settled in came)
+    if test.expect_filtered is not None and filtered != test.expect_filtered:
+        yield ("expect_filtered",), f"filtered: {filtered}, expected {test.expect_filtered}"
+    deliveries = Counter(delivery.destination for settled in came for delivery in settled.deliveries)
     for name, count in (test.expect_deliveries or {}).items():
-        if came.deliveries[name] != count:
-            yield ("expect_deliveries", name), f"deliveries to {name}: {came.deliveries[name]}, expected {count}"
+        if deliveries[name] != count:
+            yield ("expect_deliveries", name), f"deliveries to {name}: {deliveries[name]}, expected {count}"
+
+
+def _filtered(settled: Settled) -> int:
+    return sum(note.code == SKIPPED for note in settled.notes) or settled.state == states.FILTERED
 
 
 def _error_differences(expected: str | None, faults: list[Difference]) -> Iterator[Difference]:
@@ -205,8 +191,11 @@ def _shown(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _missing(key: str, what: str, expected: Sequence[BaseModel], left: list[T], of: Callable[[T, str], object]) -> Iterator[Difference]:
-    """What is expected and did not come; what came as expected leaves `left`. key: of the test. what: one of them, in a word."""
+def _compared(
+    key: str, what: str, expected: Sequence[BaseModel], came: list[T], of: Callable[[T, str], object], odd: Callable[[T], str]
+) -> Iterator[Difference]:
+    """What is expected and did not come, then what came unexpected. key: of the test. what: one of them, in a word; odd: in more."""
+    left = list(came)
     for i, wanted in enumerate(expected):
         fields = wanted.model_dump(exclude_none=True)
         found = next((one for one in left if all(of(one, name) == value for name, value in fields.items())), None)
@@ -214,21 +203,17 @@ def _missing(key: str, what: str, expected: Sequence[BaseModel], left: list[T], 
             yield (key, i), f"no {what} with " + ", ".join(f"{name} {value}" for name, value in fields.items())
         else:
             left.remove(found)
-
-
-def _gap_differences(expected: list[ExpectedGap], gaps: list[Gap]) -> Iterator[Difference]:
-    left = list(gaps)
-    yield from _missing("expect_gaps", "gap", expected, left, getattr)
-    for gap in left:
-        about = f" (table {gap.table}, value {gap.value})" if gap.table else ""
-        yield ("expect_gaps",), f"unexpected gap in line {gap.line}: {gap.field or gap.code}: {gap.reason}{about}"
-
-
-def _finding_differences(expected: list[ExpectedFinding], findings: list[Finding]) -> Iterator[Difference]:
-    left = list(findings)
-    yield from _missing("expect_findings", "finding", expected, left, _of_finding)
     for one in left:
-        yield ("expect_findings",), f"unexpected finding: {one} (code {one.code}, {one.severity})"
+        yield (key,), f"unexpected {what}{odd(one)}"
+
+
+def _odd_gap(gap: Gap) -> str:
+    about = f" (table {gap.table}, value {gap.value})" if gap.table else ""
+    return f" in line {gap.line}: {gap.field or gap.code}: {gap.reason}{about}"
+
+
+def _odd_finding(one: Finding) -> str:
+    return f": {one} (code {one.code}, {one.severity})"
 
 
 def _of_finding(one: Finding, name: str) -> str | int:
