@@ -20,21 +20,13 @@ def file_keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 def keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
     """The keys that may stand at a place, in the model's order; empty where any may."""
-    keys: dict[str, None] = {}
-    for kind in types_at(model, loc):
-        if is_model(kind):
-            keys.update(dict.fromkeys(file_keys(kind)))
-    return list(keys)
+    return list(dict.fromkeys(key for kind in types_at(model, loc) if is_model(kind) for key in file_keys(kind)))
 
 
 def field_at(model: type[BaseModel], loc: Loc) -> FieldInfo | None:
     """The field whose value stands at a place, if a model declares it."""
-    if not loc or not isinstance(loc[-1], str):
-        return None
-    for kind in types_at(model, loc[:-1]):
-        if is_model(kind) and loc[-1] in file_keys(kind):
-            return file_keys(kind)[loc[-1]]
-    return None
+    kinds = [kind for kind in types_at(model, loc[:-1]) if is_model(kind)] if loc else []
+    return next((info for kind in kinds if (info := file_keys(kind).get(str(loc[-1])))), None)
 
 
 def types_at(model: type[BaseModel], loc: Loc) -> list[Any]:

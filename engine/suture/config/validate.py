@@ -31,17 +31,14 @@ def validate(document: Document, model: type[M], directory: Path | None = None) 
     try:
         return model.model_validate(document.data, context={"directory": directory}), []
     except ValidationError as error:
-        return None, list(problems_of(document, model, error))
+        found = _reduced(document.data, error.errors(include_url=False))
+        return None, [_problem(document, model, one) for one in found if not document.is_broken(one["place"])]
 
 
-def problems_of(document: Document, model: type[BaseModel], error: ValidationError) -> Iterable[Problem]:
-    """Pydantic's errors as problems; of a union, only those of the alternative that was probably meant."""
-    for found in _reduced(document.data, error.errors(include_url=False)):
-        loc, kind = found["place"], found["type"]
-        if document.is_broken(loc):
-            continue
-        about_key = kind in ("missing", "extra_forbidden")
-        yield document.problem(loc, word(found, loc, model, document), place=loc[:-1] if about_key else loc)
+def _problem(document: Document, model: type[BaseModel], found: dict[str, Any]) -> Problem:
+    loc = found["place"]
+    about_key = found["type"] in ("missing", "extra_forbidden")
+    return document.problem(loc, word(found, loc, model, document), place=loc[:-1] if about_key else loc)
 
 
 def misnamed(document: Document, key: str, name: str, bearer: str = "file") -> list[Problem]:

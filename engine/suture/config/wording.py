@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from suture.config.shape import field_at, is_secret, keys_at
 from suture.config.yaml_file import Document, Loc
-from suture.model.meant import did_you_mean
+from suture.model.meant import did_you_mean, nearest
 
 UNITS = {
     "_us": ("microseconds", "500"),
@@ -46,7 +46,8 @@ def word(error: dict[str, Any], loc: Loc, model: type[BaseModel], document: Docu
         return _TEXTS[kind].format(value=value)
     if kind in ("literal_error", "enum"):
         choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-        return f"{value} is none of the choices: {', '.join(choices)}" + _meant(error["input"], choices)
+        meant = nearest(str(error["input"]), choices)
+        return f"{value} is none of the choices: {', '.join(choices)}" + (f"; did you mean {meant!r}?" if meant else "")
     return hide(_other(error), document, loc)
 
 
@@ -111,13 +112,8 @@ def _number(kind: str, loc: Loc, model: type[BaseModel]) -> str:
 
 def _bound(kind: str, context: dict[str, Any], loc: Loc) -> str:
     _, words, key = _BOUNDS[kind]
-    unit, _ = unit_of(str(loc[-1]))
-    return f"{words} {context[key]:g} {unit}".rstrip() if isinstance(context[key], float) else f"{words} {context[key]} {unit}".rstrip()
-
-
-def _meant(value: Any, choices: list[str]) -> str:
-    ending = did_you_mean(str(value), choices)
-    return ending if "did you mean" in ending else ""
+    bound, unit = context[key], unit_of(str(loc[-1]))[0]
+    return f"{words} {f'{bound:g}' if isinstance(bound, float) else bound} {unit}".rstrip()
 
 
 def _other(error: dict[str, Any]) -> str:

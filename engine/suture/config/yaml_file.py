@@ -98,34 +98,29 @@ def read_yaml(path: Path, shown_as: str | None = None) -> tuple[Document | None,
 
 def parse_yaml(text: str, file: str) -> tuple[Document | None, list[Problem]]:
     """Like `read_yaml`, for text that is already there."""
+    builder = _Builder(Document(file, {}))
     try:
         node = yaml.compose(text, Loader=_Loader)
+        if node is not None:
+            builder.document.data = builder.build(node, ())
     except _Limit as error:
         return None, [Problem(file, error.line, "", error.text)]
     except yaml.reader.ReaderError as error:
         return None, [Problem(file, text.count("\n", 0, error.position) + 1, "", f"character U+{error.character:04X} is not allowed here")]
     except yaml.MarkedYAMLError as error:
         return None, _syntax(error, text, file)
-    if node is None:
-        return Document(file, {}), []
-    builder = _Builder(file)
-    try:
-        data = builder.build(node, ())
-    except _Limit as error:
-        return None, [Problem(file, error.line, "", error.text)]
-    return Document(file, data, builder.marks, builder.broken), builder.problems
+    return builder.document, builder.problems
 
 
 def _read_text(path: Path, file: str) -> tuple[str | None, Problem | None]:
     try:
         if path.stat().st_size > LIMIT_BYTES:
             return None, Problem(file, 1, "", f"the file is larger than {LIMIT_BYTES} bytes")
-        raw = read_file(path)
+        return decode(read_file(path), file)
     except FileNotFoundError:
         return None, Problem(file, 1, "", "there is no such file")
     except OSError as error:
         return None, Problem(file, 1, "", f"cannot be read: {error.strerror}")
-    return decode(raw, file)
 
 
 def read_file(path: Path) -> bytes:
@@ -178,61 +173,54 @@ class _Loader(yaml.BaseLoader):
 class _Builder:
     """Turns YAML nodes into plain data, noting lines, and problems that are not errors of syntax."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.marks: dict[Loc, Mark] = {}
-        self.broken: set[Loc] = set()
+    def __init__(self, document: Document) -> None:
+        self.document = document
         self.problems: list[Problem] = []
         self.count = 0
 
     def build(self, node: Any, loc: Loc) -> Any:
-        self._limit(node, loc)
-        self.marks.setdefault(loc, self._mark(node))
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, loc)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*loc, i)) for i, child in enumerate(node.value)]
-        return self._scalar(node, loc)
-
-    def _limit(self, node: Any, loc: Loc) -> None:
         self.count += 1
         line = node.start_mark.line + 1
         if self.count > LIMIT_VALUES:
             raise _Limit(line, f"more than {LIMIT_VALUES} values, with aliases written out")
         if len(loc) > LIMIT_DEPTH:
             raise _Limit(line, f"nested deeper than {LIMIT_DEPTH} levels (an alias inside its own anchor?)")
+        self.document.marks.setdefault(loc, Mark(self.document.file, line))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, loc)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*loc, i)) for i, child in enumerate(node.value)]
+        return self._scalar(node, loc)
 
     def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._problem(key, loc, 'a key must be plain text; put texts that contain { } or [ ] in quotes ("...")')
-                self.broken.add(loc)
+                self.document.broken.add(loc)
                 continue
             place = (*loc, key.value)
             if key.value in data:
-                self._problem(key, loc, f"{key.value!r} is written twice (first at line {self.marks[place].line}); keep one")
+                first = self.document.marks[place].line
+                self._problem(key, loc, f"{key.value!r} is written twice (first at line {first}); keep one")
                 continue
-            self.marks[place] = self._mark(key)
+            self.document.marks[place] = Mark(self.document.file, key.start_mark.line + 1)
             data[key.value] = self.build(value, place)
         return data
 
     def _scalar(self, node: yaml.ScalarNode, loc: Loc) -> str | None:
         if not node.tag.startswith("tag:yaml.org,2002:str"):
             self._problem(node, loc, f"a tag ({node.tag.replace('tag:yaml.org,2002:', '!!')}) has no meaning here; write the value alone")
-            self.broken.add(loc)
+            self.document.broken.add(loc)
         if node.value == "" and node.style is None and loc:
             # The key's own line: the node of a missing value stands wherever the parser noticed.
-            self.problems.append(Problem(*self.marks[loc], shown(loc), 'has no value; write one ("" for an empty text) or remove the line'))
-            self.broken.add(loc)
+            self.problems.append(self.document.problem(loc, 'has no value; write one ("" for an empty text) or remove the line'))
+            self.document.broken.add(loc)
             return None
         return str(node.value)
 
-    def _mark(self, node: Any) -> Mark:
-        return Mark(self.file, node.start_mark.line + 1)
-
     def _problem(self, node: Any, loc: Loc, text: str) -> None:
-        self.problems.append(Problem(self.file, node.start_mark.line + 1, shown(loc), text))
+        self.problems.append(Problem(self.document.file, node.start_mark.line + 1, shown(loc), text))
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> list[Problem]:
