@@ -130,11 +130,11 @@ class Session:
         return [document for document, _ in read]
 
     def _resolved(self, document: Any, section: str, key: str) -> str:
-        from suture.config.references import Resolver
+        from suture.config.references import resolve
         from suture.config.yaml_file import Document
 
         part = Document(document.file, {section: {key: document.data[section][key]}}, document.marks)
-        problems = Resolver(self.directory, os.environ).resolve(part)
+        problems = resolve(part, self.directory, os.environ)
         if problems:
             raise ConfigError(problems)
         return str(part.data[section][key])

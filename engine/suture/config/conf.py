@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from suture.config.connector import OneConnector, one_connector, with_connectors
-from suture.config.references import Resolver
+from suture.config.references import resolve
 from suture.config.section import Listed, Section
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
@@ -226,7 +226,7 @@ def read_conf(directory: Path, environment: str | None, environ: Mapping[str, st
         problems += _not_a_mapping(overlay) + _not_a_mapping(document)
         if not problems:
             document = merged(document, overlay)
-    problems += Resolver(directory, environ).resolve(document)
+    problems += resolve(document, directory, environ)
     conf, more = validate(document, Conf, directory)
     problems += more
     for name in document.section("endpoints"):

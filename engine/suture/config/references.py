@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +20,24 @@ class _Unresolved(Exception):
     """Says what is wrong with one reference, and never what a reference holds."""
 
 
-@dataclass(slots=True)
-class Resolver:
-    """Replaces references in a document, in place.
+def resolve(document: Document, directory: Path, environ: Mapping[str, str]) -> list[Problem]:
+    """Replace every reference in the document, in place; `$${` stands for a `${` that is none.
 
     directory: where relative paths of ${file:...} begin (the site). What a reference gave is noted in
     `document.hidden`; a reference that cannot be resolved becomes a problem and its place is marked as broken.
     """
+    problems: list[Problem] = []
 
-    directory: Path
-    environ: Mapping[str, str] = field(repr=False)
-
-    def resolve(self, document: Document) -> list[Problem]:
-        """Replace every reference in the document. `$${` stands for a `${` that is none."""
-        problems: list[Problem] = []
-        document.data = self._value(document.data, (), document, problems)
-        return problems
-
-    def _value(self, value: Any, loc: Loc, document: Document, problems: list[Problem]) -> Any:
+    def replaced(value: Any, loc: Loc) -> Any:
         if isinstance(value, dict):
-            return {key: self._value(child, (*loc, key), document, problems) for key, child in value.items()}
+            return {key: replaced(child, (*loc, key)) for key, child in value.items()}
         if isinstance(value, list):
-            return [self._value(child, (*loc, i), document, problems) for i, child in enumerate(value)]
+            return [replaced(child, (*loc, i)) for i, child in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
         found: list[tuple[str, str]] = []
         try:
-            text = _REFERENCE.sub(lambda match: self._one(match, found), value)
+            text = _REFERENCE.sub(lambda match: _given(match, found, directory, environ), value)
         except _Unresolved as error:
             problems.append(document.problem(loc, str(error)))
             document.broken.add(loc)
@@ -56,43 +46,48 @@ class Resolver:
             document.hidden[loc] = [(text, value), *found]
         return text
 
-    def _one(self, match: re.Match[str], found: list[tuple[str, str]]) -> str:
-        if match[0] == "$${":
-            return "${"
-        body = match["body"]
-        if body is None:
-            raise _Unresolved("a ${ is not closed by a }; write $${ for a ${ that is no reference")
-        text = self._resolved(body)
-        found.append((text, match[0]))
-        return text
+    document.data = replaced(document.data, ())
+    return problems
 
-    def _resolved(self, body: str) -> str:
-        if env := _ENV.fullmatch(body):
-            return self._env(env["name"], env["default"])
-        if body.startswith("file:") and len(body) > len("file:"):
-            return self._file(body.removeprefix("file:"))
+
+def _given(match: re.Match[str], found: list[tuple[str, str]], directory: Path, environ: Mapping[str, str]) -> str:
+    """What a reference gives, which is noted in `found`."""
+    body = match["body"]
+    if match[0] == "$${":
+        return "${"
+    if body is None:
+        raise _Unresolved("a ${ is not closed by a }; write $${ for a ${ that is no reference")
+    if env := _ENV.fullmatch(body):
+        text = _env(environ, env["name"], env["default"])
+    elif body.startswith("file:") and len(body) > len("file:"):
+        text = _file(directory, body.removeprefix("file:"))
+    else:
         raise _Unresolved(f"${{{body}}} is not a reference; write ${{env:NAME}}, ${{env:NAME:-default}} or ${{file:path}}")
+    found.append((text, match[0]))
+    return text
 
-    def _env(self, name: str, default: str | None) -> str:
-        value = self.environ.get(name)
-        if value:
-            return value
-        if default is not None:
-            return default.removeprefix(":-")
-        meant = nearest(name, (known for known in self.environ if known != name))
-        hint = f"did you mean {meant!r}?" if meant else f"set it, or give a default: ${{env:{name}:-default}}"
-        raise _Unresolved(f"the environment variable {name!r} is {'not set' if value is None else 'empty'}; {hint}")
 
-    def _file(self, name: str) -> str:
-        path = self.directory / name
-        try:
-            with path.open("rb") as file:
-                raw = file.read(LIMIT_BYTES + 1)
-        except FileNotFoundError:
-            raise _Unresolved(f"the file {name!r} does not exist (relative paths begin at the site's directory)") from None
-        except OSError:
-            raise _Unresolved(f"the file {name!r} cannot be read; check that it is a file and who may read it") from None
-        text, problem = decode(raw, name)
-        if text is None or len(raw) > LIMIT_BYTES:
-            raise _Unresolved(f"the file {name!r} is {'not UTF-8 text' if problem else f'larger than {LIMIT_BYTES} bytes'}")
-        return text.rstrip("\r\n")
+def _env(environ: Mapping[str, str], name: str, default: str | None) -> str:
+    value = environ.get(name)
+    if value:
+        return value
+    if default is not None:
+        return default.removeprefix(":-")
+    meant = nearest(name, (known for known in environ if known != name))
+    hint = f"did you mean {meant!r}?" if meant else f"set it, or give a default: ${{env:{name}:-default}}"
+    raise _Unresolved(f"the environment variable {name!r} is {'not set' if value is None else 'empty'}; {hint}")
+
+
+def _file(directory: Path, name: str) -> str:
+    path = directory / name
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LIMIT_BYTES + 1)
+    except FileNotFoundError:
+        raise _Unresolved(f"the file {name!r} does not exist (relative paths begin at the site's directory)") from None
+    except OSError:
+        raise _Unresolved(f"the file {name!r} cannot be read; check that it is a file and who may read it") from None
+    text, problem = decode(raw, name)
+    if text is None or len(raw) > LIMIT_BYTES:
+        raise _Unresolved(f"the file {name!r} is {'not UTF-8 text' if problem else f'larger than {LIMIT_BYTES} bytes'}")
+    return text.rstrip("\r\n")

@@ -16,7 +16,7 @@ from suture.config.conf import ENVIRONMENT, Conf, Endpoint, LimitsSection, read_
 from suture.config.directories import unreadable
 from suture.config.hl7v2 import misplaced
 from suture.config.mappings import Library, read_library
-from suture.config.references import Resolver
+from suture.config.references import resolve
 from suture.config.validate import read_filled, validate
 from suture.config.yaml_file import Document
 from suture.connectors.contract import DestinationSettings, SourceSettings
@@ -188,7 +188,7 @@ class SiteLoader:
         file = f"channels/{name}/channel.yaml"
         document, problems = read_filled(directory / "channel.yaml", file)
         if document is not None:
-            problems += Resolver(self.directory, self.environ).resolve(document)
+            problems += resolve(document, self.directory, self.environ)
             self._documents[name] = document
             problems += self._check_channel(name, document)
         self.problems += problems
