@@ -25,7 +25,6 @@ from suture.mapping.compile import Inbound
 from suture.mapping.outbound import Renderer
 from suture.mapping.outbound_hl7 import Hl7Renderer
 from suture.mapping.rules import Bounds, Money, Rules
-from suture.mapping.tables import Table
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
 from suture.model.meant import did_you_mean
@@ -76,7 +75,6 @@ class Site:
     environment: str | None
     conf: Conf = field(repr=False)
     channels: dict[str, ChannelFiles]
-    tables: dict[str, Table] = field(repr=False)
     database: SecretStr
     warnings: list[Problem]
 
@@ -141,7 +139,7 @@ class SiteLoader:
         database = self._database()
         if self._conf is None or self.problems:
             return None
-        return Site(self.directory, self.environment, self._conf, self.channels, self._library.tables, database, self.warnings)
+        return Site(self.directory, self.environment, self._conf, self.channels, database, self.warnings)
 
     def load_one(self, name: str) -> ChannelFiles | None:
         """One channel; None when it, or what it uses, has problems. Other channels are read for their ports only."""
@@ -184,9 +182,8 @@ class SiteLoader:
 
     def _read_channel(self, name: str) -> None:
         """Read one channel's file, note its problems, and keep the channel when it has none."""
-        directory = self.directory / "channels" / name
         file = f"channels/{name}/channel.yaml"
-        document, problems = read_filled(directory / "channel.yaml", file)
+        document, problems = read_filled(self.directory / file, file)
         if document is not None:
             problems += resolve(document, self.directory, self.environ)
             self._documents[name] = document

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -23,8 +24,6 @@ CONNECTION_S = 10.0
 """Longest life of a connection."""
 HEAD_BYTES = 4096
 """Longest request line, and longest header."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Pages:
@@ -46,13 +45,14 @@ async def serve(host: str, port: int, metrics: Metrics, ask: Ask) -> Pages:
     Raises SutureError when the address cannot be had.
     """
     application = web.Application()
-    application.router.add_get("/metrics", _metrics_page(metrics))
-    application.router.add_get("/healthz", _health_page(ask, lambda found: found.alive))
-    application.router.add_get("/readyz", _health_page(ask, lambda found: found.ready))
+    application.router.add_get("/metrics", partial(_metrics_page, metrics))
+    application.router.add_get("/healthz", partial(_health_page, ask, lambda found: found.alive))
+    application.router.add_get("/readyz", partial(_health_page, ask, lambda found: found.ready))
     runner = web.AppRunner(application, access_log=None, max_line_size=HEAD_BYTES, max_field_size=HEAD_BYTES, shutdown_timeout=1.0)
     await runner.setup()
+    assert runner.server is not None
     try:
-        server = await asyncio.get_running_loop().create_server(_Door(runner), host, port, backlog=CONNECTIONS_MAX)
+        server = await asyncio.get_running_loop().create_server(partial(_door, runner.server), host, port, backlog=CONNECTIONS_MAX)
     except OSError as error:
         await runner.cleanup()
         reason = error.strerror or type(error).__name__
@@ -60,23 +60,17 @@ async def serve(host: str, port: int, metrics: Metrics, ask: Ask) -> Pages:
     return Pages(runner, server)
 
 
-def _metrics_page(metrics: Metrics) -> Handler:
-    async def page(_request: web.Request) -> web.StreamResponse:
-        body = await asyncio.to_thread(metrics.page())
-        return _once(web.Response(body=body, headers={"Content-Type": CONTENT_TYPE}))
-
-    return page
+async def _metrics_page(metrics: Metrics, _request: web.Request) -> web.StreamResponse:
+    body = await asyncio.to_thread(metrics.page())
+    return _once(web.Response(body=body, headers={"Content-Type": CONTENT_TYPE}))
 
 
-def _health_page(ask: Ask, well: Callable[[Health], bool]) -> Handler:
-    async def page(_request: web.Request) -> web.StreamResponse:
-        facts = ask()
-        found, owner = judge(facts), facts.owner
-        engine = {"node": owner.node, "pid": owner.pid, "epoch": owner.epoch, "store": owner.store}
-        text = json.dumps({"state": found.state, "reasons": found.reasons, "engine": engine}, ensure_ascii=False) + "\n"
-        return _once(web.Response(text=text, status=200 if well(found) else 503, content_type="application/json"))
-
-    return page
+async def _health_page(ask: Ask, well: Callable[[Health], bool], _request: web.Request) -> web.StreamResponse:
+    facts = ask()
+    found, owner = judge(facts), facts.owner
+    engine = {"node": owner.node, "pid": owner.pid, "epoch": owner.epoch, "store": owner.store}
+    text = json.dumps({"state": found.state, "reasons": found.reasons, "engine": engine}, ensure_ascii=False) + "\n"
+    return _once(web.Response(text=text, status=200 if well(found) else 503, content_type="application/json"))
 
 
 def _once(response: web.Response) -> web.Response:
@@ -84,19 +78,13 @@ def _once(response: web.Response) -> web.Response:
     return response
 
 
-class _Door:
+def _door(server: web.Server) -> asyncio.BaseProtocol:
     """Makes the protocol of each new connection, and sees to it that there are few and that they end."""
-
-    def __init__(self, runner: web.AppRunner) -> None:
-        assert runner.server is not None
-        self._server = runner.server
-
-    def __call__(self) -> asyncio.BaseProtocol:
-        if len(self._server.connections) >= CONNECTIONS_MAX:
-            return _Closed()
-        visitor = self._server()
-        asyncio.get_running_loop().call_later(CONNECTION_S, _end, visitor)
-        return visitor
+    if len(server.connections) >= CONNECTIONS_MAX:
+        return _Closed()
+    visitor = server()
+    asyncio.get_running_loop().call_later(CONNECTION_S, _end, visitor)
+    return visitor
 
 
 class _Closed(asyncio.Protocol):

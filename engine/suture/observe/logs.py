@@ -122,14 +122,14 @@ def _text(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
-def configure(as_json: bool = False, level: str = "info", stream: TextIO | None = None) -> logging.Handler:
+def configure(as_json: bool = False, stream: TextIO | None = None) -> logging.Handler:
     """Send all logs of this process (ours, the libraries', Twisted's, and unhandled errors) to stderr; returns the handler."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Json() if as_json else _Line())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("suture").setLevel(level.upper())
+    logging.getLogger("suture").setLevel(logging.INFO)
     logging.raiseExceptions = False
     sys.excepthook = _unhandled
     threading.excepthook = lambda told: _unhandled(told.exc_type, told.exc_value, told.exc_traceback)
@@ -146,8 +146,5 @@ def take_over_twisted() -> None:
 def _unhandled(kind: type[BaseException], error: BaseException | None, _trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    text = "unhandled error"
-    if error is None:
-        logging.getLogger("suture").critical(f"{text}: {kind.__name__}")
-    else:
-        logging.getLogger("suture").critical(text, extra={"facts": {"error": places(error)}})
+    text = "unhandled error" + (f": {kind.__name__}" if error is None else "")
+    logging.getLogger("suture").critical(text, extra={"facts": {} if error is None else {"error": places(error)}})
