@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from suture.config.answer import Answer, Continuation
 from suture.config.channel import Channel
 from suture.config.conf import Conf
+from suture.config.hl7v2 import Answer, Continuation
 from suture.config.validate import validate
 from suture.config.yaml_file import parse_yaml
 from suture.connectors.net.tls import ClientTls, ServerTls

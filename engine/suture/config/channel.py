@@ -12,8 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from suture.config.connector import OneConnector, with_connectors
 from suture.config.hl7v2 import HL7v2Section
-from suture.config.section import Listed, Section
-from suture.config.zone import known_zone
+from suture.config.section import Listed, Section, known_zone
 from suture.connectors.registry import SOURCES
 from suture.formats.registry import FORMATS
 from suture.model.meant import did_you_mean

@@ -11,10 +11,9 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from suture.config.connector import OneConnector, one_connector, with_connectors
 from suture.config.references import resolve
-from suture.config.section import Listed, Section
+from suture.config.section import Listed, Section, known_zone
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
-from suture.config.zone import known_zone
 from suture.connectors.net.access import Host
 from suture.connectors.registry import DESTINATIONS
 from suture.model.errors import Problem
@@ -271,10 +270,5 @@ def _merge(under: Any, over: Any, loc: Loc, marks: dict[Loc, Any], over_marks: M
     if len(loc) == 2 and loc[0] == "endpoints" and any(key in DESTINATIONS for key in over):
         result = {key: value for key, value in under.items() if key not in DESTINATIONS or key in over}
     for key, value in over.items():
-        place = (*loc, key)
-        if key in result:
-            result[key] = _merge(result[key], value, place, marks, over_marks)
-        else:
-            result[key] = value
-            marks.update({p: mark for p, mark in over_marks.items() if p[: len(place)] == place})
+        result[key] = _merge(result.get(key), value, (*loc, key), marks, over_marks)
     return result

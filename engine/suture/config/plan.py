@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from suture.config.answer import Continuation
 from suture.config.channel_checks import matches
-from suture.config.hl7v2 import SEVERITY_LETTERS
+from suture.config.hl7v2 import SEVERITY_LETTERS, Continuation
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.conversation.hl7v2.conversation import Conversation
 from suture.conversation.hl7v2.dealing import Dealing

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from suture.config.channel import MessageType, Name, Place
+from suture.config.hl7v2 import SEVERITY_LETTERS
 from suture.config.section import Listed, Section
 from suture.config.validate import misnamed
 from suture.config.yaml_file import Document
@@ -24,7 +25,6 @@ PATTERN_LENGTH_MAX = 500
 DEMANDS = ("required", "forbidden", "values", "table", "pattern", "as", "length", "times")
 """Keys of which a rule needs one: without any it asks for nothing."""
 _OF_VALUES = ("values", "table", "pattern", "as", "length")
-_SEVERITY = {"error": "E", "warning": "W"}
 
 
 def _at(text: str) -> str:
@@ -150,7 +150,7 @@ def _rule(rule: RuleSpec, spec: ProfileFile, tables: Mapping[str, Table]) -> Rul
         length=(rule.length.min, rule.length.max) if rule.length else None,
         times=(rule.times.min, rule.times.max) if rule.times else None,
         when=[(place, frozenset(values)) for place, values in (rule.when or {}).items()],
-        severity=_SEVERITY[rule.severity],
+        severity=SEVERITY_LETTERS[rule.severity],
         text=rule.text,
     )
 

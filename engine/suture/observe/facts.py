@@ -6,11 +6,11 @@ app.py builds one `Facts` a request from what it holds in memory; nothing here i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from suture.model.value import Value, fresh
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelFact:
+class ChannelFact(Value, frozen=True):
     """wanted: running | stopped, what the operator asked for. actual: starting | running | halting | stopped | failed.
 
     reason: why it is not.
@@ -22,8 +22,7 @@ class ChannelFact:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueFact:
+class QueueFact(Value, frozen=True):
     """One destination of one channel.
 
     A lane's own name is data of the messages (an account number), so lanes are counted here and never named.
@@ -46,8 +45,7 @@ class QueueFact:
     fail_alone: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CountFact:
+class CountFact(Value, frozen=True):
     """What a connector has counted since its channel started. destination: "" for the source.
 
     kind: framing (the peer's framing was odd), refused (connections), quarantined (answers that complete nothing).
@@ -60,8 +58,7 @@ class CountFact:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFact:
+class StoreFact(Value, frozen=True):
     """The database. title: kind, release and settings. unsafe: why it may lose what was acknowledged. warnings: what else to mend.
 
     damaged: what it holds is damaged. worry: what is wrong and keeps nothing from being stored yet.
@@ -74,8 +71,7 @@ class StoreFact:
     worry: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnerFact:
+class OwnerFact(Value, frozen=True):
     """Who this engine is to its store. node: the machine's name. epoch: of its taking of the store, 0 before. store: a
     fingerprint of the store's address, by which others see that this engine is theirs. lease_s: seconds since the store
     confirmed last that it is this engine's. may_send: whether that is recent enough. taken_over: who has the store instead.
@@ -90,8 +86,7 @@ class OwnerFact:
     taken_over: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Value, frozen=True):
     """journal_fault: why nothing can be stored at the moment ("" when it can); the journal goes on trying.
 
     journal_dead: its thread has ended, or the files it writes are no more the store's, so that only a new process can store
@@ -124,7 +119,7 @@ class Facts:
     work_bytes: int = 0
     frames_bytes: int = 0
     memory_limit_bytes: int = 0
-    cleared: Mapping[str, int] = field(default_factory=dict)
+    cleared: Mapping[str, int] = fresh(dict)
 
 
 Ask = Callable[[], Facts]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from suture.model.value import Value
 from suture.observe.facts import ChannelFact, Facts, QueueFact
 
 FAILING_AFTER_S = 60.0
@@ -15,8 +14,7 @@ WAITING_AFTER_S = 3600.0
 READY, DEGRADED, NOT_READY = "ready", "degraded", "not ready"
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Value, frozen=True):
     """What to tell whoever asks.
 
     alive: the process can still do its work; when not, restarting it is the remedy. ready: it takes messages.
