@@ -10,7 +10,7 @@ from typing import Any
 
 from suture.config.channel import SENDER
 from suture.config.connector import one_connector
-from suture.config.mappings import Library
+from suture.config.mappings import STOCK, Library
 from suture.config.validate import misnamed
 from suture.config.yaml_file import Document
 from suture.connectors.registry import SOURCES
@@ -114,7 +114,7 @@ def _map_problems(document: Document, library: Library) -> Iterator[Problem]:
     if _yes(data.get("stock")):
         if "map" not in data:
             yield document.problem(("stock",), "stock is moved by events, and without `map` there are none; add `map` or remove `stock`")
-        if "stock" not in library.tables and library.stock is None:
+        if STOCK not in library.tables:
             yield document.problem(("stock",), "needs the opening stock in mappings/tables/stock.csv; add the file or remove `stock`")
     if "map" not in data:
         yield from _there(document, (), ("zone", "bounds"), "holds for the values that a mapping reads; add `map` or remove the line")

@@ -56,14 +56,14 @@ class CaseResult:
 def run_channel_tests(channel: ChannelFiles) -> tuple[list[CaseResult], list[Problem]]:
     """Run tests.yaml of the channel. Problems are those of the file; with any, nothing is run."""
     file = f"channels/{channel.name}/tests.yaml"
-    cases, problems = read_tests(channel.directory / "tests.yaml", file, channel.destinations)
+    document, tests, problems = read_tests(channel.directory / "tests.yaml", file, channel.destinations)
     own = frozenset(channel.config.hl7v2.answer.processing_ids or ())
     plan = plan_of(replace(channel, processing_ids=own))  # a test says the same in every environment
     results = []
-    for case in cases:
-        settled, faults = _play(plan, case.test, channel.directory)
-        differences = [Problem(file, case.line(*place), "", text) for place, text in _differences(case.test, settled, faults)]
-        results.append(CaseResult(channel.name, case.test.name, file, case.line(), differences))
+    for i, test in enumerate(tests):
+        settled, faults = _play(plan, test, channel.directory)
+        told = [Problem(file, document.mark((i, *place)).line, "", text) for place, text in _differences(test, settled, faults)]
+        results.append(CaseResult(channel.name, test.name, file, document.mark((i,)).line, told))
     return results, problems
 
 

@@ -53,17 +53,13 @@ def _check_store(site: Site, result: CheckResult, problems: list[Problem]) -> No
     try:
         if url.is_file(site.database_url):
             sqlite.module()
-    except StoreError as error:
-        problems.append(said(str(error)))
-        return
-    try:
-        found = fitness.examine_url(site.database_url, site.directory)
-    except StoreError as error:
-        result.warnings.append(said(f"its release and settings are not known: {error}"))
-        return
-    result.store = found.title
-    try:
+        try:
+            found = fitness.examine_url(site.database_url, site.directory)
+        except StoreError as error:
+            result.warnings.append(said(f"its release and settings are not known: {error}"))
+            return
+        result.store = found.title
+        result.warnings += [said(text) for text in found.worries]
         fitness.require(found, site.environment, site.conf.store.accept_unsafe)
     except StoreError as error:
         problems.append(said(str(error)))
-    result.warnings += [said(text) for text in found.worries]

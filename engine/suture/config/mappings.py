@@ -34,7 +34,6 @@ T = TypeVar("T")
 class MappingFile:
     """One mapping file. spec is None when the file has problems; kind is inbound, outbound or "" when that cannot be told."""
 
-    name: str
     kind: str
     document: Document
     spec: InboundSpec | OutboundSpec | None
@@ -83,11 +82,11 @@ class Library:
 
     def check_unused(self, rules: Rules) -> list[Problem]:
         """Compile what no channel uses, for its problems; returns a warning for each."""
-        unused = [file for file in self.files.values() if file.document.file not in self.used]
-        for file in unused:
-            self.inbound(file.name, rules, (), "") if file.kind == "inbound" else self.renderer(file.name, rules.zone)
+        unused = {name: file for name, file in self.files.items() if file.document.file not in self.used}
+        for name, file in unused.items():
+            self.inbound(name, rules, (), "") if file.kind == "inbound" else self.renderer(name, rules.zone)
         idle = [file for file in map(_profile_file, self.profiles) if file not in self.used]
-        warnings = [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused if file.kind]
+        warnings = [Problem(file.document.file, 1, "", "no channel uses this mapping") for file in unused.values() if file.kind]
         return warnings + [Problem(file, 1, "", "no channel uses this profile") for file in idle]
 
     def problems_in_use(self) -> list[Problem]:
@@ -199,7 +198,7 @@ def _read_mapping(path: Path, library: Library) -> None:
         spec = None if problems or misread else spec
     elif document is not None:
         library.problems.append(Problem(shown, 1, "", _WITHOUT_KIND))
-    library.files[name] = MappingFile(name, kind, document or Document(shown, {}), spec)
+    library.files[name] = MappingFile(kind, document or Document(shown, {}), spec)
 
 
 _WITHOUT_KIND = "a mapping has either `from: hl7v2` (what comes in) or `to: json` or `to: hl7v2` (what goes out)"

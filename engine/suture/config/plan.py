@@ -62,13 +62,12 @@ def dealing_of(channel: ChannelFiles) -> Dealing:
 def _validation(channel: ChannelFiles) -> Validation | None:
     """What the channel asks of its messages; None when nothing."""
     config = channel.config.hl7v2.validate_
-    rules = None
-    if config.standard != "off":
-        severities = {kind: SEVERITY_LETTERS[severity] for kind, severity in config.severity.items()}
-        rules = Rules(config.version or "", severities, config.limit, channel.config.hl7v2.broken_lines == "join")
-    if rules is None and channel.profile is None:
+    if config.standard == "off" and channel.profile is None:
         return None
-    return Validation(rules, config.standard == "enforce", channel.profile, config.profile_mode == "enforce", config.limit)
+    severities = {kind: SEVERITY_LETTERS[severity] for kind, severity in config.severity.items()}
+    rules = Rules(config.version or "", severities, config.limit, channel.config.hl7v2.broken_lines == "join")
+    standard = None if config.standard == "off" else rules
+    return Validation(standard, config.standard == "enforce", channel.profile, config.profile_mode == "enforce", config.limit)
 
 
 def _answer(channel: ChannelFiles) -> AnswerRules:

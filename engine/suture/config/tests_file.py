@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -73,39 +72,25 @@ class TestsFile(RootModel[list[ChannelTest]]):
     __test__ = False
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A test, and where it stands: it is the number-th of the document, from 0."""
-
-    number: int
-    test: ChannelTest
-    document: Document = field(repr=False)
-
-    def line(self, *place: str | int) -> int:
-        """The line of a place of the test, or of the nearest place above it that was written."""
-        return self.document.mark((self.number, *place)).line
-
-
-def read_tests(path: Path, shown_as: str, destinations: Iterable[str]) -> tuple[list[Case], list[Problem]]:
+def read_tests(path: Path, shown_as: str, destinations: Iterable[str]) -> tuple[Document, list[ChannelTest], list[Problem]]:
     """Read a channel's tests, none where anything is wrong in the file. destinations: of the channel, by name.
 
     A file that is not there holds no tests.
     """
+    nothing = Document(shown_as, [])
     if not path.exists():
-        return [], []
+        return nothing, [], []
     document, problems = read_yaml(path, shown_as)
     if document is None:
-        return [], problems
+        return nothing, [], problems
     if not isinstance(document.data, list):
-        return [], [*problems, Problem(shown_as, 1, "", "a list of tests must stand here: - name: ...")]
+        return nothing, [], [*problems, Problem(shown_as, 1, "", "a list of tests must stand here: - name: ...")]
     tests, more = validate(document, TestsFile)
     problems += more
     for i, case in enumerate(document.data):
         if isinstance(case, dict):
             problems += _case_problems(document, (i,), case, path.parent, list(destinations))
-    if tests is None or problems:
-        return [], problems
-    return [Case(i, test, document) for i, test in enumerate(tests.root)], []
+    return document, tests.root if tests and not problems else [], problems
 
 
 def _case_problems(document: Document, loc: Loc, case: dict[str, Any], directory: Path, destinations: list[str]) -> Iterator[Problem]:
