@@ -101,16 +101,13 @@ class Library:
         try:
             return compile(file.spec) if isinstance(file.spec, kind) else None
         except SpecError as error:
-            self._note(file, error, channel)
+            for loc, text in error.problems:
+                if loc[:1] == ("business_key",):  # what the channel's file says, and this mapping cannot read
+                    loc, text = ("each",), f"for the business_key of {channel}: {text}"
+                problem = file.document.problem(locate(file.document, loc), text)
+                if problem not in self.problems:
+                    self.problems.append(problem)
             return None
-
-    def _note(self, file: MappingFile, error: SpecError, channel: str = "") -> None:
-        for loc, text in error.problems:
-            if loc[:1] == ("business_key",):  # what the channel's file says, and this mapping cannot read
-                loc, text = ("each",), f"for the business_key of {channel}: {text}"
-            problem = file.document.problem(locate(file.document, loc), text)
-            if problem not in self.problems:
-                self.problems.append(problem)
 
 
 def read_library(directory: Path) -> Library:

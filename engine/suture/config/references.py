@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from suture.config.yaml_file import Document, Loc, decode
+from suture.config.yaml_file import Document, decode
 from suture.model.errors import Problem
 from suture.model.meant import nearest
 
@@ -27,30 +27,24 @@ def resolve(document: Document, directory: Path, environ: Mapping[str, str]) -> 
     `document.hidden`; a reference that cannot be resolved becomes a problem and its place is marked as broken.
     """
     problems: list[Problem] = []
-
-    def replaced(value: Any, loc: Loc) -> Any:
-        if isinstance(value, dict):
-            return {key: replaced(child, (*loc, key)) for key, child in value.items()}
-        if isinstance(value, list):
-            return [replaced(child, (*loc, i)) for i, child in enumerate(value)]
+    for loc in document.marks:
+        value = document.at(loc)
         if not isinstance(value, str) or "${" not in value:
-            return value
+            continue
         found: list[tuple[str, str]] = []
         try:
-            text = _REFERENCE.sub(lambda match: _given(match, found, directory, environ), value)
+            text = _REFERENCE.sub(partial(_given, found, directory, environ), value)
         except _Unresolved as error:
             problems.append(document.problem(loc, str(error)))
             document.broken.add(loc)
-            return value
+            continue
+        document.put(loc, text)
         if found:
             document.hidden[loc] = [(text, value), *found]
-        return text
-
-    document.data = replaced(document.data, ())
     return problems
 
 
-def _given(match: re.Match[str], found: list[tuple[str, str]], directory: Path, environ: Mapping[str, str]) -> str:
+def _given(found: list[tuple[str, str]], directory: Path, environ: Mapping[str, str], match: re.Match[str]) -> str:
     """What a reference gives, which is noted in `found`."""
     body = match["body"]
     if match[0] == "$${":

@@ -60,7 +60,6 @@ class ChannelFiles:
     inbound: Inbound | None = field(repr=False)
     stock: StockLevels | None = field(repr=False)
     profile: Profile | None = field(repr=False)
-    source_connector: str
     source_module: SourceModule = field(repr=False)
     source_settings: SourceSettings = field(repr=False)
     destinations: dict[str, DestinationFiles] = field(repr=False)
@@ -223,7 +222,6 @@ class SiteLoader:
             inbound=inbound,
             stock=self._library.stock if config.stock else None,
             profile=profile,
-            source_connector=connector,
             source_module=SOURCES[connector],
             source_settings=limited(settings, self._conf.limits),
             destinations={to: _destination(to, route, self._conf, renderers[to]) for to, route in config.destinations.items()},
@@ -252,7 +250,7 @@ class SiteLoader:
         for name, channel in self.channels.items():
             host, port = channel.source_settings.listens_on or ("", 0)
             owner = next((who for at, used, who in taken if port and used == port and _overlap(at, host)), None)
-            document, loc = self._documents[name], ("source", channel.source_connector, "port")
+            document, loc = self._documents[name], ("source", channel.config.source.connector[0], "port")
             if owner:
                 problems.append(document.problem(loc, f"port {port} is taken by {owner} already; choose another"))
             else:

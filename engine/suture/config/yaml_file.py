@@ -64,6 +64,13 @@ class Document:
             found = found[step] if holds(found, step) else None
         return found
 
+    def put(self, loc: Loc, text: str) -> None:
+        """Let a text stand at the place, where one stands."""
+        if loc:
+            self.at(loc[:-1])[loc[-1]] = text
+        else:
+            self.data = text
+
     def section(self, *loc: str) -> dict[str, Any]:
         """What stands at the place; empty where that is no section."""
         found = self.at(loc)
