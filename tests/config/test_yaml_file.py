@@ -108,7 +108,7 @@ def test_bytes_that_are_no_text_of_ours_are_refused(tmp_path: Path, raw: bytes, 
 def test_a_byte_order_mark_and_windows_line_ends_are_taken(tmp_path: Path):
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
-    document, problems = read_yaml(path)
+    document, problems = read_yaml(path, "f.yaml")
     assert document is not None and document.data == {"a": "1", "b": "2"} and problems == []
 
 

@@ -222,7 +222,8 @@ def read_conf(directory: Path, environment: str | None, environ: Mapping[str, st
     if document is None:
         return None, None, problems
     if overlay is not None:
-        problems += _not_a_mapping(overlay) + _not_a_mapping(document)
+        text = "sections with values (key: value) must stand here"
+        problems += [Problem(one.file, 1, "", text) for one in (overlay, document) if not isinstance(one.data, dict)]
         if not problems:
             document = merged(document, overlay)
     problems += resolve(document, directory, environ)
@@ -242,12 +243,6 @@ def _read_overlay(directory: Path, environment: str | None) -> tuple[Document | 
         hint = did_you_mean(environment, known) or "; the site has no environments"
         return None, [Problem(name, 1, "", f"there is no such environment{hint}")]
     return read_yaml(directory / name, name)
-
-
-def _not_a_mapping(document: Document) -> list[Problem]:
-    if isinstance(document.data, dict):
-        return []
-    return [Problem(document.file, 1, "", "sections with values (key: value) must stand here")]
 
 
 def merged(base: Document, overlay: Document) -> Document:

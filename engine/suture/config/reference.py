@@ -70,7 +70,8 @@ def page() -> str:
 def _table(model: type[BaseModel]) -> str:
     rows = ["| key | value | default | meaning |", "| --- | --- | --- | --- |"]
     for key, info in _fields(model, ""):
-        cells = (f"`{key}`", _kind(info.annotation), _default(info), _described(info))
+        meaning = (info.description or "").replace("<", "&lt;") + ("; see below" if is_connector(info) else "")
+        cells = (f"`{key}`", _kind(info.annotation), _default(info), meaning)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
@@ -99,11 +100,6 @@ def _nested(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
             yield from ((f"[]{suffix}", inner) for suffix, inner in _nested(args[0]))
         elif origin is dict:
             yield from ((f".<name>{suffix}", inner) for suffix, inner in _nested(args[1]))
-
-
-def _described(info: FieldInfo) -> str:
-    text = (info.description or "").replace("<", "&lt;")
-    return f"{text}; see below" if is_connector(info) else text
 
 
 _NAMES: dict[Any, str] = {

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import SecretStr
-
 from suture.config.channel import SENDER, SITE, Channel, Route
 from suture.config.channel_checks import channel_problems, channel_warnings, routes
 from suture.config.conf import ENVIRONMENT, Conf, Endpoint, LimitsSection, read_conf
@@ -68,19 +66,14 @@ class ChannelFiles:
 
 @dataclass(slots=True)
 class Site:
-    """A site that is right. database: the URL of its store. warnings: what is odd and does no harm."""
+    """A site that is right. database_url: of its store; it may hold a password. warnings: what is odd and does no harm."""
 
     directory: Path
     environment: str | None
     conf: Conf = field(repr=False)
     channels: dict[str, ChannelFiles]
-    database: SecretStr
+    database_url: str = field(repr=False)
     warnings: list[Problem]
-
-    @property
-    def database_url(self) -> str:
-        """The store's URL; it may hold a password."""
-        return self.database.get_secret_value()
 
 
 def load_site(directory: Path, environment: str | None, environ: Mapping[str, str]) -> Site:
@@ -135,10 +128,10 @@ class SiteLoader:
         if len(self.channels) == len(names):  # what a wrong channel uses is not known
             self.warnings += unused
         self.problems += self._library.problems
-        database = self._database()
+        url = self._database_url()
         if self._conf is None or self.problems:
             return None
-        return Site(self.directory, self.environment, self._conf, self.channels, database, self.warnings)
+        return Site(self.directory, self.environment, self._conf, self.channels, url, self.warnings)
 
     def load_one(self, name: str) -> ChannelFiles | None:
         """One channel; None when it, or what it uses, has problems. Other channels are read for their ports only."""
@@ -263,13 +256,13 @@ class SiteLoader:
         unused = [(document, name) for name in document.section("endpoints") if name not in used] if document else []
         return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for document, name in unused]
 
-    def _database(self) -> SecretStr:
+    def _database_url(self) -> str:
         """The store's URL: of the environment variable, else of the conf."""
         given = self.environ.get(store_url.VARIABLE)
         if given and (problem := store_url.problem(given)):
             self.problems.append(Problem("conf/base.yaml", 1, "store.url", f"{store_url.VARIABLE}, which overrides it: {problem}"))
         url = given or (self._conf.store.url.get_secret_value() if self._conf else "")
-        return SecretStr(store_url.located(url, self.directory) if url else "")
+        return store_url.located(url, self.directory) if url else ""
 
 
 def rules_of(conf: Conf | None, channel: Channel | None = None) -> Rules:

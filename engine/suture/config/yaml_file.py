@@ -91,12 +91,11 @@ def shown(loc: Loc) -> str:
     return ".".join(map(str, loc))
 
 
-def read_yaml(path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Problem]]:
+def read_yaml(path: Path, file: str) -> tuple[Document | None, list[Problem]]:
     """Read one file. The document is None when nothing can be made of it; it may come together with problems.
 
-    shown_as: the file's name in problems and marks (a path relative to the site).
+    file: its name in problems and marks (a path relative to the site).
     """
-    file = shown_as or str(path)
     text, problem = _read_text(path, file)
     if text is None:
         return None, [problem] if problem else []
