@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, HttpUrl, RootModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -115,18 +114,18 @@ _NAMES: dict[Any, str] = {
 
 
 def _kind(annotation: Any) -> str:
-    origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _kind(args[0])
+    return " or ".join(dict.fromkeys(map(_alternative, alternatives(annotation))))
+
+
+def _alternative(kind: Any) -> str:
+    origin, args = get_origin(kind), get_args(kind)
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in args)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_kind(part) for part in args if part is not type(None)))
     if origin is list:
         return f"list of {_kind(args[0])}"
     if origin is dict:
         return f"keys with {_kind(args[1])}"
-    return _NAMES.get(annotation) or ("section" if is_model(annotation) else str(getattr(annotation, "__name__", annotation)))
+    return _NAMES.get(kind) or ("section" if is_model(kind) else kind.__name__)
 
 
 def _default(info: FieldInfo) -> str:

@@ -252,9 +252,9 @@ class SiteLoader:
 
     def _unused_endpoints(self) -> list[Problem]:
         used = {str(route.get("to")) for d in self._documents.values() for _, route in routes(d)}
-        document = self._conf_document
-        unused = [(document, name) for name in document.section("endpoints") if name not in used] if document else []
-        return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for document, name in unused]
+        document = self._conf_document or Document("conf/base.yaml", {})
+        unused = [name for name in document.section("endpoints") if name not in used]
+        return [document.problem(("endpoints", name), "no channel delivers to this endpoint") for name in unused]
 
     def _database_url(self) -> str:
         """The store's URL: of the environment variable, else of the conf."""

@@ -40,8 +40,6 @@ def word(error: dict[str, Any], loc: Loc, model: type[BaseModel], document: Docu
         return f"{value} is not {_number(kind, loc, model)}"
     if kind in _BOUNDS:
         return f"{value} is too {_BOUNDS[kind][0]}; {_bound(kind, error['ctx'], loc)}"
-    if kind in _SHAPES:
-        return f"{_SHAPES[kind]} must stand here, not {value}"
     if kind in _TEXTS:
         return _TEXTS[kind].format(value=value)
     if kind in ("literal_error", "enum"):
@@ -82,21 +80,15 @@ _BOUNDS = {
     "less_than_equal": ("large", "at most", "le"),
     "less_than": ("large", "less than", "lt"),
 }
-_SHAPES = {
-    "string_type": "a text",
-    "list_type": "a list, such as [A, B],",
-    "dict_type": "keys with values (key: value)",
-    "model_type": "keys with values (key: value)",
-    "model_attributes_type": "keys with values (key: value)",
-}
 _TEXTS = {
-    "bool_parsing": "{value} is neither yes nor no",
-    "bool_type": "{value} is neither yes nor no",
+    "string_type": "a text must stand here, not {value}",
+    "list_type": "a list, such as [A, B], must stand here, not {value}",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with values (key: value) must stand here, not {value}"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "{value} is neither yes nor no"),
     **dict.fromkeys(("url_parsing", "url_type", "url_syntax_violation"), "{value} is not a URL, e.g. http://127.0.0.1:8080/path"),
     "url_scheme": "{value} must begin with http:// or https://",
     "url_too_long": "{value} is too long for a URL",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
+    **dict.fromkeys(("string_too_short", "too_short"), "must not be empty"),
 }
 
 
