@@ -1,8 +1,7 @@
-"""Changes of a message. A change touches one place; everything else stays as it is, byte for byte."""
+"""Changes of a message, which are its verbs too. A change touches one place; everything else stays as it is, byte for byte."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from suture.wire.hl7v2.text import charsets
 from suture.wire.hl7v2.text.choosing import meets
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT, Delimiters
 from suture.wire.hl7v2.text.escapes import escape
+from suture.wire.hl7v2.text.lines import is_name
 from suture.wire.hl7v2.text.path import Path, path, place_of, segment_path
 from suture.wire.hl7v2.text.reading import found_at, segments_at
 from suture.wire.hl7v2.text.segment import Segment
@@ -22,7 +22,27 @@ FIELDS_MAX = 9999
 """Number of the last field that a segment can be given, as in a path; HL7's own segments have less than a hundred."""
 
 
-def place_to_set(place: str | Path) -> Path:
+def set_value(message: Message, place: str | Path, value: str) -> None:
+    """Make the text the value at a path; `get` then gives it back. Raises ValueError where there is no such place.
+
+    It is escaped. A path without a repetition means the first one, as in `get`. What the message has not as far as
+    the path goes (fields, repetitions, components, one segment of that name at the end) is added, empty.
+    """
+    where = _place_to_set(place)
+    _put(message, where, escape(value, message.delimiters), False)
+
+
+def set_raw(message: Message, place: str | Path, text: str) -> None:
+    """Put ER7 text at a path as it is; without a repetition and a component, in place of the field with all repetitions.
+
+    Raises ValueError where there is no such place, and when the text holds a separator that would cut further out.
+    """
+    where = _place_to_set(place)
+    _check_raw(message.delimiters, where, text)
+    _put(message, where, text, where.component is None and not where.one_repetition)
+
+
+def _place_to_set(place: str | Path) -> Path:
     """The path to one value that may be changed. Raises ValueError with the remedy."""
     found = path(place) if isinstance(place, str) else place
     if found.many:
@@ -32,32 +52,13 @@ def place_to_set(place: str | Path) -> Path:
     return found
 
 
-def set_value(message: Message, place: Path, value: str) -> None:
-    """What `Message.set` does."""
-    text = escape(value, message.delimiters)
-    segment, missing = _segment_to_set(message, place)
-    segment.put(place.index, _with_part(segment, _field_text(segment, place), place, text))
-    _add(message, missing)
-
-
-def set_raw(message: Message, place: Path, text: str) -> None:
-    """What `Message.set_raw` does."""
-    _check_raw(message.delimiters, place, text)
-    segment, missing = _segment_to_set(message, place)
-    if place.component is None and not place.one_repetition:
-        segment.put(place.index, text)
-    else:
-        segment.put(place.index, _with_part(segment, _field_text(segment, place), place, text))
-    _add(message, missing)
-
-
 def put(message: Message, place: Path, text: str) -> None:
     """Put ER7 text in a whole field, or a value, escaped, in a component: the changes that a channel's file names.
 
     Raises MessageError (stage render) where this message has no such place.
     """
     try:
-        (set_raw if place.component is None else set_value)(message, place_to_set(place), text)
+        (set_raw if place.component is None else set_value)(message, place, text)
     except ValueError as error:
         raise MessageError("render", "NOT_SETTABLE", place.text, str(error)) from None
 
@@ -72,24 +73,32 @@ def check_places(message: Message) -> None:
         raise MessageError("render", "CHARSET", "MSH-18", reason)
 
 
-def insert_repetition(message: Message, place: Path, value: str) -> None:
-    """What `Message.insert` does."""
-    if place.component is not None or not place.one_repetition:
-        raise ValueError(f"{place.text!r} names no repetition; write where the new one is to stand, e.g. {place.segment}-{place.field}[2]")
+def insert(message: Message, place: str | Path, value: str) -> None:
+    """Put a repetition before the one that the path names (PID-3[2]), or behind the last one; its value is escaped.
+
+    Raises ValueError when the path names none.
+    """
+    where = _place_to_set(place)
+    if where.component is not None or not where.one_repetition:
+        raise ValueError(f"{where.text!r} names no repetition; write where the new one is to stand, e.g. {where.segment}-{where.field}[2]")
     text = escape(value, message.delimiters)
-    segment, missing = _segment_to_set(message, place)
-    field = _field_text(segment, place)
-    repetitions = list(segment.cut(field, segment.delimiters.repetition)) if field else []
-    at = _repetition(segment, repetitions, place)
+    segment, missing = _segment_to_set(message, where)
+    field, between = segment.raw(where.field), segment.delimiters.repetition
+    repetitions = list(segment.cut(field, between)) if field else []
+    at = _repetition(segment, repetitions, where)
     if at > len(repetitions):
-        raise ValueError(f"{place.text!r}: there are only {len(repetitions)} repetitions; the next one is [{len(repetitions) + 1}]")
+        raise ValueError(f"{where.text!r}: there are only {len(repetitions)} repetitions; the next one is [{len(repetitions) + 1}]")
     repetitions.insert(at, text)
-    segment.put(place.index, _joined(repetitions, segment.delimiters.repetition, place))
-    _add(message, missing)
+    segment.put(where.index, _joined(repetitions, between, where))
+    if missing:
+        message.append(segment)
 
 
 def delete(message: Message, place: str | Path) -> None:
-    """What `Message.delete` does."""
+    """Empty a field or component, or take out a repetition (PID-3[2]) or a segment (FT1(2)); `*` means all of them.
+
+    What is absent already is no error. Raises ValueError for a path that is none and for MSH, MSH-1 and MSH-2.
+    """
     found = place_of(place) if isinstance(place, str) else place
     if found.segment == "MSH" and not found.field:
         raise ValueError("MSH cannot be deleted: a message begins with it")
@@ -109,12 +118,16 @@ def delete(message: Message, place: str | Path) -> None:
 def add_segment(
     message: Message,
     name: str,
-    fields: Sequence[str] | Mapping[int, str],
-    after: str | Segment | None,
-    before: str | Segment | None,
+    fields: Sequence[str] | Mapping[int, str] = (),
+    after: str | Segment | None = None,
+    before: str | Segment | None = None,
 ) -> Segment:
-    """What `Message.add_segment` does."""
-    if not re.fullmatch("[A-Z][A-Z0-9]{2}", name) or name in HEADERS:
+    """Add a segment behind or before another one (a path such as FT1(2), or a segment), else at the end; and give it.
+
+    fields: values from field 1 on, or by number; they are escaped. Raises ValueError for a name that is none and for
+    a place that there is not.
+    """
+    if not is_name(name) or name in HEADERS:
         raise ValueError(f"{name[:10]!r} is not the name of a segment to add; it has three characters, e.g. NTE or ZPM")
     if isinstance(fields, str):
         raise ValueError("fields: a list of values, or a value by its number")
@@ -154,54 +167,49 @@ def _position(message: Message, after: str | Segment | None, before: str | Segme
     return at + (after is not None)
 
 
-def _segment_to_set(message: Message, place: Path) -> tuple[Segment, Segment | None]:
-    """The segment that a path names; a new one where it would be the next of its name, which then is to be added."""
-    found = found_at(message, place)
-    if place.occurrence <= len(found):
-        return found[place.occurrence - 1], None
-    if place.condition is not None or place.occurrence > len(found) + 1 or place.segment in HEADERS:
-        raise ValueError(f"{place.text!r}: the message has {len(found)} such {place.segment}; add a segment first")
-    segment = message.new_segment(place.segment)
-    return segment, segment
-
-
-def _add(message: Message, segment: Segment | None) -> None:
-    if segment is not None:
+def _put(message: Message, place: Path, text: str, whole: bool) -> None:
+    """Put ER7 text at a place. whole: in place of the field, with all that it holds."""
+    segment, missing = _segment_to_set(message, place)
+    segment.put(place.index, text if whole else _with_part(segment, place, text))
+    if missing:
         message.append(segment)
 
 
-def _field_text(segment: Segment, place: Path) -> str:
-    text = segment.raw(place.field)
-    return "" if text == NULL_TEXT and place.component is not None else text
+def _segment_to_set(message: Message, place: Path) -> tuple[Segment, bool]:
+    """The segment that a path names; a new one, and True, where it would be the next of its name, which then is to be added."""
+    found = found_at(message, place)
+    if place.occurrence <= len(found):
+        return found[place.occurrence - 1], False
+    if place.condition is not None or place.occurrence > len(found) + 1 or place.segment in HEADERS:
+        raise ValueError(f"{place.text!r}: the message has {len(found)} such {place.segment}; add a segment first")
+    return message.new_segment(place.segment), True
 
 
-def _with_part(segment: Segment, field: str, place: Path, text: str) -> str:
+def _with_part(segment: Segment, place: Path, text: str) -> str:
     """The field with the text at the place in it."""
-    d = segment.delimiters
-    repetitions = list(segment.cut(field, d.repetition))
-    at = _repetition(segment, repetitions, place)
-    _fill(repetitions, at)
+    d, field = segment.delimiters, segment.raw(place.field)
+    ways = [(d.repetition, 0)]
     if place.component is not None:
-        text = _with_component(segment, repetitions[at], place, text)
-    repetitions[at] = text
-    return _joined(repetitions, d.repetition, place)
-
-
-def _with_component(segment: Segment, repetition: str, place: Path, text: str) -> str:
-    d = segment.delimiters
-    components = list(segment.cut(repetition, d.component))
-    at = (place.component or 1) - 1
-    _fill(components, at)
+        field = "" if field == NULL_TEXT else field
+        ways.append((d.component, place.component - 1))
     if place.sub is not None:
-        parts = list(segment.cut(components[at], d.subcomponent))
-        _fill(parts, place.sub - 1)
-        parts[place.sub - 1] = text
-        text = _joined(parts, d.subcomponent, place)
-    components[at] = text
-    return _joined(components, d.component, place)
+        ways.append((d.subcomponent, place.sub - 1))
+    ways[0] = d.repetition, _repetition(segment, segment.cut(field, d.repetition), place)
+    return _with_inner(segment, place, field, ways, text)
 
 
-def _repetition(segment: Segment, repetitions: list[str], place: Path) -> int:
+def _with_inner(segment: Segment, place: Path, whole: str, ways: Sequence[tuple[str, int]], text: str) -> str:
+    """The whole with the text in it. ways: which part it is between which separators, from the outermost ones on."""
+    if not ways:
+        return text
+    separator, at = ways[0]
+    parts = list(segment.cut(whole, separator))
+    parts.extend([""] * (at + 1 - len(parts)))
+    parts[at] = _with_inner(segment, place, parts[at], ways[1:], text)
+    return _joined(parts, separator, place)
+
+
+def _repetition(segment: Segment, repetitions: Sequence[str], place: Path) -> int:
     """The position of the repetition that the path names. Raises ValueError when none is like that."""
     if not place.choices:
         return place.repetition - 1
@@ -209,10 +217,6 @@ def _repetition(segment: Segment, repetitions: list[str], place: Path) -> int:
         if meets(segment, repetition, place.choices):
             return i
     raise ValueError(f"{place.text!r}: no repetition is like that; insert one first")
-
-
-def _fill(parts: list[str], at: int) -> None:
-    parts.extend([""] * (at + 1 - len(parts)))
 
 
 def _joined(parts: list[str], separator: str, place: Path) -> str:
@@ -227,33 +231,22 @@ def _without(segment: Segment, field: str, place: Path) -> str:
     whole_repetition = place.component is None and not place.all_components
     if whole_repetition and (place.all_repetitions or not place.one_repetition):
         return ""
-    repetitions = list(segment.cut(field, d.repetition))
-    for i in reversed(range(len(repetitions))):
-        if not _names(segment, repetitions[i], place, i):
-            continue
-        if whole_repetition:
-            del repetitions[i]
-        else:
-            repetitions[i] = _without_component(segment, repetitions[i], place)
+    repetitions = []
+    for number, repetition in enumerate(segment.cut(field, d.repetition), 1):
+        if not (meets(segment, repetition, place.choices) if place.choices else place.all_repetitions or number == place.repetition):
+            repetitions.append(repetition)
+        elif not whole_repetition:
+            repetitions.append(_without_component(segment, repetition, place))
     return d.repetition.join(repetitions)
-
-
-def _names(segment: Segment, repetition: str, place: Path, at: int) -> bool:
-    if place.choices:
-        return meets(segment, repetition, place.choices)
-    return place.all_repetitions or at == place.repetition - 1
 
 
 def _without_component(segment: Segment, repetition: str, place: Path) -> str:
     d = segment.delimiters
     components = list(segment.cut(repetition, d.component))
-    for i in range(len(components)):
-        if not place.all_components and i != (place.component or 1) - 1:
-            continue
-        parts = list(segment.cut(components[i], d.subcomponent)) if place.sub else []
-        if place.sub and place.sub <= len(parts):
-            parts[place.sub - 1] = ""
-        components[i] = d.subcomponent.join(parts)
+    for i, component in enumerate(components):
+        if place.all_components or i + 1 == place.component:
+            parts = segment.cut(component, d.subcomponent) if place.sub else ()
+            components[i] = d.subcomponent.join(["" if number == place.sub else part for number, part in enumerate(parts, 1)])
     return d.component.join(components)
 
 

@@ -168,59 +168,8 @@ class Message:
         """The value at a path such as PID-3.1; "" when absent. Raises ValueError for a path that is none, or has a `*`."""
         return (_getter(place) if isinstance(place, str) else getter(place))(self, None)
 
-    def get_all(self, place: str | Path) -> list[str]:
-        """The values at a path: one for every segment, repetition and component that its `*` stand for.
-
-        A place that is named by number and absent gives "". Raises ValueError for a path that is none.
-        """
-        return reading.all_values(self, path_to_many(place) if isinstance(place, str) else place)
-
-    def state(self, place: str | Path) -> str:
-        """ABSENT, EMPTY, NULL (the sender asks to delete the value) or VALUE. Raises ValueError as `get` does."""
-        return reading.state(self, path(place) if isinstance(place, str) else place)
-
-    def set(self, place: str | Path, value: str) -> None:
-        """Make the text the value at a path; `get` then gives it back. Raises ValueError where there is no such place.
-
-        It is escaped. A path without a repetition means the first one, as in `get`. What the message has not as far as
-        the path goes (fields, repetitions, components, one segment of that name at the end) is added, empty.
-        """
-        edit.set_value(self, edit.place_to_set(place), value)
-
-    def set_raw(self, place: str | Path, text: str) -> None:
-        """Put ER7 text at a path as it is; without a repetition and a component, in place of the field with all repetitions.
-
-        Raises ValueError where there is no such place, and when the text holds a separator that would cut further out.
-        """
-        edit.set_raw(self, edit.place_to_set(place), text)
-
-    def insert(self, place: str | Path, value: str) -> None:
-        """Put a repetition before the one that the path names (PID-3[2]), or behind the last one; its value is escaped.
-
-        Raises ValueError when the path names none.
-        """
-        edit.insert_repetition(self, edit.place_to_set(place), value)
-
-    def delete(self, place: str | Path) -> None:
-        """Empty a field or component, or take out a repetition (PID-3[2]) or a segment (FT1(2)); `*` means all of them.
-
-        What is absent already is no error. Raises ValueError for a path that is none and for MSH, MSH-1 and MSH-2.
-        """
-        edit.delete(self, place)
-
-    def add_segment(
-        self,
-        name: str,
-        fields: Sequence[str] | Mapping[int, str] = (),
-        after: str | Segment | None = None,
-        before: str | Segment | None = None,
-    ) -> Segment:
-        """Add a segment behind or before another one (a path such as FT1(2), or a segment), else at the end; and give it.
-
-        fields: values from field 1 on, or by number; they are escaped. Raises ValueError for a name that is none and for
-        a place that there is not.
-        """
-        return edit.add_segment(self, name, fields, after, before)
+    get_all, state = reading.all_values, reading.state
+    set, set_raw, insert, delete, add_segment = edit.set_value, edit.set_raw, edit.insert, edit.delete, edit.add_segment
 
     def new_segment(self, text: str) -> Segment:
         """A segment in this message's separators and character set, which does not stand in it yet."""

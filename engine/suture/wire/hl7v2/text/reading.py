@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from suture.wire.hl7v2.text.choosing import chosen
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT
 from suture.wire.hl7v2.text.escapes import unescape
-from suture.wire.hl7v2.text.path import Condition, Path
+from suture.wire.hl7v2.text.path import Condition, Path, path, path_to_many
 from suture.wire.hl7v2.text.segment import LONG, Segment
 
 if TYPE_CHECKING:
@@ -146,8 +146,12 @@ def value_of(segment: Segment, text: str, component: int | None, sub: int | None
     return unescape(text, d, segment.encoding)
 
 
-def all_values(message: Message, place: Path) -> list[str]:
-    """What `Message.get_all` gives."""
+def all_values(message: Message, where: str | Path) -> list[str]:
+    """The values at a path: one for every segment, repetition and component that its `*` stand for.
+
+    A place that is named by number and absent gives "". Raises ValueError for a path that is none.
+    """
+    place = path_to_many(where) if isinstance(where, str) else where
     found = segments_at(message, place)
     if not found and not place.all_segments:
         return [] if place.many else [""]
@@ -179,8 +183,9 @@ def value_of_component(segment: Segment, text: str, sub: int | None) -> str:
     return unescape(segment.nth(text, segment.delimiters.subcomponent, sub or 1), segment.delimiters, segment.encoding)
 
 
-def state(message: Message, place: Path) -> str:
-    """What `Message.state` gives."""
+def state(message: Message, where: str | Path) -> str:
+    """ABSENT, EMPTY, NULL (the sender asks to delete the value) or VALUE. Raises ValueError as `get` does."""
+    place = path(where) if isinstance(where, str) else where
     if place.many:
         raise ValueError(f"{place.text!r} names several places where one is wanted")
     found = segments_at(message, place)
