@@ -23,47 +23,21 @@ JAPANESE = "iso2022_jp_ext"
 SWITCHING = "iso2022 from "
 """What codec_for puts before the codec of the default set where MSH-18 names others to switch to."""
 
-CHARSETS = {
-    "": "",
-    "ASCII": UTF_8,
-    "US-ASCII": UTF_8,
-    "ISO IR6": UTF_8,
-    "UNICODE UTF-8": UTF_8,
-    "UNICODE": UTF_8,
-    "UTF-8": UTF_8,
-    "UTF8": UTF_8,
-    **{f"8859/{n}": f"iso8859-{n}" for n in PARTS},
-    **{f"ISO-8859-{n}": f"iso8859-{n}" for n in PARTS},
-    **{f"ISO8859-{n}": f"iso8859-{n}" for n in PARTS},
-    "ISO IR100": "iso8859-1",
-    "LATIN1": "iso8859-1",
-    **{f"WINDOWS-125{n}": f"cp125{n}" for n in range(9)},
-    **{f"CP125{n}": f"cp125{n}" for n in range(9)},
-    "UNICODE UTF-16": "utf-16",
-    "UTF-16": "utf-16",
-    "UNICODE UTF-32": "utf-32",
-    "UTF-32": "utf-32",
-    "GB 18030-2000": "gb18030",
-    "GB18030": "gb18030",
-    "GBK": "gb18030",
-    "GB2312": "gb18030",
-    "BIG-5": "cp950",
-    "BIG5": "cp950",
-    "KS X 1001": "cp949",
-    "KS C 5601": "cp949",
-    "EUC-KR": "cp949",
-    "ISO IR13": JAPANESE,
-    "ISO IR14": JAPANESE,
-    "ISO IR87": JAPANESE,
-    "ISO IR159": JAPANESE,
-    "JIS X 0201": JAPANESE,
-    "JIS X 0202": JAPANESE,
-    "JIS X 0208": JAPANESE,
-    "ISO-2022-JP": JAPANESE,
-    "SHIFT-JIS": "cp932",
-    "SJIS": "cp932",
-    "WINDOWS-31J": "cp932",
+_NAMES = {
+    "": ("",),
+    UTF_8: ("ASCII", "US-ASCII", "ISO IR6", "UNICODE UTF-8", "UNICODE", "UTF-8", "UTF8"),
+    **{f"iso8859-{n}": (f"8859/{n}", f"ISO-8859-{n}", f"ISO8859-{n}") for n in PARTS if n != 1},
+    "iso8859-1": ("8859/1", "ISO-8859-1", "ISO8859-1", "ISO IR100", "LATIN1"),
+    **{f"cp125{n}": (f"WINDOWS-125{n}", f"CP125{n}") for n in range(9)},
+    "utf-16": ("UNICODE UTF-16", "UTF-16"),
+    "utf-32": ("UNICODE UTF-32", "UTF-32"),
+    "gb18030": ("GB 18030-2000", "GB18030", "GBK", "GB2312"),
+    "cp950": ("BIG-5", "BIG5"),
+    "cp949": ("KS X 1001", "KS C 5601", "EUC-KR"),
+    JAPANESE: ("ISO IR13", "ISO IR14", "ISO IR87", "ISO IR159", "JIS X 0201", "JIS X 0202", "JIS X 0208", "ISO-2022-JP"),
+    "cp932": ("SHIFT-JIS", "SJIS", "WINDOWS-31J"),
 }
+CHARSETS = {name: codec for codec, names in _NAMES.items() for name in names}
 """MSH-18 (HL7 table 0211, and names that senders use instead) to codec. Declared ASCII is read as UTF-8, which holds it;
 the Chinese and Korean sets are read with the larger set that holds them. Not here: 8859/12 (never published), CNS
 11643-1992 and JAS2020 (no codec); they are read as if nothing was declared."""
@@ -229,44 +203,32 @@ def misread(head: bytes, codec: str, fields: list[str]) -> bool:
     return all(codec_of(name) != codec for name in names.split(fields[1][1:2] or None))
 
 
-def decode_all(raw: bytes | memoryview, codec: str) -> tuple[str, bool]:
-    """Bytes of a transparent or wide codec as text, and whether some of them were not of it.
-
-    Raises MessageError when they are not whole characters of a wide codec.
-    """
-    try:
-        return str(raw, codec), False
-    except UnicodeError:
-        pass
-    try:
-        return str(raw, codec, "surrogatepass" if codec in _WIDE else "surrogateescape"), True
-    except UnicodeError:
-        raise MessageError("parse", "CHARSET", "", f"the bytes are not whole characters of {codec}") from None
-
-
 def reader_of(line: bytes | memoryview, codec: str) -> str:
     """The codec to read a line with: where it has bytes 80 to 9F under ISO 8859, that of windows.py."""
     reader = READERS.get(codec, "")
     return reader if reader and C1.search(line) else codec
 
 
-def decode_line(line: bytes, codec: str) -> tuple[str, str, bool]:
-    """The bytes of one segment as text, the codec that reads them, and whether some were not of it.
+def decode(raw: bytes | memoryview, codec: str) -> tuple[str, str, bool]:
+    """The bytes of one segment, or of a whole message in a wide codec, as text; the codec that reads them; and whether some were not of it.
 
     A switch to a set that nobody here knows is such bytes: what follows it means something else than it says.
+    Raises MessageError when they are not whole characters of a wide codec.
     """
     actual = codec
     if codec == JAPANESE:
-        line, actual = _japanese(line)
+        raw, actual = _japanese(bytes(raw))
     try:
-        text = line.decode(actual)
+        text = str(raw, actual)
         return text, actual, codec == JAPANESE and "\x1b" in text
     except UnicodeError:
         pass
     try:
-        return line.decode(actual, "surrogateescape"), actual, True
+        return str(raw, actual, "surrogatepass" if codec in _WIDE else "surrogateescape"), actual, True
     except UnicodeError:
-        return line.decode("ascii", "surrogateescape"), "ascii", True
+        if codec in _WIDE:
+            raise MessageError("parse", "CHARSET", "", f"the bytes are not whole characters of {codec}") from None
+    return str(raw, "ascii", "surrogateescape"), "ascii", True
 
 
 _SWITCH = re.compile(rb"\\[CM]((?:[0-9A-Fa-f]{2}){2,3})\\")
@@ -280,16 +242,16 @@ _SEQUENCE = re.compile(b"\x1b(" + b"|".join(re.escape(one) for one in (*_SETS, b
 _JAPANESE_SWITCHES = {b"(B", b"(J", b"(I", b"$@", b"$B", b"$(D"}
 
 
-def decode_switching(line: bytes, default: str) -> tuple[str, bool]:
-    r"""One segment of a message that switches between sets, by ISO 2022 sequences or as \C..\ and \M..\, as decode_line has it."""
+def decode_switching(line: bytes, default: str) -> tuple[str, str, bool]:
+    r"""One segment of a message that switches between sets, by ISO 2022 sequences or as \C..\ and \M..\, as `decode` has it."""
     pieces = _SEQUENCE.split(_SWITCH.sub(_sequence, line))
     text, bad = [], False
     for sequence, piece in zip([b"(B", *pieces[1::2]], pieces[::2], strict=True):
         codec = _SETS.get(sequence, default)
-        part, _, wrong = decode_line(piece, reader_of(piece, codec))
+        part, _, wrong = decode(piece, reader_of(piece, codec))
         text.append(part)
         bad = bad or wrong or "\x1b" in part
-    return "".join(text), bad
+    return "".join(text), default, bad
 
 
 def _japanese(line: bytes) -> tuple[bytes, str]:

@@ -14,28 +14,21 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from suture.wire.hl7v2.text import charsets, edit, lines, reading
-from suture.wire.hl7v2.text.charsets import CHARSETS
-from suture.wire.hl7v2.text.delimiters import HEADERS, STANDARD, STANDARD_27, USUAL, Delimiters, delimiters_of
+from suture.wire.hl7v2.text.delimiters import STANDARD, STANDARD_27, Delimiters, delimiters_of
 from suture.wire.hl7v2.text.escapes import escape, unescape
 from suture.wire.hl7v2.text.lines import Odd
-from suture.wire.hl7v2.text.path import Choice, Condition, Path, path, path_to_many, segment_path
+from suture.wire.hl7v2.text.path import Path, path, path_to_many
 from suture.wire.hl7v2.text.reading import ABSENT, EMPTY, NULL, VALUE, Getter, getter
-from suture.wire.hl7v2.text.segment import LARGE, CodedSegment, LargeSegment, Segment
+from suture.wire.hl7v2.text.segment import LARGE, CodedSegment, Segment
 
 __all__ = [
     "ABSENT",
-    "CHARSETS",
     "EMPTY",
-    "HEADERS",
     "NULL",
     "STANDARD",
     "STANDARD_27",
-    "USUAL",
     "VALUE",
-    "Choice",
-    "Condition",
     "Delimiters",
-    "Getter",
     "Message",
     "Path",
     "Segment",
@@ -45,7 +38,6 @@ __all__ = [
     "getter",
     "path",
     "path_to_many",
-    "segment_path",
     "unescape",
 ]
 
@@ -210,7 +202,7 @@ _Read = tuple[list[Segment], str, bool, Odd]
 
 
 def _wide(raw: bytes, codec: str) -> _Read:
-    text, bad = charsets.decode_all(raw, codec)
+    text, _, bad = charsets.decode(raw, codec)
     text = text.lstrip(lines.LEAD)
     d = delimiters_of(text)
     found, odd = lines.segments_of(text)
@@ -219,41 +211,34 @@ def _wide(raw: bytes, codec: str) -> _Read:
 
 def _by_line(raw: bytes, codec: str) -> _Read:
     """Segments decoded one by one: no copy of a large message as a whole, and no character that runs over a line end."""
-    start = lines.lead_of(raw)
+    start, view = lines.lead_of(raw), memoryview(raw)
     spans = lines.spans_of(raw, start)
     begin, end = spans[0] if spans else (0, 0)
-    d = delimiters_of(charsets.decode_line(raw[begin:end], codec)[0])
+    d = delimiters_of(charsets.decode(raw[begin:end], codec)[0])
     if charsets.is_transparent(codec) and charsets.reader_of(raw, codec) == codec:
-        return _transparent(memoryview(raw), spans, codec, d)
-    read = [charsets.decode_line(line, charsets.reader_of(line, codec)) for line in [raw[begin:end] for begin, end in spans]]
-    segments, codec, bad, odd = _kept(raw, spans, read, codec, d)
+        return _made([charsets.decode(view[begin:end], codec) for begin, end in spans], None, codec, d)
+    kept = [view[begin:end] for begin, end in spans]
+    segments, codec, bad, odd = _made([charsets.decode(line, charsets.reader_of(line, codec)) for line in kept], kept, codec, d)
     return segments, codec, bad or charsets.misread(raw[start : start + charsets.HEAD_MAX], codec, segments[0].fields), odd
 
 
 def _switching(raw: bytes, codec: str) -> _Read:
-    codec = codec.removeprefix(charsets.SWITCHING)
-    spans = lines.spans_of(raw, lines.lead_of(raw))
-    found = [charsets.decode_switching(raw[begin:end], codec) for begin, end in spans]
-    return _kept(raw, spans, [(text, codec, bad) for text, bad in found], codec, delimiters_of(found[0][0]))
+    codec, view = codec.removeprefix(charsets.SWITCHING), memoryview(raw)
+    kept = [view[begin:end] for begin, end in lines.spans_of(raw, lines.lead_of(raw))]
+    read = [charsets.decode_switching(bytes(line), codec) for line in kept]
+    return _made(read, kept, codec, delimiters_of(read[0][0]))
 
 
-def _kept(raw: bytes, spans: list[tuple[int, int]], read: list[tuple[str, str, bool]], codec: str, d: Delimiters) -> _Read:
-    """Segments that keep their bytes. read: to each span its text, codec, and whether some bytes were not of it."""
-    view = memoryview(raw)
+def _made(read: list[tuple[str, str, bool]], kept: list[memoryview] | None, codec: str, d: Delimiters) -> _Read:
+    """Segments of lines, which `charsets.decode` has read, and their bytes, where they are kept."""
     texts, odd = lines.trimmed([text for text, _, _ in read], d.field)
+    bad = any(wrong for _, _, wrong in read)
+    if kept is None:
+        return [CodedSegment(text, d, codec) for text in texts], codec, bad, odd
     segments: list[Segment] = []
-    for (begin, end), (whole, actual, _), text in zip(spans, read, texts, strict=True):
-        segments.append(CodedSegment(text, d, actual, view[begin + len(whole) - len(text) : end]))
-    return segments, codec, any(bad for _, _, bad in read), odd
-
-
-def _transparent(raw: memoryview, spans: list[tuple[int, int]], codec: str, d: Delimiters) -> _Read:
-    read = [charsets.decode_all(raw[begin:end], codec) for begin, end in spans]
-    texts, odd = lines.trimmed([text for text, _ in read], d.field)
-    bad = any(wrong for _, wrong in read)
-    if codec == Segment.encoding:
-        return [LargeSegment(text, d) for text in texts], codec, bad, odd
-    return [CodedSegment(text, d, codec) for text in texts], codec, bad, odd
+    for line, (whole, actual, _), text in zip(kept, read, texts, strict=True):
+        segments.append(CodedSegment(text, d, actual, line[len(whole) - len(text) :]))
+    return segments, codec, bad, odd
 
 
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
@@ -271,7 +256,7 @@ def _joined(message: Message, codec: str) -> Message:
     if any(lines.is_own(message.segments[odd.number - 1].text, d.field) for odd in message.odd.broken):
         return message
     raw, own = message.raw, codec if wide else "latin-1"
-    text = charsets.decode_all(raw, codec)[0].lstrip(lines.LEAD) if wide else raw[lines.lead_of(raw) :].decode(own)
+    text = charsets.decode(raw, codec)[0].lstrip(lines.LEAD) if wide else raw[lines.lead_of(raw) :].decode(own)
     found = Message.parse(charsets.encode(lines.joined(text, d.escape), own, ""), codec, codec)
     if found.odd.broken:
         return message

@@ -124,40 +124,9 @@ VND Purchasing Vendor""".splitlines()
 """Segment to its name, for those that patients, orders, charges and supplies need; hl7apy has no names of segments."""
 
 _SMALL = {"a", "an", "and", "as", "at", "for", "from", "if", "in", "of", "on", "or", "per", "the", "to", "with"}
-_LETTERS = {
-    "cm",
-    "dea",
-    "dme",
-    "dnr",
-    "dob",
-    "dr",
-    "drg",
-    "eob",
-    "gtin",
-    "hcpcs",
-    "hmo",
-    "icd",
-    "id",
-    "ids",
-    "iso",
-    "msds",
-    "nat",
-    "ndc",
-} | {
-    "oid",
-    "pcp",
-    "ppo",
-    "ssn",
-    "uom",
-    "upin",
-    "ub82",
-    "ub92",
-    "udi",
-    "unspsc",
-    "url",
-    "va",
-    "vip",
-}
+_is_abbreviation = re.compile(
+    "cm|dea|dme|dnr|dob|dr|drg|eob|gtin|hcpcs|hmo|icd|ids?|iso|msds|nat|ndc|oid|pcp|ppo|ssn|uom|upin|ub82|ub92|udi|unspsc|url|va|vip"
+).fullmatch
 
 
 def field_name(raw: str | None, segment: str = "") -> str:
@@ -170,6 +139,6 @@ def field_name(raw: str | None, segment: str = "") -> str:
 
 
 def _word(word: str, first: bool) -> str:
-    if word in _LETTERS or (word.isalnum() and not word.isalpha() and len(word) == 3):
+    if _is_abbreviation(word) or (word.isalnum() and not word.isalpha() and len(word) == 3):
         return word.upper()
     return word if word in _SMALL and not first else word[:1].upper() + word[1:]

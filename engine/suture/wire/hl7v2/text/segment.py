@@ -119,27 +119,8 @@ class Segment:
         return charsets.encode(self.text, self.encoding, self.shown)
 
 
-class LargeSegment(Segment):
-    """A segment that may be large: its text is not kept beside its fields then."""
-
-    __slots__ = ()
-
-    @property
-    def fields(self) -> list[str]:
-        """The raw texts between field separators."""
-        if self.known is None:
-            self.known = (self._text or "").split(self.delimiters.field)
-            if len(self._text or "") > LARGE:
-                self._text = None
-        return self.known
-
-    def copy(self) -> Segment:
-        """A segment of its own, to be changed."""
-        return LargeSegment(self.text, self.delimiters)
-
-
-class CodedSegment(LargeSegment):
-    """A segment of a message that is not UTF-8. kept: its bytes as they came, until it is changed; b"" when not needed."""
+class CodedSegment(Segment):
+    """A segment of a message that is large or not UTF-8. kept: its bytes as they came, until it is changed; b"" when not needed."""
 
     __slots__ = ("encoding", "kept")
 
@@ -147,6 +128,15 @@ class CodedSegment(LargeSegment):
         super().__init__(text, delimiters)
         self.encoding = encoding
         self.kept: bytes | memoryview = kept
+
+    @property
+    def fields(self) -> list[str]:
+        """The raw texts between field separators; the text of a large segment is not kept beside them."""
+        if self.known is None:
+            self.known = (self._text or "").split(self.delimiters.field)
+            if len(self._text or "") > LARGE:
+                self._text = None
+        return self.known
 
     def copy(self) -> CodedSegment:
         """A segment of its own, to be changed."""
