@@ -178,7 +178,7 @@ class TestJoiningLines:
         text = f"{HEAD}\r" + "\r".join(f"NTE|{number}||{one}" for number, one in enumerate(texts)) + "\r"
         found = lines.joined(text, "\\")
         assert re.sub(r"\\X((?:0D|20)+)\\", lambda match: bytes.fromhex(match[1]).decode(), found) == text
-        left, odd = lines.segments_of(found)
+        left, odd = lines.trimmed(lines.lines_of(found), found[3:4])
         assert all(re.match(r"[^\w|]*\w{2,4} *\|", left[line.number - 1]) for line in odd.broken)
 
     @ALL_CODECS

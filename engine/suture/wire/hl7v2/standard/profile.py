@@ -14,9 +14,8 @@ from suture.model.finding import Finding, Location
 from suture.wire.hl7v2.standard.primitives import Check as Test
 from suture.wire.hl7v2.standard.primitives import is_date, is_moment, is_number
 from suture.wire.hl7v2.text import er7
-from suture.wire.hl7v2.text.choosing import meets
 from suture.wire.hl7v2.text.delimiters import NULL_TEXT
-from suture.wire.hl7v2.text.reading import value_of
+from suture.wire.hl7v2.text.reading import meets, value_of
 from suture.wire.pattern import Pattern
 
 LIMIT = 100

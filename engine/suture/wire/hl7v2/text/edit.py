@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from suture.model.errors import MessageError
 from suture.wire.hl7v2.text import charsets
-from suture.wire.hl7v2.text.choosing import meets
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT, Delimiters
 from suture.wire.hl7v2.text.escapes import escape
 from suture.wire.hl7v2.text.lines import is_name
 from suture.wire.hl7v2.text.path import Path, path, place_of, segment_path
-from suture.wire.hl7v2.text.reading import found_at, segments_at
+from suture.wire.hl7v2.text.reading import found_at, meets, segments_at
 from suture.wire.hl7v2.text.segment import Segment
 
 if TYPE_CHECKING:

@@ -205,7 +205,7 @@ def _wide(raw: bytes, codec: str) -> _Read:
     text, _, bad = charsets.decode(raw, codec)
     text = text.lstrip(lines.LEAD)
     d = delimiters_of(text)
-    found, odd = lines.segments_of(text)
+    found, odd = lines.trimmed(lines.lines_of(text), d.field)
     return [CodedSegment(line, d, codec) for line in found], codec, bad, odd
 
 

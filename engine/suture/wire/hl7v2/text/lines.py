@@ -134,13 +134,9 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if line] if "" in lines else lines
 
 
-def segments_of(text: str) -> tuple[list[str], Odd]:
-    """The segments of a text that begins with MSH, and what is odd about them."""
-    return trimmed(lines_of(text), text[3:4])
-
-
 def by_head(text: str) -> tuple[list[str], dict[str, list[str]] | None, Odd]:
-    """The same, and the segments by their heads (name and separator, or a name alone); None where any line may be odd."""
+    """The segments of a text that begins with MSH; the same by their heads (name and separator, or a name alone), None where any line
+    may be odd; and what is odd about them."""
     lines, separator = lines_of(text), text[3:4]
     found: dict[str, list[str]] = {}
     for line in lines:

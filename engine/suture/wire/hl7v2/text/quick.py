@@ -13,7 +13,7 @@ from suture.wire.hl7v2.text.delimiters import HEADERS
 from suture.wire.hl7v2.text.er7 import Message
 from suture.wire.hl7v2.text.lines import is_usual
 from suture.wire.hl7v2.text.path import Path
-from suture.wire.hl7v2.text.reading import getter
+from suture.wire.hl7v2.text.reading import getter, is_first
 
 Read = Callable[[bytes], list[str]]
 _USUAL = b"MSH|^~\\&|"
@@ -68,8 +68,7 @@ def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callabl
 
 def _is_simple(place: Path) -> bool:
     """A field, or its first component, of the first segment of that name."""
-    plain = place.own and place.repetition == 1 and not place.choices and place.sub is None and place.component in (None, 1)
-    return plain and not (place.segment in HEADERS and place.field <= 2)
+    return place.own and is_first(place) and not (place.segment in HEADERS and place.field <= 2)
 
 
 def _take(fields: list[str], wanted: list[_Wanted], values: list[str]) -> bool:
@@ -80,12 +79,7 @@ def _take(fields: list[str], wanted: list[_Wanted], values: list[str]) -> bool:
             text = fields[index]
             if head:
                 text = text.partition("^")[0]
-            if not text.isalnum() and text and not _is_plain(text):
+            if not text.isalnum() and ("~" in text or "\\" in text or "&" in text or "^" in text):
                 return False
             values[number] = text
     return True
-
-
-def _is_plain(text: str) -> bool:
-    """Does it hold nothing that means more than it is?"""
-    return not ("~" in text or "\\" in text or "&" in text or "^" in text)

@@ -16,6 +16,7 @@ from suture.model.reading import Doubt, Place
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT, STANDARD, USUAL
 from suture.wire.hl7v2.text.er7 import Message
 from suture.wire.hl7v2.text.path import Choice, Path
+from suture.wire.hl7v2.text.reading import is_first
 from suture.wire.hl7v2.text.segment import Segment
 
 DOUBTFUL, DIVIDED = ("~", "\\", NULL_TEXT), ("&",)
@@ -248,7 +249,7 @@ def special(code: Code, text: str, characters: Sequence[str] = SPECIAL) -> str:
 
 def is_plain(path: Path) -> bool:
     """Is it a whole field or its first component, in a segment that is found by its number?"""
-    return not path.choices and path.condition is None and path.repetition == 1 and (path.component or 1) == 1 and (path.sub or 1) == 1
+    return is_first(path) and path.condition is None
 
 
 def is_chosen(path: Path) -> bool:

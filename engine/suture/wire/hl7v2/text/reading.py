@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from suture.wire.hl7v2.text.choosing import chosen
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT
 from suture.wire.hl7v2.text.escapes import unescape
-from suture.wire.hl7v2.text.path import Condition, Path, path, path_to_many
+from suture.wire.hl7v2.text.path import Choice, Condition, Path, path, path_to_many
 from suture.wire.hl7v2.text.segment import LONG, Segment
 
 if TYPE_CHECKING:
@@ -32,17 +31,11 @@ def getter(place: Path) -> Getter:
     pick = _field_getter(place)
     if place.own and not (place.segment in HEADERS and place.field <= 2):
         return _own_getter(place, pick)
-    name, occurrence, own, condition = place.segment, place.occurrence, place.own, place.condition
+    find = finder(place)
 
     def get(message: Message, segment: Segment | None) -> str:
-        if segment is None or not own or segment.name != name:
-            found = message.named(name)
-            if condition is not None:
-                found = meeting(found, condition)
-            if len(found) < occurrence:
-                return ""
-            segment = found[occurrence - 1]
-        return pick(segment)
+        found = find(message, segment)
+        return "" if found is None else pick(found)
 
     return get
 
@@ -69,6 +62,25 @@ def _own_getter(place: Path, pick: Callable[[Segment], str]) -> Getter:
         return pick(segment)
 
     return get
+
+
+def finder(place: Path) -> Callable[[Message, Segment | None], Segment | None]:
+    """(message, segment in hand) -> the segment that the path means."""
+    name, occurrence, own, condition = place.segment, place.occurrence, place.own, place.condition
+
+    def find_own(message: Message, segment: Segment | None) -> Segment | None:
+        if segment is not None and segment.name == name:
+            return segment
+        found = message.seen.get(name) or message.named(name)
+        return found[0] if found else None
+
+    def find(message: Message, segment: Segment | None) -> Segment | None:
+        found = message.seen.get(name) or message.named(name)
+        if condition is not None:
+            found = meeting(found, condition)
+        return found[occurrence - 1] if len(found) >= occurrence else None
+
+    return find_own if own else find
 
 
 def is_first(place: Path) -> bool:
@@ -144,6 +156,40 @@ def value_of(segment: Segment, text: str, component: int | None, sub: int | None
     elif sub and sub > 1:
         return ""
     return unescape(text, d, segment.encoding)
+
+
+def meets(segment: Segment, repetition: str, choices: Sequence[Choice]) -> bool:
+    """Does a repetition hold in its components what a path asks for?
+
+    A component that is divided is compared as a whole, and by its first subcomponent; "" asks for one that holds nothing.
+    """
+    components = segment.cut(repetition, segment.delimiters.component)
+    for choice in choices:
+        text = components[choice.component - 1] if choice.component <= len(components) else ""
+        if text != choice.value or choice.sub:
+            if not choice.value and not choice.sub:
+                return False  # an authority without a name, and with a number, is one
+            if value_of_component(segment, text, choice.sub) != choice.value:
+                return False
+    return True
+
+
+def meant(segment: Segment, text: str, place: Path) -> Sequence[str]:
+    """Of a field as written, the repetitions that a path may mean; it names one of them, or the first."""
+    repetitions = segment.cut(text, segment.delimiters.repetition)
+    if place.choices:
+        return [one for one in repetitions if meets(segment, one, place.choices)]
+    if place.one_repetition and not place.all_repetitions:
+        return repetitions[place.repetition - 1 : place.repetition]
+    return repetitions
+
+
+def chosen(segment: Segment, text: str, choices: Sequence[Choice]) -> str:
+    """The first repetition that holds what is asked for, "" when none does."""
+    between = segment.delimiters.repetition
+    if not between or between not in text:
+        return text if meets(segment, text, choices) else ""
+    return next((one for one in segment.cut(text, between) if meets(segment, one, choices)), "")
 
 
 def all_values(message: Message, where: str | Path) -> list[str]:

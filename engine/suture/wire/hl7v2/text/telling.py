@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from suture.model.reading import Doubt
-from suture.wire.hl7v2.text.choosing import meant, meets
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT
 from suture.wire.hl7v2.text.path import Path
-from suture.wire.hl7v2.text.reading import getter, is_first, meeting, value_of
+from suture.wire.hl7v2.text.reading import finder, getter, is_first, meant, meets, value_of
 from suture.wire.hl7v2.text.segment import Segment
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def told(place: Path) -> Told:
     far as they hold something. The first is meant only where the path says so: FT1-20[1].1. NULL: the sender asks to delete
     the value (`""`), its component or its whole field.
     """
-    find, index, simple = _finder(place), place.index, is_first(place)
+    find, index, simple = finder(place), place.index, is_first(place)
     if place.segment in HEADERS and place.field <= 2:
         return lambda message, segment: found.raw(place.field).strip() if (found := find(message, segment)) else ""
 
@@ -69,7 +68,7 @@ def first_told(place: Path) -> Callable[[Message, Segment | None], str]:
 
 def every(place: Path) -> Callable[[Message, Segment | None], list[str]]:
     """Compile a path to the values of all repetitions that it means, without those that hold nothing."""
-    find, index = _finder(place), place.index
+    find, index = finder(place), place.index
 
     def get(message: Message, segment: Segment | None) -> list[str]:
         found = find(message, segment)
@@ -79,25 +78,6 @@ def every(place: Path) -> Callable[[Message, Segment | None], list[str]]:
         return [stripped for value in values if isinstance(value, str) and (stripped := value.strip())]
 
     return get
-
-
-def _finder(place: Path) -> Callable[[Message, Segment | None], Segment | None]:
-    """(message, segment in hand) -> the segment that the path means."""
-    name, occurrence, own, condition = place.segment, place.occurrence, place.own, place.condition
-
-    def find_own(message: Message, segment: Segment | None) -> Segment | None:
-        if segment is not None and segment.name == name:
-            return segment
-        found = message.seen.get(name) or message.named(name)
-        return found[0] if found else None
-
-    def find(message: Message, segment: Segment | None) -> Segment | None:
-        found = message.seen.get(name) or message.named(name)
-        if condition is not None:
-            found = meeting(found, condition)
-        return found[occurrence - 1] if len(found) >= occurrence else None
-
-    return find_own if own else find
 
 
 def _of_several(segment: Segment, text: str, place: Path) -> str | Doubt:
