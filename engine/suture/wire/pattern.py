@@ -7,6 +7,7 @@ Classes and escapes are of ASCII; any other escaped character stands for itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,12 +18,9 @@ DEPTH_MAX = 40
 KNOWN_MAX = 250
 """Sets of states that are remembered, and characters for each; beyond it they are forgotten and found again."""
 
-Test = Callable[[str], bool]
-_CLASSES = {
-    "d": frozenset("0123456789"),
-    "s": frozenset(" \t\r\n\f\v"),
-    "w": frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"),
-}
+Test = Callable[[str], object]
+_CLASSES = "dsw"
+_TIMES = re.compile(r"\{([0-9]{1,5})(,([0-9]{1,5})?)?\}")
 
 
 @dataclass(slots=True)
@@ -65,15 +63,14 @@ class _Reader:
         return len(self.states) - 1
 
     def _either(self) -> Part:
-        first, last = self._sequence()
-        if self._peek() != "|":
-            return first, last
-        begin, end = self._state(), self._state()
-        self.states[begin].free.append(first)
-        self.states[last].free.append(end)
+        parts = [self._sequence()]
         while self._peek() == "|":
             self._next()
-            first, last = self._sequence()
+            parts.append(self._sequence())
+        if len(parts) == 1:
+            return parts[0]
+        begin, end = self._state(), self._state()
+        for first, last in parts:
             self.states[begin].free.append(first)
             self.states[last].free.append(end)
         return begin, end
@@ -89,7 +86,6 @@ class _Reader:
     def _repeated(self) -> Part:
         start = self.at
         part = self._one()
-        end_of_one = self.at
         times = self._times()
         if times is None:
             return part
@@ -102,7 +98,6 @@ class _Reader:
             if i:
                 self.at = start
                 part = self._one()
-                assert self.at == end_of_one
             last = self._chain(last, part, optional=i >= least, again=most is None and i + 1 >= max(least, 1))
         if most == 0:
             first = last = self._state()
@@ -128,17 +123,17 @@ class _Reader:
             return found
         if self._peek() != "{":
             return None
-        text, brace, _ = self.pattern[self.at + 1 :].partition("}")
-        least, comma, most = text.partition(",")
-        if not brace or not _digits(least) or (most and not _digits(most)):
+        match = _TIMES.match(self.pattern, self.at)
+        if not match:
             raise ValueError("after { stands a number, as {3}, {2,} or {2,5}; write \\{ for the character")
-        self.at += len(text) + 2
-        upper = int(most) if most else None if comma else int(least)
-        if upper is not None and upper < int(least):
-            raise ValueError(f"{{{text}}} has its numbers the wrong way round")
-        if max(int(least), upper or 0) > STATES_MAX:
+        self.at = match.end()
+        least = int(match[1])
+        most = int(match[3]) if match[3] else None if match[2] else least
+        if most is not None and most < least:
+            raise ValueError(f"{match[0]} has its numbers the wrong way round")
+        if max(least, most or 0) > STATES_MAX:
             raise ValueError(f"too large (more than {STATES_MAX} states); repeat less")
-        return int(least), upper
+        return least, most
 
     def _one(self) -> Part:
         char = self._next()
@@ -148,10 +143,16 @@ class _Reader:
             raise ValueError(f"nothing stands before {char} that could repeat; write \\{char} for the character")
         if char in "^$":
             raise ValueError(f"{char} is not needed, since the whole value must match; write \\{char} for the character")
-        test: Test = _any if char == "." else self._class() if char == "[" else self._escaped() if char == "\\" else char.__eq__
-        begin, end = self._state(test), self._state()
+        begin, end = self._state(self._test(char)), self._state()
         self.states[begin].to = end
         return begin, end
+
+    def _test(self, char: str) -> Test:
+        """What one character has to be; char: how the pattern begins to say it."""
+        if char not in (".", "[", "\\"):
+            return char.__eq__
+        what = char if char == "." else self._class() if char == "[" else self._escaped()
+        return re.compile(what, re.ASCII | re.DOTALL).fullmatch
 
     def _group(self) -> Part:
         if self.pattern.startswith("?:", self.at):
@@ -167,65 +168,45 @@ class _Reader:
             raise ValueError("a ( is not closed")
         return part
 
-    def _escaped(self) -> Test:
+    def _escaped(self) -> str:
+        """What stands behind a backslash, for `re`."""
         char = self._next()
         if not char:
             raise ValueError("ends with a single backslash")
         if char.lower() in _CLASSES:
-            return _in(_CLASSES[char.lower()], char.isupper())
+            return f"\\{char}"
         if char.isalnum():
             raise ValueError(f"\\{char} has no meaning here; there are \\d \\w \\s \\D \\W \\S")
-        return char.__eq__
+        return re.escape(char)
 
-    def _class(self) -> Test:
-        inverted = self._peek() == "^"
-        self.at += inverted
-        chars: set[str] = set()
-        ranges: list[tuple[str, str]] = []
-        first = True
-        while self._peek() != "]" or first:
-            first = False
-            self._member(chars, ranges)
-        self._next()
-        return _in(frozenset(chars), inverted, ranges)
+    def _class(self) -> str:
+        """What stands behind a [, for `re`."""
+        members = ["["]
+        if self._peek() == "^":
+            members.append(self._next())
+        members.append(self._member())
+        while self._peek() != "]":
+            members.append(self._member())
+        return "".join(members) + self._next()
 
-    def _member(self, chars: set[str], ranges: list[tuple[str, str]]) -> None:
+    def _member(self) -> str:
         char = self._next()
         if not char:
             raise ValueError("a [ is not closed")
         if char == "\\":
             char = self._next()
-            if char in _CLASSES:
-                chars |= _CLASSES[char]
-                return
+            if char and char in _CLASSES:
+                return f"\\{char}"
             if char.isalnum() or not char:
                 raise ValueError(f"\\{char} has no meaning inside [ ]; there are \\d \\w \\s")
-        if self._peek() == "-" and self.pattern[self.at + 1 : self.at + 2] not in ("]", ""):
-            self._next()
-            upper = self._next()
-            upper = self._next() if upper == "\\" else upper
-            if upper < char:
-                raise ValueError(f"{char}-{upper} has its ends the wrong way round")
-            ranges.append((char, upper))
-        else:
-            chars.add(char)
-
-
-def _digits(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 6
-
-
-def _any(char: str) -> bool:
-    return True
-
-
-def _in(chars: frozenset[str], inverted: bool, ranges: list[tuple[str, str]] | None = None) -> Test:
-    spans = tuple(ranges or ())
-
-    def test(char: str) -> bool:
-        return (char in chars or any(low <= char <= high for low, high in spans)) is not inverted
-
-    return test
+        if self._peek() != "-" or self.pattern[self.at + 1 : self.at + 2] in ("]", ""):
+            return re.escape(char)
+        self._next()
+        upper = self._next()
+        upper = self._next() if upper == "\\" else upper
+        if upper < char:
+            raise ValueError(f"{char}-{upper} has its ends the wrong way round")
+        return f"{re.escape(char)}-{re.escape(upper)}"
 
 
 class Pattern:
