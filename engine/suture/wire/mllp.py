@@ -92,11 +92,8 @@ def _check(start: bytes, end: bytes) -> None:
 
 
 RELEASE_1 = Framing()
-
-
-def frame(payload: bytes) -> bytes:
-    """Wrap one message for the wire, with the standard's bytes."""
-    return b"\x0b" + payload + b"\x1c\r"
+frame = RELEASE_1.frame
+"""Wrap one message for the wire, with the standard's bytes."""
 
 
 def is_empty(payload: bytes) -> bool:

@@ -48,14 +48,10 @@ def _units(chunks: Iterable[bytes], limit_bytes: int, width: Width) -> Iterator[
             begun = match.start()
         buffer.remove(0, begun)
         searched = max(len(buffer.view) - _LOOK_BYTES, 1)
-        _check(buffer.raw, limit_bytes)
+        if len(buffer.raw) > limit_bytes:
+            raise MessageTooLarge(f"a message is larger than {limit_bytes} bytes")
     if buffer.raw:
         yield bytes(buffer.raw)
-
-
-def _check(unit: bytes | bytearray, limit_bytes: int) -> None:
-    if len(unit) > limit_bytes:
-        raise MessageTooLarge(f"a message is larger than {limit_bytes} bytes")
 
 
 def messages(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:

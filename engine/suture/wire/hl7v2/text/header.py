@@ -33,9 +33,7 @@ class Header(Draft, gc=False):
     @classmethod
     def read(cls, raw: bytes) -> Header | None:
         """The MSH of a message, or None when it has none. Never raises."""
-        if raw[:3] != b"MSH":
-            return _unusual(raw)
-        return _read(raw)
+        return _read(raw) if raw[:3] == b"MSH" else _unusual(raw)
 
     @classmethod
     def of_beginning(cls, head: bytes) -> Header | None:
@@ -145,11 +143,7 @@ def _unusual(raw: bytes) -> Header | None:
     """The MSH behind a byte order mark, blanks or line ends, or in a wide character set."""
     if codec := charsets.wide_codec(raw):
         mark = charsets.mark_of(raw, codec)
-        return _wide(raw[len(mark) :], codec, mark)
+        head = raw[len(mark) : len(mark) + _HEAD_BYTES].decode(codec, "replace").lstrip(" \t\r\n")
+        return _read(head.encode("utf-8", "replace"), codec, mark) if head.startswith("MSH") else None
     raw = raw.lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
     return _read(raw) if raw[:3] == b"MSH" else None
-
-
-def _wide(raw: bytes, codec: str, mark: bytes) -> Header | None:
-    head = raw[:_HEAD_BYTES].decode(codec, "replace").lstrip(" \t\r\n")
-    return _read(head.encode("utf-8", "replace"), codec, mark) if head.startswith("MSH") else None

@@ -217,8 +217,7 @@ def _mixed(separator: str) -> re.Pattern[str]:
 
 @lru_cache(32)
 def _mixed_bytes(separator: bytes) -> re.Pattern[bytes]:
-    s, name, blanks = re.escape(separator), _NAME.encode(), _BLANKS.encode()
-    return re.compile(b"\r\n*|\n(?=%b(?:[\r\n%b]|\\Z)|[%b]+%b%b)" % (name, s, blanks, name, s))
+    return re.compile(_mixed(separator.decode("latin-1")).pattern.encode("latin-1"))
 
 
 def spans_of(raw: bytes, start: int) -> list[tuple[int, int]]:
