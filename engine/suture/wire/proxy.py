@@ -42,9 +42,8 @@ UNTOLD = Origin()
 
 def begins(data: bytes) -> bool | None:
     """Whether a connection that begins with these bytes begins with a header; None while that cannot be known."""
-    for mark in (V1, V2):
-        if data.startswith(mark):
-            return True
+    if data.startswith((V1, V2)):
+        return True
     return None if V1.startswith(data) or V2.startswith(data) else False
 
 

@@ -152,22 +152,16 @@ FIELD = 17
 
 def _declared(raw: bytes) -> str:
     """The codec that MSH-18 asks for, "" when it says nothing that is known."""
-    end = raw.find(b"\r", 0, HEAD_MAX)
-    if raw.count(raw[3:4] or b"|", 0, end if end >= 0 else HEAD_MAX) < FIELD:
+    end, separator = raw.find(b"\r", 0, HEAD_MAX), raw[3:4] or b"|"
+    if raw.count(separator, 0, end if end >= 0 else HEAD_MAX) < FIELD:
         return ""
-    head = raw[: end if end >= 0 else HEAD_MAX]
-    if b"\n" in head:
-        head = head[: head.index(b"\n")]
-    if head.isascii():
-        fields = head.split(head[3:4] or b"|", 18)
-        if len(fields) < 18 or not fields[17]:
-            return ""
-    else:
-        fields = head.split(head[3:4] or b"|", 40)
-        if len(fields) < 18:
-            return ""
-        if not fields[17]:
-            return _spread(fields[18:])
+    head = raw[: end if end >= 0 else HEAD_MAX].partition(b"\n")[0]
+    plain = head.isascii()
+    fields = head.split(separator, 18 if plain else 40)
+    if len(fields) < 18:
+        return ""
+    if not fields[17]:
+        return "" if plain else _spread(fields[18:])
     codec = _BY_BYTES.get(fields[17])
     return codec if codec is not None else _repeated(fields[17], head) or _spread(fields[18:])
 

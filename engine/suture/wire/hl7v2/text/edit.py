@@ -106,8 +106,7 @@ def delete(message: Message, place: str | Path) -> None:
     segments = segments_at(message, found)
     if not found.field:
         gone = set(map(id, segments))
-        message.segments[:] = [one for one in message.segments if id(one) not in gone]
-        message.forget_names()
+        message.segments = [one for one in message.segments if id(one) not in gone]
         return
     for segment in segments:
         if found.index < len(segment.fields) and segment.fields[found.index]:
@@ -140,8 +139,7 @@ def add_segment(
     if at == len(message.segments):
         message.append(segment)
     else:
-        message.segments.insert(at, segment)
-        message.forget_names()
+        message.segments = [*message.segments[:at], segment, *message.segments[at:]]
     return segment
 
 

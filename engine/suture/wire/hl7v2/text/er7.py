@@ -109,7 +109,7 @@ class Message:
 
     @property
     def segments(self) -> list[Segment]:
-        """All segments, in order. Who changes the list calls `forget_names`."""
+        """All segments, in order; the list is not to be changed, but another one set."""
         if self._segments is None:
             made = {name: iter(found) for name, found in self.seen.items()}
             d = self.delimiters
@@ -174,10 +174,6 @@ class Message:
         self.segments.append(segment)
         if segment.name in self.seen:
             self.seen[segment.name].append(segment)
-
-    def forget_names(self) -> None:
-        """To be called when `segments` has been changed."""
-        self.seen = {}
 
     def to_bytes(self) -> bytes:
         """Write the message, segments ended by CR.

@@ -42,7 +42,7 @@ def unescape(text: str, d: Delimiters = STANDARD, encoding: str = "utf-8") -> st
     if not e or e not in text:
         return text
     if d.repeats == DOUBLED:
-        text = undoubled(text, e)
+        text = undoubled(text, d)
 
     def value(match: re.Match[str]) -> str:
         found = _value(match[0], match[1], d, encoding)
@@ -53,8 +53,6 @@ def unescape(text: str, d: Delimiters = STANDARD, encoding: str = "utf-8") -> st
 
 def hexadecimal(text: str, d: Delimiters, encoding: str) -> str:
     r"""The text with the characters themselves for \X..\ whose bytes depend on the character set; everything else as it is."""
-    if d.repeats == DOUBLED:
-        text = undoubled(text, d.escape)
 
     def value(match: re.Match[str]) -> str:
         if match[1][0] != "X":
@@ -64,16 +62,18 @@ def hexadecimal(text: str, d: Delimiters, encoding: str) -> str:
             return match[0]
         return escape(found, d)
 
-    return _sequences(d.escape).sub(value, text)
+    return _sequences(d.escape).sub(value, undoubled(text, d))
 
 
-def undoubled(text: str, escape: str) -> str:
+def undoubled(text: str, d: Delimiters) -> str:
     """A text of a program that doubles the escape character, in MSH-2 and so perhaps everywhere: single where all are doubled.
 
     What `escape` writes begins with a single one, and is never taken for doubled.
     """
-    rest = text.replace(escape * 2, "")
-    return text if escape in rest else text.replace(escape * 2, escape)
+    e = d.escape
+    if d.repeats != DOUBLED or e in text.replace(e * 2, ""):
+        return text
+    return text.replace(e * 2, e)
 
 
 @lru_cache(64)
@@ -134,8 +134,7 @@ def before_c1(text: str, d: Delimiters, encoding: str) -> str | None:
     """What stands before the first sequence of whose bytes or units one of 80 to 9F was read as Windows has it; None: there is none."""
     if not d.escape or d.escape not in text or encoding not in READERS:
         return None
-    if d.repeats == DOUBLED:
-        text = undoubled(text, d.escape)
+    text = undoubled(text, d)
     for match in _sequences(d.escape).finditer(text):
         if match[1][0] == "X" and _bytes(match[0], d.escape, encoding) is not None and _has_c1(match[1], d.escape):
             return text[: match.start()]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Literal
 
 from suture.model.errors import MessageError
 from suture.wire.hl7v2.text.charsets import CHARSETS, UTF_8, is_written
-from suture.wire.hl7v2.text.delimiters import DOUBLED, HEADERS
+from suture.wire.hl7v2.text.delimiters import HEADERS
 from suture.wire.hl7v2.text.er7 import Message, Segment
 from suture.wire.hl7v2.text.escapes import escape, hexadecimal, undoubled
 from suture.wire.hl7v2.text.header import Header
@@ -135,7 +134,6 @@ class _Work:
         d = message.delimiters
         signs = (d.field, d.component, d.repetition, d.escape, d.subcomponent, d.truncation)
         self._blank = next(one for one in "?_.- " if one not in signs)
-        self._unfit: dict[Unfit, Callable[[str], str]] = {"replace": self._without, "escape": self._hexed}
         if not _fits("".join(signs), to.codec):
             raise MessageError("render", "CHARSET", "MSH-2", f"the message's separators are not all in {to.name}")
 
@@ -145,39 +143,38 @@ class _Work:
         if segment.encoding == self.to.codec and not _SWITCH.search(before):
             return before
         fields = segment.text.split(segment.delimiters.field)
-        for index, text in enumerate(fields[2:] if segment.name in HEADERS else fields, 2 if segment.name in HEADERS else 0):
-            fields[index] = self._converted(segment, text, partial(self._path, segment, number, index))
+        for index in range(2 if segment.name in HEADERS else 0, len(fields)):
+            text = self._without_hex(segment, fields[index])
+            fields[index] = text if _fits(text, self.to.codec) else self._made_fit(segment, text, number, index)
         found = segment.delimiters.field.join(fields).encode(self.to.codec)
         self.changed, self.foreign = self.changed or found != before, self.foreign or not found.isascii()
         return found
 
-    def _converted(self, segment: Segment, text: str, place: Callable[[], str]) -> str:
-        """One field."""
+    def _without_hex(self, segment: Segment, text: str) -> str:
         d = segment.delimiters
-        if d.escape and f"{d.escape}X" in text and segment.encoding != self.to.hexed:
-            text = hexadecimal(text, d, segment.encoding)
-        return text if _fits(text, self.to.codec) else self._field(segment, text, place())
+        read = d.escape and f"{d.escape}X" in text and segment.encoding != self.to.hexed
+        return hexadecimal(text, d, segment.encoding) if read else text
 
-    def _field(self, segment: Segment, text: str, place: str) -> str:
-        make = self._unfit.get(self.to.unfit)
-        if make is None or (self.to.unfit == "escape" and not segment.delimiters.escape):
-            how = "MSH-2 has no escape character to write them with" if make else "see `send_as_unfit`"
+    def _made_fit(self, segment: Segment, text: str, number: int, index: int) -> str:
+        """A field with characters that the set does not have."""
+        d, place, unfit = segment.delimiters, self._path(segment, number, index), self.to.unfit
+        if unfit == "refuse" or (unfit == "escape" and not d.escape):
+            how = "see `send_as_unfit`" if unfit == "refuse" else "MSH-2 has no escape character to write them with"
             raise MessageError("render", "CHARSET", place, f"characters that {self.to.name} does not have; {how}")
-        if self.to.unfit == "replace":
+        if unfit == "escape":
+            text = undoubled(text, d)
+        else:
             self.place = self.place or place
-        elif segment.delimiters.repeats == DOUBLED:
-            text = undoubled(text, segment.delimiters.escape)
-        return "".join([one if _fits(one, self.to.codec) else make(one) for one in text])
+        return "".join([one if _fits(one, self.to.codec) else self._instead(one) for one in text])
 
-    def _without(self, character: str) -> str:
-        """The letter without its marks, where it is one that the set has; a question mark for any other."""
+    def _instead(self, character: str) -> str:
+        r"""\X..\; or the letter without its marks, where it is one that the set has, and a question mark for any other."""
+        if self.to.unfit == "escape":
+            e = self.message.delimiters.escape
+            return f"{e}X{character.encode().hex().upper()}{e}"
         self.replaced += 1
         letter = unicodedata.normalize("NFD", character)[0]
         return letter if letter.isalnum() and _fits(letter, self.to.codec) else self._blank
-
-    def _hexed(self, character: str) -> str:
-        e = self.message.delimiters.escape
-        return f"{e}X{character.encode().hex().upper()}{e}"
 
     def _path(self, segment: Segment, number: int, index: int) -> str:
         sequence = sum(one.name == segment.name for one in self.message.segments[: number + 1])

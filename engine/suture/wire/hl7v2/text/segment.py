@@ -62,10 +62,6 @@ class Segment:
         """A segment of its own, to be changed."""
         return Segment(self.text, self.delimiters)
 
-    def index(self, field: int) -> int:
-        """The position of a field in `fields`; 0 for MSH-1, which stands in none."""
-        return field - 1 if self.name in HEADERS else field
-
     def raw(self, field: int) -> str:
         """The whole field as written, with repetitions; "" when absent."""
         if self.name in HEADERS:
