@@ -1,10 +1,11 @@
 """Streams in UTF-16 and UTF-32, looked at with one byte a character, so that they are cut as streams of single bytes are.
 
-Nothing is decoded for the cutting: every piece keeps its own bytes, also those that are no characters of the set.
+Every piece keeps its own bytes, also those that are no characters of the set.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from suture.wire.hl7v2.text import charsets, lines
@@ -19,12 +20,9 @@ HEAD_BYTES = 4096
 _ENOUGH_BYTES = 8
 """Two characters of UTF-32, or a mark and one: as much behind the blanks as tells the width."""
 _LEADING = b" \t\r\n\x0b\x00"
-_BLOCK_BYTES = 1 << 16
-_LOWEST = bytes(n if n < 0x80 else 0xFF for n in range(256))
-_HIGHER = bytes(0xFF if n else 0 for n in range(256))
-_IS = {wanted: bytes(int(n == wanted) for n in range(256)) for wanted in (0, 0xFE, 0xFF)}
-"""Tables for bytes.translate: the lowest byte of a unit to its byte of a view, any higher one to what it makes of that byte,
-and one byte to 1 where it is the wanted one (U+FEFF is FE FF, its lowest byte FF)."""
+_PAIR = re.compile("[\U00010000-\U0010ffff]")
+"""A character of two units of UTF-16."""
+_OTHER = re.compile("[^\0-\x7f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +37,10 @@ class Width:
         """One byte a unit: ASCII as it is, MARK, or 0xFF. Bytes behind the last whole unit are not there."""
         if self.size == 1:
             return bytes(raw)
-        step = _BLOCK_BYTES
-        return b"".join(self._view(raw[at : at + step]) for at in range(0, len(raw), step))
-
-    def _view(self, raw: bytes | bytearray) -> bytes:
-        """All units of a block together, as numbers of many bytes."""
-        length = len(raw) // self.size
-        planes = [raw[at : length * self.size : self.size] for at in range(self.size)]
-        planes = planes if self.codec.endswith("le") else planes[::-1]
-        seen, mark = int.from_bytes(planes[0].translate(_LOWEST)), int.from_bytes(planes[0].translate(_IS[0xFF]))
-        for number, plane in enumerate(planes[1:]):
-            seen |= int.from_bytes(plane.translate(_HIGHER))
-            mark &= int.from_bytes(plane.translate(_IS[0 if number else 0xFE]))
-        return (seen ^ mark).to_bytes(length)
+        text = raw[: len(raw) // self.size * self.size].decode(self.codec, "replace")
+        if self.size == 2:
+            text = _PAIR.sub("\xff\xff", text)
+        return _OTHER.sub("\xff", text).replace("\ufeff", "\xfe").encode("latin-1")
 
     def narrow(self, raw: bytes) -> bytes:
         """A text of the stream in UTF-8, without its mark; what is no character of the set becomes U+FFFD."""
