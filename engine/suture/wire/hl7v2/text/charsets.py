@@ -125,9 +125,7 @@ def codec_for(raw: bytes, default: str = UTF_8, override: str = "") -> str:
     """
     if raw[:3] == b"MSH":
         chosen = override or _declared(raw) or default
-        if chosen == UTF_8:
-            return chosen
-        if chosen.startswith(SWITCHING):
+        if chosen == UTF_8 or chosen.startswith(SWITCHING):
             return chosen
         return _narrow(chosen, default) if chosen[:3] == "utf" else canonical(chosen)
     if wide := wide_codec(raw):

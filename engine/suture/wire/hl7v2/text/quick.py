@@ -31,13 +31,12 @@ def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callabl
     getters = [getter(place) for place in places]
     wanted: dict[str, list[_Wanted]] = {}
     for number, place in enumerate(places):
-        if _is_simple(place):
-            wanted.setdefault(place.segment, []).append((number, place.index, place.component == 1))
-    others = [number for number, place in enumerate(places) if not _is_simple(place)]
+        wanted.setdefault(place.segment, []).append((number, place.index, place.component == 1))
+    simple = all(map(_is_simple, places))
     blank = [""] * len(places)
 
     def read(raw: bytes) -> list[str]:
-        if others or not raw.startswith(_USUAL) or charsets.codec_for(raw, encoding) != charsets.UTF_8:
+        if not simple or not raw.startswith(_USUAL) or charsets.codec_for(raw, encoding) != charsets.UTF_8:
             return slowly(raw)
         try:
             text = raw.decode()
@@ -45,15 +44,11 @@ def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callabl
             return slowly(raw)
         if not is_usual(text):
             return slowly(raw)
-        values, left = blank.copy(), len(wanted)
-        met = set()
+        values, left = blank.copy(), wanted.copy()
         for line in text.split("\r"):
-            name = line[:3]
-            if name in wanted and name not in met:
-                met.add(name)
-                if not _take(line.split("|"), wanted[name], values):
+            if line[:3] in left:
+                if not _take(line.split("|"), left.pop(line[:3]), values):
                     return slowly(raw)
-                left -= 1
                 if not left:
                     break
         return values

@@ -49,7 +49,7 @@ class Reader:
         self.check, self._lines, self._each = lines.check, lines, lines.each or ""
         self.nothing = f"the message has no {self._each} segment, and comes to nothing"
         self._whole, self._own = [one for one in places if not one.own], [one for one in places if one.own]
-        self.read: Read = _Whole().function(self._whole, lines, self._carefully, line_of(self._each, self._own))
+        self.read: Read = _Whole().function(self._whole, lines, self._carefully, _Line(self._each, self._own).function())
 
     def parts(self, message: Message) -> Sequence[str]:
         """The segments `each`, as text."""
@@ -179,13 +179,11 @@ class _Whole:
         return self._named[name]
 
 
-def line_of(each: str, places: Sequence[Place]) -> Line:
-    """What reads these places of one of the segments `each`, whose text it is given, in the standard's separators."""
-    return _Line(each, places).function()
-
-
 class _Line:
-    """Writes that function: a special character costs no more than the reading of the field that it stands in."""
+    """Writes the function that reads these places of one of the segments `each`, whose text it is given, in the standard's separators.
+
+    A special character costs no more than the reading of the field that it stands in.
+    """
 
     def __init__(self, each: str, places: Sequence[Place]) -> None:
         self.code, self.places = Code("message, text, line"), places

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from suture.model.finding import Location
@@ -35,23 +34,19 @@ def remarks(message: Message) -> list[Remark]:
     found = []
     if message.delimiters is not STANDARD and message.delimiters.repeats:
         found.append(Remark(MSH2_TWICE, Location("MSH", 1, 2), _TWICE[message.delimiters.repeats]))
-    if message.encoding in READERS or message.encoding == "ascii":
-        found += _c1(message)
+    if (message.encoding in READERS or message.encoding == "ascii") and not message.undecodable:
+        odd = [(segment, before) for segment in message.segments if (before := _before(segment)) is not None]
+        if odd:
+            found.append(_c1(message, *odd[0], len(odd)))
     return found
 
 
-def _c1(message: Message) -> Iterator[Remark]:
+def _c1(message: Message, segment: Segment, before: str, count: int) -> Remark:
     """The first place with such a byte that was read, and how many segments have one."""
-    if message.undecodable:
-        return
-    odd = [(segment, before) for segment in message.segments if (before := _before(segment)) is not None]
-    if not odd:
-        return
-    segment, before = odd[0]
     sequence = [one for one in message.segments if one.name == segment.name].index(segment) + 1
     number = before.count(segment.delimiters.field) + (segment.name in HEADERS)
-    more = f" ({len(odd)} segments have some)" if len(odd) > 1 else ""
-    yield Remark(C1_BYTES, Location(segment.shown, sequence, number), f"{_READ}{more}")
+    more = f" ({count} segments have some)" if count > 1 else ""
+    return Remark(C1_BYTES, Location(segment.shown, sequence, number), f"{_READ}{more}")
 
 
 def _before(segment: Segment) -> str | None:
