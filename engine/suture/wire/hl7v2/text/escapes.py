@@ -11,12 +11,10 @@ from functools import lru_cache
 
 from suture.model.errors import MessageError
 from suture.wire.hl7v2.text.charsets import is_wide
-from suture.wire.hl7v2.text.delimiters import DOUBLED, STANDARD, Delimiters
+from suture.wire.hl7v2.text.delimiters import DOUBLED, STANDARD, STANDARD_27, Delimiters
 from suture.wire.hl7v2.text.windows import C1, READERS
 
 ROLES = {"F": "field", "S": "component", "T": "subcomponent", "R": "repetition", "E": "escape", "P": "truncation"}
-_USUAL = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\", "P": "#"}
-"""What a code means in a message that has no such delimiter."""
 
 _FORMATTING = {".br": "\n", ".ce": "\n", ".fi": "", ".nf": "", "H": "", "N": ""}
 """Formatting (2.7.2, 2.7.6): line ends are kept as such; highlighting and wrapping are no part of the value."""
@@ -87,7 +85,7 @@ def _sequences(escape: str) -> re.Pattern[str]:
 def _value(whole: str, code: str, d: Delimiters, encoding: str) -> str | None:
     """The text of one sequence; None: not known."""
     if code in ROLES:
-        return str(getattr(d, ROLES[code])) or _USUAL[code]
+        return str(getattr(d, ROLES[code]) or getattr(STANDARD_27, ROLES[code]))  # the usual one where the message has none
     if code in _FORMATTING:
         return _FORMATTING[code]
     if code[0] == "X":

@@ -28,6 +28,7 @@ _HOLLOW = re.compile(r"[\x00-\x20\x7f]*")
 """A line that holds nothing that anybody could want."""
 _NAME = "[A-Z][A-Z0-9]{2}"
 _STRAY = re.compile("[A-Z\udc80-\udcff][A-Z0-9\udc80-\udcff]{2}")
+"""A name but for bytes that are not of the character set, as they are kept in a text."""
 
 BROKEN = "a line that does not begin with a segment's name and the field separator"
 """What a line is that is no segment, in words."""
@@ -179,7 +180,8 @@ def trimmed(lines: list[str], separator: str) -> tuple[list[str], Odd]:
             line = bare
         elif number > 1 and not _HOLLOW.fullmatch(bare):
             broken.append(OddLine(number, place))
-            stray += [broken[-1]] if _is_stray(line, separator) else []
+            if line[3:4] == separator and _STRAY.fullmatch(line[:3]):
+                stray.append(broken[-1])
         found.append(line)
     if not (broken or blanks or around):
         return found, NOTHING
@@ -190,11 +192,6 @@ def _counted(counts: Counter[str], name: str) -> str:
     """The path of the next segment of that name."""
     counts[name] += 1
     return name if counts[name] == 1 else f"{name}({counts[name]})"
-
-
-def _is_stray(line: str, separator: str) -> bool:
-    """Would it be a segment but for bytes that are not of the character set, as they are kept in a text?"""
-    return line[3:4] == separator and bool(_STRAY.fullmatch(line[:3]))
 
 
 @lru_cache(32)

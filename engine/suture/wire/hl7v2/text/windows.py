@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import lru_cache
 from typing import Any
 
 PARTS = (*range(1, 12), *range(13, 17))
@@ -28,14 +27,10 @@ def part_of(codec: str) -> str:
     return codec.removesuffix(_SUFFIX)
 
 
-_PARTS = {name.replace("-", "_"): part for part, name in READERS.items()}
-"""Codec of READERS, as Python asks for it, to the part that it reads."""
-
-
-@lru_cache(32)
 def _codec(name: str) -> codecs.CodecInfo | None:
-    part = _PARTS.get(name)
-    if part is None:
+    """The codec of READERS that Python asks for, with `_` for `-`; it asks for each once."""
+    part = part_of(name).replace("_", "-")
+    if name == part_of(name) or part not in READERS:
         return None
     characters = [_read(bytes((byte,)), part) for byte in range(256)]
     reading = "".join(characters)
