@@ -156,11 +156,6 @@ def by_head(text: str) -> tuple[list[str], dict[str, list[str]] | None, Odd]:
     return lines, found, NOTHING
 
 
-def is_usual(text: str) -> bool:
-    """Does CR alone end its lines, and is each of them a segment or empty? (Else it takes a closer look.)"""
-    return "\n" not in text and _odd(text[3:4]).search(text) is None
-
-
 def trimmed(lines: list[str], separator: str) -> tuple[list[str], Odd]:
     """The same lines without blanks before names, and what is odd about them."""
     is_segment = _segment(separator).match
@@ -192,13 +187,6 @@ def _counted(counts: Counter[str], name: str) -> str:
     """The path of the next segment of that name."""
     counts[name] += 1
     return name if counts[name] == 1 else f"{name}({counts[name]})"
-
-
-@lru_cache(32)
-def _odd(separator: str) -> re.Pattern[str]:
-    """A CR before anything but a segment, another CR and the end."""
-    s = re.escape(separator)
-    return re.compile(f"\r(?!{_NAME}(?:[{s}\r]|\\Z)|\r|\\Z)")
 
 
 @lru_cache(32)

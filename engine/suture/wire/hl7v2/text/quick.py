@@ -1,7 +1,7 @@
 """A few values of many messages, read without making messages: what `suture hl7 get` does, and a router would.
 
-Most messages are UTF-8 in the standard's delimiters, with segments ended by CR; of these only the segments that are asked
-for are cut. Any other message, and any value that is more than letters and digits, is read by the way of er7.Message.
+Most messages are UTF-8 in the standard's delimiters, with lines that are as they should be; of these only the segments that are
+asked for are cut. Any other message, and any value that is more than letters and digits, is read by the way of er7.Message.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from suture.wire.hl7v2.text import charsets
 from suture.wire.hl7v2.text.delimiters import HEADERS
 from suture.wire.hl7v2.text.er7 import Message
-from suture.wire.hl7v2.text.lines import is_usual
+from suture.wire.hl7v2.text.lines import by_head
 from suture.wire.hl7v2.text.path import Path
 from suture.wire.hl7v2.text.reading import getter, is_first
 
@@ -31,7 +31,7 @@ def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callabl
     getters = [getter(place) for place in places]
     wanted: dict[str, list[_Wanted]] = {}
     for number, place in enumerate(places):
-        wanted.setdefault(place.segment, []).append((number, place.index, place.component == 1))
+        wanted.setdefault(f"{place.segment}|", []).append((number, place.index, place.component == 1))
     simple = all(map(_is_simple, places))
     blank = [""] * len(places)
 
@@ -42,15 +42,15 @@ def reader(places: Sequence[Path], encoding: str = charsets.UTF_8, told: Callabl
             text = raw.decode()
         except UnicodeError:
             return slowly(raw)
-        if not is_usual(text):
+        _, found, _ = by_head(text)
+        if found is None:
             return slowly(raw)
-        values, left = blank.copy(), wanted.copy()
-        for line in text.split("\r"):
-            if line[:3] in left:
-                if not _take(line.split("|"), left.pop(line[:3]), values):
-                    return slowly(raw)
-                if not left:
-                    break
+        values = blank.copy()
+        for head, meant in wanted.items():
+            if head[:3] in found:  # a name alone, which may stand before the others
+                return slowly(raw)
+            if head in found and not _take(found[head][0].split("|"), meant, values):
+                return slowly(raw)
         return values
 
     def slowly(raw: bytes) -> list[str]:
