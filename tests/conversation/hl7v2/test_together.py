@@ -126,17 +126,18 @@ def test_too_many_are_refused_whole(house: Any, engine_db: Engine) -> None:
     assert [(row[0], row[1], bytes(row[2])) for row in rows] == [("M1", "parked", one(1).split(b"\r")[0] + b"\r")]  # for a person
 
 
-def test_who_can_be_told_one_thing_hears_of_the_first_that_is_refused(house: Any) -> None:
+@pytest.mark.parametrize("codec", ["utf-8", *WIDE])
+def test_who_can_be_told_one_thing_hears_of_the_first_that_is_refused(house: Any, codec: str) -> None:
     h = house(types=frozenset({"DFT^P03"}))
     for frame, id_, code in (
         (one(1) + one(2), "M1", "AA"),
         (one(3) + one(4).replace(b"DFT^P03", b"ADT^A01"), "M4", "AR"),
     ):
         told: list[tuple[Any, ...]] = []
-        h.channel.conversation.arrived(frame, "peer", lambda *given, told=told: told.append(given))
+        h.channel.conversation.arrived(wide(frame, codec, False), "peer", lambda *given, told=told: told.append(given))
         h.settle()
         ((payload, _stored),) = told
-        assert (f"MSA|{code}|{id_}".encode() in payload, len(told)) == (True, 1)
+        assert (f"MSA|{code}|{id_}".encode(codec) in payload, len(told)) == (True, 1)
 
 
 def test_what_one_cannot_store_is_said_once_before_all_answers(engine_db: Engine) -> None:
