@@ -26,7 +26,7 @@ from suture.model.verbs import (
     ranges,
 )
 from suture.store import dialect, look, orders, state, tables
-from suture.store.queries import DeliveryFilter, MessageFilter
+from suture.store.queries import AuditFilter, DeliveryFilter, MessageFilter
 from tests.at_work import AtWork
 from tests.filling import NOW_US, SECOND_US, Store
 
@@ -66,7 +66,7 @@ class World:
 
     def audit(self) -> list[tuple[str, str, str, str]]:
         with dialect.reading(self.store.engine) as connection:
-            rows = orders.audited(connection, 100)[::-1]
+            rows = orders.audited(connection, AuditFilter(limit=100))[::-1]
         return [(row.actor, row.verb, row.target, row.reason) for row in rows]
 
     def desired(self) -> dict[str, str]:

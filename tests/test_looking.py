@@ -18,7 +18,7 @@ from suture.ports import Work
 from suture.store import dialect, look, orders
 from suture.store.backlog import Reader
 from suture.store.journal import Journal
-from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter
+from suture.store.queries import AuditFilter, DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter
 from tests.doubles import Silent
 from tests.faults.driving import reactor
 from tests.filling import NOW_US, Store
@@ -57,7 +57,9 @@ class Stand:
 
     def audit(self) -> list[tuple[int, str, str, str, str]]:
         with dialect.reading(self.engine) as connection:
-            return [(row.at_us, row.actor, row.verb, row.target, row.reason) for row in orders.audited(connection, 100)[::-1]]
+            return [
+                (row.at_us, row.actor, row.verb, row.target, row.reason) for row in orders.audited(connection, AuditFilter(limit=100))[::-1]
+            ]
 
     def stop(self) -> None:
         self.reader.stop()
@@ -84,7 +86,7 @@ LOOKS = [
     partial(look.resend, message_ids=[1], delivery_ids=[], destinations=["erp"], insist=False),
     partial(look.release, delivery_ids=[1]),
     partial(look.reprocess, message_ids=[1, 2], insist=True),
-    partial(orders.audited, limit=10),
+    partial(orders.audited, wanted=AuditFilter(limit=10)),
 ]
 INSIDE = [
     partial(look.messages, wanted=MessageFilter(find=(("patient", "MRN-SECRET"),))),

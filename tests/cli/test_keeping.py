@@ -11,6 +11,7 @@ import pytest
 from suture.cli import exits
 from suture.config.own_files import own_files, written_secrets
 from suture.store import dialect, orders
+from suture.store.queries import AuditFilter
 from tests.cli.conftest import Site
 
 
@@ -26,7 +27,9 @@ def backup(site: Site, tmp_path: Path) -> Path:
 
 def audited(site: Site) -> list[str]:
     with dialect.reading(site.store.engine) as connection:
-        return [f"{row.actor} {row.verb} {row.target} {row.reason}".strip() for row in orders.audited(connection, 10)[::-1]]
+        return [
+            f"{row.actor} {row.verb} {row.target} {row.reason}".strip() for row in orders.audited(connection, AuditFilter(limit=10))[::-1]
+        ]
 
 
 def test_a_backup_says_what_is_in_it_and_is_audited(site: Site, backup: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from suture.cli import exits
 from suture.model.outcome import told
 from suture.store import dialect, fitness, orders, state
+from suture.store.queries import AuditFilter
 from tests.at_work import AtWork
 from tests.cli.conftest import Site
 from tests.filling import NOW_US, SECOND_US
@@ -30,7 +31,7 @@ def requests(site: Site) -> list[state.Request]:
 
 def audited(site: Site) -> list[str]:
     with dialect.reading(site.store.engine) as connection:
-        return [f"{row.actor} {row.verb} {row.target}" for row in orders.audited(connection, 10)[::-1]]
+        return [f"{row.actor} {row.verb} {row.target}" for row in orders.audited(connection, AuditFilter(limit=10))[::-1]]
 
 
 def now_us() -> int:

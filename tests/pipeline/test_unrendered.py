@@ -16,7 +16,7 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.mapping.outbound import Payload, RenderContext, Renderer, as_events, compile_outbound
 from suture.mapping.spec import OutboundSpec
 from suture.model.events import Event
-from suture.model.views import ExceptionView
+from suture.model.views import DeliveryView, ExceptionView
 from suture.ports import Delivery
 from suture.store import dialect, look, orders, queries, state, summary, tables
 from suture.wire.hl7v2.text import er7
@@ -132,7 +132,9 @@ class Place(House):
             if verb == "reprocess":
                 items = look.reprocess(connection, [1], False)
             elif verb == "release":
-                items = look.release(connection, [row.id for row in queries.deliveries_of(connection, 1)])
+                items = look.release(
+                    connection, [row.id for row in queries.shown(connection, DeliveryView, queries.delivery.c.message_id == 1)]
+                )
             else:
                 items = look.resend(connection, [1], [], [], False)
         return [(item.delivery_id, item.action, item.why) for item in items]
@@ -175,7 +177,7 @@ def test_only_the_delivery_that_needs_it_is_held(make: Make) -> None:
     assert (of_erp.path, of_erp.table_name, of_erp.value) == ("department", "departments", "OR-ORTHO")
     assert (of_billing.field, of_billing.path, of_billing.delivery_id) == ("billing", "FT1-13", 3)
     with place.database.connect() as connection:
-        row = queries.delivery_row(connection, 2)
+        row = queries.one(connection, DeliveryView, queries.delivery.c.id == 2)
         assert row is not None and row.reason == UNKNOWN.format("department")
         assert summary.balance(connection, "c").wrong == []
     place.deliver("archive")

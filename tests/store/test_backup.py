@@ -20,6 +20,7 @@ from suture.store.after_restore import Restoring
 from suture.store.archive import MANIFEST, Backup, Manifest
 from suture.store.engine import open_engine
 from suture.store.past import expected_numbers, last_sent
+from suture.store.queries import AuditFilter
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, SECOND_US, Store
 
@@ -239,7 +240,7 @@ def test_what_waited_is_held_and_what_was_not_processed_is_parked(store: Store, 
         told = connection.execute(select(e).where(e.code == "RESTORED").order_by(e.id)).all()
         other = connection.execute(select(d.destination, d.state).where(d.destination.in_(["held", "dead", "refused", "skipped"]))).all()
         message = connection.execute(select(m).where(m.id == 30)).one()
-        line = orders.audited(connection, 1)[0]
+        line = orders.audited(connection, AuditFilter(limit=1))[0]
     assert {(row.state, row.next_at_us) for row in waited} == {("held", 0)}
     assert all("restored from the backup of 20" in row.reason and "may have been sent since" in row.reason for row in waited)
     assert [(row.delivery_id, row.field, row.stage) for row in told[:3]] == [(row.id, row.destination, "restore") for row in waited]

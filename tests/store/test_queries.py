@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from suture.model.views import MessageView
-from suture.store import dialect, queries, schema, summary
+from suture.model.views import AttemptView, MessageView
+from suture.store import dialect, journey, queries, schema, summary, tables
 from suture.store.engine import open_engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter
 from tests.filling import NOW_US, SECOND_US, Store
@@ -70,7 +70,7 @@ def test_time_filters_survive_a_clock_that_was_set_back(store: Store) -> None:
 def test_the_first_id_of_a_time_is_found_in_gaps(store: Store) -> None:
     for number in (10, 500, 501, 90_000):
         store.message(id=number, received_at_us=NOW_US + number * 3600 * SECOND_US)
-    table = queries.message
+    table = tables.message
     for hour, expected in ((0, 10), (11, 500), (500, 500), (501, 501), (502, 90_000), (90_001, None)):
         at_us = NOW_US + hour * 3600 * SECOND_US + queries.CLOCK_SLACK_US
         low = ask(store, queries.first_id, table, table.c.received_at_us, at_us)
@@ -79,10 +79,10 @@ def test_the_first_id_of_a_time_is_found_in_gaps(store: Store) -> None:
 
 def test_bodies_are_read_apart(store: Store) -> None:
     number = store.message(raw=b"MSH|bytes \xff\r")
-    assert "raw" not in ask(store, queries.message_row, number).public()
-    assert ask(store, queries.raw, number) == b"MSH|bytes \xff\r"
-    assert ask(store, queries.raw, 99) is None
-    assert ask(store, queries.message_row, 99) is None
+    assert "raw" not in ask(store, queries.one, MessageView, tables.message.c.id == number).public()
+    assert ask(store, queries.body, tables.message_body, number) == b"MSH|bytes \xff\r"
+    assert ask(store, queries.body, tables.message_body, 99) is None
+    assert ask(store, queries.one, MessageView, tables.message.c.id == 99) is None
 
 
 def test_deliveries_by_state_destination_and_message(store: Store) -> None:
@@ -121,8 +121,9 @@ def test_attempts_and_payload(store: Store) -> None:
     number = store.delivery(store.message(), body=b"payload")
     store.attempt(number, 2)
     store.attempt(number, 1, "try_later")
-    assert [row.outcome for row in ask(store, queries.attempts, [number])] == ["try_later", "accepted"]
-    assert ask(store, queries.payload, number) == b"payload"
+    tried = ask(store, queries.shown, AttemptView, tables.attempt.c.delivery_id == number)
+    assert [row.outcome for row in tried] == ["try_later", "accepted"]
+    assert ask(store, queries.body, tables.delivery_body, number) == b"payload"
 
 
 def _plans(connection: Connection, query: Callable[[Connection], Any]) -> list[str]:
@@ -148,7 +149,7 @@ def _plans(connection: Connection, query: Callable[[Connection], Any]) -> list[s
         ("delivery_message", lambda c: queries.deliveries(c, DeliveryFilter(message_id=1))),
         ("message_open", lambda c: queries.messages(c, MessageFilter(state="received"))),
         ("message_control", lambda c: queries.messages(c, MessageFilter(control_id="X"))),
-        ("message_control", lambda c: queries.copies(c, MessageView(1, "c", 0, None, "", "X", "", "Y", "", 0, None, "", 0))),
+        ("message_control", lambda c: journey.copies(c, MessageView(1, "c", 0, None, "", "X", "", "Y", "", 0, None, "", 0))),
         ("exception_open", lambda c: queries.exceptions(c, ExceptionFilter())),
         ("exception_open", lambda c: c.execute(summary._open_exceptions()).all()),
         ("exception_message", lambda c: queries.exceptions(c, ExceptionFilter(message_id=1))),

@@ -23,7 +23,7 @@ def audit() -> None:
 @click.option("--target", help="Only where the target has this in it: 'message 17'.", metavar="TEXT")
 @time_filters("Done")
 @page_options
-def list_(session: Session, since: str | None, until: str | None, limit: int, **given: Any) -> int:
+def list_(session: Session, since: str | None, until: str | None, **given: Any) -> int:
     """List what operators did and looked at, the newest first; whom somebody searched for is shown as a hash.
 
     \b
@@ -31,15 +31,16 @@ def list_(session: Session, since: str | None, until: str | None, limit: int, **
       suture audit list --since today
       suture audit list --actor nurse --verb resend --json
     """
-    from suture.store.orders import AuditFilter, audited
+    from suture.store.orders import audited
+    from suture.store.queries import AuditFilter
 
     wanted = AuditFilter(since_us=moment(session, since, "--since"), until_us=moment(session, until, "--until"), **given)
-    found = session.control.look(audited, limit, wanted)
+    found = session.control.look(audited, wanted)
     if session.as_json:
         output.print_json(found)
         return exits.OK
     rows = [[row.id, session.time(row.at_us), row.actor, row.verb, row.target, row.reason] for row in found]
     output.print_table(["id", "time", "actor", "verb", "target", "reason"], rows, empty="nothing in the audit fits")
-    if len(found) == limit:
+    if len(found) == wanted.limit:
         click.echo(f"perhaps there are more: --before {found[-1].id}")
     return exits.OK

@@ -21,8 +21,6 @@ from suture.store.write_processed import BODY, DELIVERY, delivery_row
 
 PART = 100
 """What is sent or processed again in one transaction, at most: while it lasts nothing else is written, or acknowledged."""
-ASKED = 1000
-"""Numbers that one statement names, at most."""
 
 
 class Again(Draft):
@@ -58,11 +56,7 @@ def message_sizes(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
 
 
 def _sizes(connection: Connection, ids: Sequence[int], number: Any, size: Any) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for begin in range(0, len(ids), ASKED):
-        rows_found = connection.execute(select(number, size).where(number.in_(list(ids[begin : begin + ASKED]))))
-        found.update({row[0]: row[1] for row in rows_found})
-    return found
+    return {row[0]: row[1] for row in queries.in_parts(connection, select(number, size), number, ids)}
 
 
 def resend(
@@ -173,11 +167,7 @@ def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Sto
 
 def _counted(connection: Connection, number: int) -> frozenset[int]:
     """The events of a message that the stock has counted."""
-    uncounted = select(exception.c.line).where(*_open_of(number), exception.c.code == STOCK_UNIT)
+    e = exception.c
+    uncounted = select(e.line).where(e.message_id == number, e.delivery_id.is_(None), e.resolved_at_us.is_(None), e.code == STOCK_UNIT)
     raised = select(event.c.number).where(event.c.message_id == number, event.c.state == "raised", event.c.line.not_in(uncounted))
     return frozenset(connection.execute(raised).scalars())
-
-
-def _open_of(number: int) -> tuple[Any, ...]:
-    """Open exceptions of a message's lines."""
-    return exception.c.message_id == number, exception.c.delivery_id.is_(None), exception.c.resolved_at_us.is_(None)

@@ -9,25 +9,25 @@ from sqlalchemy import Connection, select
 
 from suture.model import states
 from suture.model.value import changed
-from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, Journey, NoteView, Step
+from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, Journey, MessageView, NoteView, Step
 from suture.store import queries
-from suture.store.tables import claim, note
+from suture.store.tables import attempt, claim, delivery, event, exception, message, note
 
 
 def journey(connection: Connection, message_id: int) -> Journey | None:
     """The journey of a message; None when there is no such message."""
-    row = queries.message_row(connection, message_id)
+    row = queries.one(connection, MessageView, message.c.id == message_id)
     if row is None:
         return None
-    deliveries = queries.deliveries_of(connection, message_id)
+    deliveries = queries.shown(connection, DeliveryView, delivery.c.message_id == message_id)
     found = Journey(
         message=row,
-        original=queries.message_row(connection, row.duplicate_of) if row.duplicate_of else None,
-        duplicates=queries.copies(connection, row),
+        original=queries.one(connection, MessageView, message.c.id == row.duplicate_of) if row.duplicate_of else None,
+        duplicates=copies(connection, row),
         events=_events(connection, message_id),
         deliveries=deliveries,
-        attempts=queries.attempts(connection, [d.id for d in deliveries]),
-        exceptions=queries.exceptions_of(connection, message_id),
+        attempts=queries.shown(connection, AttemptView, attempt.c.delivery_id.in_([d.id for d in deliveries])),
+        exceptions=queries.shown(connection, ExceptionView, exception.c.message_id == message_id),
         notes=_notes(connection, message_id, row.revision),
         steps=[],
     )
@@ -35,8 +35,15 @@ def journey(connection: Connection, message_id: int) -> Journey | None:
     return found
 
 
+def copies(connection: Connection, original: MessageView) -> list[MessageView]:
+    """Later messages with the same bytes."""
+    m = message.c
+    same = (m.control_id == original.control_id, m.sender == original.sender, m.duplicate_of == original.id)
+    return queries.shown(connection, MessageView, *same)
+
+
 def _events(connection: Connection, message_id: int) -> list[EventView]:
-    rows = queries.events(connection, message_id, content=False)
+    rows = queries.shown(connection, EventView, event.c.message_id == message_id)
     keys = sorted({row.key for row in rows if row.state == "duplicate"})
     statement = select(claim.c.key, claim.c.message_id).where(claim.c.key.in_(keys))
     holders = {row.key: row.message_id for row in connection.execute(statement)}

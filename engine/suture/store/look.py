@@ -6,8 +6,8 @@ writes its lines to the audit before anybody sees what was found. known: channel
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,11 +17,12 @@ from suture.model.value import Value
 from suture.model.verbs import ranges
 from suture.model.views import AttemptView, Balance, DeliveryView, EventView, ExceptionView, Item, Journey, MessageView
 from suture.store import journey as journeys
-from suture.store import orders, queries, replay, search, summary
+from suture.store import orders, queries, replay, search, summary, tables
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter
 from suture.store.replay import Known
 
 T = TypeVar("T")
+F = TypeVar("F", MessageFilter, DeliveryFilter, ExceptionFilter, ReleaseFilter)
 Line = tuple[str, str, str]
 """Of the audit: verb, target and reason."""
 
@@ -57,26 +58,25 @@ def messages(connection: Connection, wanted: MessageFilter, known: Collection[st
 
     Raises NotFound for a channel that there is not.
     """
-    found = queries.messages(connection, wanted)
-    _require_filter(connection, wanted.channel, found, known)
+    found = _listed(connection, queries.messages, wanted, known)
     hashed = ((kind, search.search_hash(kind, value) & (1 << 64) - 1) for kind, value in wanted.find if kind != "item")
     return Audited(found, [("find", f"{kind} #{value:016x}", f"{len(found)} found") for kind, value in hashed])
 
 
 def message(connection: Connection, message_id: int) -> MessageView:
     """One message without content. Raises NotFound."""
-    return _found(queries.message_row(connection, message_id), "message", message_id)
+    return _found(queries.one(connection, MessageView, tables.message.c.id == message_id), "message", message_id)
 
 
 def raw(connection: Connection, message_id: int) -> Audited[bytes]:
     """A message's bytes as received. Raises NotFound."""
-    return _content(_found(queries.raw(connection, message_id), "message", message_id), f"message {message_id} raw")
+    return _content(_found(queries.body(connection, tables.message_body, message_id), "message", message_id), f"message {message_id} raw")
 
 
 def events(connection: Connection, message_id: int) -> Audited[list[EventView]]:
     """A message's canonical events as of its newest processing, with content. Raises NotFound."""
-    revision = message(connection, message_id).revision
-    found = [each for each in queries.events(connection, message_id, content=True) if each.revision == revision]
+    e, revision = tables.event.c, message(connection, message_id).revision
+    found = queries.shown(connection, EventView, e.message_id == message_id, e.revision == revision, content=True)
     return _content(found, f"message {message_id} events")
 
 
@@ -87,29 +87,26 @@ def journey(connection: Connection, message_id: int) -> Journey:
 
 def deliveries(connection: Connection, wanted: DeliveryFilter, known: Collection[str] = ()) -> list[DeliveryView]:
     """Deliveries newest first, without content. Raises NotFound for a channel that there is not."""
-    found = queries.deliveries(connection, wanted)
-    _require_filter(connection, wanted.channel, found, known)
-    return found
+    return _listed(connection, queries.deliveries, wanted, known)
 
 
 def delivery(connection: Connection, delivery_id: int) -> tuple[DeliveryView, list[AttemptView]]:
     """One delivery and its attempts, without content. Raises NotFound."""
-    found = _found(queries.delivery_row(connection, delivery_id), "delivery", delivery_id)
-    return found, queries.attempts(connection, [delivery_id], response=None)
+    found = _found(queries.one(connection, DeliveryView, tables.delivery.c.id == delivery_id), "delivery", delivery_id)
+    return found, queries.shown(connection, AttemptView, tables.attempt.c.delivery_id == delivery_id, response=None)
 
 
 def payload(connection: Connection, delivery_id: int) -> Audited[tuple[DeliveryView, bytes, list[AttemptView]]]:
     """One delivery, the bytes that go out, and the attempts with the answers. Raises NotFound."""
-    found = _found(queries.delivery_row(connection, delivery_id, content=True), "delivery", delivery_id)
-    body = queries.payload(connection, delivery_id) or b""
-    return _content((found, body, queries.attempts(connection, [delivery_id], content=True)), f"delivery {delivery_id} body")
+    found = _found(queries.one(connection, DeliveryView, tables.delivery.c.id == delivery_id, content=True), "delivery", delivery_id)
+    body = queries.body(connection, tables.delivery_body, delivery_id) or b""
+    tried = queries.shown(connection, AttemptView, tables.attempt.c.delivery_id == delivery_id, content=True)
+    return _content((found, body, tried), f"delivery {delivery_id} body")
 
 
 def exceptions(connection: Connection, wanted: ExceptionFilter, known: Collection[str] = ()) -> list[ExceptionView]:
     """Exceptions newest first. Raises NotFound for a channel that there is not."""
-    found = queries.exceptions(connection, wanted)
-    _require_filter(connection, wanted.channel, found, known)
-    return found
+    return _listed(connection, queries.exceptions, wanted, known)
 
 
 def exception(connection: Connection, exception_id: int) -> ExceptionView:
@@ -119,16 +116,15 @@ def exception(connection: Connection, exception_id: int) -> ExceptionView:
 
 def exceptions_by_id(connection: Connection, ids: Sequence[int]) -> list[ExceptionView]:
     """These exceptions, open or resolved. Raises NotFound."""
-    found = queries.exception_rows(connection, ids)
-    _require_ids("exception", ids, (one.id for one in found))
+    by_id = (tables.exception.c.id.in_(part) for part in queries.parts(sorted(set(ids))))
+    found = [each for some in by_id for each in queries.shown(connection, ExceptionView, some)]
+    _require_ids("exception", ids, (each.id for each in found))
     return found
 
 
 def releasable(connection: Connection, wanted: ReleaseFilter, known: Collection[str] = ()) -> list[int]:
     """Held and dead deliveries of which an exception is open, the oldest first. Raises NotFound for a channel that there is not."""
-    found = queries.releasable(connection, wanted)
-    _require_filter(connection, wanted.channel, found, known)
-    return found
+    return _listed(connection, queries.releasable, wanted, known)
 
 
 # -- previews -----------------------------------------------------------------------------------------------------------
@@ -175,10 +171,12 @@ def require_channel(connection: Connection, name: str, known: Collection[str]) -
         raise NotFound(f"there is no channel {name!r}{did_you_mean(name, sorted(names))}")
 
 
-def _require_filter(connection: Connection, channel: str | None, found: Sequence[Any], known: Collection[str]) -> None:
+def _listed(connection: Connection, query: Callable[[Connection, F], list[T]], wanted: F, known: Collection[str]) -> list[T]:
     """An empty list for a channel whose name is mistyped would read as good news."""
-    if channel is not None and not found:
-        require_channel(connection, channel, known)
+    found = query(connection, wanted)
+    if wanted.channel is not None and not found:
+        require_channel(connection, wanted.channel, known)
+    return found
 
 
 def _found(value: T | None, noun: str, number: int) -> T:

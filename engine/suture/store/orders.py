@@ -8,13 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
 
-from suture.model.value import Value
 from suture.model.views import AuditView
+from suture.store.queries import AuditFilter, before, between, in_parts
 from suture.store.tables import audit, channel_state, command, exception
 
-STOPPED, RUNNING = "stopped", "running"
-ASKED = 500
-"""Numbers that one statement names, at most."""
+STOPPED = "stopped"
 
 
 def order(connection: Connection, verb: str, arguments: dict[str, Any], actor: str, now_us: int) -> int:
@@ -43,36 +41,18 @@ def record(connection: Connection, actor: str, verb: str, target: str, reason: s
     connection.execute(insert(audit).values(at_us=now_us, actor=actor, verb=verb, target=target, reason=reason))
 
 
-class AuditFilter(Value, frozen=True):
-    """Which lines of the audit: every field that is set must fit. actor: with or without what comes before its colon.
-
-    target: a part of it. before_id: only older ones.
-    """
-
-    actor: str | None = None
-    verb: str | None = None
-    target: str | None = None
-    since_us: int | None = None
-    until_us: int | None = None
-    before_id: int | None = None
-
-
-ANY_LINE = AuditFilter()
-
-
-def audited(connection: Connection, limit: int, wanted: AuditFilter = ANY_LINE) -> list[AuditView]:
+def audited(connection: Connection, wanted: AuditFilter) -> list[AuditView]:
     """Lines of the audit, the newest first."""
     a = audit.c
-    conditions = [] if wanted.verb is None else [a.verb == wanted.verb]
+    conditions = [*between(a.at_us, wanted), *before(a.id, wanted)]
+    if wanted.verb is not None:
+        conditions.append(a.verb == wanted.verb)
     if wanted.actor is not None:
         conditions.append(or_(a.actor == wanted.actor, a.actor.endswith(f":{wanted.actor}", autoescape=True)))
     if wanted.target is not None:
         conditions.append(a.target.contains(wanted.target, autoescape=True))
-    conditions += [a.at_us >= wanted.since_us] if wanted.since_us is not None else []
-    conditions += [a.at_us < wanted.until_us] if wanted.until_us is not None else []
-    conditions += [a.id < wanted.before_id] if wanted.before_id is not None else []
     statement = select(a.id, a.at_us, a.actor, a.verb, a.target, a.reason).where(*conditions)
-    return [AuditView(*row) for row in connection.execute(statement.order_by(a.id.desc()).limit(limit))]
+    return [AuditView(*row) for row in connection.execute(statement.order_by(a.id.desc()).limit(wanted.limit))]
 
 
 def desire(connection: Connection, channel: str, desired: str, now_us: int) -> None:
@@ -90,8 +70,6 @@ def channels(connection: Connection) -> set[str]:
 
 def resolve(connection: Connection, exception_ids: Sequence[int], resolution: str, now_us: int) -> list[int]:
     """Close exceptions; returns the ids of those that were open."""
-    t, wanted, closed = exception, sorted(set(exception_ids)), list[int]()
-    for start in range(0, len(wanted), ASKED):
-        statement = update(t).where(t.c.id.in_(wanted[start : start + ASKED]), t.c.resolved_at_us.is_(None))
-        closed += connection.execute(statement.values(resolved_at_us=now_us, resolution=resolution).returning(t.c.id)).scalars()
-    return sorted(closed)
+    e = exception.c
+    closing = update(exception).where(e.resolved_at_us.is_(None)).values(resolved_at_us=now_us, resolution=resolution)
+    return sorted(row.id for row in in_parts(connection, closing.returning(e.id), e.id, exception_ids))
