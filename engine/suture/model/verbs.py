@@ -71,31 +71,32 @@ class Resync(OfChannel, frozen=True):
         return f"channel {self.channel} destination {self.destination}"
 
 
-class OfDeliveries(_Asked, frozen=True):
-    """A verb about deliveries by their numbers. reason: the operator's."""
+class OfMany(_Asked, frozen=True):
+    """A verb about deliveries or messages by their numbers. noun: which of them. reason: the operator's."""
+
+    noun: ClassVar[str] = ""
+    ids: list[int]
+    reason: str
+
+    def target(self) -> str:
+        """Which ones."""
+        return f"{self.noun} {ranges(self.ids)}"
+
+
+class OfDeliveries(OfMany, frozen=True):
+    """A verb about deliveries."""
 
     noun: ClassVar[str] = "deliveries"
     ids: list[int] = field(name="delivery_ids")
-    reason: str
-
-    def target(self) -> str:
-        """Which ones."""
-        return f"{self.noun} {ranges(self.ids)}"
 
 
-class OfMessages(_Asked, frozen=True):
-    """A verb about messages by their numbers. reason: the operator's."""
+class OfMessages(OfMany, frozen=True):
+    """A verb about messages."""
 
     noun: ClassVar[str] = "messages"
     ids: list[int] = field(name="message_ids")
-    reason: str
-
-    def target(self) -> str:
-        """Which ones."""
-        return f"{self.noun} {ranges(self.ids)}"
 
 
-OfMany = OfDeliveries | OfMessages
 Verb = OfChannel | OfMany
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, select
 
@@ -47,16 +46,14 @@ def parts(ids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
 
 def delivery_sizes(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """How large the bodies of these deliveries are."""
-    return _sizes(connection, ids, delivery_body.c.delivery_id, func.length(delivery_body.c.body))
+    d = delivery_body.c
+    return dict(queries.in_parts(connection, select(d.delivery_id, func.length(d.body)), d.delivery_id, ids))
 
 
 def message_sizes(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """How large these messages are."""
-    return _sizes(connection, ids, message.c.id, message.c.size_bytes)
-
-
-def _sizes(connection: Connection, ids: Sequence[int], number: Any, size: Any) -> dict[int, int]:
-    return {row[0]: row[1] for row in queries.in_parts(connection, select(number, size), number, ids)}
+    m = message.c
+    return dict(queries.in_parts(connection, select(m.id, m.size_bytes), m.id, ids))
 
 
 def resend(

@@ -6,7 +6,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, literal, select, text
@@ -117,12 +117,10 @@ class Reader:
 
 def _waiting_part(connection: Connection, where: Sequence[Any], limit: int) -> tuple[list[Delivery], bool]:
     """The first waiting deliveries of these, as far as they fit into READ_BYTES, and whether there are more."""
-    sizes = connection.execute(_waiting(select(delivery.c.id, func.length(delivery_body.c.body)), where).limit(limit)).all()
-    fitting = _fitting(size for _, size in sizes)
-    if not fitting:
+    last, more = _fitting(connection, _waiting(select(delivery.c.id, func.length(delivery_body.c.body)), where).limit(limit), limit)
+    if not last:
         return [], False
-    query = _waiting(select(delivery, delivery_body.c.body), (*where, delivery.c.id <= sizes[fitting - 1][0]))
-    return _deliveries(connection, query), fitting < len(sizes) or len(sizes) >= limit
+    return _deliveries(connection, _waiting(select(delivery, delivery_body.c.body), (*where, delivery.c.id <= last))), more
 
 
 def _waiting(query: Select[Any], where: Sequence[Any]) -> Select[Any]:
@@ -131,15 +129,16 @@ def _waiting(query: Select[Any], where: Sequence[Any]) -> Select[Any]:
     return query.where(text(OPEN), delivery.c.state.in_(states.WAITING), *where).order_by(delivery.c.id)
 
 
-def _fitting(sizes: Iterable[int]) -> int:
-    """How many of these bodies are read at a time: the first, and what fits beside it."""
-    count = total = 0
-    for size in sizes:
+def _fitting(connection: Connection, sizes: Select[Any], limit: int) -> tuple[int, bool]:
+    """Of numbers and sizes of bodies, limit at most: the last that is read with the first, 0 for none, and whether there are more."""
+    last = total = 0
+    found = connection.execute(sizes).all()
+    for number, size in found:
         total += size
-        if count and total > READ_BYTES:
-            break
-        count += 1
-    return count
+        if last and total > READ_BYTES:
+            return last, True
+        last = number
+    return last, len(found) >= limit
 
 
 def _deliveries(connection: Connection, query: Select[Any]) -> list[Delivery]:
@@ -177,12 +176,12 @@ def deliveries_by_id(connection: Connection, ids: Sequence[int], bodies: bool = 
 def received(connection: Connection, channel: str, after_id: int, limit: int) -> list[Message]:
     """Messages in state `received`, in order: so many, or as many as fit into READ_BYTES; none only when there are no more."""
     where = (text("message.state = 'received'"), message.c.channel == channel, message.c.id > after_id)
-    sizes = connection.execute(select(message.c.id, message.c.size_bytes).where(*where).order_by(message.c.id).limit(limit)).all()
-    fitting = _fitting(size for _, size in sizes)
-    if not fitting:
+    sizes = select(message.c.id, message.c.size_bytes).where(*where).order_by(message.c.id).limit(limit)
+    last, _ = _fitting(connection, sizes, limit)
+    if not last:
         return []
     query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
-    rows = connection.execute(query.where(*where, message.c.id <= sizes[fitting - 1][0]).order_by(message.c.id))
+    rows = connection.execute(query.where(*where, message.c.id <= last).order_by(message.c.id))
     return [stored_message(row) for row in rows]
 
 

@@ -48,7 +48,6 @@ _SILENT = "nothing answers there; is PostgreSQL running?"
 
 _CONSTRAINT, _UNIQUE = 19, 2067
 _SQLITE: Mapping[int, tuple[str, str]] = {
-    1: (UNCLEAR, ""),  # ERROR: a statement that cannot be run, as for a table that is missing
     2: (UNCLEAR, "SQLite reports a fault of its own"),  # INTERNAL
     3: (STORE, _NO_RIGHT),  # PERM
     4: (UNCLEAR, "a statement was ended"),  # ABORT
@@ -59,7 +58,6 @@ _SQLITE: Mapping[int, tuple[str, str]] = {
     9: (STORE, "a statement was interrupted"),  # INTERRUPT
     10: (STORE, "the disk reports an error"),  # IOERR
     11: (DAMAGED, f"the file is damaged; {_RESTORE}"),  # CORRUPT
-    12: (UNCLEAR, ""),  # NOTFOUND
     13: (STORE, _FULL),  # FULL
     14: (STORE, _UNOPENED),  # CANTOPEN
     15: (STORE, "its locks do not work; keep the file on a local disk"),  # PROTOCOL
@@ -67,7 +65,6 @@ _SQLITE: Mapping[int, tuple[str, str]] = {
     18: (OWN, "a value is too large"),  # TOOBIG
     19: (OWN, "a value breaks a rule of its table"),  # CONSTRAINT
     20: (OWN, "a value is of the wrong kind"),  # MISMATCH
-    21: (UNCLEAR, ""),  # MISUSE
     22: (STORE, "its file grew larger than this system can have them"),  # NOLFS
     23: (STORE, _NO_RIGHT),  # AUTH
     25: (OWN, "a value has no place"),  # RANGE
@@ -81,11 +78,10 @@ _SQLITE: Mapping[int, tuple[str, str]] = {
     2067: (UNCLEAR, "a key is taken already"),  # CONSTRAINT_UNIQUE
     2579: (UNCLEAR, "a number is taken already"),  # CONSTRAINT_ROWID
 }
-"""By extended result code, else by its last byte: kind, and what to tell ("" = what SQLite says)."""
+"""By extended result code, else by its last byte: kind, and what to tell ("" = what SQLite says). What is in neither is unclear."""
 
 _SQLSTATE: Mapping[str, tuple[str, str]] = {
     "08": (LOST, ""),  # connection
-    "21": (UNCLEAR, ""),
     "22": (OWN, "a value is of the wrong kind or size"),
     "23": (OWN, "a value breaks a rule of its table"),
     "23505": (UNCLEAR, "a key is taken already"),
@@ -98,7 +94,6 @@ _SQLSTATE: Mapping[str, tuple[str, str]] = {
     "40": (STORE, "it rolled the transaction back, for the sake of others"),
     "40002": (OWN, "a value breaks a rule of its table"),
     "40003": (LOST, ""),
-    "42": (UNCLEAR, ""),
     "42501": (STORE, _NO_RIGHT),
     "42P01": (STORE, _NO_SCHEMA),
     "42703": (STORE, "its schema lacks a column; `suture db current` says which schema it has"),

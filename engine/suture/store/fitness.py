@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,21 +80,13 @@ def of_sqlite() -> Fitness:
 def of_postgresql(settings: Mapping[str, str]) -> Fitness:
     """The judgement of a server with these settings."""
     shown = ", ".join(f"{name} {settings[name]}" for name in ("fsync", "full_page_writes", "synchronous_commit") if name in settings)
-    return Fitness(f"PostgreSQL {settings.get('server_version', '?')} ({shown})", tuple(_unsafe(settings)), tuple(_notes(settings)))
-
-
-def _unsafe(settings: Mapping[str, str]) -> Iterator[str]:
-    for name, (value, why) in _UNSAFE.items():
-        if settings.get(name) == value:
-            yield why
+    unsafe = [why for name, (value, why) in _UNSAFE.items() if settings.get(name) == value]
     if unlogged := settings.get(UNLOGGED):
-        yield f"a crash of the server empties {unlogged}: ALTER TABLE {unlogged.partition(',')[0]} SET LOGGED"
-
-
-def _notes(settings: Mapping[str, str]) -> Iterator[str]:
-    default = settings.get(OWN_COMMIT, "on")
+        unsafe.append(f"a crash of the server empties {unlogged}: ALTER TABLE {unlogged.partition(',')[0]} SET LOGGED")
+    default, warnings = settings.get(OWN_COMMIT, "on"), []
     if default not in ("on", "remote_apply"):
-        yield f"the server's synchronous_commit is {default}; our connections use {settings.get('synchronous_commit', 'on')}"
+        warnings.append(f"the server's synchronous_commit is {default}; our connections use {settings.get('synchronous_commit', 'on')}")
+    return Fitness(f"PostgreSQL {settings.get('server_version', '?')} ({shown})", tuple(unsafe), tuple(warnings))
 
 
 def _settings(connection: Connection) -> dict[str, str]:

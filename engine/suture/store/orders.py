@@ -26,14 +26,10 @@ def answer(connection: Connection, command_id: int) -> tuple[bool, Any] | None:
     row = connection.execute(select(command).where(command.c.id == command_id)).first()
     if row is None or row.done_at_us is None:
         return None
-    return bool(row.ok), _result(row.result)
-
-
-def _result(text: str | None) -> Any:
     try:
-        return json.loads(text or "null")
+        return bool(row.ok), json.loads(row.result or "null")
     except ValueError:
-        return text
+        return bool(row.ok), row.result
 
 
 def record(connection: Connection, actor: str, verb: str, target: str, reason: str, now_us: int) -> None:

@@ -66,13 +66,10 @@ class Patience:
         except Exception as error:
             if not late:
                 raise
-            raise StoreError(self._text(limit_s)) from error
+            raise StoreError(
+                f"the database {self._name} has not answered within {limit_s:.3g} s; it hangs, is locked, or has much to look through:"
+                " look at the server, or wait longer with --timeout"
+            ) from error
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-
-    def _text(self, limit_s: float) -> str:
-        return (
-            f"the database {self._name} has not answered within {limit_s:.3g} s; it hangs, is locked, or has much to look through:"
-            " look at the server, or wait longer with --timeout"
-        )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from suture.model import states
 from suture.model.oversize import FRAME_TOO_LARGE
@@ -15,6 +16,7 @@ NO_PAYLOAD = "no payload could be made for it: mend the cause, then release it, 
 TAKEN = "the destination has taken it already, or it waits under another number"
 
 Payload = tuple[int, str]
+_BY_NUMBER = attrgetter("id")
 
 
 class Known(Value, frozen=True):
@@ -51,17 +53,13 @@ class Whole(Value, frozen=True):
 
 def newest(known: Iterable[Known]) -> list[Known]:
     """Of every payload the newest delivery: an earlier one that was sent again is history."""
-    return sorted({d.payload: d for d in sorted(known, key=_number)}.values(), key=_number)
-
-
-def _number(one: Known) -> int:
-    return one.id
+    return sorted({d.payload: d for d in sorted(known, key=_BY_NUMBER)}.values(), key=_BY_NUMBER)
 
 
 def _judged(ids: Iterable[int], known: Iterable[Known]) -> list[tuple[Known, list[Known]]]:
     """Each of these deliveries once, in order, with all of its payload: itself, what it was sent again for, and its resends."""
     copies: dict[Payload, list[Known]] = {}
-    found = {d.id: d for d in sorted(known, key=_number)}
+    found = {d.id: d for d in sorted(known, key=_BY_NUMBER)}
     for d in found.values():
         copies.setdefault(d.payload, []).append(d)
     return [(found[number], copies[found[number].payload]) for number in sorted(set(ids)) if number in found]

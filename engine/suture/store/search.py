@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -23,18 +23,17 @@ def search_hash(kind: str, value: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def find(connection: Connection, keys: Iterable[tuple[str, str]], low_id: int, high_id: int) -> Iterator[list[int]]:
+def find(connection: Connection, keys: list[tuple[str, str]], low_id: int, high_id: int) -> Iterator[list[int]]:
     """Ids of messages that have all of the (kind, value) keys, newest first, a list for each batch of runs.
 
     low_id, high_id: the ids to look among, both included. A run costs one probe of an index (a store of a million
     messages has a thousand runs), and the caller may stop early, so the newest answers come at once.
     """
-    wanted = list(keys)
     low, high = _bounds(connection, low_id, high_id)
     size = _FIRST_BATCH
     while high >= low:
         runs = range(max(low, high - size + 1), high + 1)
-        found = connection.execute(_in_runs(runs, wanted, low_id, high_id)).scalars().all()
+        found = connection.execute(_in_runs(runs, keys, low_id, high_id)).scalars().all()
         if found:
             yield [int(number) for number in found]
         high, size = runs.start - 1, min(size * 2, _LARGEST_BATCH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, exists, func, not_, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, exists, func, not_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from suture.model import states
@@ -28,7 +28,8 @@ def problems(engine: Engine, quick: bool, doing: Doing) -> Iterator[str]:
     with dialect.reading(engine) as connection:
         dialect.unhurried(connection)
         doing("the schema")
-        yield from _schema(connection)
+        if (found := schema.revision_of(connection)) != schema.HEAD:
+            yield f"it has schema {found or 'none'}, and this Suture needs {schema.HEAD}"
         doing("pages and indexes")
         yield from _pages(connection, quick)
         for what, condition in _REFERENCES:
@@ -44,12 +45,6 @@ def notes(engine: Engine) -> list[str]:
         if connection.execute(text(_CHECKER)).first() is None:
             return ["the indexes were not compared with their tables: CREATE EXTENSION amcheck lets this be done"]
     return []
-
-
-def _schema(connection: Connection) -> Iterator[str]:
-    found = schema.revision_of(connection)
-    if found != schema.HEAD:
-        yield f"it has schema {found or 'none'}, and this Suture needs {schema.HEAD}"
 
 
 def _pages(connection: Connection, quick: bool) -> Iterator[str]:
@@ -86,10 +81,14 @@ def _counted(connection: Connection, what: str, query: Any) -> Iterator[str]:
         yield f"{count} {what} (the first is {first})"
 
 
-def _without(one: Any, condition: ColumnElement[bool], *more: ColumnElement[bool]) -> Any:
-    """How many rows of one table have no row in another, and the first of them."""
-    number = next(iter(one.primary_key.columns))
-    return select(func.count(), func.min(number)).where(not_(exists().where(condition).correlate(one)), *more)
+def _these(table: Table, *which: ColumnElement[bool]) -> Any:
+    """How many rows of a table are such, and the first of them."""
+    return select(func.count(), func.min(next(iter(table.primary_key.columns)))).where(*which)
+
+
+def _without(one: Table, condition: ColumnElement[bool], *more: ColumnElement[bool]) -> Any:
+    """The rows of one table that have no row in another."""
+    return _these(one, not_(exists().where(condition).correlate(one)), *more)
 
 
 _HAS_PAYLOAD = (delivery.c.state.not_in((states.HELD, states.SKIPPED)),)
@@ -102,10 +101,6 @@ _REFERENCES: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("payloads without a delivery", lambda: _without(delivery_body, delivery.c.id == delivery_body.c.delivery_id)),
     ("attempts without a delivery", lambda: _without(attempt, delivery.c.id == attempt.c.delivery_id)),
     ("exceptions without a message", lambda: _without(exception, message.c.id == exception.c.message_id)),
-    ("messages in a state there is none of", lambda: _odd(message, states.MESSAGE_STATES)),
-    ("deliveries in a state there is none of", lambda: _odd(delivery, states.DELIVERY_STATES)),
+    ("messages in a state there is none of", lambda: _these(message, message.c.state.not_in(states.MESSAGE_STATES))),
+    ("deliveries in a state there is none of", lambda: _these(delivery, delivery.c.state.not_in(states.DELIVERY_STATES))),
 )
-
-
-def _odd(table: Any, known: tuple[str, ...]) -> Any:
-    return select(func.count(), func.min(table.c.id)).where(table.c.state.not_in(known))

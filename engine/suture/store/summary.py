@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, func, literal_column, not_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, case, exists, func, literal_column, not_, select, union
 
 from suture.model import states
 from suture.model.outcome import apart
-from suture.model.views import Balance, ChannelStatus, DestinationStatus, Refusal, Status
-from suture.store.doubled import doubled
-from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id
+from suture.model.views import Balance, ChannelStatus, DestinationStatus, Doubled, Refusal, Status
+from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id, in_parts
 from suture.store.standing import Standing, standing
 from suture.store.tables import channel_state, delivery, destination_state, event, exception, message
 
@@ -125,83 +124,96 @@ def _open_exceptions() -> Any:
 
 def balance(connection: Connection, channel: str) -> Balance:
     """The books of a channel over its whole history: reads every row, so seconds a million messages."""
-    messages = _counts(connection, select(message.c.state, func.count()).where(message.c.channel == channel).group_by(message.c.state))
+    m, e, d, x = message.c, event.c, delivery.c, exception.c
+    by_state = connection.execute(select(m.state, func.count()).where(m.channel == channel).group_by(m.state))
+    messages = {row.state: row[1] for row in by_state}
+    newest = (e.message_id == m.id) & (e.revision == m.revision)
+    resolved = case((x.resolved_at_us.is_(None), literal_column("'open'")), else_=literal_column("'resolved'"))
     books = Balance(channel, sum(messages.values()), messages)
-    books.events = _table(connection, _events_by_state(channel))
-    books.deliveries = _table(connection, _deliveries_by_state(channel))
-    books.exceptions = _table(connection, _exceptions_by_code(channel))
-    books.unsettled = messages.get(states.RECEIVED, 0) + _total(books.deliveries, states.WAITING)
-    books.doubled = doubled(connection, channel)
-    books.wrong = _wrong(connection, books)
+    books.events = _table(
+        connection, select(e.type, e.state, func.count()).join(message, newest).where(m.channel == channel), e.type, e.state
+    )
+    books.deliveries = _table(connection, select(d.destination, d.state, func.count()).where(d.channel == channel), d.destination, d.state)
+    coded = select(x.stage + " " + x.code, resolved, func.count()).where(x.channel == channel)
+    books.exceptions = _table(connection, coded, x.stage, x.code, resolved)
+    waiting = sum(row.get(state, 0) for row in books.deliveries.values() for state in states.WAITING)
+    books.unsettled = messages.get(states.RECEIVED, 0) + waiting
+    books.doubled = _doubled(connection, channel)
+    books.wrong = [*_wrong(connection, channel)]
     return books
 
 
-def _events_by_state(channel: str) -> Any:
-    newest = and_(event.c.message_id == message.c.id, event.c.revision == message.c.revision)
-    statement = select(event.c.type, event.c.state, func.count()).join(message, newest)
-    return statement.where(message.c.channel == channel).group_by(event.c.type, event.c.state)
-
-
-def _deliveries_by_state(channel: str) -> Any:
-    t = delivery.c
-    return select(t.destination, t.state, func.count()).where(t.channel == channel).group_by(t.destination, t.state)
-
-
-def _exceptions_by_code(channel: str) -> Any:
-    t = exception.c
-    state = case((t.resolved_at_us.is_(None), literal_column("'open'")), else_=literal_column("'resolved'"))
-    return select(t.stage + " " + t.code, state, func.count()).where(t.channel == channel).group_by(t.stage, t.code, state)
-
-
-_CHECKS = (
-    ("parked and without an exception", lambda: (message.c.state == states.PARKED, not_(_has(exception)))),
-    (
-        "processed and without an event, a delivery or an exception",
-        lambda: (message.c.state == states.PROCESSED, not_(_has(event)), not_(_has(delivery)), not_(_has(exception))),
-    ),
-    ("a duplicate and without its original or an event", lambda: (message.c.state == states.DUPLICATE, _no_original(), not_(_has(event)))),
-    ("in a state there is none of", lambda: (message.c.state.not_in(states.MESSAGE_STATES),)),
-)
-
-
-def _wrong(connection: Connection, books: Balance) -> list[str]:
-    found = []
-    for text, conditions in _CHECKS:
-        statement = select(func.count(), func.min(message.c.id)).where(message.c.channel == books.channel, *conditions())
-        count, first = connection.execute(statement).one()
-        if count:
-            found.append(f"{count} messages are {text} (the first is {first})")
-    return found + _lost_deliveries(connection, books.channel)
-
-
-def _lost_deliveries(connection: Connection, channel: str) -> list[str]:
-    t = delivery.c
-    needs_person = t.state.in_([states.HELD, states.DEAD, states.REFUSED])
-    told = exists().where(exception.c.message_id == t.message_id, exception.c.delivery_id == t.id)
-    statement = select(func.count(), func.min(t.id)).where(t.channel == channel, needs_person, not_(told))
-    count, first = connection.execute(statement).one()
-    return [f"{count} deliveries are held, dead or refused without an exception (the first is {first})"] if count else []
-
-
-def _has(table: Any) -> Any:
-    return exists().where(table.c.message_id == message.c.id)
-
-
-def _no_original() -> Any:
-    original = message.alias()
-    return not_(exists().where(original.c.id == message.c.duplicate_of))
-
-
-def _counts(connection: Connection, statement: Any) -> dict[str, int]:
-    return {row[0]: row[1] for row in connection.execute(statement)}
-
-
-def _table(connection: Connection, statement: Any) -> dict[str, dict[str, int]]:
+def _table(connection: Connection, statement: Select[Any], *by: ColumnElement[Any]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = defaultdict(dict)
-    for name, state, count in connection.execute(statement):
+    for name, state, count in connection.execute(statement.group_by(*by)):
         found[name][state] = count
     return dict(sorted(found.items()))
 
 
-def _total(table: dict[str, dict[str, int]], wanted: Iterable[str]) -> int:
-    return sum(row.get(state, 0) for row in table.values() for state in wanted)
+def _doubled(connection: Connection, channel: str) -> dict[str, Doubled]:
+    """What destinations have taken a second time because a person insisted on sending it again, over the whole history.
+
+    An event is told by its number, as where what a destination has is skipped; a message that is passed on goes by the number 0.
+    """
+    taken: dict[tuple[int, str], set[str]] = {}
+    found: dict[str, Doubled] = {}
+    for message_id, destination, events in _taken_again(connection, channel):
+        before, numbers = taken.setdefault((message_id, destination), set()), set((events or "0").split(","))
+        if before & numbers:
+            one = found.setdefault(destination, Doubled())
+            one.deliveries += 1
+            if message_id not in one.messages[-1:]:
+                one.messages.append(message_id)
+        before |= numbers
+    return dict(sorted(found.items()))
+
+
+def _taken_again(connection: Connection, channel: str) -> Iterator[Any]:
+    """What was taken of the messages that were sent or processed again, in the order in which it was made."""
+    d, m = delivery.c, message.c
+    resent = select(d.message_id).where(d.channel == channel, d.original_id.is_not(None), d.state.in_(states.DELIVERED))
+    reprocessed = select(m.id).where(m.channel == channel, m.revision > 0)
+    taken = select(d.message_id, d.destination, d.events).where(d.state.in_(states.DELIVERED)).order_by(d.message_id, d.id)
+    return in_parts(connection, taken, d.message_id, connection.execute(union(resent, reprocessed)).scalars())
+
+
+def _has(table: Table) -> ColumnElement[bool]:
+    return exists().where(table.c.message_id == message.c.id)
+
+
+def _no_original() -> ColumnElement[bool]:
+    original = message.alias()
+    return ~exists().where(original.c.id == message.c.duplicate_of)
+
+
+def _untold() -> ColumnElement[bool]:
+    return ~exists().where(exception.c.message_id == delivery.c.message_id, exception.c.delivery_id == delivery.c.id)
+
+
+_CHECKS: tuple[tuple[str, Table, Callable[[], tuple[ColumnElement[bool], ...]]], ...] = (
+    ("messages are parked and without an exception", message, lambda: (message.c.state == states.PARKED, ~_has(exception))),
+    (
+        "messages are processed and without an event, a delivery or an exception",
+        message,
+        lambda: (message.c.state == states.PROCESSED, ~_has(event), ~_has(delivery), ~_has(exception)),
+    ),
+    (
+        "messages are a duplicate and without its original or an event",
+        message,
+        lambda: (message.c.state == states.DUPLICATE, _no_original(), ~_has(event)),
+    ),
+    ("messages are in a state there is none of", message, lambda: (message.c.state.not_in(states.MESSAGE_STATES),)),
+    (
+        "deliveries are held, dead or refused without an exception",
+        delivery,
+        lambda: (delivery.c.state.in_([states.HELD, states.DEAD, states.REFUSED]), _untold()),
+    ),
+)
+
+
+def _wrong(connection: Connection, channel: str) -> Iterator[str]:
+    for text, table, conditions in _CHECKS:
+        statement = select(func.count(), func.min(table.c.id)).where(table.c.channel == channel, *conditions())
+        count, first = connection.execute(statement).one()
+        if count:
+            yield f"{count} {text} (the first is {first})"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from suture.mapping.fields import typed
 from suture.model.events import Event, idempotency_key
@@ -94,18 +94,15 @@ def _events(connection: Connection, old: Delivery) -> list[Event] | None:
     if not old.events:
         return []
     found: dict[int, dict[int, Event]] = {}
-    for row in connection.execute(_stored_events(old)):
+    e = event.c
+    raised = select(event).where(e.message_id == old.message_id, e.number.in_(old.events), e.state == "raised")
+    for row in connection.execute(raised):
         found.setdefault(row.revision, {})[row.number] = _event(row)
     for revision in sorted(found, reverse=True):
         mine = [found[revision][number] for number in old.events if number in found[revision]]
         if idempotency_key(old.destination, [one.id for one in mine]) == old.idempotency_key:
             return mine
     return None
-
-
-def _stored_events(old: Delivery) -> Select[Any]:
-    e = event.c
-    return select(event).where(e.message_id == old.message_id, e.number.in_(old.events), e.state == "raised")
 
 
 def _event(row: Any) -> Event:
