@@ -135,11 +135,9 @@ class ChannelIs(Value, frozen=True):
     state: str
 
 
-class ChannelStopped(Value, frozen=True):
+class ChannelStopped(ChannelIs, frozen=True):
     """A channel was stopped. unanswered: by destination, deliveries that went out and were not answered."""
 
-    channel: str
-    state: str
     unanswered: dict[str, int]
 
 

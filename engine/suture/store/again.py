@@ -12,10 +12,10 @@ from suture.model.value import Draft, changed, fresh
 from suture.model.views import SEND, SKIP, Item
 from suture.ports import STOCK_UNIT, Delivery
 from suture.store import queries, replay, rows, unrendered
-from suture.store.backlog import READ_BYTES, deliveries_by_id, stored_message
+from suture.store.backlog import READ_BYTES, WITH_BYTES, deliveries_by_id, stored_message
 from suture.store.replay import Payload
 from suture.store.sequences import Sequences
-from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
+from suture.store.tables import delivery, delivery_body, event, exception, message
 from suture.store.write_processed import BODY, DELIVERY, delivery_row
 
 PART = 100
@@ -62,25 +62,24 @@ def resend(
     """New deliveries with the payloads and idempotency keys of old ones, as far as the rule lets them (replay.resend); told
     without their bodies. Exceptions of the old ones are resolved. going: the payloads that earlier parts of the same request send.
     """
-    items = replay.resend(ids, queries.known_with(connection, ids), insist, going)
-    again = Again(skipped=_skipped(ids, items))
-    found = deliveries_by_id(connection, _sent(items), bodies=False)
+    again, wanted = _asked(ids, replay.resend(ids, queries.known_with(connection, ids), insist, going))
+    found = deliveries_by_id(connection, wanted, bodies=False)
     fresh = [changed(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0) for old in found]
     again.deliveries = _insert(connection, numbers, fresh, now_us)
-    _resolve(connection, [d.original_id for d in again.deliveries], "resent", now_us)
-    _close(connection, [d.original_id for d in again.deliveries], now_us)
+    olds = [d.original_id for d in again.deliveries]
+    _resolve(connection, olds, "resent", now_us)
+    # A held delivery that was sent again under a new number no longer waits.
+    waited = delivery.update().where(delivery.c.id.in_(olds), delivery.c.state == states.HELD)
+    connection.execute(waited.values(state=states.SKIPPED, updated_at_us=now_us, reason="sent again under a new number"))
     return again
 
 
-def _skipped(ids: Sequence[int], items: Sequence[Item]) -> list[tuple[int, str]]:
-    """What is left alone, and why: first what is not there."""
-    why = {item.delivery_id: item.why for item in items if item.action == SKIP and item.delivery_id}
-    there = {item.delivery_id for item in items}
-    return [*((i, "there is no such delivery") for i in ids if i not in there), *why.items()]
-
-
-def _sent(items: Sequence[Item]) -> list[int]:
-    return [item.delivery_id for item in items if item.action == SEND and item.delivery_id]
+def _asked(ids: Sequence[int], items: Sequence[Item]) -> tuple[Again, list[int]]:
+    """What is left alone, and why, first what is not there; and what goes out."""
+    there = {item.delivery_id: item for item in items if item.delivery_id}
+    missing = [(number, "there is no such delivery") for number in ids if number not in there]
+    left = [(number, item.why) for number, item in there.items() if item.action == SKIP]
+    return Again(skipped=[*missing, *left]), [number for number, item in there.items() if item.action == SEND]
 
 
 def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
@@ -96,9 +95,7 @@ def release(connection: Connection, ids: Sequence[int], now_us: int, render: unr
     """Held and dead deliveries go back to their lanes, as far as the rule lets them (replay.release), with the attempts they
     have had; a payload that is missing is made.
     """
-    items = replay.release(ids, queries.known_with(connection, ids))
-    again = Again(skipped=_skipped(ids, items))
-    wanted = _sent(items)
+    again, wanted = _asked(ids, replay.release(ids, queries.known_with(connection, ids)))
     bare = {d.id: d for d in unrendered.by_id(connection, wanted)}
     for old in sorted([*deliveries_by_id(connection, wanted), *bare.values()], key=lambda d: d.id):
         made = unrendered.filled(connection, old, render, now_us) if old.id in bare else old
@@ -126,12 +123,6 @@ def _resolve(connection: Connection, ids: Sequence[int | None], resolution: str,
     connection.execute(opened.values(resolved_at_us=now_us, resolution=resolution))
 
 
-def _close(connection: Connection, ids: Sequence[int | None], now_us: int) -> None:
-    """A held delivery that was sent again under a new number no longer waits."""
-    held = delivery.update().where(delivery.c.id.in_(list(ids)), delivery.c.state == states.HELD)
-    connection.execute(held.values(state=states.SKIPPED, updated_at_us=now_us, reason="sent again under a new number"))
-
-
 class Stored(Draft):
     """A message as it is needed to process it again. taken: destination to event numbers it has, or will get.
 
@@ -149,8 +140,7 @@ def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Sto
 
     What the stock has counted is told in either case, under the destination "".
     """
-    query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
-    found = connection.execute(query.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
+    found = connection.execute(WITH_BYTES.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
     known = queries.known(connection, ids)
     items = {item.message_id: item for item in replay.reprocess(queries.wholes(connection, ids), known, insist)}
     again = []

@@ -20,6 +20,9 @@ from suture.store.tables import OPEN, delivery, delivery_body, message, message_
 READ_BYTES = 16_777_216
 """Bodies that one read brings into memory, at most; a larger one comes alone."""
 
+WITH_BYTES = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
+"""Messages, to make each row a `stored_message`."""
+
 CallBack = Callable[[Callable[[], None]], None]
 
 
@@ -180,8 +183,7 @@ def received(connection: Connection, channel: str, after_id: int, limit: int) ->
     last, _ = _fitting(connection, sizes, limit)
     if not last:
         return []
-    query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
-    rows = connection.execute(query.where(*where, message.c.id <= last).order_by(message.c.id))
+    rows = connection.execute(WITH_BYTES.where(*where, message.c.id <= last).order_by(message.c.id))
     return [stored_message(row) for row in rows]
 
 

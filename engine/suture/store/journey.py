@@ -60,7 +60,9 @@ def _steps(found: Journey) -> Iterator[Step]:
     yield from _arrival(found)
     yield from _processing(found)
     for row in found.deliveries:
-        yield _delivery(row)
+        again = f", again as delivery {row.original_id}" if row.original_id else ""
+        holds = f", events {row.events}" if row.events else ""
+        yield Step(row.created_at_us, "delivery", f"{row.id} for {row.destination}{holds}{again}", row.id)
     destinations = {row.id: row.destination for row in found.deliveries}
     for one in found.attempts:
         yield _attempt(one, destinations[one.delivery_id])
@@ -88,22 +90,13 @@ def _processing(found: Journey) -> Iterator[Step]:
     yield Step(row.processed_at_us, row.state, f"by today's mapping{times}{reason}" if times else f"by the mapping{reason}")
     for each in found.events:
         if each.revision == row.revision:
-            yield Step(row.processed_at_us, "event", _event(each))
+            held = f": message {each.held_by} raised it" if each.held_by else ""
+            text = f"{each.type} of line {each.line}, number {each.number}, {each.state}{held}"
+            yield Step(row.processed_at_us, "event", text)
     for one in found.notes:
         line = f"line {one.line}: " if one.line else ""
         place = f" at {one.place}" if one.place else ""
         yield Step(row.processed_at_us, "note", f"{line}{one.code}{place}: {one.reason}")
-
-
-def _event(row: EventView) -> str:
-    text = f"{row.type} of line {row.line}, number {row.number}, {row.state}"
-    return f"{text}: message {row.held_by} raised it" if row.held_by else text
-
-
-def _delivery(row: DeliveryView) -> Step:
-    again = f", again as delivery {row.original_id}" if row.original_id else ""
-    holds = f", events {row.events}" if row.events else ""
-    return Step(row.created_at_us, "delivery", f"{row.id} for {row.destination}{holds}{again}", row.id)
 
 
 def _outcome(row: DeliveryView) -> Iterator[Step]:

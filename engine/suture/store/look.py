@@ -137,7 +137,10 @@ def resend(
     _require_ids("message", message_ids, (m.id for m in queries.wholes(connection, message_ids)))
     named, theirs = deliveries_by_id(connection, delivery_ids), queries.known(connection, message_ids)
     wanted = [*(d for d in named if d.id in set(delivery_ids)), *replay.newest(theirs)]
-    _require_destinations(destinations, {d.destination for d in wanted})
+    names = {d.destination for d in wanted}
+    for name in destinations:
+        if name not in names:
+            raise CommandError(f"none of these went to a destination {name!r}{did_you_mean(name, sorted(names))}")
     ids = [d.id for d in wanted if not destinations or d.destination in destinations]
     return replay.resend(ids, [*named, *theirs], insist)
 
@@ -189,9 +192,3 @@ def _require_ids(noun: str, wanted: Iterable[int], there: Iterable[int]) -> None
     missing = set(wanted) - set(there)
     if missing:
         raise NotFound(f"there is no {noun} {ranges(missing)}")
-
-
-def _require_destinations(wanted: Sequence[str], names: Collection[str]) -> None:
-    for name in wanted:
-        if name not in names:
-            raise CommandError(f"none of these went to a destination {name!r}{did_you_mean(name, sorted(names))}")

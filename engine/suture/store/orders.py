@@ -10,9 +10,8 @@ from sqlalchemy import Connection, insert, or_, select, update
 
 from suture.model.views import AuditView
 from suture.store.queries import AuditFilter, before, between, in_parts
+from suture.store.state import put
 from suture.store.tables import audit, channel_state, command, exception
-
-STOPPED = "stopped"
 
 
 def order(connection: Connection, verb: str, arguments: dict[str, Any], actor: str, now_us: int) -> int:
@@ -53,10 +52,7 @@ def audited(connection: Connection, wanted: AuditFilter) -> list[AuditView]:
 
 def desire(connection: Connection, channel: str, desired: str, now_us: int) -> None:
     """Keep what the operator wants of a channel over restarts."""
-    t = channel_state
-    changed = connection.execute(update(t).where(t.c.channel == channel).values(desired=desired, updated_at_us=now_us))
-    if not changed.rowcount:
-        connection.execute(insert(t).values(channel=channel, desired=desired, actual=STOPPED, updated_at_us=now_us))
+    put(connection, channel_state, {"channel": channel}, {"desired": desired, "updated_at_us": now_us}, actual="stopped")
 
 
 def channels(connection: Connection) -> set[str]:

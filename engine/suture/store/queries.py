@@ -186,8 +186,8 @@ def deliveries(connection: Connection, wanted: DeliveryFilter) -> list[DeliveryV
 
 def _of_delivery(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
     t = delivery.c
-    theirs = ((t.channel, wanted.channel), (t.destination, wanted.destination), (t.state, wanted.state), (t.message_id, wanted.message_id))
-    return _equal(*theirs)
+    same = ((t.channel, wanted.channel), (t.destination, wanted.destination), (t.state, wanted.state), (t.message_id, wanted.message_id))
+    return _equal(*same)
 
 
 def without_payload() -> ColumnElement[bool]:
@@ -197,30 +197,26 @@ def without_payload() -> ColumnElement[bool]:
 
 def known(connection: Connection, message_ids: Iterable[int]) -> list[Known]:
     """All deliveries of these messages, as the rules of replay.py look at them."""
-    return _known(connection, delivery.c.message_id, message_ids)
+    d = delivery.c
+    about = (d.id, d.message_id, d.channel, d.destination, d.state, d.idempotency_key, d.events, without_payload())
+    found = in_parts(connection, select(*about).order_by(d.id), d.message_id, message_ids)
+    return [_known(*row) for row in found]
+
+
+def _known(number: int, message_id: int, channel: str, destination: str, state: str, key: str, events: str, bare: Any) -> Known:
+    return Known(number, message_id, channel, destination, state, key, frozenset(map(int, (events or "0").split(","))), bool(bare))
 
 
 def known_with(connection: Connection, ids: Iterable[int]) -> list[Known]:
     """These deliveries, and all others of their messages; those that are not there are left out."""
-    return known(connection, {d.message_id for d in _known(connection, delivery.c.id, ids)})
-
-
-def _known(connection: Connection, column: ColumnElement[int], ids: Iterable[int]) -> list[Known]:
     d = delivery.c
-    about = (d.id, d.message_id, d.channel, d.destination, d.state, d.idempotency_key, d.events, without_payload())
-    return [_one_known(*row) for row in in_parts(connection, select(*about).order_by(d.id), column, ids)]
-
-
-def _one_known(number: int, message_id: int, channel: str, destination: str, state: str, key: str, events: str, bare: Any) -> Known:
-    own = frozenset(map(int, (events or "0").split(",")))
-    return Known(number, message_id, channel, destination, state, key, own, bool(bare))
+    return known(connection, {row.message_id for row in in_parts(connection, select(d.message_id), d.id, ids)})
 
 
 def exceptions(connection: Connection, wanted: ExceptionFilter) -> list[ExceptionView]:
     """Exceptions newest first."""
     t = exception.c
-    conditions = _equal((t.channel, wanted.channel), (t.stage, wanted.stage), (t.message_id, wanted.message_id))
-    conditions += _about(wanted)
+    conditions = [*_equal((t.channel, wanted.channel), (t.stage, wanted.stage), (t.message_id, wanted.message_id)), *_about(wanted)]
     if wanted.destination is not None:
         conditions += [t.field == wanted.destination, t.delivery_id.is_not(None)]
     if wanted.open is not None:
@@ -252,9 +248,8 @@ def first_id(connection: Connection, table: Table, at: ColumnElement[int], since
     Clocks are set back now and then: the answer is for a moment CLOCK_SLACK_US earlier, so compare times as well.
     """
     since_us -= CLOCK_SLACK_US
-    # Two statements: SQLite reads one end of the key for a min or a max alone, and all of it for both.
-    low: int = connection.execute(select(func.min(table.c.id))).scalar() or 0
-    high: int = (connection.execute(select(func.max(table.c.id))).scalar() or 0) + 1
+    low, last = search.ends(connection, table.c.id)
+    high = last + 1
     while low < high:
         middle = (low + high) // 2
         row = connection.execute(select(table.c.id, at).where(table.c.id >= middle).order_by(table.c.id).limit(1)).first()

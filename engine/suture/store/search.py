@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
 
 from suture.store.tables import search_key
 
@@ -29,7 +29,8 @@ def find(connection: Connection, keys: list[tuple[str, str]], low_id: int, high_
     low_id, high_id: the ids to look among, both included. A run costs one probe of an index (a store of a million
     messages has a thousand runs), and the caller may stop early, so the newest answers come at once.
     """
-    low, high = _bounds(connection, low_id, high_id)
+    first, last = ends(connection, search_key.c.run)
+    low, high = max(first, low_id >> RUN_BITS), min(last, high_id >> RUN_BITS)
     size = _FIRST_BATCH
     while high >= low:
         runs = range(max(low, high - size + 1), high + 1)
@@ -39,14 +40,12 @@ def find(connection: Connection, keys: list[tuple[str, str]], low_id: int, high_
         high, size = runs.start - 1, min(size * 2, _LARGEST_BATCH)
 
 
-def _bounds(connection: Connection, low_id: int, high_id: int) -> tuple[int, int]:
-    """First and last run that can hold an answer; an empty range (0, -1) when there is none."""
+def ends(connection: Connection, number: ColumnElement[int]) -> tuple[int, int]:
+    """The least and the greatest that there are; (0, -1) for none."""
     # Two statements: SQLite reads one end of an index for a min or a max alone, and all of it for both.
-    first = connection.execute(select(func.min(search_key.c.run))).scalar()
-    last = connection.execute(select(func.max(search_key.c.run))).scalar()
-    if first is None or last is None:
-        return 0, -1
-    return max(first, low_id >> RUN_BITS), min(last, high_id >> RUN_BITS)
+    least = connection.execute(select(func.min(number))).scalar()
+    greatest = connection.execute(select(func.max(number))).scalar()
+    return (0, -1) if least is None or greatest is None else (least, greatest)
 
 
 def _in_runs(runs: range, keys: list[tuple[str, str]], low_id: int, high_id: int) -> Select[Any]:

@@ -19,11 +19,11 @@ STORE = ""
 STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
 
 
-def put(connection: Connection, table: Table, keys: dict[str, Any], values: dict[str, Any]) -> None:
-    """Update the row with these keys, or insert it."""
+def put(connection: Connection, table: Table, keys: dict[str, Any], values: dict[str, Any], **first: Any) -> None:
+    """Update the row with these keys, or insert it. first: what only a new row gets."""
     where = [table.c[name] == value for name, value in keys.items()]
     if not connection.execute(table.update().where(*where).values(values)).rowcount:
-        connection.execute(table.insert().values({**keys, **values}))
+        connection.execute(table.insert().values({**keys, **values, **first}))
 
 
 def put_channel(connection: Connection, channel: str, desired: str, actual: str, reason: str, now_us: int) -> None:

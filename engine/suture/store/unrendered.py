@@ -19,9 +19,9 @@ from suture.model.payload import Payload
 from suture.model.value import changed
 from suture.ports import Delivery, Settled, Unrendered
 from suture.store import rows
-from suture.store.backlog import delivery_of, stored_message
+from suture.store.backlog import WITH_BYTES, delivery_of, stored_message
 from suture.store.queries import without_payload
-from suture.store.tables import delivery, delivery_body, event, exception, message, message_body
+from suture.store.tables import delivery, delivery_body, event, exception, message
 
 EXCEPTION = (
     *("message_id", "delivery_id", "channel", "stage", "code", "field"),
@@ -67,11 +67,11 @@ def by_id(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
 
 def filled(connection: Connection, old: Delivery, render: Render, now_us: int) -> Delivery | str:
     """The delivery with its payload, made and written down; or the reason why there is none, which is kept."""
-    about = _message(connection, old.message_id)
+    about = connection.execute(WITH_BYTES.where(message.c.id == old.message_id)).first()
     events = _events(connection, old)
     if about is None or events is None:
         return "its message or its events are not there any more"
-    made = render(old, about, events)
+    made = render(old, stored_message(about), events)
     if isinstance(made, Unrendered):
         _keep_reason(connection, made, now_us)
         return str(made)
@@ -83,12 +83,6 @@ def filled(connection: Connection, old: Delivery, render: Render, now_us: int) -
     return changed(old, body=made.body, control_id=made.control_id, content_type=made.content_type)
 
 
-def _message(connection: Connection, number: int) -> Message | None:
-    query = select(message, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
-    row = connection.execute(query.where(message.c.id == number)).first()
-    return None if row is None else stored_message(row)
-
-
 def _events(connection: Connection, old: Delivery) -> list[Event] | None:
     """The events of a delivery, as of the newest processing that made those; [] for the message itself."""
     if not old.events:
@@ -97,17 +91,14 @@ def _events(connection: Connection, old: Delivery) -> list[Event] | None:
     e = event.c
     raised = select(event).where(e.message_id == old.message_id, e.number.in_(old.events), e.state == "raised")
     for row in connection.execute(raised):
-        found.setdefault(row.revision, {})[row.number] = _event(row)
+        body = bytes(row.body)
+        made = Event(row.type, row.number, row.line, row.key, typed(row.type, json.loads(body)), 0, row.event_id, json=body)
+        found.setdefault(row.revision, {})[row.number] = made
     for revision in sorted(found, reverse=True):
         mine = [found[revision][number] for number in old.events if number in found[revision]]
         if idempotency_key(old.destination, [one.id for one in mine]) == old.idempotency_key:
             return mine
     return None
-
-
-def _event(row: Any) -> Event:
-    body = bytes(row.body)
-    return Event(row.type, row.number, row.line, row.key, typed(row.type, json.loads(body)), 0, row.event_id, json=body)
 
 
 def _keep_reason(connection: Connection, u: Unrendered, now_us: int) -> None:
