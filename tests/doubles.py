@@ -101,11 +101,10 @@ class Handed:
 class Empty:
     """A backlog in which nothing waits."""
 
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Any], bool], None]) -> None:
+    def load(
+        self, channel: str, destination: str, lane: str | None, after_id: int, limit: int, done: Callable[[list[Any], bool], None]
+    ) -> None:
         done([], False)
-
-    def load_lane(self, channel: str, destination: str, lane: str, *wanted: Any) -> None:
-        self.load(channel, destination, *wanted)
 
 
 def world(journal: Any, clock: Any, backlog: Any = None, **more: Any) -> World:
@@ -214,10 +213,6 @@ class ByHand:
 
     def load(self, *wanted: Any) -> None:
         self.reader.load(*wanted)
-        self._asked()
-
-    def load_lane(self, *wanted: Any) -> None:
-        self.reader.load_lane(*wanted)
         self._asked()
 
     def _asked(self) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, select
 from twisted.internet.task import Clock
 
 from suture.model.message import Message
-from suture.model.outcome import Accepted, Outcome, TryLater
-from suture.pipeline.lanes import UNSTORABLE, Lanes
+from suture.model.outcome import UNSTORABLE, Accepted, Outcome, TryLater
+from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled
 from suture.store import tables

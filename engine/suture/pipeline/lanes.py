@@ -120,23 +120,15 @@ class Lanes:
         wanted, backlog = self.window.wanted, self._world.backlog
         while wanted and self.running:
             lane, after_id, limit = wanted.popleft()
+            backlog.load(self.channel, self.name, lane, after_id, limit, partial(self._loaded, lane))
+
+    def _loaded(self, lane: str | None, deliveries: list[Delivery], more: bool) -> None:
+        if self.running:
+            self.window.loaded(deliveries, more) if lane is None else self.window.reloaded(lane, deliveries, more)
+            self._read()
+            self._pump()
             if lane is None:
-                backlog.load(self.channel, self.name, after_id, limit, self._loaded)
-            else:
-                backlog.load_lane(self.channel, self.name, lane, after_id, limit, partial(self._reloaded, lane))
-
-    def _loaded(self, deliveries: list[Delivery], more: bool) -> None:
-        if self.running:
-            self.window.loaded(deliveries, more)
-            self._read()
-            self._pump()
-            self._let_pass()
-
-    def _reloaded(self, key: str, deliveries: list[Delivery], more: bool) -> None:
-        if self.running:
-            self.window.reloaded(key, deliveries, more)
-            self._read()
-            self._pump()
+                self._let_pass()
 
     def _let_pass(self) -> None:
         """All heads here wait: bring others from the store. While the breaker is open only beside a few: where many fail, the peer does."""

@@ -295,16 +295,13 @@ class Memory(Protocol):
 class Backlog(Protocol):
     """Deliveries that wait in the store because memory has a limit."""
 
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]) -> None:
-        """The waiting deliveries with id > after_id, in order: at most so many, and fewer when they are large.
+    def load(
+        self, channel: str, destination: str, lane: str | None, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]
+    ) -> None:
+        """The waiting deliveries of a lane (None: of all) with id > after_id, in order: at most so many, and fewer when they are large.
 
         done(deliveries, more) is called on the reactor; more: there may be others after them.
         """
-
-    def load_lane(
-        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]
-    ) -> None:
-        """The same for one lane."""
 
 
 class Destination(Protocol):

@@ -101,16 +101,12 @@ class Reader:
         for _ in self._threads:
             self._jobs.put(None)
 
-    def load(self, channel: str, destination: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]) -> None:
-        """Waiting deliveries of a destination with id > after_id, in order; done(found, whether there are more)."""
-        where = (delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.id > after_id)
-        self.read(lambda c: _waiting_part(c, where, limit), lambda found: done(*found))
-
-    def load_lane(
-        self, channel: str, destination: str, lane: str, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]
+    def load(
+        self, channel: str, destination: str, lane: str | None, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]
     ) -> None:
-        """The same for one lane."""
-        where = (delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.lane == lane, delivery.c.id > after_id)
+        """As suture.ports.Backlog says."""
+        where = [delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.id > after_id]
+        where += [] if lane is None else [delivery.c.lane == lane]
         self.read(lambda c: _waiting_part(c, where, limit), lambda found: done(*found))
 
     def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[list[Message]], None]) -> None:

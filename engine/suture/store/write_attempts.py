@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from suture.model import states
-from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater, Unavailable
+from suture.model.outcome import UNSTORABLE, Accepted
 from suture.ports import Attempted, Sending
 from suture.store import rows, tables
 from suture.store.sequences import Sequences
@@ -17,17 +17,6 @@ ATTEMPT = ("delivery_id", "number", "started_at_us", "ended_at_us", "outcome", "
 DELIVERY = ("state", "attempts", "next_at_us", "updated_at_us", "accepted_at_us", "posted_at_us", "document", "reason")
 EXCEPTION = ("message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us")
 KEPT_RESPONSE_BYTES = 4096
-UNSTORABLE = "OUTCOME_UNSTORABLE"
-OUTCOMES = {
-    Accepted: "accepted",
-    TryLater: "try_later",
-    Rejected: "rejected",
-    Held: "held",
-    Ambiguous: "ambiguous",
-    Unavailable: "unavailable",
-}
-
-
 _NUMBERS = "SELECT delivery_id, MAX(number) FROM attempt WHERE delivery_id IN ({in}) GROUP BY delivery_id"
 
 
@@ -43,7 +32,7 @@ def write(connection: Connection, operations: list[Attempted], sequences: Sequen
         if a.salvaged:
             number = last[d.id] = max(number, last.get(d.id, 0) + 1)
         response = o.response[:KEPT_RESPONSE_BYTES] or None
-        attempts.append((d.id, number, a.started_at_us, at_us, OUTCOMES[type(o)], o.code, a.reason, response))
+        attempts.append((d.id, number, a.started_at_us, at_us, o.name, o.code, a.reason, response))
         accepted = at_us if a.state in states.DELIVERED else None
         posted = at_us if a.state == states.POSTED else None
         document = o.document if isinstance(o, Accepted) else None
