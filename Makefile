@@ -72,7 +72,6 @@ format: $(STAMP) ## let ruff lay out the code
 	@$(BIN)/ruff format .
 
 docs: $(STAMP) ## write docs/reference/ and the picture of the rooms from the code
-	@$(BIN)/python -m suture.config.reference
 	@$(BIN)/python docs/make_reference.py
 	@$(BIN)/python docs/rooms.py
 

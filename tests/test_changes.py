@@ -309,10 +309,11 @@ def test_a_transport(tmp_path: Path, scratch: Scratch, monkeypatch: pytest.Monke
         "connectors/registry.py",
         {"import http_out, mllp_in, mllp_out": ", toy_out", '"mllp_out": mllp_out': ', "toy_out": toy_out'},
     )
-    page, out = tmp_path / "reference.md", tmp_path / "out"
+    pages, out = tmp_path / "reference", tmp_path / "out"
     out.mkdir()
-    scratch.python("-m", "suture.config.reference", page)
-    assert "### toy_out (destination)\n\nWrite each delivery to a file of a directory." in page.read_text(encoding="utf-8")
+    scratch.python(TOP / "docs" / "make_reference.py", pages)
+    written = (pages / "configuration.md").read_text(encoding="utf-8")
+    assert "### toy_out (destination)\n\nWrite each delivery to a file of a directory." in written
     with Copied(tmp_path, scratch) as hospital:
         hospital.files(
             {

@@ -10,11 +10,12 @@ from types import ModuleType
 import click
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
 
 from suture.cli.main import cli as command
-from suture.config.reference import SECTIONS
 from suture.config.validate import validate
 from suture.config.yaml_file import parse_yaml
+from suture.connectors.registry import DESTINATIONS, SOURCES
 from suture.observe.metrics import Metrics
 from suture.wire.hl7v2.standard import dictionary
 from tests.test_architecture import ROOT, ROW_OF, ROWS
@@ -43,9 +44,17 @@ def loaded(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["events.md", "commands.md"])
+@pytest.mark.parametrize("name", ["configuration.md", "events.md", "commands.md"])
 def test_the_reference_is_what_the_code_says(name: str):
     assert read(f"docs/reference/{name}") == reference().pages()[name], "not current: run `make docs`"
+
+
+MODELS = [model for _, _, model in reference().SECTIONS] + [module.Config for module in (*SOURCES.values(), *DESTINATIONS.values())]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__module__)
+def test_every_key_is_described(model: type[BaseModel]):
+    assert [key for key, info in reference().fields(model, "") if not info.description] == []
 
 
 def test_the_picture_of_the_rooms_is_what_the_imports_say():
@@ -176,7 +185,7 @@ def shown_files() -> list[tuple[str, str]]:
 def test_files_that_are_shown_can_be_written(page: str, text: str):
     document, problems = parse_yaml(text, page)
     assert document is not None and not problems, problems
-    kinds = {title: validate(document, model)[1] for title, _, model in SECTIONS}
+    kinds = {title: validate(document, model)[1] for title, _, model in reference().SECTIONS}
     wrong = {title: [str(one) for one in found if not one.text.endswith("is required")] for title, found in kinds.items()}
     assert [] in wrong.values(), min(wrong.values(), key=len)
 
