@@ -127,12 +127,13 @@ search: {patient: [ZFT-2, "ZFT-5[1].1"]}
 """
 """Each field of the line is read at another kind of path; ZFT-9 is not read at all."""
 
+NARROW = Bounds(quantity=Decimal(500), amount=Decimal("5000.00"), past_d=30, future_d=1)
 MAPPINGS = {
     "the example": inbound(),
     "lines keyed by the message": inbound(MAPPING, key=()),
     "everything": inbound(EVERYTHING, key=("MSH-4", "PID-18.1", "FT1-2", "FT1-3")),
     "once a message": inbound(ONCE, key=("MSH-3.1", "PID-3.1")),
-    "lists": inbound(LISTS, key=("PID-18.1", "FT1-2"), rules=Rules(CHICAGO, bounds=Bounds(Decimal(500), Decimal("5000.00"), 30, 1))),
+    "lists": inbound(LISTS, key=("PID-18.1", "FT1-2"), rules=Rules(CHICAGO, bounds=NARROW)),
     "three events": inbound(THREE, key=("MSH-4", "FT1-2")),
     "by the sender": inbound(rules=Rules(CHICAGO, by_sender=True, bounds=Bounds(future_d=0), money=Money(0))),
 }

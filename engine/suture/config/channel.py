@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from typing import Annotated, Literal
 
@@ -12,10 +11,11 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from suture.config.connector import OneConnector, with_connectors
 from suture.config.hl7v2 import HL7v2Section
-from suture.config.section import Listed, Section, known_zone
 from suture.connectors.registry import SOURCES
 from suture.formats.registry import FORMATS
+from suture.mapping.rules import Bounds
 from suture.model.meant import did_you_mean
+from suture.model.section import Listed, Section, known_zone
 from suture.wire.hl7v2.text import er7
 
 
@@ -72,17 +72,6 @@ class Duplicates(Section):
 
 SITE, SENDER = "site", "sender"
 """What `zone` may say beside the name of a zone."""
-
-
-class Bounds(Section):
-    """What can be a value at all. What lies outside is not what it is taken for, and its line waits for a person."""
-
-    quantity: Decimal = Field(default=Decimal(9_999), gt=0, description="Largest quantity, whatever the sign, as sent and as converted")
-    amount: Decimal = Field(
-        default=Decimal("9999999.99"), gt=0, description="Largest amount, price or cost, whatever the sign, in the site's currency"
-    )
-    past_d: int = Field(default=3653, ge=0, le=50_000, description="Days that a service date may lie before the day of receipt")
-    future_d: int = Field(default=31, ge=0, le=50_000, description="Days that a service date may lie after the day of receipt")
 
 
 @with_connectors(SOURCES)

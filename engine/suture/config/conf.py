@@ -11,13 +11,13 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 
 from suture.config.connector import OneConnector, one_connector, with_connectors
 from suture.config.references import resolve
-from suture.config.section import Listed, Section, known_zone
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
 from suture.connectors.net.access import Host
 from suture.connectors.registry import DESTINATIONS
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
+from suture.model.section import Listed, Section, known_zone
 from suture.pipeline.retry import Policy
 from suture.store import url as store_url
 
@@ -177,20 +177,9 @@ class Endpoint(OneConnector):
 
     def policy(self) -> Policy:
         """The endpoint's pace as the pipeline takes it."""
-        retry = self.retry
-        return Policy(
-            first_s=retry.first_s,
-            max_s=retry.max_s,
-            jitter=retry.jitter,
-            give_up_after_s=retry.give_up_after_h * 3600,
-            attempts_max=retry.attempts_max,
-            give_up_after_attempts=retry.give_up_after_attempts,
-            breaker_after=self.breaker.after,
-            on_ambiguous=self.on_ambiguous,
-            in_flight=self.in_flight,
-            memory_limit=self.memory_limit,
-            memory_bytes=self.memory_bytes,
-        )
+        own = self.model_dump(include={"on_ambiguous", "in_flight", "memory_limit", "memory_bytes"})
+        retry = self.retry.model_dump(exclude={"give_up_after_h"})
+        return Policy(**own, **retry, give_up_after_s=self.retry.give_up_after_h * 3600, breaker_after=self.breaker.after)
 
 
 class Conf(Section):

@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from suture.config.section import Section
 from suture.config.yaml_file import Document, Loc
 from suture.connectors.registry import Module
 from suture.model.errors import Problem
 from suture.model.meant import nearest
+from suture.model.section import Section
 
 
 class OneConnector(Section):

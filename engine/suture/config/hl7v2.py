@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from suture.config.section import Listed, Section
 from suture.config.shape import file_keys
 from suture.config.yaml_file import Document
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
+from suture.model.section import Listed, Section
 from suture.wire.hl7v2.exchange.reply import PLACES
 from suture.wire.hl7v2.standard.dictionary import VERSIONS
 from suture.wire.hl7v2.standard.validate import KINDS

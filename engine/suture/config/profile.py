@@ -11,12 +11,12 @@ from pydantic import AfterValidator, Field
 
 from suture.config.channel import MessageType, Name, Place
 from suture.config.hl7v2 import SEVERITY_LETTERS
-from suture.config.section import Listed, Section
 from suture.config.validate import misnamed
 from suture.config.yaml_file import Document
 from suture.mapping.tables import Table
 from suture.model.errors import Problem
 from suture.model.meant import did_you_mean
+from suture.model.section import Listed, Section
 from suture.wire.hl7v2.standard.profile import Profile, Rule
 from suture.wire.hl7v2.text import er7
 from suture.wire.pattern import Pattern

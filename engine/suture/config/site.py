@@ -22,7 +22,7 @@ from suture.connectors.registry import DESTINATIONS, SOURCES, DestinationModule,
 from suture.mapping.compile import Inbound
 from suture.mapping.outbound import Renderer
 from suture.mapping.outbound_hl7 import Hl7Renderer
-from suture.mapping.rules import Bounds, Money, Rules
+from suture.mapping.rules import Money, Rules
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
 from suture.model.meant import did_you_mean
@@ -270,12 +270,11 @@ def rules_of(conf: Conf | None, channel: Channel | None = None) -> Rules:
     zone, money = (conf.zone, Money(conf.site.money_decimals)) if conf else (ZoneInfo("UTC"), Money())
     if channel is None:
         return Rules(zone, money=money)
-    given = channel.bounds
     return Rules(
         zone=zone,
         times=None if channel.zone in (SITE, SENDER) else ZoneInfo(channel.zone),
         by_sender=channel.zone == SENDER,
-        bounds=Bounds(given.quantity, given.amount, given.past_d, given.future_d),
+        bounds=channel.bounds,
         money=money,
     )
 

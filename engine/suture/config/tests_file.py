@@ -11,14 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 
-from suture.config.section import Listed, Section
-from suture.config.shape import alternatives
 from suture.config.validate import validate
 from suture.config.yaml_file import Document, Loc, read_yaml
+from suture.mapping.fields import field_type
 from suture.mapping.times import from_iso
 from suture.model.errors import Problem
 from suture.model.events import EVENT_TYPES
 from suture.model.meant import did_you_mean
+from suture.model.section import Listed, Section
 
 EXPECTATIONS = ("expect", "expect_gaps", "expect_filtered", "expect_deliveries", "expect_none", "expect_error", "expect_findings")
 
@@ -138,7 +138,7 @@ def _event_problems(document: Document, loc: Loc, kind: str, fields: Any) -> Ite
         if name not in model.model_fields:
             yield document.problem(place, f"{kind} has no field {name!r}{did_you_mean(name, model.model_fields)}")
         elif isinstance(text, str | list) and text and typed(kind, name, text) is None:
-            yield document.problem(place, f"{text!r} is not {_EXAMPLES[_type_of(kind, name)]}")
+            yield document.problem(place, f"{text!r} is not {_EXAMPLES[field_type(model, name)[0]]}")
 
 
 _EXAMPLES: dict[Any, str] = {
@@ -149,13 +149,9 @@ _EXAMPLES: dict[Any, str] = {
 }
 
 
-def _type_of(kind: str, name: str) -> Any:
-    return next(alternatives(EVENT_TYPES[kind].model_fields[name].annotation))
-
-
 def typed(kind: str, name: str, text: str | list[str]) -> str | Decimal | date | list[str] | None:
     """The text as a value of that field of that event; None when it is none."""
-    of = _type_of(kind, name)
+    of: Any = field_type(EVENT_TYPES[kind], name)[0]
     if isinstance(text, list) or of == list[str]:
         return text if isinstance(text, list) and of == list[str] else None
     try:

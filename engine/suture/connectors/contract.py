@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from suture.model.outcome import Outcome, Unavailable
 from suture.model.oversize import TooLarge
+from suture.model.section import Section
 from suture.ports import AckTime, Delivery
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.text.recode import Target, Unfit, target
@@ -28,13 +29,7 @@ NOT_SENT = Unavailable("STORE_LOST", "not sent: it is not sure that the store is
 """What a destination says of a delivery for which it has no leave: it asks right before bytes leave the house."""
 
 
-class Settings(BaseModel):
-    """Settings of a connector, or a part of them."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class SourceSettings(Settings):
+class SourceSettings(Section):
     """A source's settings, with the answers that hold where a source has no others."""
 
     @property
@@ -57,7 +52,7 @@ CharacterSet = Annotated[str, AfterValidator(_known)]
 """A character set to send in, as MSH-18 has it."""
 
 
-class DestinationSettings(Settings):
+class DestinationSettings(Section):
     """A destination's settings, with the answers that hold where a destination has no others."""
 
     send_as: CharacterSet | None = Field(

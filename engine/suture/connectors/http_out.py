@@ -16,7 +16,7 @@ from twisted.internet import task
 from yarl import URL
 
 from suture import __version__
-from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused, Settings
+from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused
 from suture.connectors.http.connection import LOST, Connection
 from suture.connectors.http.dialling import Dial
 from suture.connectors.http.exchange import Answer
@@ -25,6 +25,7 @@ from suture.connectors.net import sockets
 from suture.connectors.net.complaints import Complaints
 from suture.connectors.net.tls import ClientTls
 from suture.model.outcome import Ambiguous, Outcome, Unavailable
+from suture.model.section import Section
 from suture.model.value import Value
 from suture.ports import Delivery, Done
 
@@ -41,7 +42,7 @@ _STATUS = re.compile(r"[2-5][0-9][0-9]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$&'*+.^_`|~-]+")
 
 
-class Auth(Settings):
+class Auth(Section):
     """How to prove who we are: a bearer token, or user and password."""
 
     bearer: SecretStr | None = Field(None, description="Token for 'Authorization: Bearer'; write it as ${env:NAME} or ${file:path}")

@@ -9,8 +9,11 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import Field
+
 from suture.mapping.functions import EXACT
 from suture.model.remembered import remembered
+from suture.model.section import Section
 
 BOUND = {"quantity": "quantity", "amount": "amount", "unit_amount": "amount", "unit_cost": "amount"}
 """Canonical fields that hold a quantity as it was sent, or money -> the channel's bound that they are held against."""
@@ -39,15 +42,15 @@ class Limit:
         return f"not between {self.low:f} and {self.high:f}, {self.said}"
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a channel takes for a value. quantity, amount: the most, whatever the sign. past_d, future_d: how many days
-    before and after the day of receipt, where the site is, a service date may be."""
+class Bounds(Section):
+    """What can be a value at all. What lies outside is not what it is taken for, and its line waits for a person."""
 
-    quantity: Decimal = Decimal(9_999)
-    amount: Decimal = Decimal("9999999.99")
-    past_d: int = 3653
-    future_d: int = 31
+    quantity: Decimal = Field(default=Decimal(9_999), gt=0, description="Largest quantity, whatever the sign, as sent and as converted")
+    amount: Decimal = Field(
+        default=Decimal("9999999.99"), gt=0, description="Largest amount, price or cost, whatever the sign, in the site's currency"
+    )
+    past_d: int = Field(default=3653, ge=0, le=50_000, description="Days that a service date may lie before the day of receipt")
+    future_d: int = Field(default=31, ge=0, le=50_000, description="Days that a service date may lie after the day of receipt")
 
     def limit(self, name: str) -> Limit | None:
         """Of a canonical field, None where there is none."""

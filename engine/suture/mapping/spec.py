@@ -8,22 +8,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from suture.model.section import Listed, Section
 
-def _listed(given: Any) -> Any:
-    return [given] if isinstance(given, str) else given
-
-
-Texts = Annotated[list[str], BeforeValidator(_listed)]
+Texts = Annotated[list[str], Listed]
 """One text, or a list of them."""
 
 Conditions = dict[str, Texts]
 """A path or a column of a bound row -> the values that match. All of them must match."""
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+class _Spec(Section):
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class Value(_Spec):

@@ -21,7 +21,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSS
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from suture.connectors.contract import Note, Settings
+from suture.connectors.contract import Note
+from suture.model.section import Section
 from suture.ports import Clock
 
 KEY_LIMIT_BYTES = 1 << 20
@@ -64,7 +65,7 @@ SiteFile = Annotated[str, AfterValidator(_in_site)]
 """The path of a file; a relative one begins at the directory in the context of the validation (the site's)."""
 
 
-class ServerTls(Settings):
+class ServerTls(Section):
     """TLS for senders: the certificate we show, and whose certificates we want to see."""
 
     certificate: SiteFile = Field(description="PEM file with our certificate, and those of its issuers after it")
@@ -75,7 +76,7 @@ class ServerTls(Settings):
     check_s: float = Field(5, ge=0, description="Seconds between looks at the files for a renewal (default 5)")
 
 
-class ClientTls(Settings):
+class ClientTls(Section):
     """TLS to a peer: whose certificates we trust, the name that has to be in them, and the certificate we show."""
 
     ca: SiteFile | None = Field(None, description="PEM file with the authorities to trust; absent: the system's")

@@ -1,4 +1,4 @@
-"""What the sections of configuration files have in common."""
+"""What the sections of files have in common: of configuration, of mappings, of a connector's settings."""
 
 from __future__ import annotations
 
