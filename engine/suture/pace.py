@@ -1,14 +1,17 @@
-"""How much is read: sources go on as long as what they bring can be dealt with, in operations and in bytes."""
+"""How much is read: sources go on as long as what they bring can be dealt with, in operations and in bytes; and memory given back."""
 
 from __future__ import annotations
 
+import ctypes
+import resource
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from suture.config.conf import Conf
 from suture.connectors.net.aside import Aside
-from suture.connectors.net.heap import Heap, resident_bytes, trimmer
 from suture.connectors.net.room import Room
+from suture.ports import Held
 from suture.runtime import RunningChannel
 from suture.store.journal import Journal
 from suture.validation_pool import ValidationPool
@@ -16,6 +19,10 @@ from suture.validation_pool import ValidationPool
 FULL_CHECK_S = 0.02
 PULSE_S = 0.05
 """Seconds between two looks at how late the loop is; a piece of work that takes longer is always seen."""
+GROWN_BYTES = 8_388_608
+"""Growth of the process after which it is looked whether there is something to give back."""
+BUSY_BYTES = 4_194_304
+"""With more in work the memory is in use, or soon will be again."""
 
 
 class Pace:
@@ -81,3 +88,40 @@ class Pace:
         self._late(max(0.0, now_s - due_s))
         if not self._ended:
             self._reactor.callLater(PULSE_S, self._pulse, now_s + PULSE_S)
+
+
+def trimmer() -> Callable[[], Any] | None:
+    """What gives free memory back; None where the C library is not glibc, which alone has to be asked."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return None if trim is None else lambda: trim(0)
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+class Heap:
+    """glibc keeps what was freed between blocks that are still in use: after a burst of large messages, as much as they took.
+
+    held: what is in work. aside(work, done): runs the giving back beside the reactor.
+    """
+
+    def __init__(self, held: Held, aside: Callable[..., None], trim: Callable[[], Any] | None, resident: Callable[[], int]) -> None:
+        self._held, self._aside, self._trim, self._resident = held, aside, trim, resident
+        self._left_bytes = 0
+        self._used = False
+
+    def look(self) -> None:
+        """To be called every second or so: when it is quiet after a burst, give back what that has left."""
+        busy = self._held.bytes > BUSY_BYTES
+        self._used = self._used or busy or self._resident() > self._left_bytes + GROWN_BYTES
+        if self._used and not busy and self._trim is not None:
+            self._used = False
+            self._aside(self._trim, self._trimmed)
+
+    def _trimmed(self, _: Any) -> None:
+        self._left_bytes = self._resident()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from suture.mapping import codegen_lines
 from suture.mapping.inbound import Inbound
-from suture.mapping.rules import Bounds, Money, Rules
+from suture.mapping.rules import Bounds, Rules
 from suture.model.code import Code
 from suture.model.events import digest
 from suture.wire.hl7v2.text import er7
@@ -135,7 +135,7 @@ MAPPINGS = {
     "once a message": inbound(ONCE, key=("MSH-3.1", "PID-3.1")),
     "lists": inbound(LISTS, key=("PID-18.1", "FT1-2"), rules=Rules(CHICAGO, bounds=NARROW)),
     "three events": inbound(THREE, key=("MSH-4", "FT1-2")),
-    "by the sender": inbound(rules=Rules(CHICAGO, by_sender=True, bounds=Bounds(future_d=0), money=Money(0))),
+    "by the sender": inbound(rules=Rules(CHICAGO, by_sender=True, bounds=Bounds(future_d=0), decimals=0)),
 }
 
 PLAIN = st.sampled_from(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suture.mapping.plan import Mapped
-from suture.mapping.rules import Bounds, Money, Rules
+from suture.mapping.rules import Bounds, Rules
 from suture.wire.hl7v2.text import er7
 from tests.mapping.examples import CHICAGO, MAPPING, ft1, inbound, mapped, message, problems, types
 
@@ -313,13 +313,13 @@ class TestMoney:
 
     @pytest.mark.parametrize(("decimals", "amount"), [(0, "2100"), (3, "2100.000")])
     def test_another_currency_has_other_decimals(self, decimals: int, amount: str) -> None:
-        found = run(ft1(quantity="0.5"), rules=Rules(CHICAGO, money=Money(decimals)))
+        found = run(ft1(quantity="0.5"), rules=Rules(CHICAGO, decimals=decimals))
         assert str(found.events[1].data["amount"]) == amount
 
     @given(st.decimals(min_value=-(10**4), max_value=10**4, places=6), st.integers(0, 4))
     def test_rounding_never_moves_an_amount_by_more_than_half_a_cent(self, quantity: Decimal, decimals: int) -> None:
         wide = Bounds(quantity=Decimal(10**4), amount=Decimal(10**9))
-        found = run(ft1(quantity=f"{quantity:f}"), rules=Rules(CHICAGO, bounds=wide, money=Money(decimals)))
+        found = run(ft1(quantity=f"{quantity:f}"), rules=Rules(CHICAGO, bounds=wide, decimals=decimals))
         cent, amount = Decimal(1).scaleb(-decimals), found.events[1].data["amount"]
         assert abs(amount - quantity * 4200) <= cent / 2
         assert amount.as_tuple().exponent == -decimals

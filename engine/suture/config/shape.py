@@ -55,8 +55,6 @@ def alternatives(annotation: Any) -> Iterator[Any]:
     elif origin in (Union, types.UnionType):
         for part in get_args(annotation):
             yield from alternatives(part)
-    elif hasattr(annotation, "__value__"):
-        yield from alternatives(annotation.__value__)
     elif isinstance(annotation, type) and issubclass(annotation, RootModel):
         yield from alternatives(annotation.model_fields["root"].annotation)
     elif annotation is not type(None):

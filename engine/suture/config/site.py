@@ -22,7 +22,7 @@ from suture.connectors.registry import DESTINATIONS, SOURCES, DestinationModule,
 from suture.mapping.compile import Inbound
 from suture.mapping.outbound import Renderer
 from suture.mapping.outbound_hl7 import Hl7Renderer
-from suture.mapping.rules import Money, Rules
+from suture.mapping.rules import Rules
 from suture.master.stock import StockLevels
 from suture.model.errors import ConfigError, Problem
 from suture.model.meant import did_you_mean
@@ -267,15 +267,15 @@ class SiteLoader:
 
 def rules_of(conf: Conf | None, channel: Channel | None = None) -> Rules:
     """The rules of a channel for values; those of any, where its file or the conf is wrong and is only looked at for more problems."""
-    zone, money = (conf.zone, Money(conf.site.money_decimals)) if conf else (ZoneInfo("UTC"), Money())
+    zone, decimals = (conf.zone, conf.site.money_decimals) if conf else (ZoneInfo("UTC"), 2)
     if channel is None:
-        return Rules(zone, money=money)
+        return Rules(zone, decimals=decimals)
     return Rules(
         zone=zone,
         times=None if channel.zone in (SITE, SENDER) else ZoneInfo(channel.zone),
         by_sender=channel.zone == SENDER,
         bounds=channel.bounds,
-        money=money,
+        decimals=decimals,
     )
 
 

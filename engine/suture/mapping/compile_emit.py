@@ -130,7 +130,7 @@ class EmitCompiler:
         for name, value in self.emit.set.items():
             if value.call in FIELD_FUNCTIONS and name in model.model_fields:
                 required = field_type(model, name)[1] or value.required is True
-                cent = self.program.rules.money.cent if name in ROUNDED else None
+                cent = self.program.rules.cent if name in ROUNDED else None
                 limit = limit_of(self.program.rules.bounds, name, value)
                 function, signs = FIELD_FUNCTIONS[value.call], credit if name == "amount" else ()
                 self.result.calls.append(Call(name, function, required, signs, cent, limit))

@@ -93,7 +93,7 @@ class FieldCompiler:
         if form is None or sources is None or not self._checks.call(loc, value, as_):
             return None
         limit = limit_of(rules.bounds, name, value) if kind is Decimal else None
-        parse = number_parser(form, limit, rules.money.cent if name in ROUNDED else None)
+        parse = number_parser(form, limit, rules.cent if name in ROUNDED else None)
         table = self.tables[value.table] if value.table else None
         columns = self._columns(table, sources)
         if not self._checks.texts(loc, value, as_, form, limit) or not self._checks.cells(loc, columns, as_, form):

@@ -60,18 +60,6 @@ class Bounds(Section):
         return Limit(most.copy_negate(), most, f"the channel's bounds.{BOUND[name]}")
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
-    """The site's currency. An amount is rounded to its decimals once, when it is made or read; halves go away from zero."""
-
-    decimals: int = 2
-
-    @property
-    def cent(self) -> Decimal:
-        """The least amount."""
-        return Decimal(1).scaleb(-self.decimals)
-
-
 NEAREST = Context(prec=EXACT.prec, rounding=ROUND_HALF_UP)
 
 
@@ -84,13 +72,18 @@ def rounded(amount: Decimal, cent: Decimal) -> Decimal:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """All of it. zone: the site's. times: of times without an offset, where it is another one. by_sender: the offset of
-    MSH-7 goes before it, as the standard has it (HL7 2.5.1 section 2.15.9.7)."""
+    MSH-7 goes before it, as the standard has it (HL7 2.5.1 section 2.15.9.7). decimals: of the site's currency."""
 
     zone: ZoneInfo
     times: ZoneInfo | None = None
     by_sender: bool = False
     bounds: Bounds = field(default_factory=Bounds)
-    money: Money = field(default_factory=Money)
+    decimals: int = 2
+
+    @property
+    def cent(self) -> Decimal:
+        """The least amount of the site's currency, to which one is rounded once, when it is made or read; halves go away from zero."""
+        return Decimal(1).scaleb(-self.decimals)
 
 
 @lru_cache(256)

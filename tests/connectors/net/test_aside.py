@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from suture.connectors.net.aside import Aside
-from suture.connectors.net.heap import BUSY_BYTES, GROWN_BYTES, Heap
+from suture.pace import BUSY_BYTES, GROWN_BYTES, Heap
 from suture.ports import Held
 
 MB = 1_000_000
