@@ -74,8 +74,8 @@ def table(name: str, text: str) -> Table:
     return found
 
 
-_TEXTS = {"items": ITEMS, "locations": LOCATIONS, "units": UNITS, "movements": MOVEMENTS}
-TABLES = {name: table(name, text) for name, text in _TEXTS.items()}
+TEXTS = {"items": ITEMS, "locations": LOCATIONS, "units": UNITS, "movements": MOVEMENTS}
+TABLES = {name: table(name, text) for name, text in TEXTS.items()}
 
 
 class _Loader(yaml.BaseLoader):

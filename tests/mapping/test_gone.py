@@ -5,12 +5,11 @@ from __future__ import annotations
 import gc
 import weakref
 
-from suture.mapping.tables import Table
 from tests.mapping import examples
 
 
 def test_nothing_that_compiled_a_mapping_keeps_its_tables() -> None:
-    tables = {name: Table(name, table.columns, list(table._lines)) for name, table in examples.TABLES.items()}
+    tables = {name: examples.table(name, text) for name, text in examples.TEXTS.items()}
     gc.collect()
     gc.disable()
     try:

@@ -57,9 +57,10 @@ class TestLookUp:
     def test_of_periods_that_do_not_overlap_exactly_the_one_around_the_day_counts(self, borders: list[int], day: int) -> None:
         start = date(2026, 1, 1).toordinal()
         iso = [date.fromordinal(start + border).isoformat() for border in borders]
-        lines = [f"A\x1f{i}\x1f{a}\x1f{b}" for i, (a, b) in enumerate(itertools.pairwise(iso))]
+        lines = [f"A,{i},{a},{b}\n" for i, (a, b) in enumerate(itertools.pairwise(iso))]
         expected = next((str(i) for i, (a, b) in enumerate(itertools.pairwise(borders)) if a <= day < b), None)
-        assert to(Table("t", ("code", "to", "effective_from", "effective_to"), lines), "A", date.fromordinal(start + day)) == expected
+        found = table("t", f"code,to,effective_from,effective_to\n{''.join(lines)}")
+        assert to(found, "A", date.fromordinal(start + day)) == expected
 
 
 class TestUnitConversion:
@@ -174,9 +175,9 @@ class TestLarge:
 def test_a_large_table_that_nobody_has_any_more_is_emptied_beside_everybodys_work(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
     monkeypatch.setattr(leaving, "_beside", [begun.append])
-    table = Table("items", ("item", "name"), [f"I{n}\x1fName {n}" for n in range(leaving.LARGE + 1)])
-    find = table.finder()
-    del table
+    items = table("items", "item,name\n" + "".join(f"I{n},Name {n}\n" for n in range(leaving.LARGE + 1)))
+    find = items.finder()
+    del items
     gc.collect()
     assert (find("I7") or {})["name"] == "Name 7"  # who only finds rows has them still
     rows = [one for one in begun if isinstance(one.args[0], leaving.Rows)]
@@ -192,6 +193,6 @@ def test_a_large_table_that_nobody_has_any_more_is_emptied_beside_everybodys_wor
 def test_a_small_table_is_let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
     monkeypatch.setattr(leaving, "_beside", [begun.append])
-    Table("items", ("item", "name"), ["I1\x1fOne"])
+    table("items", "item,name\nI1,One\n")
     gc.collect()
     assert begun == []

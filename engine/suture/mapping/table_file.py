@@ -12,9 +12,11 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import chain
 from operator import itemgetter
 
-from suture.mapping.tables import ALWAYS, FROM, SEPARATOR, TO, Shape, Table
+from suture.mapping.leaving import Lines, Rows
+from suture.mapping.tables import ALWAYS, FROM, SEPARATOR, TO, Period, Shape, Table
 from suture.mapping.values import decimal
 from suture.model.errors import Problem
 
@@ -47,9 +49,9 @@ class _Loader:
         self.columns: list[str] = []
         self.shape = Shape("", ("",))
         self.problems: list[Problem] = []
-        self.lines: list[str] = []
-        self.always: dict[str, int] = {}
-        self.periods: dict[str, list[tuple[int, int, int]]] = {}  # the days of each row, and its line
+        self.lines, self.always, self.retired = Lines(), Rows(), Rows()
+        self.periods: dict[str, list[Period]] = {}
+        self.numbers: dict[str, int] = {}  # the line of each row that is in use
 
     def load(self, lines: Iterable[str]) -> tuple[Table, list[Problem]]:
         reader = csv.reader(lines, strict=True)
@@ -62,7 +64,8 @@ class _Loader:
             self._problem(reader.line_num, "", f"{error}; quote a cell that holds a comma, and double the quotes inside it")
         except _Enough:
             pass
-        return Table(self.name, self.columns, self.lines), self.problems
+        periods = Rows((key, tuple(chain(*found))) for key, found in self.periods.items())
+        return Table(self.name, self.columns, self.lines, self.always, periods, self.retired), self.problems
 
     def _problem(self, line: int, place: str, text: str) -> None:
         self.problems.append(Problem(self.file, line, place, text))
@@ -100,7 +103,7 @@ class _Loader:
         wrong = list(self._wrong(cells, packed))
         for column, text in wrong:
             self._problem(line, column, text)
-        if not wrong and self._alone(line, cells):
+        if not wrong and self._alone(line, cells, packed):
             self.lines.append(packed)
 
     def _wrong(self, cells: list[str], packed: str) -> Iterator[tuple[str, str]]:
@@ -117,33 +120,36 @@ class _Loader:
         if shape.active is not None and cells[shape.active].upper() not in ("", "Y", "N"):  # it would count as yes
             yield "active", f"'{cells[shape.active]}' is neither Y nor N"
 
-    def _alone(self, line: int, cells: list[str]) -> bool:
-        """Is the row's period sound, and does no earlier row of the key hold at the same time?"""
+    def _alone(self, line: int, cells: list[str], packed: str) -> bool:
+        """Is the row's period sound, and does no earlier row of the key hold at the same time? Then it is found by its key."""
         dated = self.shape.dated(cells)
         span = self._sound_period(line, cells) if dated else ALWAYS
         if span is None:
             return False
-        if not self.shape.in_use(cells):
-            return True
         key = self.shape.key_of(cells)
+        if not self.shape.in_use(cells):
+            self.retired[key] = True
+            return True
         twin = self._twin(key, span)
         if twin is not None:
             shown = " ".join(key.split(SEPARATOR))
             remedy = "delete one, or date them apart with effective_from and effective_to"
             self._problem(line, self.columns[0], f"'{shown}' stands in line {twin} already, in force at the same time; {remedy}")
-        elif dated:
-            insort(self.periods.setdefault(key, []), (*span, line))
+            return False
+        self.numbers[packed] = line
+        if dated:
+            insort(self.periods.setdefault(key, []), (*span, packed))
         else:
-            self.always[key] = line
-        return twin is None
+            self.always[key] = packed
+        return True
 
     def _twin(self, key: str, span: Span) -> int | None:
         """The first line that has a row of this key in force at some time of the span."""
         found = [self.always[key]] if key in self.always else []
         if (others := self.periods.get(key)) is not None:  # they follow each other without an overlap
             first = max(0, bisect_right(others, span[0], key=itemgetter(0)) - 1)
-            found += [line for since, until, line in others[first : bisect_left(others, span[1], key=itemgetter(0))] if until > span[0]]
-        return min(found, default=None)
+            found += [row for since, until, row in others[first : bisect_left(others, span[1], key=itemgetter(0))] if until > span[0]]
+        return min(map(self.numbers.__getitem__, found), default=None)
 
     def _sound_period(self, line: int, cells: list[str]) -> Span | None:
         for column, place in ((FROM, self.shape.since), (TO, self.shape.until)):

@@ -11,11 +11,10 @@ dicts would take five times the memory and, when the table is let go, a tenth of
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache, partial
-from itertools import chain
 from typing import Any
 
 from suture.mapping.leaving import Lines, Rows
@@ -42,37 +41,24 @@ Period = tuple[int, int, str]
 
 
 class Table:
-    """Rows by key. lines: the cells of each row, joined by SEPARATOR. converts: it is a unit conversion.
+    """Rows by key, as `load_csv` has read them. lines: the cells of each row, joined by SEPARATOR. converts: it is a unit conversion.
 
-    Raises ValueError where an effective date is none; `load_csv` reports that and more with its line.
+    always: key to the row that holds at any time; periods: key to the rows that are limited in time, one behind the other, each as
+    its three parts; retired: the keys of rows that are not in use.
     """
 
-    def __init__(self, name: str, columns: Sequence[str], lines: Iterable[str]) -> None:
-        self.name, self.columns, self._lines = name, tuple(columns), Lines(lines)
+    def __init__(self, name: str, columns: Sequence[str], lines: Lines, always: Rows, periods: Rows, retired: Rows) -> None:
+        self.name, self.columns, self._lines = name, tuple(columns), lines
         shape = Shape(name, self.columns)
         self.key_columns, self.converts = shape.key_columns, shape.factor is not None
         self.result = "to" if "to" in self.columns else None
-        self._always, self._retired = Rows(), Rows()
-        self._index(shape)
-        self.dated = bool(self._periods)
+        self._always, self._periods, self._retired = always, periods, retired
+        self.dated = bool(periods)
         self._by_key = Remembered(partial(_row_of_key, self.columns, self._always), ROWS_KEPT, is_there)
         self._by_line = Remembered(partial(_row, self.columns), ROWS_KEPT, is_there)
 
     def __repr__(self) -> str:
         return f"<Table {self.name}: {len(self._lines)} rows>"
-
-    def _index(self, shape: Shape) -> None:
-        periods: dict[str, list[Period]] = {}
-        for line in self._lines:
-            cells = line.split(SEPARATOR)
-            key = shape.key_of(cells)
-            if not shape.in_use(cells):
-                self._retired[key] = True
-            elif shape.dated(cells):
-                periods.setdefault(key, []).append((*shape.period_of(cells), line))
-            else:
-                self._always[key] = line
-        self._periods = Rows((key, tuple(chain(*sorted(found)))) for key, found in periods.items())
 
     @property
     def rows(self) -> Iterator[Row]:

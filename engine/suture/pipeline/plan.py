@@ -17,9 +17,6 @@ from suture.ports import Processed, Settled
 from suture.ports.conversation import Conversation, Inside
 from suture.ports.format import Format, Passing, Record, Written
 
-PAYLOAD_BYTES = 67_108_864
-"""The default of the largest payload."""
-
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -36,7 +33,7 @@ class Output:
     passing: Passing | None = None
     per_event: bool = False
     numbered: bool = False
-    limit_bytes: int = PAYLOAD_BYTES
+    limit_bytes: int = 67_108_864
     written: Written | None = None
 
 
