@@ -26,7 +26,6 @@ from tests.filling import NOW_US, SECOND_US, Store
 
 MINUTE_US = 60 * SECOND_US
 ODD = b"\x0bMSH|^~\\&|\xff\xfe\x00\r\n\"',[]{}\x1c"
-FULL = backup.Pace(100)
 
 
 def silent(name: str, rows: int, size_bytes: int) -> None:
@@ -68,7 +67,7 @@ def fill(store: Store) -> None:
 
 
 def made(store: Store, path: Path, files: dict[str, Path] | None = None, **more: Any) -> Manifest:
-    return backup.make(store.engine, path, backup.Origin("1.2.3", "General", "cli:nurse", files or {}), FULL, silent, **more)
+    return backup.make(store.engine, path, backup.Origin("1.2.3", "General", "cli:nurse", files or {}), silent, **more)
 
 
 def content(engine: Engine, names: set[str] | None = None) -> dict[str, list[Any]]:
@@ -134,7 +133,7 @@ def test_a_file_that_came_meanwhile_is_not_replaced(store: Store, tmp_path: Path
         path.write_text("somebody else's")
 
     with pytest.raises(StoreError, match="is there already"):
-        backup.make(store.engine, path, backup.Origin("1", "General", "me", {}), FULL, late)
+        backup.make(store.engine, path, backup.Origin("1", "General", "me", {}), late)
     assert path.read_text() == "somebody else's"
     assert [p.name for p in tmp_path.iterdir() if "unfinished" in p.name] == []
 
@@ -385,9 +384,9 @@ def test_a_delivery_without_a_payload_is_whole_while_it_is_held(store: Store) ->
 
 def test_the_pace_leaves_the_rest_of_the_time_to_others() -> None:
     now_s, slept = [0.0], list[float]()
-    pace = backup.Pace(25, lambda: now_s[0], slept.append)
+    worked = backup.paced(silent, 25, lambda: now_s[0], slept.append)
     now_s[0] = 1.0
-    pace.rest()
+    worked("store/message", 1, 1)
     now_s[0] = 1.5
-    pace.rest()
+    worked("store/message", 1, 1)
     assert slept == [3.0, 1.5]

@@ -270,7 +270,7 @@ def worked(name, rows, size_bytes):
     if name == "store/message_body":
         os.kill(os.getpid(), signal.SIGKILL)
 
-backup.make(open_engine(sys.argv[1], site=None), Path(sys.argv[2]), backup.Origin("1", "s", "me", {}), backup.Pace(100), worked)
+backup.make(open_engine(sys.argv[1], site=None), Path(sys.argv[2]), backup.Origin("1", "s", "me", {}), worked)
 """
 LIMITED = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))\n"
 

@@ -52,14 +52,14 @@ def test_the_sqlite_tables_are_the_same_to_the_letter(tmp_path: Path) -> None:
 
 
 def test_head_is_the_newest_migration() -> None:
-    assert schema.revisions()[-1] == schema.head()
+    assert schema.revisions()[-1] == schema.HEAD
 
 
 def test_upgrading_twice_changes_nothing(empty_db: Engine) -> None:
     assert schema.current(empty_db) is None
     schema.upgrade(empty_db)
     schema.upgrade(empty_db)
-    assert schema.current(empty_db) == schema.head()
+    assert schema.current(empty_db) == schema.HEAD
     schema.check(empty_db)
 
 
@@ -84,7 +84,7 @@ def test_two_that_upgrade_at_once_both_succeed(database_url: str) -> None:
 
 def test_a_new_database_is_made_ready_by_running(empty_db: Engine) -> None:
     schema.prepare(empty_db)
-    assert schema.current(empty_db) == schema.head()
+    assert schema.current(empty_db) == schema.HEAD
 
 
 def test_sequence_numbers_and_what_a_restore_kept_free_are_carried_over(empty_db: Engine) -> None:
@@ -140,7 +140,7 @@ def test_a_newer_schema_is_refused(empty_db: Engine) -> None:
 
 def test_an_older_schema_is_refused_with_the_way_out(empty_db: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     schema.upgrade(empty_db)
-    made = schema.head()
+    made = schema.HEAD
     monkeypatch.setattr(schema, "HEAD", "9998")
     for use in (schema.check, schema.prepare):
         with pytest.raises(StoreError, match=f"has schema {made}, and this Suture needs 9998; back it up and run `suture db upgrade`"):

@@ -52,7 +52,7 @@ def current(session: Session) -> int:
     """
     from suture.store import schema
 
-    found, needed = schema.current(session.engine()), schema.head()
+    found, needed = schema.current(session.engine()), schema.HEAD
     if session.as_json:
         output.print_json({"current": found, "needed": needed})
     else:

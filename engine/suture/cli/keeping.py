@@ -80,7 +80,7 @@ def backup(session: Session, path: Path, files: bool, share: int, yes: bool) -> 
     origin = backups.Origin(__version__, session.site_name, actor(), own_files(session.directory) if files else {})
     progress = Progress("backup")
     try:
-        manifest = backups.make(session.engine(), path, origin, backups.Pace(share), progress.worked, yes)
+        manifest = backups.make(session.engine(), path, origin, backups.paced(progress.worked, share), yes)
     finally:
         progress.end()
     for place in written_secrets(session.directory) if files else ():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, func, insert, inspect, literal, select, text, update
+from sqlalchemy import BigInteger, Connection, func, insert, inspect, literal, select, update
 
 from suture.model import states
 from suture.model.value import Value
@@ -110,10 +110,3 @@ def _park(connection: Connection, what: Restoring, why: str) -> int:
     connection.execute(insert(exception).from_select(columns, told.order_by(m.id)))
     values = {"state": states.PARKED, "processed_at_us": what.now_us, "reason": f"{CODE}: {why}"}
     return connection.execute(update(message).where(waits).values(values)).rowcount
-
-
-def next_epoch(connection: Connection) -> int:
-    """The epoch after the present one, so that an engine that slept through the restore sees that the store is another's."""
-    found: Any = connection.execute(text("SELECT value FROM engine_state WHERE name = 'journal'")).scalar()
-    number = str(found or "").partition(".")[0]
-    return int(number) + 1 if number.isdigit() else 1

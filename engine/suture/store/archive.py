@@ -78,33 +78,6 @@ class Manifest:
         return self.tables[table].rows if table in self.tables else 0
 
 
-class _Member:
-    """A member that is being written: what is gathered goes out in pieces."""
-
-    def __init__(self, file: IO[bytes], name: str, worked: Worked) -> None:
-        self._file, self._name, self._worked = file, name, worked
-        self._digest, self._gathered = hashlib.sha256(), bytearray()
-        self.size_bytes = self.rows = self._told = 0
-
-    def add(self, content: bytes, rows: int = 0) -> None:
-        self.rows += rows
-        self._gathered += content
-        if len(self._gathered) >= PIECE_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        piece = bytes(self._gathered)
-        self._gathered.clear()
-        self._digest.update(piece)
-        self._file.write(piece)
-        self.size_bytes += len(piece)
-        self._worked(self._name, self.rows - self._told, len(piece))
-        self._told = self.rows
-
-    def part(self) -> Part:
-        return Part(self.size_bytes, self._digest.hexdigest(), self.rows)
-
-
 class Writer:
     """Writes a backup beside its place, under another name, for its owner only; `finish` puts it there, whole and durable.
 
@@ -123,25 +96,22 @@ class Writer:
 
     def table(self, name: str, columns: list[str], rows: Iterable[Row]) -> Part:
         """Write a table: its columns, then its rows."""
-        with self._member(f"{TABLES}{name}") as member:
-            member.add(_line(columns))
-            for row in rows:
-                member.add(_line(_written(row)), 1)
-        return member.part()
+        return self._write(f"{TABLES}{name}", _pieces(columns, rows))
 
     def file(self, name: str, source: Path) -> Part:
         """Write one of the site's files."""
-        with self._member(f"{FILES}{name}") as member, source.open("rb") as content:
-            while piece := content.read(PIECE_BYTES):
-                member.add(piece)
-        return member.part()
+        return self._write(f"{FILES}{name}", ((piece, 0) for piece in _read(lambda: source.open("rb"))))
 
-    @contextlib.contextmanager
-    def _member(self, name: str) -> Iterator[_Member]:
+    def _write(self, name: str, pieces: Iterable[tuple[bytes, int]]) -> Part:
+        """Write a member of pieces, each with so many rows."""
+        digest, size_bytes, rows = hashlib.sha256(), 0, 0
         with _told(self._path), self._zip.open(name, "w", force_zip64=True) as file:
-            member = _Member(file, name, self._worked)
-            yield member
-            member.flush()
+            for piece, count in pieces:
+                digest.update(piece)
+                file.write(piece)
+                size_bytes, rows = size_bytes + len(piece), rows + count
+                self._worked(name, count, len(piece))
+        return Part(size_bytes, digest.hexdigest(), rows)
 
     def finish(self, manifest: Manifest, replace: bool) -> None:
         """Write the manifest, and give the file its name; replace: one that is there gives way to it."""
@@ -156,12 +126,9 @@ class Writer:
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        with contextlib.suppress(OSError):
-            self._unfinished.unlink(missing_ok=True)
-        with contextlib.suppress(OSError, ValueError):
-            self._zip.close()
-        with contextlib.suppress(OSError):
-            self._file.close()
+        for leave in (self._unfinished.unlink, self._zip.close, self._file.close):
+            with contextlib.suppress(OSError, ValueError):
+                leave()
 
 
 def _tidy(directory: Path) -> None:
@@ -172,20 +139,22 @@ def _tidy(directory: Path) -> None:
             left.unlink()
 
 
+def require_free(path: Path) -> None:
+    """Raises StoreRefused where a backup would take the place of something."""
+    if os.path.lexists(path):
+        raise StoreRefused(f"{path} is there already; name another file, or add --yes to replace it")
+
+
 def _name(unfinished: Path, path: Path, replace: bool) -> None:
-    if replace:
-        unfinished.replace(path)
-        return
-    try:
-        os.link(unfinished, path)  # unlike a rename, it takes nothing's place, however late that came
-    except FileExistsError:
-        raise StoreRefused(f"{path} is there already; name another file, or add --yes to replace it") from None
-    except OSError:  # a file system without links
-        if path.exists():
-            raise StoreRefused(f"{path} is there already; name another file, or add --yes to replace it") from None
-        unfinished.rename(path)
-        return
-    unfinished.unlink()
+    if not replace:
+        try:
+            os.link(unfinished, path)  # unlike a rename, it takes nothing's place, however late that came
+        except OSError:  # something is there, or it is a file system without links
+            require_free(path)
+        else:
+            unfinished.unlink()
+            return
+    unfinished.replace(path)
 
 
 @contextlib.contextmanager
@@ -219,11 +188,10 @@ class Backup:
     def _wrong(self, name: str, part: Part, worked: Worked) -> str:
         digest, size_bytes = hashlib.sha256(), 0
         try:
-            with self._zip.open(name) as file:
-                while piece := file.read(PIECE_BYTES):
-                    digest.update(piece)
-                    size_bytes += len(piece)
-                    worked(name, 0, len(piece))
+            for piece in _read(lambda: self._zip.open(name)):
+                digest.update(piece)
+                size_bytes += len(piece)
+                worked(name, 0, len(piece))
         except (OSError, *BROKEN) as error:
             return f"{name} cannot be read ({type(error).__name__})"
         return "" if (digest.hexdigest(), size_bytes) == (part.sha256, part.bytes) else f"{name} is not what was written"
@@ -263,14 +231,25 @@ def _manifest(given: dict[str, Any]) -> Manifest:
 
 
 def _line(values: Any) -> bytes:
-    return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(values, _text, orjson.OPT_APPEND_NEWLINE)
 
 
-def _written(row: Row) -> Row:
-    for value in row:
-        if type(value) is bytes:
-            return tuple(_text(each) if type(each) is bytes else each for each in row)
-    return row
+def _pieces(columns: list[str], rows: Iterable[Row]) -> Iterator[tuple[bytes, int]]:
+    """The lines of a table, gathered, and how many rows are in each piece."""
+    gathered, count = bytearray(_line(columns)), 0
+    for row in rows:
+        gathered += _line(row)
+        count += 1
+        if len(gathered) >= PIECE_BYTES:
+            yield bytes(gathered), count
+            gathered, count = bytearray(), 0
+    yield bytes(gathered), count
+
+
+def _read(opened: Callable[[], IO[bytes]]) -> Iterator[bytes]:
+    with opened() as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def _text(value: bytes) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, inspect, text
+from sqlalchemy import Connection, LargeBinary, inspect
 
 from suture.model.value import Value
 from suture.store import rows
@@ -25,8 +25,7 @@ class Shape(Value, frozen=True):
 def shapes(connection: Connection) -> list[Shape]:
     """The store's tables that are in a database, in the order of their names."""
     there = inspect(connection)
-    names = sorted(set(there.get_table_names()) & set(metadata.tables))
-    return [_shape(there, name) for name in names]
+    return [_shape(there, name) for name in sorted(set(there.get_table_names()) & set(metadata.tables))]
 
 
 def _shape(there: Any, name: str) -> Shape:
@@ -37,23 +36,13 @@ def _shape(there: Any, name: str) -> Shape:
 
 def unload(connection: Connection, shape: Shape) -> Iterator[Row]:
     """All rows of a table in the order of its key, as they are in the connection's transaction."""
-    columns, key = ", ".join(shape.columns), ", ".join(shape.key)
-    query = f'SELECT {columns} FROM "{shape.name}" ORDER BY {key}'
-    yield from rows.stream(connection, query, shape.name, shape.columns)
+    query = f'SELECT {", ".join(shape.columns)} FROM "{shape.name}" ORDER BY {", ".join(shape.key)}'
+    return rows.stream(connection, query, shape.name, shape.columns)
 
 
 def load(connection: Connection, shape: Shape, columns: list[str], given: Iterable[Row]) -> None:
     """Put rows of these columns into a table."""
-    read = _reader([name in shape.binary for name in columns])
-    rows.fill(connection, shape.name, columns, map(read, given))
-
-
-def _reader(binary: list[bool]) -> Callable[[Row], Row]:
-    if not any(binary):
-        return lambda row: row
-    return lambda row: tuple([bytes_of(value) if is_bytes else value for value, is_bytes in zip(row, binary, strict=True)])
-
-
-def counts(connection: Connection) -> dict[str, int]:
-    """Rows of each table."""
-    return {shape.name: int(connection.execute(text(f'SELECT count(*) FROM "{shape.name}"')).scalar_one()) for shape in shapes(connection)}
+    binary = [name in shape.binary for name in columns]
+    if any(binary):
+        given = (tuple([bytes_of(value) if is_bytes else value for value, is_bytes in zip(row, binary, strict=True)]) for row in given)
+    rows.fill(connection, shape.name, columns, given)

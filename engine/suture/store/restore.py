@@ -66,10 +66,11 @@ def _told(name: str, given: Iterator[Row], worked: Worked) -> Iterator[Row]:
 
 
 def _require_counts(connection: Connection, backup: Backup) -> None:
-    found = copying.counts(connection)
+    there = {shape.name for shape in copying.shapes(connection)}
     for name, part in backup.manifest.tables.items():
-        if found.get(name) != part.rows:
-            raise StoreRefused(f"of the table {name}, {found.get(name, 0)} rows were restored, and the backup has {part.rows}")
+        found = connection.execute(text(f'SELECT count(*) FROM "{name}"')).scalar_one() if name in there else None
+        if found != part.rows:
+            raise StoreRefused(f"of the table {name}, {found or 0} rows were restored, and the backup has {part.rows}")
 
 
 # -- SQLite: a new file in the place of the old one ---------------------------------------------------------------------
@@ -83,9 +84,8 @@ def _into_file(engine: Engine, backup: Backup, what: Restoring, worked: Worked) 
         engine.dispose()
         new = switch.new_of(path)
         _remove(new)
-        _require_room(new.parent, backup)
         try:
-            held = _build(new, lambda connection: _fill(connection, backup, what, worked, before))
+            held = _build(new, backup, what, worked, before)
             _give(mine, new, Path(f"{switch.real(path)}{switch.LOCK}"))
         except BaseException:
             _remove(new)
@@ -112,21 +112,19 @@ def try_out(new: Path, backup: Backup, worked: Worked) -> None:
     """Make a database of a backup, in a place of its own. Raises StoreError when it cannot be made."""
     manifest = backup.manifest
     what = Restoring(manifest.began_us, manifest.began_us, "", "", backup.path.name, send=True)
+    _build(new, backup, what, worked, Before())
+
+
+def _build(new: Path, backup: Backup, what: Restoring, worked: Worked, before: Before) -> Held:
+    """A new SQLite database of a backup: in one file, without a log."""
     _require_room(new.parent, backup)
-    _build(new, lambda connection: _fill(connection, backup, what, worked, Before()))
-
-
-def _build(new: Path, fill: Callable[[Connection], Held]) -> Held:
-    """A new SQLite database, made by fill: in one file, without a log."""
     engine = open_file(new)
     try:
         with dialect.explained(engine), engine.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
             for pragma in ("journal_mode = DELETE", "synchronous = OFF", "cache_size = -64000"):  # it is made durable as a whole
-                raw.execute(f"PRAGMA {pragma}")
+                rows.execute(connection, f"PRAGMA {pragma}")
             with connection.begin():
-                held = fill(connection)
+                held = _fill(connection, backup, what, worked, before)
             if (found := rows.query(connection, "PRAGMA quick_check(1)")) != [("ok",)]:
                 raise StoreRefused(f"the new database is not sound: {found[0][0]}")
     finally:
@@ -136,7 +134,7 @@ def _build(new: Path, fill: Callable[[Connection], Held]) -> Held:
 
 def _before(engine: Engine) -> Before:
     """What is known of the store that gives way, where it can be read: it may be damaged, or there may be none."""
-    return Before(_found(engine, after_restore.next_epoch, 1), _found(engine, after_restore.given, 0))
+    return Before(_found(engine, tenure.next_epoch, 1), _found(engine, after_restore.given, 0))
 
 
 def _found(engine: Engine, query: Callable[[Connection], int], otherwise: int) -> int:
@@ -155,8 +153,7 @@ def _require_room(directory: Path, backup: Backup) -> None:
 
 def _remove(new: Path) -> None:
     for companion in switch.COMPANIONS:
-        with_it = Path(f"{new}{companion}")
-        with_it.unlink(missing_ok=True)
+        Path(f"{new}{companion}").unlink(missing_ok=True)
 
 
 def _stamp(what: Restoring) -> str:
@@ -174,7 +171,7 @@ def _into_schema(engine: Engine, backup: Backup, what: Restoring, worked: Worked
         dialect.lock_schema(connection)
         present = _present(connection)
         owner = tenure.owner(connection) if "engine_state" in present else None
-        epoch, since_s = after_restore.next_epoch(connection) if "engine_state" in present else 1, time.monotonic()
+        epoch, since_s = tenure.next_epoch(connection) if "engine_state" in present else 1, time.monotonic()
         before = Before(epoch, _given(connection))
         aside = _put_aside(connection, present, f"before_{_stamp(what).lower()}") if present else ""
         held = _fill(connection, backup, what, worked, before)

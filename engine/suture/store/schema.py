@@ -10,15 +10,10 @@ from suture.model.errors import StoreError
 from suture.store import dialect
 
 HEAD = "0004"
-"""The newest revision in migrations/versions (a test holds it there), so that a check needs not load Alembic."""
+"""The revision this Suture needs: the newest in migrations/versions (a test holds it there), so that a check needs not load Alembic."""
 
 VERSION_TABLE = "alembic_version"
 """Alembic's own, with one row: the revision."""
-
-
-def head() -> str:
-    """The revision this Suture needs."""
-    return HEAD
 
 
 def current(engine: Engine) -> str | None:
@@ -47,16 +42,27 @@ def is_empty(engine: Engine) -> bool:
 
 def check(engine: Engine) -> None:
     """Raise StoreError unless the schema is the one this Suture knows; the text says what to do."""
-    found, name = current(engine), dialect.name_of(engine.url)
-    if found == HEAD:
-        return
+    if (found := current(engine)) != HEAD:
+        raise _refused(engine, found)
+
+
+def known(engine: Engine) -> str:
+    """The revision the database has. Raises StoreError unless it is one that this Suture knows, be it an older one."""
+    found = current(engine)
+    if found is None or found not in revisions():
+        raise _refused(engine, found)
+    return found
+
+
+def _refused(engine: Engine, found: str | None) -> StoreError:
+    name = dialect.name_of(engine.url)
+    if found is None and is_empty(engine):
+        return StoreError(f"the database {name} has no schema yet; `suture run` or `suture db upgrade` makes it")
     if found is None:
-        if is_empty(engine):
-            raise StoreError(f"the database {name} has no schema yet; `suture run` or `suture db upgrade` makes it")
-        raise StoreError(f"the database {name} holds tables, and no schema of Suture's; name an empty database")
+        return StoreError(f"the database {name} holds tables, and no schema of Suture's; name an empty database")
     if found in revisions():
-        raise StoreError(f"the database {name} has schema {found}, and this Suture needs {HEAD}; back it up and run `suture db upgrade`")
-    raise StoreError(f"the database {name} has schema {found}, which this Suture (schema {HEAD}) does not know; use the newer Suture")
+        return StoreError(f"the database {name} has schema {found}, and this Suture needs {HEAD}; back it up and run `suture db upgrade`")
+    return StoreError(f"the database {name} has schema {found}, which this Suture (schema {HEAD}) does not know; use the newer Suture")
 
 
 def prepare(engine: Engine) -> None:
@@ -83,18 +89,14 @@ def upgrade(engine: Engine) -> None:
     if found == HEAD:
         return
     if found not in [None, *revisions()] or (found is None and not is_empty(engine)):
-        check(engine)
+        raise _refused(engine, found)
     with dialect.writing(engine) as connection:
         dialect.lock_schema(connection)
-        _run(connection)
+        make(connection, "head")
 
 
 def make(connection: Connection, revision: str) -> None:
     """Make the schema of a revision in an empty database, or bring one up to it."""
-    _run(connection, revision)
-
-
-def _run(connection: Connection, revision: str = "head") -> None:
     from alembic import command
     from alembic.config import Config
 

@@ -77,6 +77,11 @@ def owner(connection: Connection) -> Owner | None:
     return changed(found, released=_row(connection, "journal").endswith(_NOBODY))
 
 
+def next_epoch(connection: Connection) -> int:
+    """The epoch after the present one: whoever had the store before sees by it that the store is another's."""
+    return _epoch(_row(connection, "journal")) + 1
+
+
 class Tenure:
     """This process's. node: the machine's name. now: seconds of a clock that nobody sets.
 
@@ -151,7 +156,7 @@ class Tenure:
 
     def _take(self, connection: Connection) -> int:
         before = owner(connection)
-        epoch = _epoch(_row(connection, "journal")) + 1
+        epoch = next_epoch(connection)
         now_us = int(time.time() * 1e6)
         me = Owner(epoch, self.node, self.pid, process.identity(), self.lease_s, now_us)
         told = me.public()
