@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -254,8 +255,11 @@ def test_a_transaction_lets_the_checkpoints_go_on_though_its_driver_says_nothing
             self.told = True
             return 0
 
+    def connected(driver: Any) -> Any:
+        return SimpleNamespace(connection=SimpleNamespace(dbapi_connection=driver))
+
     checkpoints = checkpoint.Checkpoints(open_engine(f"sqlite:///{tmp_path / 'a.db'}", site=None), lambda error: None)
-    with pytest.raises(ValueError, match="closed"), checkpoint._Transaction(checkpoints, Driver(), 1):
+    with pytest.raises(ValueError, match="closed"), checkpoints.transaction(connected(Driver()), 1):
         pass
-    with checkpoint._Transaction(checkpoints, type("Open", (), {"total_changes": 0})(), 1):  # it does not wait for ever
+    with checkpoints.transaction(connected(SimpleNamespace(total_changes=0)), 1):  # it does not wait for ever
         pass

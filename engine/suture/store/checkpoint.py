@@ -16,7 +16,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -37,26 +36,6 @@ READERS_MS = 50
 """How long the writer is held up, at most, for readers that keep the log from beginning anew."""
 
 
-class _Transaction:
-    """One transaction of the writer: hundreds of times a second, for which a generator would be dear."""
-
-    __slots__ = ("_before", "_checkpoints", "_driver", "_operations")
-
-    def __init__(self, checkpoints: Checkpoints, driver: Any, operations: int) -> None:
-        self._checkpoints, self._driver, self._operations = checkpoints, driver, operations
-        self._before = driver.total_changes
-
-    def __enter__(self) -> None:
-        self._checkpoints.begin()
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        done, grown = kind is None, False
-        try:
-            grown = done and self._driver.total_changes != self._before
-        finally:
-            self._checkpoints.end(self._operations if done else 0, grown)
-
-
 class Checkpoints(threading.Thread):
     """The thread. `open` and `transaction` are the writer's; damaged(error): a checkpoint has met damage, told on this thread."""
 
@@ -67,7 +46,8 @@ class Checkpoints(threading.Thread):
         self._ending = threading.Event()
         self._writing = threading.Lock()
         self._checkpointing = threading.Lock()
-        self._written = 0
+        self._driver: Any = None
+        self._operations = self._before = self._written = 0
         self._grown = False
         self.worry = ""
 
@@ -79,19 +59,22 @@ class Checkpoints(threading.Thread):
             rows.query(connection, "SELECT count(*) FROM sqlite_master")  # only now the files are open and locked
             self._connection = connection
 
-    def transaction(self, connection: Connection, operations: int) -> AbstractContextManager[None]:
-        """Around each transaction of the writer, of so many operations."""
-        return _Transaction(self, connection.connection.dbapi_connection, operations)
+    def transaction(self, connection: Connection, operations: int) -> Checkpoints:
+        """Around each transaction of the writer, of so many operations (`with`). When a checkpoint holds the writer up, it waits."""
+        self._driver, self._operations = connection.connection.dbapi_connection, operations
+        self._before = self._driver.total_changes
+        return self
 
-    def begin(self) -> None:
-        """A transaction begins; when a checkpoint holds the writer up, it waits."""
+    def __enter__(self) -> None:
         self._writing.acquire()
 
-    def end(self, operations: int, grown: bool) -> None:
-        """It is over, and so many operations were committed; grown: there was something to write."""
-        self._grown = self._grown or grown
-        self._written += operations
-        self._writing.release()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                self._written += self._operations
+                self._grown = self._grown or self._driver.total_changes != self._before
+        finally:
+            self._writing.release()
 
     def save(self) -> bool:
         """Copy the whole log into the database file; whether that could be done. For a log whose file has lost its name."""

@@ -10,10 +10,11 @@ from functools import partial
 
 from suture.ports import Attempted, Held, Operation, Processed, Received, Sending, Work
 from suture.store.ages import Ages
-from suture.store.pieces import GROUP_BYTES, Piece
 
 PIECE = 256
 """Operations of a kind that are handed to the writer without waiting for more."""
+GROUP_BYTES = 8_388_608
+"""Messages and payloads of one transaction, about: the drivers copy them, and the database's log keeps them until its end."""
 A_TURN = 128
 """Results that are told in one turn of the reactor: each may answer a sender or begin a delivery."""
 _PATIENCE_S: dict[type, float] = {Processed: 0.006, Attempted: 0.02}
@@ -31,6 +32,23 @@ _TOGETHER = (Work, Sending)
 """Kinds that take along everything handed over before them: what was done first is durable first."""
 Later = Callable[[float, Callable[[], None]], object]
 Result = Callable[[], None]
+
+
+class Piece(list[Operation]):
+    """Operations that go to the writer together. size_bytes: what they keep in memory."""
+
+    size_bytes = 0
+
+    def join(self, other: Piece) -> None:
+        """Take the others behind these."""
+        self.extend(other)
+        self.size_bytes += other.size_bytes
+
+    def cut(self) -> list[Piece]:
+        """Each for itself; the first bears the size of all."""
+        pieces = [Piece((operation,)) for operation in self]
+        pieces[0].size_bytes = self.size_bytes
+        return pieces
 
 
 class Hatch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from suture.ports import Observer
-from suture.store.hatch import Hatch, Later, Result
-from suture.store.pieces import Piece, forget_frames
+from suture.store.hatch import Hatch, Later, Piece, Result
 from suture.store.tenure import Tenure, is_taken_over
 from suture.store.transactions import Transactions, dispose
 from suture.store.trouble import Trouble
@@ -33,8 +33,8 @@ class Journal(threading.Thread):
 
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
     reactor. later(s, f): run f on the reactor after s seconds, 0 = in its next turn (None: at once).
-    batch: about the most operations a transaction. retry_s: pause before a refused group is tried again. `write`, `held`,
-    `oldest_s` and `give_up` are as in hatch.py and trouble.py.
+    batch: about the most operations a transaction. retry_s: pause before a refused group is tried again. tenure: in whose name
+    it writes. `write`, `held`, `oldest_s` and `give_up` are as in hatch.py and trouble.py.
     When another engine has taken the store over, `trouble` is told a last time, and nothing more is written.
     """
 
@@ -48,6 +48,7 @@ class Journal(threading.Thread):
         later: Later | None = None,
         batch: int = 512,
         retry_s: float = 1.0,
+        tenure: Tenure | None = None,
     ) -> None:
         super().__init__(name="journal", daemon=True)
         self._engine, self._call_back, self._observer, self._bug, self._batch = engine, call_back, observer, bug, batch
@@ -55,7 +56,8 @@ class Journal(threading.Thread):
         self.write, self.held, self.oldest_s = hatch.write, hatch.held, hatch.oldest_s
         self._trouble = Trouble(lambda text: call_back(partial(trouble, text)), retry_s)
         self.give_up = self._trouble.give_up
-        self._store = Transactions(engine, self.give_up)
+        self.tenure = tenure or Tenure()
+        self._store = Transactions(engine, self.give_up, self.tenure)
         self.sequences = self._store.sequences
 
     def pending(self) -> int:
@@ -76,15 +78,6 @@ class Journal(threading.Thread):
     def worry(self) -> str:
         """What is wrong with the store that keeps nothing from being stored yet, "" for nothing."""
         return self._store.checkpoints.worry if self._store.checkpoints else ""
-
-    @property
-    def tenure(self) -> Tenure:
-        """In whose name it writes; whoever has one gives it before the start."""
-        return self._store.tenure
-
-    @tenure.setter
-    def tenure(self, tenure: Tenure) -> None:
-        self._store.tenure = tenure
 
     def stop(self) -> None:
         """Write what was handed over, then end. A database that refuses is given up on (what waits was not acknowledged)."""
@@ -125,7 +118,7 @@ class Journal(threading.Thread):
     def _tell_of(self, groups: deque[Piece], results: list[Result] | Exception, begin: float) -> None:
         group = groups.popleft()
         if isinstance(results, Exception):
-            forget_frames(results)
+            _forget_frames(results)
             if len(group) > 1:
                 groups.extendleft(reversed(group.cut()))
                 return
@@ -150,3 +143,12 @@ class Journal(threading.Thread):
             self._call_back(partial(self._bug, e))
         self._trouble.over()
         self._call_back(partial(self._hatch.told, results, group.size_bytes))
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of what an error's frames hold: the values of a statement are messages, and whoever is told may keep the error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = getattr(error, "orig", None) or error.__cause__ or error.__context__

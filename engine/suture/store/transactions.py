@@ -29,9 +29,8 @@ _WRITERS: tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int
 class Transactions:
     """Used on the journal's thread. damaged(error): a checkpoint has met damage. tenure: in whose name it writes."""
 
-    def __init__(self, engine: Engine, damaged: Callable[[Exception], None]) -> None:
-        self._engine = engine
-        self.tenure = Tenure()
+    def __init__(self, engine: Engine, damaged: Callable[[Exception], None], tenure: Tenure) -> None:
+        self._engine, self.tenure = engine, tenure
         self.sequences = Sequences()
         self.checkpoints = Checkpoints(engine, damaged) if dialect.file_of(engine) else None
         self._files = Files(engine)

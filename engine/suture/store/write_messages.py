@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from suture.model import states
 from suture.model.fault import GIVEN_UP, Fault
 from suture.model.message import Message
-from suture.model.value import Value, changed
+from suture.model.value import changed
 from suture.ports import Received
 from suture.store import rows, tables
 from suture.store.sequences import Sequences
@@ -29,15 +29,8 @@ _KNOWN = "SELECT code, reason FROM exception WHERE message_id = {} AND stage = {
 _GIVEN_UP = f"SELECT message_id FROM exception WHERE message_id IN ({{in}}) AND code IN {GIVEN_UP}"
 
 Key = tuple[str, str, str]
-
-
-class _Same(Value, frozen=True):
-    """A stored message that has the sender and control id of one that came."""
-
-    id: int
-    received_at_us: int
-    size_bytes: int
-    reason: str
+Same = tuple[int, int, int, str]
+"""A stored message that has the sender and control id of one that came: number, time of receipt, size and reason."""
 
 
 def write(connection: Connection, operations: list[Received], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
@@ -87,7 +80,7 @@ def _key(m: Message) -> Key:
     return m.channel, m.sender, m.control_id
 
 
-def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, list[_Same]]:
+def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, list[Same]]:
     """Stored messages that have the sender and control id of one of these, the oldest first."""
     ids = {o.message.control_id for o in operations if o.message.control_id}
     stored = rows.select_in(connection, f"{_EARLIER} WHERE control_id IN ({{in}}) LIMIT {SAME_ID_MANY}", ids)
@@ -95,10 +88,10 @@ def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, li
         stored = [row for key in {_key(o.message) for o in operations if o.message.control_id} for row in _newest(connection, key)]
     parked = [row[0] for row in stored if row[6] == states.PARKED]
     given_up = set(rows.select_in(connection, _GIVEN_UP, parked)) if parked else ()
-    found: dict[Key, list[_Same]] = {}
+    found: dict[Key, list[Same]] = {}
     for number, channel, control_id, sender, at_us, size_bytes, _, reason in sorted(stored):
         if (number,) not in given_up:
-            found.setdefault((channel, sender, control_id), []).append(_Same(number, at_us, size_bytes, reason))
+            found.setdefault((channel, sender, control_id), []).append((number, at_us, size_bytes, reason))
     return found
 
 
@@ -108,18 +101,18 @@ def _newest(connection: Connection, key: Key) -> list[tuple[Any, ...]]:
 
 
 def _original(
-    connection: Connection, m: Message, window_us: int, earlier: dict[Key, list[_Same]], batch: dict[Key, list[Message]]
+    connection: Connection, m: Message, window_us: int, earlier: dict[Key, list[Same]], batch: dict[Key, list[Message]]
 ) -> int | None:
     """The message that these very bytes came as before, if any."""
     if not m.control_id:
         return None
     key = _key(m)
     since_us = m.received_at_us - window_us
-    for same in earlier.get(key, ()):
-        if m.fault and same.reason != _reason(m):
+    for number, at_us, size_bytes, reason in earlier.get(key, ()):
+        if m.fault and reason != _reason(m):
             continue  # of a message over the limit only the header is kept; what else is known of it stands in its fault
-        if same.received_at_us >= since_us and same.size_bytes == len(m.raw) and _raw(connection, same.id) == m.raw:
-            return same.id
+        if at_us >= since_us and size_bytes == len(m.raw) and _raw(connection, number) == m.raw:
+            return number
     for other in batch.get(key, ()):
         if (other.raw, other.fault) == (m.raw, m.fault) and window_us:
             return other.id

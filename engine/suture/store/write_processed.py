@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from suture.mapping.payload import data_json
 from suture.model.message import Note
-from suture.model.value import Draft, changed, fresh
-from suture.ports import Claim, Delivery, Processed, Settled, StockKey, Unrendered
+from suture.model.value import changed
+from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.store import rows, tables, unrendered
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
@@ -53,42 +54,30 @@ ON CONFLICT (location, item) DO UPDATE SET on_hand = excluded.on_hand"""
 Taken = dict[str, tuple[int, int, int, int | None]]
 
 
-class _Batch(Draft):
-    claims: list[tuple[Any, ...]] = fresh(list)
-    taken_over: list[tuple[Any, ...]] = fresh(list)
-    events: list[tuple[Any, ...]] = fresh(list)
-    deliveries: list[tuple[Any, ...]] = fresh(list)
-    bodies: list[tuple[int, bytes]] = fresh(list)
-    unrendered: list[tuple[Any, ...]] = fresh(list)
-    exceptions: list[tuple[Any, ...]] = fresh(list)
-    told: list[tuple[Any, ...]] = fresh(list)
-    search: set[tuple[Any, ...]] = fresh(set)
-    messages: list[tuple[Any, ...]] = fresh(list)
-    notes: list[tuple[Any, ...]] = fresh(list)
+ClaimRows = list[tuple[Any, ...]]
+Done = list[tuple[Processed, Settled]]
 
 
 def write(connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
     """Settle each message against the business keys that are taken, and write its rows."""
-    taken: Taken = {key: rest for key, *rest in rows.select_in(connection, _TAKEN, _keys(operations))}  # type: ignore[misc]
-    batch = _Batch()
+    keys = {key for operation in operations for key in operation.keys}
+    taken: Taken = {key: rest for key, *rest in rows.select_in(connection, _TAKEN, keys)}  # type: ignore[misc]
+    claims, taken_over = ClaimRows(), ClaimRows()
+    done = Done()
     for operation in operations:
         settled = _settle(connection, operation, taken)
-        _claims(operation, settled, taken, batch)
-        settled = _numbered(connection, operation, settled, sequences, batch)
-        _rows(operation, settled, batch)
+        _claims(operation, settled, taken, claims, taken_over)
+        settled = _numbered(connection, operation, settled, sequences)
         _stock(connection, settled)
         if operation.revision:
             _begin_again(connection, operation, settled)
-        results[id(operation)] = _done(operation, settled)
-    _flush(connection, batch)
-
-
-def _done(operation: Processed, settled: Settled) -> Callable[[], None]:
-    return lambda: operation.done(settled)
-
-
-def _keys(operations: list[Processed]) -> Iterable[str]:
-    return {key for operation in operations for key in operation.keys}
+        done.append((operation, settled))
+        results[id(operation)] = partial(operation.done, settled)
+    rows.insert(connection, tables.claim, CLAIM, claims)
+    for key, *values in taken_over:
+        _run(connection, _TAKE_OVER, (*values, key))
+    _write_messages(connection, done)
+    _write_deliveries(connection, done)
 
 
 def _settle(connection: Connection, operation: Processed, taken: Taken) -> Settled:
@@ -107,7 +96,7 @@ def _settle(connection: Connection, operation: Processed, taken: Taken) -> Settl
     return operation.settle(claims, _positions(connection, operation.touches))
 
 
-def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch) -> None:
+def _claims(operation: Processed, settled: Settled, taken: Taken, claims: ClaimRows, taken_over: ClaimRows) -> None:
     number = operation.message.id
     for key, generation, digest in settled.claims:
         old = taken.get(key)
@@ -118,48 +107,55 @@ def _claims(operation: Processed, settled: Settled, taken: Taken, batch: _Batch)
             at_us, generation = old[1], old[2]  # it stands for something else now that the message is processed again
         taken[key] = (number, at_us, generation, digest)
         row = (key, number, at_us, generation, digest)
-        (batch.claims if old is None else batch.taken_over).append(row)
+        (claims if old is None else taken_over).append(row)
 
 
-def _numbered(connection: Connection, operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
+def _numbered(connection: Connection, operation: Processed, settled: Settled, sequences: Sequences) -> Settled:
     """The settled message with its deliveries as they are stored: under their numbers."""
-    if settled.deliveries:
-        numbered = list[Delivery]()
-        for made in settled.deliveries:
-            d = changed(made, id=sequences.next_delivery(connection), created_at_us=operation.at_us)
-            numbered.append(d)
-            batch.deliveries.append(delivery_row(d))
-            batch.bodies.append((d.id, d.body))
-        settled = changed(settled, deliveries=numbered)
-    return _unrendered(connection, operation, settled, sequences, batch) if settled.unrendered else settled
+    if not settled.deliveries and not settled.unrendered:
+        return settled
+    at_us = operation.at_us
+    numbered = [changed(d, id=sequences.next_delivery(connection), created_at_us=at_us) for d in settled.deliveries]
+    if not settled.unrendered:
+        return changed(settled, deliveries=numbered)
+    bare = [
+        changed(u, delivery=changed(u.delivery, id=sequences.next_delivery(connection), created_at_us=at_us)) for u in settled.unrendered
+    ]
+    return changed(settled, deliveries=numbered, unrendered=bare)
 
 
-def _unrendered(connection: Connection, operation: Processed, settled: Settled, sequences: Sequences, batch: _Batch) -> Settled:
-    """The same for deliveries without a payload: rows without a body, and exceptions that say why."""
-    at_us, numbered = operation.at_us, list[Unrendered]()
-    for u in settled.unrendered:
-        numbered.append(changed(u, delivery=changed(u.delivery, id=sequences.next_delivery(connection), created_at_us=at_us)))
-    batch.unrendered.extend([(*delivery_row(u.delivery), str(u)) for u in numbered])
-    batch.told.extend([unrendered.exception_of(u, at_us) for u in numbered])
-    return changed(settled, unrendered=numbered)
+def _write_messages(connection: Connection, done: Done) -> None:
+    """What is kept of the messages: their events, exceptions, search keys, notes and states."""
+    events = [
+        (o.message.id, o.revision, e.number, e.id, e.type, e.line, state, e.key, data_json(e))
+        for o, s in done
+        for state, those in (("raised", s.events), ("duplicate", s.duplicates))
+        for e in those
+    ]
+    rows.insert(connection, tables.event, EVENT, events)
+    rows.insert(connection, tables.exception, EXCEPTION, [row for o, s in done if s.gaps or s.fault for row in _exceptions(o, s)])
+    search = {(o.message.id >> RUN_BITS, kind, search_hash(kind, value), o.message.id) for o, _ in done for kind, value in o.search}
+    rows.insert(connection, tables.search_key, SEARCH, sorted(search))
+    rows.insert(connection, tables.note, NOTE, [(o.message.id, o.revision, _json(s.notes)) for o, s in done if s.notes])
+    rows.update(connection, tables.message, MESSAGE, [(o.message.id, s.state, o.at_us, s.reason, o.revision) for o, s in done])
 
 
-def _rows(operation: Processed, settled: Settled, batch: _Batch) -> None:
+def _write_deliveries(connection: Connection, done: Done) -> None:
+    """The deliveries; those without a payload are rows without a body, and exceptions that say why."""
+    deliveries = [d for _, s in done for d in s.deliveries]
+    rows.insert(connection, tables.delivery, DELIVERY, [delivery_row(d) for d in deliveries])
+    rows.insert_bodies(connection, tables.delivery_body, BODY, [(d.id, d.body) for d in deliveries])
+    bare = [(u, o.at_us) for o, s in done for u in s.unrendered]
+    rows.insert(connection, tables.delivery, (*DELIVERY, "reason"), [(*delivery_row(u.delivery), str(u)) for u, _ in bare])
+    rows.insert(connection, tables.exception, unrendered.EXCEPTION, [unrendered.exception_of(u, at_us) for u, at_us in bare])
+
+
+def _exceptions(operation: Processed, settled: Settled) -> Iterator[tuple[Any, ...]]:
     m, at_us = operation.message, operation.at_us
-    for state, events in (("raised", settled.events), ("duplicate", settled.duplicates)):
-        for e in events:
-            batch.events.append((m.id, operation.revision, e.number, e.id, e.type, e.line, state, e.key, data_json(e)))
     for g in settled.gaps:
-        batch.exceptions.append((m.id, m.channel, "map", g.code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us))
+        yield m.id, m.channel, "map", g.code, g.line, g.field, g.path, g.table, g.value, g.reason, at_us
     if (fault := settled.fault) is not None:
-        where = (fault.stage, fault.code[:40], 0, "", fault.place)
-        batch.exceptions.append((m.id, m.channel, *where, "", "", fault.reason, at_us))
-    if settled.notes:
-        batch.notes.append((m.id, operation.revision, _json(settled.notes)))
-    run = m.id >> RUN_BITS
-    for kind, value in operation.search:
-        batch.search.add((run, kind, search_hash(kind, value), m.id))
-    batch.messages.append((m.id, settled.state, at_us, settled.reason, operation.revision))
+        yield m.id, m.channel, fault.stage, fault.code[:40], 0, "", fault.place, "", "", fault.reason, at_us
 
 
 def _json(notes: Sequence[Note]) -> str:
@@ -171,21 +167,6 @@ def delivery_row(d: Delivery) -> tuple[Any, ...]:
     events, at_us = ",".join(map(str, d.events)), d.created_at_us
     key, payload = d.idempotency_key, (d.control_id, d.content_type, events)
     return (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, key, *payload, at_us, at_us, d.original_id)
-
-
-def _flush(connection: Connection, batch: _Batch) -> None:
-    rows.insert(connection, tables.claim, CLAIM, batch.claims)
-    for key, *values in batch.taken_over:
-        _run(connection, _TAKE_OVER, (*values, key))
-    rows.insert(connection, tables.event, EVENT, batch.events)
-    rows.insert(connection, tables.delivery, DELIVERY, batch.deliveries)
-    rows.insert_bodies(connection, tables.delivery_body, BODY, batch.bodies)
-    rows.insert(connection, tables.delivery, (*DELIVERY, "reason"), batch.unrendered)
-    rows.insert(connection, tables.exception, EXCEPTION, batch.exceptions)
-    rows.insert(connection, tables.exception, unrendered.EXCEPTION, batch.told)
-    rows.insert(connection, tables.search_key, SEARCH, sorted(batch.search))
-    rows.insert(connection, tables.note, NOTE, batch.notes)
-    rows.update(connection, tables.message, MESSAGE, batch.messages)
 
 
 def _begin_again(connection: Connection, operation: Processed, settled: Settled) -> None:
