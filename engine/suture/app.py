@@ -326,7 +326,7 @@ class Engine:
         told: list[Any] = []
         records.write("stopped", lambda c: state.put_engine(c, journal.tenure.node, {"stopped_at_us": records.now_us()}, 0), told.append)
         journal.stop()
-        await until(self.reactor, lambda: not journal.is_alive() and not journal.telling, JOURNAL_S)
+        await until(self.reactor, lambda: not journal.is_alive() and not journal.telling(), JOURNAL_S)
         await deferLater(self.reactor, 0.01)  # for its last words
         if not told:
             self.exit_code = self._unclean()

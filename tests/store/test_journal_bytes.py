@@ -125,7 +125,7 @@ def test_a_group_is_told_a_part_at_a_time_and_in_order(desk: Desk) -> None:
         told_by_turn.append(len(told) - before)
     assert max(told_by_turn) <= 2 * A_TURN, "the rest of one group and the first part of the next"
     assert told == sorted(told)
-    assert not desk.journal.telling
+    assert not desk.journal.telling()
 
 
 def test_large_bodies_are_written_whole_among_small_ones(desk: Desk, engine_db: Engine) -> None:

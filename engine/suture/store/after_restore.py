@@ -28,7 +28,10 @@ LIVELY = ("heartbeat_us", "stopped_at_us", "pid", "phase", "owner", "journal", "
 
 
 class Restoring(Value, frozen=True):
-    """Who restores what. made_us: when the backup was begun; now_us: now. send: what waits goes out by itself."""
+    """Who restores what. made_us: when the backup was begun; now_us: now. send: what waits goes out by itself.
+
+    What is known of the store that gives way: epoch: of its next owner. given: no message or delivery had a higher number.
+    """
 
     made_us: int
     now_us: int
@@ -36,6 +39,8 @@ class Restoring(Value, frozen=True):
     reason: str
     source: str
     send: bool = False
+    epoch: int = 1
+    given: int = 0
 
 
 class Held(Value, frozen=True):
@@ -46,30 +51,24 @@ class Held(Value, frozen=True):
     numbers_after: int
 
 
-class Before(Value, frozen=True):
-    """What is known of the store that gives way. epoch: of the next owner. given: no message or delivery had a higher number."""
-
-    epoch: int = 1
-    given: int = 0
-
-
-def settle(connection: Connection, what: Restoring, before: Before) -> Held:
+def settle(connection: Connection, what: Restoring) -> Held:
     """Bring the rows of a backup to what may be true now, in the restore's own transaction."""
-    numbers_after = max(given(connection) + A_SECOND * _since_s(what), before.given) // ROUND * ROUND + ROUND
-    _forget_engine(connection, what, numbers_after, before.epoch)
+    since_s = max(0, what.now_us - what.made_us) // 1_000_000
+    numbers_after = max(given(connection) + A_SECOND * since_s, what.given) // ROUND * ROUND + ROUND
+    _forget_engine(connection, what, numbers_after)
     _answer_commands(connection, what)
     why = f"restored from the backup of {_shown(what.made_us)}"
-    held = (0, 0) if what.send else (_hold(connection, what, why), _park(connection, what, why))
+    waits = delivery.c.state.in_(states.WAITING)
+    held = (0, 0)
+    if not what.send:
+        deliveries = again.hold(connection, waits, STAGE, CODE, f"{why}; it may have been sent since", what.now_us)
+        held = deliveries, _park(connection, what, f"{why}; it may have been processed since")
     orders.record(connection, what.actor, "db_restore", what.source, what.reason, what.now_us)
     return Held(*held, numbers_after)
 
 
 def _shown(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _since_s(what: Restoring) -> int:
-    return max(0, what.now_us - what.made_us) // 1_000_000
 
 
 def given(connection: Connection) -> int:
@@ -80,14 +79,14 @@ def given(connection: Connection) -> int:
     return max((connection.execute(select(one)).scalar() or 0 for one in highest), default=0)
 
 
-def _forget_engine(connection: Connection, what: Restoring, numbers_after: int, epoch: int) -> None:
+def _forget_engine(connection: Connection, what: Restoring, numbers_after: int) -> None:
     """The engine of that time is gone; and which number a sender gives next is not known any more."""
     name = engine_state.c.name
     connection.execute(engine_state.delete().where(name.in_(LIVELY) | (engine_state.c.node != STORE)))
     connection.execute(update(sequence_number).where(sequence_number.c.direction == "in").values(number=None))
     for kind in KINDS:
         put(connection, numbers, {"kind": kind}, {"free_from": numbers_after + 1})
-    put_engine(connection, STORE, {"restored": _shown(what.made_us), "journal": f"{epoch}.restored"}, what.now_us)
+    put_engine(connection, STORE, {"restored": _shown(what.made_us), "journal": f"{what.epoch}.restored"}, what.now_us)
 
 
 def _answer_commands(connection: Connection, what: Restoring) -> None:
@@ -97,14 +96,9 @@ def _answer_commands(connection: Connection, what: Restoring) -> None:
     connection.execute(update(command).where(command.c.done_at_us.is_(None)).values(values))
 
 
-def _hold(connection: Connection, what: Restoring, why: str) -> int:
-    waits = delivery.c.state.in_(states.WAITING)
-    return again.hold(connection, waits, STAGE, CODE, f"{why}; it may have been sent since", what.now_us)
-
-
 def _park(connection: Connection, what: Restoring, why: str) -> int:
     m = message.c
-    waits, why = m.state == states.RECEIVED, f"{why}; it may have been processed since"
+    waits = m.state == states.RECEIVED
     told = select(m.id, m.channel, literal(STAGE), literal(CODE), literal(why), literal(what.now_us, BigInteger)).where(waits)
     columns = ["message_id", "channel", "stage", "code", "reason", "opened_at_us"]
     connection.execute(insert(exception).from_select(columns, told.order_by(m.id)))

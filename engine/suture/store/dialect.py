@@ -29,7 +29,8 @@ ON CONFLICT (node, name) DO UPDATE SET value = EXCLUDED.value"""
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'"
 
 _UNHURRIED = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
-_KNOWN = "SELECT name FROM pg_settings WHERE name = :name"
+_KNOWN = f"SELECT name FROM pg_settings WHERE name IN {_UNHURRIED}"
+"""PostgreSQL 17 has more of them."""
 
 BY_INDEX = "SET enable_seqscan = off"
 """The journal asks by keys alone; a plan that PostgreSQL made while a table was small would read it whole until it is analyzed."""
@@ -200,18 +201,15 @@ class Immediate:
         rows.execute(self._connection, IMMEDIATE)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        connection = self._connection
         try:
             if kind is None:
-                rows.execute(self._connection, "COMMIT")
+                rows.execute(connection, "COMMIT")
         finally:
-            self._end()
-
-    def _end(self) -> None:
-        connection = self._connection
-        if _driver(connection).in_transaction:  # there was an error, and it has not ended the transaction
-            rows.execute(connection, "ROLLBACK")
-        if connection.in_transaction():
-            connection.rollback()  # SQLAlchemy's own note of it; the driver has nothing left to roll back
+            if _driver(connection).in_transaction:  # there was an error, and it has not ended the transaction
+                rows.execute(connection, "ROLLBACK")
+            if connection.in_transaction():
+                connection.rollback()  # SQLAlchemy's own note of it; the driver has nothing left to roll back
 
 
 class Pipelined:
@@ -274,9 +272,8 @@ def _driver(connection: Connection) -> Any:
 def unhurried(connection: Connection) -> None:
     """In this transaction no time is too long."""
     if not is_sqlite(connection):
-        for name in _UNHURRIED:
-            if connection.execute(text(_KNOWN), {"name": name}).first() is not None:  # PostgreSQL 17 has more of them
-                connection.execute(text(f"SET LOCAL {name} = 0"))
+        for name in connection.execute(text(_KNOWN)).scalars().all():
+            connection.execute(text(f"SET LOCAL {name} = 0"))
 
 
 def lock_schema(connection: Connection) -> None:

@@ -21,6 +21,7 @@ __all__ = ["Engine", "fingerprint", "free_bytes", "open_engine", "open_file"]
 CACHED_STATEMENTS = 600
 """Prepared statements a SQLite connection keeps: the journal has one for each table and number of rows."""
 TIMEOUT_S = 15.0
+_OPTIONS: dict[str, Any] = {"hide_parameters": True, "pool_size": 4, "max_overflow": 8, "pool_timeout": 30}
 _KINDS = f"{urls.DEFAULT} or postgresql://user:password@host/database"
 
 
@@ -83,7 +84,7 @@ def _open_sqlite(url: URL, busy_timeout_s: float, create: bool) -> Engine:
         uri = f"file:{quote(os.fsencode(os.path.realpath(path)))}?mode=rw"  # never makes a file where there is none
         return module.connect(uri, uri=True, check_same_thread=False, cached_statements=CACHED_STATEMENTS)
 
-    engine = create_engine(url, module=module, creator=connect, hide_parameters=True, pool_size=4, max_overflow=8, pool_timeout=30)
+    engine = create_engine(url, module=module, creator=connect, **_OPTIONS)
     dialect.prepare_sqlite(engine, busy_timeout_s)
     return engine
 
@@ -99,15 +100,8 @@ def _make_private(path: Path) -> None:
 
 def _open_postgresql(url: URL, timeout_s: float) -> Engine:
     try:
-        engine = create_engine(
-            url,
-            hide_parameters=True,
-            pool_size=4,
-            max_overflow=8,
-            pool_timeout=30,
-            pool_pre_ping=True,
-            connect_args=dialect.postgresql_arguments(timeout_s) | dict(url.query),
-        )
+        arguments = dialect.postgresql_arguments(timeout_s) | dict(url.query)
+        engine = create_engine(url, pool_pre_ping=True, connect_args=arguments, **_OPTIONS)
     except (ImportError, NoSuchModuleError):
         raise StoreError("PostgreSQL needs the psycopg package: pip install 'suture[postgres]'") from None
     dialect.prepare_postgresql(engine, timeout_s)

@@ -176,7 +176,6 @@ class Hatch:
         if self._results:
             self._later(0.0, self._tell)
 
-    @property
     def telling(self) -> bool:
         """Is there anything durable that has not been called back yet?"""
         return bool(self._results)

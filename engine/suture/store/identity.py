@@ -58,9 +58,8 @@ class Files:
             self._were = {}
 
     def _note(self, end: str) -> None:
-        found = _identity(self._path + end) if self._name else None
-        if found is not None:
-            self._were[self._path + end] = found
+        if self._name and (found := _seen(self._path + end)):
+            self._were[self._path + end] = found[1]
 
     def check(self) -> None:
         """Raise StoreMoved when they are not what they were."""
@@ -70,10 +69,10 @@ class Files:
 
     def _is_quiet(self) -> bool:
         """Has nothing happened in their directory since all was found right?"""
-        return self._quiet is not None and time.monotonic() - self._looked_s < LOOK_S and _directory(self._directory) == self._quiet
+        return self._quiet is not None and time.monotonic() - self._looked_s < LOOK_S and _seen(self._directory) == self._quiet
 
     def _look(self) -> None:
-        self._quiet, now_s, seen = None, time.monotonic(), _directory(self._directory)
+        self._quiet, now_s, seen = None, time.monotonic(), _seen(self._directory)
         for path, was in self._were.items():
             if path == self._path:
                 self._require(self._name, was, "its file was deleted or replaced" + _BACK)
@@ -86,7 +85,7 @@ class Files:
 
     @staticmethod
     def _require(path: str, was: Identity, text: str, for_good: bool = False) -> None:
-        if _identity(path) != was:
+        if (found := _seen(path)) is None or found[1] != was:
             raise StoreMoved(text, for_good)
 
     def _connected(self, connection: Any, _record: Any) -> None:
@@ -99,15 +98,8 @@ class Files:
             raise
 
 
-def _identity(path: str) -> Identity | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _directory(path: str) -> tuple[int, Identity] | None:
+def _seen(path: str) -> tuple[int, Identity] | None:
+    """When a file or a directory was changed, and which it is; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:

@@ -34,7 +34,7 @@ class Journal(threading.Thread):
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
     reactor. later(s, f): run f on the reactor after s seconds, 0 = in its next turn (None: at once).
     batch: about the most operations a transaction. retry_s: pause before a refused group is tried again. tenure: in whose name
-    it writes. `write`, `held`, `oldest_s` and `give_up` are as in hatch.py and trouble.py.
+    it writes. `write`, `held`, `oldest_s`, `telling` and `give_up` are as in hatch.py and trouble.py.
     When another engine has taken the store over, `trouble` is told a last time, and nothing more is written.
     """
 
@@ -53,7 +53,7 @@ class Journal(threading.Thread):
         super().__init__(name="journal", daemon=True)
         self._engine, self._call_back, self._observer, self._bug, self._batch = engine, call_back, observer, bug, batch
         self._hatch = hatch = Hatch(later or (lambda seconds, flush: flush()), bug)
-        self.write, self.held, self.oldest_s = hatch.write, hatch.held, hatch.oldest_s
+        self.write, self.held, self.oldest_s, self.telling = hatch.write, hatch.held, hatch.oldest_s, hatch.telling
         self._trouble = Trouble(lambda text: call_back(partial(trouble, text)), retry_s)
         self.give_up = self._trouble.give_up
         self.tenure = tenure or Tenure()
@@ -63,11 +63,6 @@ class Journal(threading.Thread):
     def pending(self) -> int:
         """Operations handed over and not yet called back."""
         return self._hatch.pending
-
-    @property
-    def telling(self) -> bool:
-        """Is there anything durable that has not been called back yet?"""
-        return self._hatch.telling
 
     @property
     def lost(self) -> str:

@@ -24,13 +24,11 @@ def identity() -> str:
 
 def lives(told: str) -> bool | None:
     """Whether the process that told this identity lives; None where that cannot be seen from here (another machine or container)."""
-    boot, _, rest = told.partition(":")
-    namespace, _, rest = rest.partition(":")
-    number, _, started = rest.partition(":")
     try:
+        boot, namespace, number, started = told.split(":")
         if (boot, namespace) != _here():
             return None
-    except OSError:
+    except (OSError, ValueError):
         return None
     try:
         return _started(int(number)) == started

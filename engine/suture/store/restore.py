@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from suture.model.errors import StoreError, StoreRefused
+from suture.model.value import changed
 from suture.store import after_restore, copying, dialect, ownership, rows, schema, switch, tenure
-from suture.store.after_restore import Before, Held, Restoring
+from suture.store.after_restore import Held, Restoring
 from suture.store.archive import TABLES, Backup, Row, Worked
 from suture.store.engine import open_file
 
@@ -45,7 +46,7 @@ def restore(engine: Engine, backup: Backup, what: Restoring, worked: Worked) -> 
     return _into_schema(engine, backup, what, worked)
 
 
-def _fill(connection: Connection, backup: Backup, what: Restoring, worked: Worked, before: Before) -> Held:
+def _fill(connection: Connection, backup: Backup, what: Restoring, worked: Worked) -> Held:
     """All rows of a backup into an empty database, and what follows for them."""
     schema.make(connection, backup.manifest.schema)
     for shape in copying.shapes(connection):
@@ -55,7 +56,7 @@ def _fill(connection: Connection, backup: Backup, what: Restoring, worked: Worke
     rows.count_on(connection, ("exception", "command", "audit"))
     _require_counts(connection, backup)
     schema.make(connection, "head")
-    return after_restore.settle(connection, what, before)
+    return after_restore.settle(connection, what)
 
 
 def _told(name: str, given: Iterator[Row], worked: Worked) -> Iterator[Row]:
@@ -77,20 +78,19 @@ def _require_counts(connection: Connection, backup: Backup) -> None:
 
 
 def _into_file(engine: Engine, backup: Backup, what: Restoring, worked: Worked) -> tuple[Held, str]:
-    path = str(engine.url.database)
-    mine = _owner(Path(switch.real(path)))
+    path = os.path.realpath(dialect.file_of(engine))
+    mine, new = _owner(Path(path)), Path(path + switch.NEW)
     with ownership.alone(engine):
-        before = _before(engine)
+        what = _knowing(engine, what)
         engine.dispose()
-        new = switch.new_of(path)
         _remove(new)
         try:
-            held = _build(new, backup, what, worked, before)
-            _give(mine, new, Path(f"{switch.real(path)}{switch.LOCK}"))
+            held = _build(new, backup, what, worked)
+            _give(mine, new, Path(path + switch.LOCK))
         except BaseException:
             _remove(new)
             raise
-        aside = f"{switch.real(path)}.before-{_stamp(what)}"
+        aside = f"{path}.before-{_stamp(what)}"
         switch.begin(path, aside)
     return held, aside
 
@@ -112,10 +112,10 @@ def try_out(new: Path, backup: Backup, worked: Worked) -> None:
     """Make a database of a backup, in a place of its own. Raises StoreError when it cannot be made."""
     manifest = backup.manifest
     what = Restoring(manifest.began_us, manifest.began_us, "", "", backup.path.name, send=True)
-    _build(new, backup, what, worked, Before())
+    _build(new, backup, what, worked)
 
 
-def _build(new: Path, backup: Backup, what: Restoring, worked: Worked, before: Before) -> Held:
+def _build(new: Path, backup: Backup, what: Restoring, worked: Worked) -> Held:
     """A new SQLite database of a backup: in one file, without a log."""
     _require_room(new.parent, backup)
     engine = open_file(new)
@@ -124,7 +124,7 @@ def _build(new: Path, backup: Backup, what: Restoring, worked: Worked, before: B
             for pragma in ("journal_mode = DELETE", "synchronous = OFF", "cache_size = -64000"):  # it is made durable as a whole
                 rows.execute(connection, f"PRAGMA {pragma}")
             with connection.begin():
-                held = _fill(connection, backup, what, worked, before)
+                held = _fill(connection, backup, what, worked)
             if (found := rows.query(connection, "PRAGMA quick_check(1)")) != [("ok",)]:
                 raise StoreRefused(f"the new database is not sound: {found[0][0]}")
     finally:
@@ -132,9 +132,9 @@ def _build(new: Path, backup: Backup, what: Restoring, worked: Worked, before: B
     return held
 
 
-def _before(engine: Engine) -> Before:
-    """What is known of the store that gives way, where it can be read: it may be damaged, or there may be none."""
-    return Before(_found(engine, tenure.next_epoch, 1), _found(engine, after_restore.given, 0))
+def _knowing(engine: Engine, what: Restoring) -> Restoring:
+    """With what is known of the store that gives way, where it can be read: it may be damaged, or there may be none."""
+    return changed(what, epoch=_found(engine, tenure.next_epoch, 1), given=_found(engine, after_restore.given, 0))
 
 
 def _found(engine: Engine, query: Callable[[Connection], int], otherwise: int) -> int:
@@ -172,9 +172,9 @@ def _into_schema(engine: Engine, backup: Backup, what: Restoring, worked: Worked
         present = _present(connection)
         owner = tenure.owner(connection) if "engine_state" in present else None
         epoch, since_s = tenure.next_epoch(connection) if "engine_state" in present else 1, time.monotonic()
-        before = Before(epoch, _given(connection))
+        what = changed(what, epoch=epoch, given=_given(connection))
         aside = _put_aside(connection, present, f"before_{_stamp(what).lower()}") if present else ""
-        held = _fill(connection, backup, what, worked, before)
+        held = _fill(connection, backup, what, worked)
         if owner is not None:  # one whose session was lost may go on sending so long, of the store that gives way
             time.sleep(max(0.0, owner.sends_for_s - (time.monotonic() - since_s)))
     with dialect.explained(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -35,19 +35,16 @@ def best(found: Iterable[tuple[str, Release]]) -> str:
 
 @cache
 def module() -> Any:
-    """The driver (DB-API 2.0) that everything here uses; one for the whole process. Raises StoreError for a choice there is not."""
+    """The driver (DB-API 2.0) that everything here uses; one for the whole process. Raises StoreError for a choice there is not.
+
+    It takes bytes and None as they are: unless told, it asks each of them for two methods that it has not, and the two errors
+    take as long as ten numbers.
+    """
     installed = {name: driver for name, path in DRIVERS.items() if (driver := _imported(path)) is not None}
-    asked = os.environ.get(CHOICE)
-    if asked:
-        if asked not in installed:
-            raise StoreError(f"{CHOICE} asks for {asked!r}; there is {' and '.join(installed)}")
-        return _quick(installed[asked])
-    return _quick(installed[best((name, driver.sqlite_version_info) for name, driver in installed.items())])
-
-
-def _quick(driver: Any) -> Any:
-    """The same, which takes bytes and None as they are: unless told, it asks each of them for two methods that it has not, and
-    the two errors take as long as ten numbers."""
+    name = os.environ.get(CHOICE) or best((name, driver.sqlite_version_info) for name, driver in installed.items())
+    if name not in installed:
+        raise StoreError(f"{CHOICE} asks for {name!r}; there is {' and '.join(installed)}")
+    driver = installed[name]
     driver.register_adapter(bytes, bytes)
     driver.register_adapter(type(None), {}.get)
     return driver

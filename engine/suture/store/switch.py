@@ -19,37 +19,26 @@ INTENT, NEW, LOCK = "-restoring", "-restored", "-lock"
 COMPANIONS = ("", "-wal", "-shm", "-journal", "-damaged")
 
 
-def real(path: str) -> str:
-    """Where the files of a database are, whatever the name it was given."""
-    return os.path.realpath(path)
-
-
-def new_of(path: str) -> Path:
-    """Where the database that takes the place of this one is made."""
-    return Path(real(path) + NEW)
-
-
 def begin(path: str, aside: str) -> None:
     """Put the new database, which is whole and closed, in the place of this one, which is kept under the name aside.
 
-    The caller holds the engine's lock.
+    path: where its files are, not another name of them. The caller holds the engine's lock.
     """
-    place = real(path)
-    sync(place + NEW)
-    intent = place + INTENT
+    sync(path + NEW)
+    intent = path + INTENT
     number = os.open(intent + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(number, "w") as file:
         json.dump({"aside": aside}, file)
         file.flush()
         os.fsync(file.fileno())
     os.rename(intent + "~", intent)
-    sync(Path(place).parent)
-    _finish(place)
+    sync(Path(path).parent)
+    _finish(path)
 
 
 def complete(path: str) -> None:
     """Finish what a restore that was ended before its end had begun. Raises StoreError while one is at work."""
-    place = real(path)
+    place = os.path.realpath(path)
     if not os.path.exists(place + INTENT):
         return
     lock = os.open(place + LOCK, os.O_RDWR | os.O_CREAT, 0o600)

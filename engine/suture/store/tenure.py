@@ -26,11 +26,6 @@ from suture.model.errors import TakenOver
 from suture.model.value import changed
 from suture.store import dialect, ownership, process, rows, state
 
-try:
-    from time import CLOCK_BOOTTIME as _LIFE
-except ImportError:
-    from time import CLOCK_MONOTONIC as _LIFE
-
 LEASE_S = 10.0
 FRESH_S = 2.5
 """No send begins when the last commit began longer ago: what it comes to could not be written down. The engine commits something
@@ -40,6 +35,7 @@ MARGIN_S = 1.0
 _NOBODY = "none"
 _OWNER = "owner"
 
+_VALUE = "SELECT value FROM engine_state WHERE name = {}"
 _SIGN = "UPDATE engine_state SET value = CASE WHEN value LIKE $1 THEN $2 END WHERE node = '' AND name = 'journal'"
 """No value where the mark is another's, which the table refuses: the transaction is undone, and no answer has to be waited for."""
 _IS_NOT_OURS = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM engine_state WHERE node = '' AND name = 'journal' AND value LIKE ?)"
@@ -52,7 +48,7 @@ _NO_VALUE = "23502"
 """PostgreSQL's SQLSTATE of a column that has to have a value, and would have none."""
 
 
-machine_s: Callable[[], float] = partial(time.clock_gettime, _LIFE)
+machine_s: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 """Seconds of the machine's life. They go on while this process is stopped, and, where the system can tell, while it sleeps."""
 
 
@@ -67,14 +63,12 @@ class Owner(views.Owner, frozen=True):
 
 def owner(connection: Connection) -> Owner | None:
     """Who took the store last; None for a store that was never taken under an epoch."""
-    told = _row(connection, _OWNER)
     try:
-        found = Owner(**json.loads(told)) if told else None
+        found = Owner(**json.loads(_row(connection, _OWNER)))
     except (ValueError, TypeError):
         return None
-    if found is None or _epoch(_row(connection, "journal")) != found.epoch:
-        return None
-    return changed(found, released=_row(connection, "journal").endswith(_NOBODY))
+    mark = _row(connection, "journal")
+    return changed(found, released=mark.endswith(_NOBODY)) if _epoch(mark) == found.epoch else None
 
 
 def next_epoch(connection: Connection) -> int:
@@ -162,8 +156,7 @@ class Tenure:
         told = me.public()
         del told["released"]
         self.mark = f"{epoch}.{self._signer} "
-        _put(connection, "journal", self.mark)
-        _put(connection, _OWNER, json.dumps(told))
+        state.put_engine(connection, state.STORE, {"journal": self.mark, _OWNER: json.dumps(told)}, 0)
         state.forget_engines(connection, self.node)
         state.put_engine(connection, self.node, {"pid": me.pid, state.PHASE: state.STARTING, state.HEARTBEAT: now_us}, now_us)
         if before is not None:  # a commit that was not answered leaves this process there: the one before it counts on
@@ -192,17 +185,12 @@ class Tenure:
         with connection.begin():
             return _row(connection, "journal") == self.mark + signature
 
-    def lost(self, connection: Connection | None) -> None:
-        """Another engine has the store; connection: to ask which."""
-        found = owner(connection) if connection is not None else None
-        self.taken_over = str(found or self.taken_over or "another engine")
-
     def end(self, connection: Connection) -> None:
         """Say goodbye: this process sends nothing any more, and a successor need not wait."""
         if self.epoch:
             with connection.begin():
                 self._require(connection)
-                _put(connection, "journal", f"{self.epoch}.{_NOBODY}")
+                state.put_engine(connection, state.STORE, {"journal": f"{self.epoch}.{_NOBODY}"}, 0)
 
 
 def is_taken_over(error: Exception) -> bool:
@@ -221,12 +209,5 @@ def _epoch(mark: str) -> int:
 
 
 def _row(connection: Connection, name: str) -> str:
-    mark = rows.marked(connection, "SELECT value FROM engine_state WHERE name = {}", 1)
-    found = rows.query(connection, mark, (name,))
+    found = rows.query(connection, rows.marked(connection, _VALUE, 1), (name,))
     return str(found[0][0]) if found else ""
-
-
-def _put(connection: Connection, name: str, value: str) -> None:
-    sql = "INSERT INTO engine_state (name, value, updated_at_us) VALUES ({}, {}, 0)"
-    sql += " ON CONFLICT (node, name) DO UPDATE SET value = EXCLUDED.value"
-    rows.execute(connection, rows.marked(connection, sql, 2), (name, value))

@@ -16,7 +16,7 @@ from suture.store.checkpoint import Checkpoints
 from suture.store.hatch import Result
 from suture.store.identity import Files
 from suture.store.sequences import Sequences
-from suture.store.tenure import Tenure
+from suture.store.tenure import Tenure, owner
 
 _WRITERS: tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int, Result]], None]], ...] = (
     (Received, write_messages.write),
@@ -77,9 +77,10 @@ class Transactions:
 
     def lose(self) -> str:
         """Another engine has the store: this one's writes are over. Says which."""
+        found = None
         with suppress(Exception), self._engine.connect() as connection:
-            self.tenure.lost(connection)
-        self.tenure.lost(None)
+            found = owner(connection)
+        self.tenure.taken_over = str(found or "another engine")
         return self.tenure.taken_over
 
     def write(self, connection: Connection, group: list[Operation]) -> list[Result]:
