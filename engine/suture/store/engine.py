@@ -22,7 +22,6 @@ CACHED_STATEMENTS = 600
 """Prepared statements a SQLite connection keeps: the journal has one for each table and number of rows."""
 TIMEOUT_S = 15.0
 _OPTIONS: dict[str, Any] = {"hide_parameters": True, "pool_size": 4, "max_overflow": 8, "pool_timeout": 30}
-_KINDS = f"{urls.DEFAULT} or postgresql://user:password@host/database"
 
 
 def open_engine(
@@ -64,7 +63,7 @@ def _parse(url: str, site: Path) -> URL:
     try:
         return make_url(urls.located(url, site))
     except (ArgumentError, ValueError):
-        raise StoreError(f"the store's url cannot be read; write {_KINDS}") from None
+        raise StoreError(f"the store's url cannot be read; write {urls.DEFAULT} or postgresql://user:password@host/database") from None
 
 
 def _open_sqlite(url: URL, busy_timeout_s: float, create: bool) -> Engine:

@@ -178,11 +178,7 @@ def _begin_again(connection: Connection, operation: Processed, settled: Settled)
 
 
 def _positions(connection: Connection, touches: Iterable[StockKey]) -> dict[StockKey, Decimal]:
-    found: dict[StockKey, Decimal] = {}
-    for key in touches:
-        for (on_hand,) in rows.query(connection, rows.marked(connection, _ON_HAND, 2), key):
-            found[key] = Decimal(on_hand)
-    return found
+    return {key: Decimal(on_hand) for key in touches for (on_hand,) in rows.query(connection, rows.marked(connection, _ON_HAND, 2), key)}
 
 
 def _stock(connection: Connection, settled: Settled) -> None:
