@@ -129,8 +129,8 @@ class Parts:
         self.condition = Condition(fingerprint(database), found)
         bug, large, files_aside = self.condition.bug, Aside("large messages", soon), Aside("files", soon)
         self.metrics = Metrics(self.facts)
-        tenure = Tenure(conf.site.node or socket.gethostname(), conf.store.lease_s)
-        self.journal = Journal(database, soon, self.metrics, self._trouble, bug, loop.call_later, conf.journal.batch, tenure=tenure)
+        self.journal = Journal(database, soon, self.metrics, self._trouble, bug, loop.call_later, conf.journal.batch)
+        tenure = self.journal.tenure = Tenure(conf.site.node or socket.gethostname(), conf.store.lease_s)
         self.reader = Reader(database, soon, reactor.callLater, bug=bug, damaged=self.journal.give_up)
         watch = conf.watchdog
         self.validation = ValidationPool(reactor, conf.validation)

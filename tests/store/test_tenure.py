@@ -31,8 +31,8 @@ class Desk:
         self.told: list[str] = []
         self.bugs: list[Exception] = []
         self.clock = Clock()
-        self.tenure = Tenure(name, 10, self.clock.seconds)
-        self.journal = Journal(engine, self.calls.put, Silent(), self.told.append, self.bugs.append, retry_s=0.01, tenure=self.tenure)
+        self.journal = Journal(engine, self.calls.put, Silent(), self.told.append, self.bugs.append, retry_s=0.01)
+        self.tenure = self.journal.tenure = Tenure(name, 10, self.clock.seconds)
         self.journal.start()
 
     def write(self, run: Callable[[Any], Any] = lambda c: "done") -> list[Any]:

@@ -34,7 +34,8 @@ class Journal(threading.Thread):
     trouble(text): the database refuses ("" when it takes writes again); bug(error): a callback raised; both on the
     reactor. later(s, f): run f on the reactor after s seconds, 0 = in its next turn (None: at once).
     batch: about the most operations a transaction. retry_s: pause before a refused group is tried again. tenure: in whose name
-    it writes. `write`, `held`, `oldest_s`, `telling` and `give_up` are as in hatch.py and trouble.py.
+    it writes; whoever has one gives it before the start. `write`, `held`, `oldest_s`, `telling` and `give_up` are as in hatch.py
+    and trouble.py.
     When another engine has taken the store over, `trouble` is told a last time, and nothing more is written.
     """
 
@@ -48,7 +49,6 @@ class Journal(threading.Thread):
         later: Later | None = None,
         batch: int = 512,
         retry_s: float = 1.0,
-        tenure: Tenure | None = None,
     ) -> None:
         super().__init__(name="journal", daemon=True)
         self._engine, self._call_back, self._observer, self._bug, self._batch = engine, call_back, observer, bug, batch
@@ -56,8 +56,8 @@ class Journal(threading.Thread):
         self.write, self.held, self.oldest_s, self.telling = hatch.write, hatch.held, hatch.oldest_s, hatch.telling
         self._trouble = Trouble(lambda text: call_back(partial(trouble, text)), retry_s)
         self.give_up = self._trouble.give_up
-        self.tenure = tenure or Tenure()
-        self._store = Transactions(engine, self.give_up, self.tenure)
+        self.tenure = Tenure()
+        self._store = Transactions(engine, self.give_up)
         self.sequences = self._store.sequences
 
     def pending(self) -> int:
@@ -80,7 +80,7 @@ class Journal(threading.Thread):
         self._hatch.end()
 
     def run(self) -> None:
-        self._store.begin()
+        self._store.begin(self.tenure)
         self._run()
         self._store.end()
 

@@ -29,16 +29,17 @@ _WRITERS: tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int
 class Transactions:
     """Used on the journal's thread. damaged(error): a checkpoint has met damage. tenure: in whose name it writes."""
 
-    def __init__(self, engine: Engine, damaged: Callable[[Exception], None], tenure: Tenure) -> None:
-        self._engine, self.tenure = engine, tenure
+    def __init__(self, engine: Engine, damaged: Callable[[Exception], None]) -> None:
+        self._engine = engine
         self.sequences = Sequences()
         self.checkpoints = Checkpoints(engine, damaged) if dialect.file_of(engine) else None
         self._files = Files(engine)
         self._groups = itertools.count()
         self._in_doubt: tuple[str, list[Result]] | None = None
 
-    def begin(self) -> None:
+    def begin(self, tenure: Tenure) -> None:
         """Before the first connection."""
+        self.tenure = tenure
         if self.checkpoints:
             self.checkpoints.start()
 
