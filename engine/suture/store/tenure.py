@@ -26,6 +26,11 @@ from suture.model.errors import TakenOver
 from suture.model.value import changed
 from suture.store import dialect, ownership, process, rows, state
 
+try:
+    from time import CLOCK_BOOTTIME as _LIFE
+except ImportError:
+    from time import CLOCK_MONOTONIC as _LIFE
+
 LEASE_S = 10.0
 FRESH_S = 2.5
 """No send begins when the last commit began longer ago: what it comes to could not be written down. The engine commits something
@@ -48,7 +53,7 @@ _NO_VALUE = "23502"
 """PostgreSQL's SQLSTATE of a column that has to have a value, and would have none."""
 
 
-machine_s: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+machine_s: Callable[[], float] = partial(time.clock_gettime, _LIFE)
 """Seconds of the machine's life. They go on while this process is stopped, and, where the system can tell, while it sleeps."""
 
 
