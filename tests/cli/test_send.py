@@ -20,7 +20,7 @@ TWO = ONE.replace(b"ID1", b"ID2")
 
 def messages(data: bytes) -> list[bytes]:
     """The messages of a file."""
-    return list(cut.messages([data], max(len(data), 1)))
+    return list(cut.messages(cut.units([data], max(len(data), 1))))
 
 
 @pytest.mark.parametrize(

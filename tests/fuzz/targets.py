@@ -15,7 +15,7 @@ from suture.model.finding import Finding, Location
 from suture.wire import mllp
 from suture.wire.hl7v2.exchange import ack, batch, continuation, reply, sequence
 from suture.wire.hl7v2.standard import profile, validate
-from suture.wire.hl7v2.text import er7, quick
+from suture.wire.hl7v2.text import cut, er7, quick
 from suture.wire.hl7v2.text.header import Header
 from suture.wire.hl7v2.tools import render, xml
 
@@ -129,8 +129,8 @@ def batches(data: bytes) -> None:
 
 
 def _events(pieces: list[bytes]) -> list[batch.Event]:
-    cutter = batch.Cutter(LIMIT_BYTES)
-    return [event for piece in pieces for event in cutter.feed(piece)] + cutter.end()
+    envelope = batch.Envelope()
+    return [event for unit in cut.units(pieces, 1 << 20) for event in envelope.take(unit)] + list(envelope.end())
 
 
 def linking(data: bytes) -> None:

@@ -45,20 +45,20 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
         yield data
 
 
-def messages(path: Path, seen: Callable[[bytes], None] = lambda chunk: None) -> Iterator[bytes]:
-    """The messages of a file, one after another. seen: is given each piece of the file, too, as it is read.
+def messages(path: Path, seen: Callable[[bytes], None] = lambda unit: None) -> Iterator[bytes]:
+    """The messages of a file, one after another. seen: is given each unit of the file (`cut.units`), too, as it is read.
 
     Raises BadParameter when it cannot be read or holds none.
     """
     found = False
 
     def watched(file: BinaryIO) -> Iterator[bytes]:
-        for chunk in chunks(file):
-            seen(chunk)
-            yield chunk
+        for unit in cut.units(chunks(file), LIMIT_BYTES):
+            seen(unit)
+            yield unit
 
     with opened(path) as file:
-        for message in cut.messages(watched(file), LIMIT_BYTES):
+        for message in cut.messages(watched(file)):
             found = True
             yield message
     if not found:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 STATES_MAX = 2000
 """States of one pattern; repetitions in braces count as often as they repeat."""
 DEPTH_MAX = 40
 """Groups inside each other."""
-KNOWN_MAX = 250
-"""Sets of states that are remembered, and characters for each; beyond it they are forgotten and found again."""
+KNOWN_MAX = 16_384
+"""Steps (a set of states, a character) that are remembered; beyond it those that were not taken for longest are found again."""
 
 Test = Callable[[str], object]
 _CLASSES = "dsw"
@@ -218,30 +219,20 @@ class Pattern:
         first, self._last = reader.read()
         self._states = reader.states
         self._begin = self._closure({first})
-        self._steps: dict[frozenset[int], dict[str, frozenset[int]]] = {}
+        self._step = lru_cache(KNOWN_MAX)(self._found)
 
     def __call__(self, value: str) -> bool:
         """Does the whole value match?"""
         now = self._begin
         for char in value:
-            steps = self._steps.get(now)
-            after = None if steps is None else steps.get(char)
-            if after is None:
-                after = self._step(now, char)
-            if not after:
+            now = self._step(now, char)
+            if not now:
                 return False
-            now = after
         return self._last in now
 
-    def _step(self, now: frozenset[int], char: str) -> frozenset[int]:
+    def _found(self, now: frozenset[int], char: str) -> frozenset[int]:
         states = self._states
-        after = self._closure({states[i].to for i in now if (test := states[i].test) and test(char)})
-        if len(self._steps) >= KNOWN_MAX:
-            self._steps.clear()
-        steps = self._steps.setdefault(now, {})
-        if len(steps) < KNOWN_MAX:
-            steps[char] = after
-        return after
+        return self._closure({states[i].to for i in now if (test := states[i].test) and test(char)})
 
     def _closure(self, states: set[int]) -> frozenset[int]:
         todo = list(states)

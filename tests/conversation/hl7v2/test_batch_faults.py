@@ -192,7 +192,7 @@ def test_a_sender_that_repeats_the_message_is_not_told_of_it(house: House) -> No
 
 
 def test_so_many_faults_of_one_frame_are_told_and_the_rest_is_counted() -> None:
-    events = batch.cut(BHS + one(1) + b"BTS|9\r" * 100)
+    events = list(batch.cut(BHS + one(1) + b"BTS|9\r" * 100))
     found = [fault for faults in envelopes.faults_of(events).values() for fault in faults]
     assert len(found) == envelopes.FAULTS_MAX
     assert "more like these" in found[-1].reason

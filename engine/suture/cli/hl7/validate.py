@@ -121,19 +121,19 @@ class _Envelope:
     """What is wrong with the batches of a file, gathered while its messages are read."""
 
     def __init__(self) -> None:
-        self._cutter = batch.Cutter(files.LIMIT_BYTES)
+        self._envelope = batch.Envelope()
         self._found: list[batch.Fault] = []
 
-    def seen(self, chunk: bytes) -> None:
-        """Take a piece of the file."""
-        self._keep(self._cutter.feed(chunk))
+    def seen(self, unit: bytes) -> None:
+        """Take a unit of the file."""
+        self._keep(self._envelope.take(unit))
 
     def faults(self) -> list[batch.Fault]:
         """The faults, when the file has been read; at most FAULTS_MAX."""
-        self._keep(self._cutter.end())
+        self._keep(self._envelope.end())
         return self._found
 
-    def _keep(self, events: list[batch.Event]) -> None:
+    def _keep(self, events: Iterator[batch.Event]) -> None:
         left = FAULTS_MAX - len(self._found)
         self._found += [event for event in events if isinstance(event, batch.Fault)][:left]
 

@@ -15,7 +15,7 @@ from suture.wire.hl7v2.exchange import ack, batch
 from suture.wire.hl7v2.exchange.batch import Answered
 from suture.wire.hl7v2.exchange.due import POSITIVE
 from suture.wire.hl7v2.text import widths
-from suture.wire.hl7v2.text.header import Header
+from suture.wire.hl7v2.text.header import UNREAD, Header
 from suture.wire.hl7v2.text.widths import Width
 
 _NAMES = (b"BHS", b"FHS")
@@ -25,10 +25,6 @@ KEPT_BYTES = 32_768
 """Of an envelope without messages so much is kept."""
 ENVELOPE = 4
 """FHS, BHS, BTS and FTS: what may stand around one message. What stands around none costs time too, so it counts."""
-
-
-UNREAD = Header(b"|", [b"MSH", b"^~\\&"])
-"""Of what has none that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ class Batches:
         Pure, and takes long for a large one.
         """
         limit, messages, events = self._answers.rules.batch_messages, 0, list[batch.Event]()
-        for event in batch.Cutter(max(len(raw), 1)).whole(raw):
+        for event in batch.cut(raw):
             events.append(event)
             messages += isinstance(event, batch.Found)
             if messages > limit or len(events) - messages > ENVELOPE * (limit + 1):
@@ -125,12 +121,12 @@ class Batches:
 
     def _header(self, head: bytes) -> Header:
         """What an answer to the whole needs: the first segment as if it were an MSH, with the batch's own control id."""
-        line, width = self._line(head), self._width
+        line = self._line(head)
         header = Header.read(b"MSH" + line[3:])
         if header is None:
             return UNREAD
         fields = [*header.fields[:7], *[b""] * (7 - len(header.fields)), b"", b"", batch.control_id(line), b"P"]
-        return Header(header.separator, fields, width.codec, width.mark)
+        return Header(header.separator, fields, self._width)
 
 
 class _Gathered:

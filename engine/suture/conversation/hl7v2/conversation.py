@@ -26,6 +26,7 @@ from suture.pipeline.world import World
 from suture.ports import Delivery, Failed, Received, Settled
 from suture.ports.conversation import Answer, Inside, Say, Then
 from suture.wire.hl7v2.exchange import acknowledgement
+from suture.wire.hl7v2.exchange.continuation import is_fragment
 from suture.wire.hl7v2.text.header import Header, text_of, type_of
 from suture.wire.hl7v2.text.widths import Width
 
@@ -175,7 +176,7 @@ class Conversation:
     ) -> None:
         self._observer.message(self._channel, state)
         self._observer.stage(self._channel, "receive_commit", self._clock.seconds() - at_s)
-        if self.fragments is not None and header is not None and self.fragments.is_one(header, message.raw):
+        if self.fragments is not None and header is not None and is_fragment(header, message.raw):
             self.fragments.stored(header, state, message, answer, say)
             return
         self.answers.stored(header, state, message, answer, say, expected)

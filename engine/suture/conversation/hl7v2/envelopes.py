@@ -89,5 +89,5 @@ def _acknowledges(raw: bytes) -> bool:
 
 def begins_with_acknowledgement(head: bytes) -> bool:
     """The same of a batch that is too large to be looked through, by its first message."""
-    first = next((event.raw for event in batch.Cutter(max(len(head), 1)).whole(head) if isinstance(event, batch.Found)), None)
+    first = next((event.raw for event in batch.cut(head) if isinstance(event, batch.Found)), None)
     return first is not None and _acknowledges(first)

@@ -45,10 +45,6 @@ class Fragments:
         self._inside, self._window_us, self._turns = inside, window_us, turns
         self._timer: Any = None
 
-    def is_one(self, header: Header | None, raw: bytes) -> bool:
-        """Is this message a fragment of another?"""
-        return header is not None and is_fragment(header, raw)
-
     def stored(self, header: Header, state: str, message: Message, answer: Answer, say: Say | None) -> None:
         """A fragment is durable. One that came before is answered again, and counts once."""
         asker = Asker(header, message.id, answer, say)
@@ -69,7 +65,7 @@ class Fragments:
     def take(self, message: Message, asker: Asker | None = None) -> bool:
         """Gather a fragment that is stored; False when the message is none, and to be processed as it is."""
         header = Header.read(message.raw)
-        if header is None or not self.is_one(header, message.raw):
+        if header is None or not is_fragment(header, message.raw):
             return False
         fragment = Fragment(message, header, asker)
         came = self._assembler.add(message.sender, header, message.raw, fragment, self._clock.seconds())

@@ -17,7 +17,7 @@ from suture.model.finding import (
 )
 from suture.ports import AckTime
 from suture.wire.hl7v2.exchange.due import POSITIVE
-from suture.wire.hl7v2.exchange.reply import Reply, filled, value, written
+from suture.wire.hl7v2.exchange.reply import Reply, value, written
 from suture.wire.hl7v2.text.header import Header
 
 
@@ -32,7 +32,7 @@ class AnswerRules:
     apart: the destination that gets the application acknowledgements of enhanced mode, as deliveries; "": the connection
     that the message came by. waiting: most messages that wait for an answer at a time. batch: which acknowledgements
     answer a batch: all, errors or none. batch_messages: its limit. template: segments of the whole answer, see
-    `reply.filled`; () for the answer that the standard has.
+    `reply.PLACES`; () for the answer that the standard has.
     """
 
     when: AckTime = "after_store"
@@ -79,7 +79,7 @@ class AnswerRules:
     def written(self, header: Header, reply: Reply) -> bytes:
         """The answer to this message, with what the channel sets in it."""
         reply = replace(reply, custom=self._custom(header, reply.code in POSITIVE)) if self.settings else reply
-        return filled(header, self.template, reply) if self.template else written(header, reply)
+        return written(header, reply, self.template)
 
     def _custom(self, header: Header, positive: bool) -> dict[str, bytes]:
         """The fields to set in the answer to this message, as bytes."""

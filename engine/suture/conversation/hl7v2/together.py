@@ -9,13 +9,13 @@ from itertools import chain
 
 from suture.conversation.hl7v2 import envelopes
 from suture.conversation.hl7v2.answers import Answers
-from suture.conversation.hl7v2.batches import UNREAD, Inward, positive
+from suture.conversation.hl7v2.batches import Inward, positive
 from suture.model.fault import Fault
 from suture.model.finding import CARDINALITY, ERROR, Finding
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.exchange import acknowledgement, batch
 from suture.wire.hl7v2.text import lines, widths
-from suture.wire.hl7v2.text.header import Header
+from suture.wire.hl7v2.text.header import UNREAD, Header
 
 _END_BYTES = 160
 """Where a trailer of a batch stands behind a message that has no header before it: BTS-2 has 80 characters."""
@@ -90,7 +90,7 @@ class Together:
 
 def _faults_of(raw: bytes) -> list[Fault]:
     """What is wrong with the envelopes in a frame, as if it were a batch."""
-    events = batch.cut(raw, max(len(raw), 1))
+    events = list(batch.cut(raw))
     return [*chain.from_iterable(envelopes.faults_of(events).values()), *envelopes.strays_of(events)[1]]
 
 

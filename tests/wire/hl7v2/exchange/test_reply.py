@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suture.model.finding import CARDINALITY, ERROR, REQUIRED_FIELD_MISSING, TABLE_VALUE, WARNING, Finding, Location
-from suture.wire.hl7v2.exchange.reply import ERRORS_MAX, Reply, build, filled, form, value, written
+from suture.wire.hl7v2.exchange.reply import ERRORS_MAX, Reply, build, form, value, written
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.header import Header
 
@@ -63,7 +63,7 @@ def test_the_answer_has_standard_separators_in_place_of_what_is_none(given, msh_
     read = er7.Message.parse(build(Header.read(head), "AA", "SUT1", "20260101"))
     assert (read.get("MSH-5"), read.get("MSA-2")) == ("POU", "M1")
     assert value(Header.read(head), "a^b") == b"a" + msh_2[:1] + b"b"
-    assert filled(Header.read(head), ["MSH{MSH-1}{MSH-2}{MSH-1}X"], Reply("AA", "1", "2")) == b"MSH|%b|X\r" % msh_2
+    assert written(Header.read(head), Reply("AA", "1", "2"), ["MSH{MSH-1}{MSH-2}{MSH-1}X"]) == b"MSH|%b|X\r" % msh_2
 
 
 def test_errors_have_their_parts_where_the_sender_names_no_separators():
@@ -199,6 +199,6 @@ def test_any_header_that_can_be_read_can_be_answered(begin, tail, text):
     assert written(header, reply)
     assert build(header, "AA", "SUT1", "20260101")
     if header is not None:
-        assert filled(header, TEMPLATE, reply)
+        assert written(header, reply, TEMPLATE)
         made = form(header, "AA", "NE")
         assert made is None or made % (b"1", b"2", header.get(10)) == written(header, Reply("AA", "2", "1", application="NE"))

@@ -52,13 +52,13 @@ def test_the_units_are_the_input_and_do_not_hang_on_how_it_is_read(parts: list[b
 @given(st.lists(st.integers(1, 30), max_size=60))
 def test_the_messages_of_a_batch_come_one_by_one(sizes: list[int]) -> None:
     data = b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + ONE + mllp.frame(ONE) + b"\n" + ONE.replace(b"\r", b"\r\n") + b"BTS|3\rFTS|1\r"
-    assert list(cut.messages(chunked(data, sizes), LIMIT)) == [ONE] * 3
+    assert list(cut.messages(cut.units(chunked(data, sizes), LIMIT))) == [ONE] * 3
 
 
 def test_a_message_over_the_limit_is_refused_before_it_is_read_to_its_end() -> None:
     endless = (b"MSH|^~\\&|A\r" if i == 0 else b"OBX|1|" + b"x" * 100 for i in range(1_000_000))
     with pytest.raises(cut.MessageTooLarge, match="larger than 5000 bytes"):
-        list(cut.messages(endless, 5000))
+        list(cut.messages(cut.units(endless, 5000)))
 
 
 def test_a_frame_begins_a_unit() -> None:
@@ -68,7 +68,7 @@ def test_a_frame_begins_a_unit() -> None:
 
 def test_a_name_inside_a_line_begins_no_message() -> None:
     data = ONE + b"NTE|1||see MSH|1 and FHS|2\r"
-    assert list(cut.messages([data], LIMIT)) == [data]
+    assert list(cut.messages(cut.units([data], LIMIT))) == [data]
 
 
 def test_a_frame_keeps_what_is_in_it_and_loses_what_is_behind_it() -> None:
@@ -91,8 +91,8 @@ def test_the_units_of_wide_text_are_the_input_and_do_not_hang_on_how_it_is_read(
     units = list(cut.units([data], LIMIT))
     assert b"".join(units) == data
     assert list(cut.units(chunked(data, sizes), LIMIT)) == units
-    messages = list(cut.messages([data], LIMIT))
-    assert list(cut.messages(chunked(data, sizes), LIMIT)) == messages
+    messages = list(cut.messages(cut.units([data], LIMIT)))
+    assert list(cut.messages(cut.units(chunked(data, sizes), LIMIT))) == messages
 
 
 @pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n", b"\r\r"])
@@ -101,8 +101,8 @@ def test_the_units_of_wide_text_are_the_input_and_do_not_hang_on_how_it_is_read(
 def test_a_file_in_wide_characters_is_cut_into_its_messages(codec: str, mark: bool, end: bytes) -> None:
     data = (b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + ONE + TWO + b"BTS|2\rFTS|1\r").replace(b"\r", end)
     messages = [wide(ONE, codec, mark), wide(TWO, codec, mark)]
-    assert list(cut.messages([wide(data, codec, mark)], LIMIT)) == messages
-    assert list(cut.messages(chunked(wide(ONE + end + TWO, codec, mark), [1, 2, 3, 50]), LIMIT)) == messages
+    assert list(cut.messages(cut.units([wide(data, codec, mark)], LIMIT))) == messages
+    assert list(cut.messages(cut.units(chunked(wide(ONE + end + TWO, codec, mark), [1, 2, 3, 50]), LIMIT))) == messages
     assert [er7.Message.parse(message).get("MSH-10") for message in messages] == ["ID1", "ID2"]
 
 
@@ -110,18 +110,18 @@ def test_a_file_in_wide_characters_is_cut_into_its_messages(codec: str, mark: bo
 @pytest.mark.parametrize("codec", WIDE)
 def test_wide_messages_that_are_framed_or_put_one_behind_another_are_cut_too(codec: str, mark: bool) -> None:
     messages = [wide(ONE, codec, mark), wide(TWO, codec, mark), wide(ONE, codec, mark)]
-    assert list(cut.messages([b"".join(messages)], LIMIT)) == messages
+    assert list(cut.messages(cut.units([b"".join(messages)], LIMIT))) == messages
     framed = b"".join(map(mllp.frame, messages))
-    assert list(cut.messages([framed], LIMIT)) == list(cut.messages(chunked(framed, [1] * 80), LIMIT)) == messages
+    assert list(cut.messages(cut.units([framed], LIMIT))) == list(cut.messages(cut.units(chunked(framed, [1] * 80), LIMIT))) == messages
 
 
 @pytest.mark.parametrize("codec", [*WIDE, "utf-16", "utf-32"])
 def test_a_part_of_a_character_at_the_end_stays_there(codec: str) -> None:
     data = ONE.decode().encode(codec)
-    assert list(cut.messages([data + b"x"], LIMIT)) == [data + b"x"]
+    assert list(cut.messages(cut.units([data + b"x"], LIMIT))) == [data + b"x"]
 
 
 def test_a_wide_message_over_the_limit_is_refused_before_it_is_read_to_its_end() -> None:
     endless = (wide(b"MSH|^~\\&|A\r" if i == 0 else b"OBX|1|" + b"x" * 100, "utf-16-le") for i in range(1_000_000))
     with pytest.raises(cut.MessageTooLarge, match="larger than 5000 bytes"):
-        list(cut.messages(endless, 5000))
+        list(cut.messages(cut.units(endless, 5000)))

@@ -18,7 +18,7 @@ def test_the_message_type_is_code_and_trigger(written, read):
 def test_a_wide_character_set_is_seen(codec):
     header = Header.read((HEAD + b"\rPID|1\r").decode().encode(codec))
     assert header.get(10) == b"M1"
-    assert header.wide.startswith(codec[:6])
+    assert header.width.codec.startswith(codec[:6])
 
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b" ", b"\r\n", b"\n\n \t"])

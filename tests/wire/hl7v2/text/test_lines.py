@@ -229,7 +229,7 @@ class TestAMessageBeginsAtItsHeader:
     def test_wherever_it_stands_behind_a_line_end(self, lead: bytes, second: bytes) -> None:
         data = self.ONE + lead + second
         assert lines.messages_in(data, 10) == [0, len(self.ONE) + len(lead.strip(b" \t\x0b\xef\xbb\xbf"))]
-        assert len(list(cut.messages([data], 1 << 20))) == 2
+        assert len(list(cut.messages(cut.units([data], 1 << 20)))) == 2
 
     @pytest.mark.parametrize("blanks", [b" " * 33, b"\t" * 500, b" \x0b" * 40])
     def test_behind_any_number_of_blanks(self, blanks: bytes) -> None:
@@ -239,7 +239,7 @@ class TestAMessageBeginsAtItsHeader:
     def test_and_a_text_is_none(self, text: bytes) -> None:
         data = self.ONE + b"NTE|1||see\r" + text + b"\r"
         assert lines.messages_in(data, 10) == [0]
-        assert list(cut.messages([data], 1 << 20)) == [data]
+        assert list(cut.messages(cut.units([data], 1 << 20))) == [data]
 
     def test_no_more_are_looked_for_than_may_be(self) -> None:
         assert len(lines.messages_in(self.ONE * 9, 3)) == 4
@@ -256,7 +256,7 @@ def test_files_and_frames_are_cut_alike(parts: list[str], end: str) -> None:
     data = end.join(["MSH|^~\\&|A", *parts, ""]).encode()
     begins = lines.messages_in(data, 100)
     frames = [data[a:b] for a, b in zip(begins, [*begins[1:], len(data)], strict=True)]
-    files = list(cut.messages([data], 1 << 20))
+    files = list(cut.messages(cut.units([data], 1 << 20)))
     assert list(map(segments, files)) == list(map(segments, frames))
 
 

@@ -88,7 +88,7 @@ def expected_number(answer: bytes) -> int | None:
 
 def _lines(answer: bytes, header: Header) -> bytes:
     """Segments ended by CR, in UTF-8 where the answer is in UTF-16 or 32."""
-    lines = answer.decode(header.wide, "replace").encode() if header.wide else answer
+    lines = header.width.narrow(answer)
     return lines.replace(b"\n", b"\r") if b"\n" in lines else lines  # some peers end segments in their own way
 
 

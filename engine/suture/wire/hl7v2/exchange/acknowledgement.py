@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from suture.wire.hl7v2.exchange import ack
 from suture.wire.hl7v2.exchange.due import asking
+from suture.wire.hl7v2.text import widths
 from suture.wire.hl7v2.text.header import Header
 
 CODES = frozenset({"ACK", "MCF", "MFK"})
@@ -61,7 +62,7 @@ def quiet(header: Header, raw: bytes) -> Header:
     said = ack.read(raw)
     if said.code in _COMMITS or _OWN.fullmatch(said.control_id.strip()):
         fields[14] = b"NE"
-    return Header(header.separator, fields, header.wide, header.mark)
+    return Header(header.separator, fields, header.width)
 
 
 @lru_cache(maxsize=256)
@@ -72,9 +73,7 @@ def _code(kind: str) -> str:
 
 def _plain(raw: bytes) -> bytes:
     """The message in single bytes, from its MSH on."""
-    header = Header.read(raw)
-    if header is not None and header.wide:
-        raw = raw[: 4 * _LARGEST_BYTES].decode(header.wide, "replace").encode("utf-8", "replace")
+    raw = widths.width_of(raw).narrow(raw[: 4 * _LARGEST_BYTES])
     at = raw.find(b"MSH")
     return raw[at:] if at > 0 else raw
 

@@ -1,4 +1,4 @@
-"""Batches and files of messages: FHS, BHS, BTS and FTS (HL7 2.9.1 section 2.9.3), cut from a stream in constant memory.
+"""Batches and files of messages: FHS, BHS, BTS and FTS (HL7 2.9.1 section 2.9.3), read from what wire/hl7v2/text/cut.py cuts.
 
 Everything in the envelope is optional, types may be mixed, and a batch may be empty. What is wrong with the envelope is
 told beside the messages and never costs one of them. Streams in UTF-16 and UTF-32 are cut too, and a message keeps its own
@@ -12,21 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from suture.wire.hl7v2.text import lines, widths
-from suture.wire.hl7v2.text.header import Header
-from suture.wire.hl7v2.text.widths import NARROW, Buffer, Width
+from suture.wire.hl7v2.text import widths
+from suture.wire.hl7v2.text.cut import pieces
+from suture.wire.hl7v2.text.header import UNREAD, Header
+from suture.wire.hl7v2.text.widths import NARROW, Width
 
-LIMIT_BYTES = 16_777_216
 COMMENT_CHARACTERS = 80
 """Length of BTS-2 (HL7 2.5.1 section 2.15.3)."""
 
-_STARTS = rb"(?:\A|[\r\n\x0b\x1c])[ \t\x0b%b]{0,32}(?=%b)"
-_START = re.compile(_STARTS % (b"", lines.BEGINS) + rb"|\x1c\r\x0b(?=%b)" % widths.BEGINS)
-_START_WIDE = re.compile(_STARTS % (widths.MARK, lines.BEGINS))
-"""In a view of a wide stream: a message may stand behind a mark, as in files that are put together from files."""
 _NOTHING = b" \t\r\n\x0b\x1c"
-_OVERLAP = 64
-"""Bytes at the end of what has arrived that may be the begin of a segment; more blanks than this before one are not skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,134 +69,54 @@ class Fault:
 Event = Opened | Found | Closed | Fault
 
 
-class Cutter:
-    """Cuts a byte stream into messages and envelopes; any chunking gives the same events.
+class Envelope:
+    """Makes messages and envelopes of the units of a stream (`cut.units`): where in files and batches it is, and what is counted.
 
-    Messages may be framed (MLLP) or not, with or without an envelope, with any line ends. limit_bytes: a message larger
-    than this is a fault, and its bytes are dropped as they come.
+    Messages may be framed (MLLP) or not, with or without an envelope, with any line ends.
     """
 
-    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._limit = limit_bytes
-        self._head: bytearray | None = bytearray()  # until the width is known
-        self._width, self._start, self._blank = NARROW, _START, _NOTHING
-        self._buffer = Buffer()
-        self._offset = 0  # of the buffer's first byte in the stream
-        self._searched = 0
-        self._dropped = 0  # units
-        self._envelope = _Envelope()
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Take what arrived; the events that are completed by it, in order."""
-        if self._head is None:
-            self._buffer.add(data)
-        else:
-            self._head += data
-            if widths.tells(self._head):
-                self._begin(bytes(self._head))
-        return list(self._cut(last=False))
-
-    def end(self) -> list[Event]:
-        """The stream is over: the last events."""
-        return list(self._rest())
-
-    def whole(self, data: bytes) -> Iterator[Event]:
-        """All events of a stream that is in memory, each when it is asked for: who has seen enough of them may stop."""
-        self._begin(data)
-        yield from self._rest()
-
-    def _begin(self, head: bytes) -> None:
-        """The first bytes have come, and tell the width."""
-        self._head, self._width = None, widths.width_of(head)
-        if self._width is NARROW:
-            head = head.removeprefix(b"\xef\xbb\xbf")
-        else:
-            self._start, self._blank = _START_WIDE, _NOTHING + widths.MARK
-        self._buffer = Buffer(self._width)
-        self._buffer.add(head)
-
-    def _rest(self) -> Iterator[Event]:
-        if self._head is not None:
-            self._begin(bytes(self._head))
-        yield from self._cut(last=True)
-        yield from self._envelope.end(self._offset)
-
-    def _cut(self, last: bool) -> Iterator[Event]:
-        """The pieces from one segment that opens something to the next."""
-        view = self._buffer.view
-        begin = 0
-        while True:
-            match = self._start.search(view, max(begin + 1, self._searched))
-            if match is None:
-                break
-            opens = match.end()
-            yield from self._piece(begin, opens)
-            begin = self._searched = opens
-        if last:
-            yield from self._piece(begin, len(view))
-            begin = len(view)
-        self._buffer.remove(0, begin)
-        self._offset += begin * self._width.size
-        self._searched = max(0, len(view) - _OVERLAP)
-        if len(view) > self._limit // self._width.size + 2 * _OVERLAP:
-            # The piece is over the limit: of its begin the name is kept, and of its end what may open the next.
-            gone = len(view) - 2 * _OVERLAP
-            self._buffer.remove(_OVERLAP, _OVERLAP + gone)
-            self._dropped += gone
-            self._searched = _OVERLAP
-
-    def _piece(self, begin: int, end: int) -> Iterator[Event]:
-        view, size = bytes(self._buffer.view[begin:end]), (end - begin + self._dropped) * self._width.size
-        offset = self._offset + begin * self._width.size
-        self._offset += self._dropped * self._width.size
-        self._dropped = 0
-        text = view.lstrip(self._blank)
-        begin += len(view) - len(text)
-        text = text.rstrip(self._blank)
-        if not text:
-            return
-        if size > self._limit:
-            yield from self._envelope.too_large(text[:3], offset, self._limit)
-            return
-        raw = text if self._width is NARROW else self._buffer.piece(begin, begin + len(text))
-        if text[:3] == b"MSH":
-            if end == len(self._buffer.view):
-                raw += self._buffer.odd()  # a part of a character, which whoever reads the message will refuse
-            yield self._envelope.message(self._width.mark + widths.with_line_ends(raw, self._width, self._blank))
-        elif self._width is NARROW and widths.width_of(text) is not NARROW:
-            end = view.rfind(b"\x1c")
-            yield self._envelope.message(view[len(view) - len(view.lstrip(_NOTHING)) : end if end > 0 else len(view)])
-        else:
-            yield from self._envelope.piece(self._width.narrow(raw), offset)
-
-
-class _Envelope:
-    """Where in files and batches the stream is, and what is counted."""
-
     def __init__(self) -> None:
+        self._width: Width | None = None  # of the stream: the first unit that is not blank tells
+        self._offset = 0
         self._file = self._batch = self._named = False
         self._messages = self._batches = 0  # of the batch; of the file
         self._number = self._batch_number = 0  # in the stream
 
-    def piece(self, raw: bytes, offset: int) -> Iterator[Event]:
+    def take(self, unit: bytes) -> Iterator[Event]:
+        """What the next unit comes to."""
+        at, self._offset = self._offset, self._offset + len(unit)
+        if self._width is None:
+            if not unit.strip(_NOTHING + b"\0"):
+                return
+            self._width = widths.width_of(unit)
+        width, size = self._width, self._width.size
+        blank, view = _NOTHING if width is NARROW else _NOTHING + widths.MARK, width.view(unit)
+        text = view.lstrip(blank).removeprefix(b"\xef\xbb\xbf").lstrip(blank)
+        begin = (len(view) - len(text)) * size
+        text = text.rstrip(blank)
+        raw = unit[begin : begin + len(text) * size]
+        if text[:3] == b"MSH":
+            raw += unit[len(view) * size :]  # a part of a character, which whoever reads the message will refuse
+            yield self._message(width.mark + widths.with_line_ends(raw, width, blank))
+        elif width is NARROW and widths.width_of(text) is not NARROW:
+            end = unit.rfind(b"\x1c")
+            yield self._message(unit[begin : end if end > 0 else len(unit)])
+        elif text:
+            yield from self._piece(width.narrow(raw), at + begin)
+
+    def _piece(self, raw: bytes, offset: int) -> Iterator[Event]:
         """One segment of the envelope, with what follows it."""
         name = raw[:3]
         line, *more = re.split(rb"[\r\n]+", raw, maxsplit=1)
         if name in _KINDS:
             yield from getattr(self, _KINDS[name])(line, offset)
         if more and more[0][:3] == b"MSH":  # no header, and nobody's: whoever reads it will refuse it, and nothing is dropped
-            yield self.message(more[0] + b"\r")
+            yield self._message(more[0] + b"\r")
         elif name not in _KINDS or more:
             stray = more[0] if name in _KINDS else raw
             yield Fault("STRAY_SEGMENT", offset, "segments that belong to no message", stray.rstrip(_NOTHING) + b"\r")
 
-    def too_large(self, name: bytes, offset: int, limit_bytes: int) -> Iterator[Event]:
-        """A piece that was dropped; a message counts as one."""
-        if name == b"MSH":
-            self.message(b"")
-        yield Fault("MESSAGE_TOO_LARGE", offset, f"a message is over {limit_bytes} bytes; it is dropped")
-
-    def message(self, raw: bytes) -> Found:
+    def _message(self, raw: bytes) -> Found:
         """One message, its segments ended by CR."""
         if not self._batch and self._file:
             self._begin_batch(named=False)
@@ -215,28 +129,28 @@ class _Envelope:
         self._batches += 1
         self._batch_number += 1
 
-    def fhs(self, line: bytes, offset: int) -> Iterator[Event]:
+    def _fhs(self, line: bytes, offset: int) -> Iterator[Event]:
         """A file begins."""
         if self._file or (self._batch and self._named):
             yield Fault("BATCH_NESTING", offset, "FHS inside a file or a batch that has not ended")
         self._file, self._batch, self._batches, self._messages = True, False, 0, 0
         yield Opened("FHS", line)
 
-    def bhs(self, line: bytes, offset: int) -> Iterator[Event]:
+    def _bhs(self, line: bytes, offset: int) -> Iterator[Event]:
         """A batch begins."""
         if self._batch and self._named:
             yield Fault("BATCH_NESTING", offset, "BHS inside a batch that has not ended")
         self._begin_batch(named=True)
         yield Opened("BHS", line)
 
-    def bts(self, line: bytes, offset: int) -> Iterator[Event]:
+    def _bts(self, line: bytes, offset: int) -> Iterator[Event]:
         """A batch ends. Without BHS it counts what came since the batch before, for BHS is optional."""
         if not self._batch and not self._messages:
             yield Fault("BATCH_NESTING", offset, "BTS without a batch before it")
         yield from _counted("BTS", line, self._messages, offset)
         self._batch, self._messages = False, 0
 
-    def fts(self, line: bytes, offset: int) -> Iterator[Event]:
+    def _fts(self, line: bytes, offset: int) -> Iterator[Event]:
         """A file ends."""
         if self._batch and self._named:
             yield Fault("BATCH_NESTING", offset, "FTS before the BTS of a batch")
@@ -246,15 +160,16 @@ class _Envelope:
         self._file = self._batch = False
         self._batches = self._messages = 0
 
-    def end(self, offset: int) -> Iterator[Event]:
-        """The stream ends."""
+    def end(self) -> Iterator[Event]:
+        """The stream is over."""
+        offset = self._offset
         if self._batch and self._named:
             yield Fault("BATCH_UNENDED", offset, "the last batch has no BTS; it may be cut off")
         if self._file:
             yield Fault("BATCH_UNENDED", offset, "the last file has no FTS; it may be cut off")
 
 
-_KINDS = {b"FHS": "fhs", b"BHS": "bhs", b"BTS": "bts", b"FTS": "fts"}
+_KINDS = {b"FHS": "_fhs", b"BHS": "_bhs", b"BTS": "_bts", b"FTS": "_fts"}
 
 
 def _counted(kind: Literal["BTS", "FTS"], line: bytes, found: int, offset: int) -> Iterator[Event]:
@@ -269,9 +184,12 @@ def _counted(kind: Literal["BTS", "FTS"], line: bytes, found: int, offset: int) 
     yield Closed(kind, declared, found)
 
 
-def cut(raw: bytes, limit_bytes: int = LIMIT_BYTES) -> list[Event]:
-    """The events of a batch that is in memory, such as one MLLP frame."""
-    return list(Cutter(limit_bytes).whole(raw))
+def cut(raw: bytes) -> Iterator[Event]:
+    """The events of a batch that is in memory, such as one MLLP frame, each when it is asked for: who has enough of them may stop."""
+    envelope = Envelope()
+    for unit in pieces([raw], len(raw), widths.width_of(raw)):
+        yield from envelope.take(unit)
+    yield from envelope.end()
 
 
 # -- acknowledging -------------------------------------------------------------------------------------------------
@@ -308,7 +226,7 @@ def acknowledged(file: bytes, batches: Iterable[Answered], own_id: str, now: str
 
 def _header(line: bytes) -> Header:
     """BHS and FHS have the parties where MSH has them, and their control id in field 11."""
-    return (Header.read(b"MSH" + line[3:]) or Header(b"|", [b"MSH", b"^~\\&"])).to_answer()
+    return (Header.read(b"MSH" + line[3:]) or UNREAD).to_answer()
 
 
 def control_id(line: bytes) -> bytes:

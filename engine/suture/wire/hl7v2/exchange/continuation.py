@@ -47,7 +47,7 @@ def is_fragment(header: Header, raw: bytes) -> bool:
 def links(header: Header, raw: bytes) -> Links:
     """The links of a message. A DSC whose style is I (an interactive query goes on) makes no fragment (HL7 table 0398)."""
     follows = header.get(14).strip()
-    width = widths.width_of(raw) if header.wide else widths.NARROW
+    width = header.width
     tail = width.narrow(raw[max(0, len(raw) // width.size - _TAIL_UNITS) * width.size :]).replace(b"\n", b"\r").rstrip(b"\r")
     line = tail[tail.rfind(b"\r") + 1 :].lstrip(b" \t")
     s = header.separator
@@ -60,14 +60,14 @@ def links(header: Header, raw: bytes) -> Links:
 
 @dataclass(slots=True)
 class Chain(Generic[Item]):
-    """The fragments of one message so far. items: what the caller gave with each. wide: the codec, as `Header` has it."""
+    """The fragments of one message so far. items: what the caller gave with each. codec: of its `Width`."""
 
     separator: bytes
     until_s: float
     fragments: list[bytes] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     size_bytes: int = 0
-    wide: str = ""
+    codec: str = ""
 
     def joined(self) -> bytes:
         """The whole message, as its sender had it before the cutting, segments ended by CR."""
@@ -107,7 +107,7 @@ class Assembler(Generic[Item]):
         if not at.follows:
             if len(self._chains) >= self._limits.chains:
                 return Broken("CONTINUATION_TOO_LARGE", f"{self._limits.chains} messages in fragments are open already", [item])
-            chain = Chain(header.separator, 0, wide=header.wide)
+            chain = Chain(header.separator, 0, codec=header.width.codec)
         else:
             chain = self._chains.pop((sender, at.follows), None)
             if chain is None:
@@ -117,7 +117,7 @@ class Assembler(Generic[Item]):
         chain.size_bytes += len(raw)
         if chain.separator != header.separator:
             return Broken("CONTINUATION_UNKNOWN", "its field separator is not that of the fragments before it", chain.items)
-        if chain.wide != header.wide:
+        if chain.codec != header.width.codec:
             return Broken("CONTINUATION_UNKNOWN", "its character set is not that of the fragments before it", chain.items)
         if len(chain.fragments) > self._limits.fragments or chain.size_bytes > self._limits.size_bytes:
             most = f"{self._limits.fragments} fragments and {self._limits.size_bytes} bytes"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from suture.model import finding
 from suture.model.finding import Finding, Location
 from suture.wire.hl7v2.text.er7 import Delimiters, escape
-from suture.wire.hl7v2.text.header import Header
+from suture.wire.hl7v2.text.header import UNREAD, Header
+from suture.wire.hl7v2.text.widths import NARROW
 
 ERRORS_MAX = 50
 """ERR segments (before 2.5: repetitions of ERR-1) of one answer; a message can be wrong in any number of places."""
@@ -63,20 +64,26 @@ def build(header: Header | None, code: str, own_id: str, now: str, text: str = "
     return written(header, Reply(code, own_id, now, text))
 
 
-def written(header: Header | None, reply: Reply) -> bytes:
+def written(header: Header | None, reply: Reply, template: Sequence[str] = ()) -> bytes:
     """The acknowledgement as it goes out, in the sender's delimiters, version and character set.
 
-    MSH-10 comes back in MSA-2 byte for byte. Delimiters that the sender does not name are the standard's.
+    MSH-10 comes back in MSA-2 byte for byte. Delimiters that the sender does not name are the standard's. template: the
+    segments of the whole answer, where a channel has its own; a field of the received MSH stands in them as it was written.
+    (But for MSH-2, which is that of `Header.to_answer`.)
     """
     if header is None:
         reply = replace(reply, findings=reply.findings or (Finding(finding.SEGMENT_SEQUENCE, finding.ERROR, Location("MSH"), reply.text),))
         header = _NOBODY
     header = header.to_answer()
+    lines = _filled(header, template, reply) if template else _standard(header, reply)
+    return header.width.widened(b"\r".join(lines) + b"\r")
+
+
+def _standard(header: Header, reply: Reply) -> list[bytes]:
     lines = [_msh(header, reply), _msa(header, reply), *_errors(header, reply)]
     if reply.custom:
         lines[:2] = [_custom(header, line, reply.custom) for line in lines[:2]]
-    raw = b"\r".join(lines) + b"\r"
-    return header.mark + raw.decode("utf-8", "replace").encode(header.wide) if header.wide else raw
+    return lines
 
 
 _NOW, _OWN, _CONTROL = b"\x00N\x00", b"\x00O\x00", b"\x00C\x00"
@@ -87,7 +94,7 @@ def form(header: Header, code: str, application: str | None = None) -> bytes | N
 
     None where there is none.
     """
-    if header.wide or len(header.fields) < 10:
+    if header.width is not NARROW or len(header.fields) < 10:
         return None
     fields = [*header.fields[:9], _CONTROL, *header.fields[10:]]
     raw = written(Header(header.separator, fields), Reply(code, _OWN.decode(), _NOW.decode(), application=application))
@@ -97,7 +104,7 @@ def form(header: Header, code: str, application: str | None = None) -> bytes | N
     return raw if b"\x00" not in raw else None
 
 
-_NOBODY = Header(b"|", [b"MSH", b"^~\\&", b"", b"", b"SUTURE", b"", b"", b"", b"", b"", b"P", DEFAULT_VERSION])
+_NOBODY = Header(b"|", [*UNREAD.fields, b"", b"", b"SUTURE", b"", b"", b"", b"", b"", b"P", DEFAULT_VERSION])
 
 
 # -- MSH -----------------------------------------------------------------------------------------------------------
@@ -211,19 +218,13 @@ PLACES = re.compile(r"\{(MSH-[1-9]\d?|code|text|id|now)\}")
 """What a template can name: a field of the received MSH, MSA-1, why, MSH-10 and MSH-7 of the answer."""
 
 
-def filled(header: Header, template: Sequence[str], reply: Reply) -> bytes:
-    """The answer that is written by a template, one text a segment; a field of the received MSH stands as it was written.
-
-    (But for MSH-2, which is that of `Header.to_answer`.)
-    """
-    header = header.to_answer()
+def _filled(header: Header, template: Sequence[str], reply: Reply) -> list[bytes]:
     known = {"code": reply.code.encode(), "id": reply.own_id.encode(), "now": reply.now.encode(), "text": _text(header, reply.text)}
     lines = []
     for segment in template:
         parts = PLACES.split(segment)  # texts, with the names of places between them
         lines.append(b"".join(_part(header, known, part, bool(i % 2)) for i, part in enumerate(parts)))
-    raw = b"\r".join(lines) + b"\r"
-    return header.mark + raw.decode("utf-8", "replace").encode(header.wide) if header.wide else raw
+    return lines
 
 
 def _part(header: Header, known: Mapping[str, bytes], part: str, place: bool) -> bytes:

@@ -11,12 +11,18 @@ from suture.wire.hl7v2.text.widths import NARROW, Buffer, Width
 
 BATCH = tuple(sorted(name.encode() for name in lines.ENVELOPE))
 
-_BEGINS = rb"(?:(?<=[\r\n\x1c])[ \t]{0,32}\x0b?|(?<=[^\r\n\x1c])\x0b)(?:%b)?(?=%b)"
-_FRAMED_WIDE = rb"|(?<=\x1c\r)\x0b(?=%b)" % widths.BEGINS
-_BEGIN = re.compile(_BEGINS % (rb"\xef\xbb\xbf", lines.BEGINS) + _FRAMED_WIDE)
-_BEGIN_WIDE = re.compile(_BEGINS % (widths.MARK, lines.BEGINS))
-_LOOK_BYTES = 64
-"""More than the longest text at which a beginning is known: blanks, VT, BOM, and what `lines.BEGINS` looks at."""
+
+def _beginning(blank: bytes, mark: bytes, *others: bytes) -> re.Pattern[bytes]:
+    blanks = rb"[%b]{0,32}" % blank
+    before = rb"(?:(?<=[\r\n\x1c])%b(?:\x0b%b)?|(?<=[^\r\n\x1c])\x0b%b)%b" % (blanks, blanks, blanks, mark)
+    return re.compile(b"|".join((rb"%b(?=%b)" % (before, lines.BEGINS), *others)))
+
+
+_BEGIN = _beginning(rb" \t", rb"(?:\xef\xbb\xbf)?", rb"(?<=\x1c\r)\x0b(?=%b)" % widths.BEGINS)
+_BEGIN_WIDE = _beginning(rb" \t" + widths.MARK, b"")
+"""In a view of a wide stream: a message may stand behind a mark, as in files that are put together from files."""
+_LOOK_BYTES = 96
+"""More than the longest text at which a beginning is known: blanks, VT, blanks, BOM, and what `lines.BEGINS` looks at."""
 _BLANK = b" \t\r\n\x0b\x1c"
 
 
@@ -34,10 +40,11 @@ def units(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
         head += chunk
         if widths.tells(head):
             break
-    yield from _units(chain([bytes(head)], rest), limit_bytes, widths.width_of(head))
+    yield from pieces(chain([bytes(head)], rest), limit_bytes, widths.width_of(head))
 
 
-def _units(chunks: Iterable[bytes], limit_bytes: int, width: Width) -> Iterator[bytes]:
+def pieces(chunks: Iterable[bytes], limit_bytes: int, width: Width) -> Iterator[bytes]:
+    """The units of a stream whose width is known."""
     buffer, searched = Buffer(width), 1
     begin = _BEGIN if width is NARROW else _BEGIN_WIDE
     for chunk in chunks:
@@ -54,13 +61,13 @@ def _units(chunks: Iterable[bytes], limit_bytes: int, width: Width) -> Iterator[
         yield bytes(buffer.raw)
 
 
-def messages(chunks: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
-    """The messages: framed ones as they stand in their frame, others with segments ended by CR; batch segments are left out.
+def messages(units: Iterable[bytes]) -> Iterator[bytes]:
+    """The messages of units: framed ones as they stand in their frame, others with segments ended by CR; batch segments are left out.
 
-    Where a file in UTF-16 or UTF-32 begins with a byte order mark, each message does. Raises MessageTooLarge.
+    Where a file in UTF-16 or UTF-32 begins with a byte order mark, each message does.
     """
     mark: bytes | None = None
-    for unit in units(chunks, limit_bytes):
+    for unit in units:
         if mark is None:
             mark = widths.width_of(unit).mark
         if message := message_of(unit):

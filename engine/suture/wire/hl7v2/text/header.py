@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from suture.model.value import Draft
-from suture.wire.hl7v2.text import charsets
+from suture.wire.hl7v2.text import charsets, widths
+from suture.wire.hl7v2.text.widths import NARROW, Width
 
 _HEAD_BYTES = 16_384
 """As much of a message in a wide character set as is looked at for its MSH."""
@@ -22,13 +23,12 @@ _LATEST = (2, 5, 1)
 class Header(Draft, gc=False):
     """What an answer needs of the message that it answers. fields[0] is MSH, fields[n] is MSH-(n+1).
 
-    wide: the codec when the message is in UTF-16 or UTF-32 (the fields are then UTF-8), else "". mark: its byte order mark.
+    width: of the message; the fields of a wide one are in UTF-8.
     """
 
     separator: bytes
     fields: list[bytes]
-    wide: str = ""
-    mark: bytes = b""
+    width: Width = NARROW
 
     @classmethod
     def read(cls, raw: bytes) -> Header | None:
@@ -59,7 +59,7 @@ class Header(Draft, gc=False):
         given = self.fields[1] if len(self.fields) > 1 else b""
         if given in _USUAL_SIGNS or not given.isascii():
             return self
-        return Header(self.separator, [self.fields[0], _signs(given, self.separator), *self.fields[2:]], self.wide, self.mark)
+        return Header(self.separator, [self.fields[0], _signs(given, self.separator), *self.fields[2:]], self.width)
 
     @property
     def type(self) -> str:
@@ -81,13 +81,17 @@ class Header(Draft, gc=False):
     @property
     def codec(self) -> str:
         """The codec of the answer's values: that of the message's MSH-18, ASCII where it says nothing that is known."""
-        if self.wide:
+        if self.width is not NARROW:
             return "utf-8"
         name = self.get(18).split(self.get(2)[1:2] or b"~")[0].strip().upper()
         if name.startswith(_UNICODE):
             return charsets.UTF_8
         codec = charsets.codec_of(name.decode("ascii", "replace"))
         return "ascii" if codec in ("", charsets.UTF_8) else codec
+
+
+UNREAD = Header(b"|", [b"MSH", _STANDARD_SIGNS])
+"""Of what has none that can be read."""
 
 
 def _signs(given: bytes, field: bytes) -> bytes:
@@ -114,15 +118,15 @@ def text_of(raw: bytes, limit: int = 199) -> str:
     return raw[:limit].decode("utf-8", "replace").replace("\x00", "")
 
 
-def _read(raw: bytes, wide: str = "", mark: bytes = b"") -> Header | None:
+def _read(raw: bytes, width: Width = NARROW) -> Header | None:
     separator = raw[3:4]
     if not separator or separator.isalnum() or separator in b"\r\n":
         return None
     end = raw.find(b"\r")
     line = (raw if end < 0 else raw[:end]).split(b"\n", 1)[0]
-    if (not wide and not line.isascii()) or b"\x1b" in line:
-        return Header(separator, _characters(line, separator), wide, mark)
-    return Header(separator, line.split(separator), wide, mark)
+    if (width is NARROW and not line.isascii()) or b"\x1b" in line:
+        return Header(separator, _characters(line, separator), width)
+    return Header(separator, line.split(separator), width)
 
 
 def _characters(line: bytes, separator: bytes) -> list[bytes]:
@@ -141,9 +145,8 @@ def _characters(line: bytes, separator: bytes) -> list[bytes]:
 
 def _unusual(raw: bytes) -> Header | None:
     """The MSH behind a byte order mark, blanks or line ends, or in a wide character set."""
-    if codec := charsets.wide_codec(raw):
-        mark = charsets.mark_of(raw, codec)
-        head = raw[len(mark) : len(mark) + _HEAD_BYTES].decode(codec, "replace").lstrip(" \t\r\n")
-        return _read(head.encode("utf-8", "replace"), codec, mark) if head.startswith("MSH") else None
+    if (width := widths.width_of(raw)) is not NARROW:
+        head = width.narrow(raw[:_HEAD_BYTES]).lstrip(b" \t\r\n")
+        return _read(head, width) if head.startswith(b"MSH") else None
     raw = raw.lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
     return _read(raw) if raw[:3] == b"MSH" else None
