@@ -11,18 +11,11 @@ from suture.wire.hl7v2.text.widths import NARROW, Buffer, Width
 
 BATCH = tuple(sorted(name.encode() for name in lines.ENVELOPE))
 
-
-def _beginning(blank: bytes, mark: bytes, *others: bytes) -> re.Pattern[bytes]:
-    blanks = rb"[%b]{0,32}" % blank
-    before = rb"(?:(?<=[\r\n\x1c])%b(?:\x0b%b)?|(?<=[^\r\n\x1c])\x0b%b)%b" % (blanks, blanks, blanks, mark)
-    return re.compile(b"|".join((rb"%b(?=%b)" % (before, lines.BEGINS), *others)))
-
-
-_BEGIN = _beginning(rb" \t", rb"(?:\xef\xbb\xbf)?", rb"(?<=\x1c\r)\x0b(?=%b)" % widths.BEGINS)
-_BEGIN_WIDE = _beginning(rb" \t" + widths.MARK, b"")
-"""In a view of a wide stream: a message may stand behind a mark, as in files that are put together from files."""
-_LOOK_BYTES = 96
-"""More than the longest text at which a beginning is known: blanks, VT, blanks, BOM, and what `lines.BEGINS` looks at."""
+_BEGIN = re.compile(rb"[\r\n\x0b\x1c](?:[ \t]{0,32}(?:\xef\xbb\xbf)?(?=%b)|(?<=\x1c)\r\x0b(?=%b))" % (lines.BEGINS, widths.BEGINS))
+_BEGIN_WIDE = re.compile(rb"[\r\n\x0b\x1c][ \t%b]{0,32}(?=%b)" % (widths.MARK, lines.BEGINS))
+"""What ends a line, or begins a frame, and stands before a segment that opens something: VT is the unit's, as are blanks and a mark."""
+_LOOK_BYTES = 64
+"""More than the longest text at which a beginning is known: what these patterns and `lines.BEGINS` look at."""
 _BLANK = b" \t\r\n\x0b\x1c"
 
 
@@ -50,11 +43,12 @@ def pieces(chunks: Iterable[bytes], limit_bytes: int, width: Width) -> Iterator[
     for chunk in chunks:
         buffer.add(chunk)
         begun = 0
-        while match := begin.search(buffer.view, max(begun + 1, searched)):
-            yield buffer.piece(begun, match.start())
-            begun = match.start()
+        while match := begin.search(buffer.view, searched):
+            at = match.start() + (match[0].find(b"\x0b") if b"\x0b" in match[0] else 1)
+            yield buffer.piece(begun, at)
+            begun, searched = at, match.end()
         buffer.remove(0, begun)
-        searched = max(len(buffer.view) - _LOOK_BYTES, 1)
+        searched = max(len(buffer.view) - _LOOK_BYTES, searched - begun)
         if len(buffer.raw) > limit_bytes:
             raise MessageTooLarge(f"a message is larger than {limit_bytes} bytes")
     if buffer.raw:
