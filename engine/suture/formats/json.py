@@ -26,7 +26,7 @@ from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Message, Note
 from suture.model.payload import Payload
-from suture.model.reading import Doubt, Place, Words
+from suture.model.reading import Doubt, Place, Words, told
 from suture.ports.format import Envelope, Look, Passing
 
 Key = str | int
@@ -201,10 +201,10 @@ class Reader:
 
     def read(self, record: Record) -> tuple[Texts, Sequence[Any], Callable[[Record, Any, int], Texts]]:
         """The texts of the record, the parts, and what gives the texts of each."""
-        return _told(self._whole, record, None), self.parts(record), self._line
+        return told(self._whole, record, None), self.parts(record), self._line
 
     def _line(self, record: Record, part: Any, line: int) -> Texts:
-        return _told(self._own, record, part)
+        return told(self._own, record, part)
 
 
 def _passed(record: Record, raw: bytes, shared: bool) -> Payload:
@@ -213,11 +213,6 @@ def _passed(record: Record, raw: bytes, shared: bool) -> Payload:
 
 def _refused(place: str, record: Record, raw: bytes, shared: bool) -> Payload:
     raise MessageError("render", "NOT_SETTABLE", place, "a JSON message is passed on as it came; drop `message`, or map it")
-
-
-def _told(places: Sequence[Place], record: Record, part: Any) -> Texts:
-    texts = [place.tell(record, part) for place in places]
-    return (*texts, not any(isinstance(text, Doubt) for text in texts))
 
 
 def _way_to(each: str | None) -> tuple[Key, ...] | None:

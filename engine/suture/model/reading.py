@@ -49,6 +49,12 @@ class Place:
     whose: Callable[[Record], str] | None = None
 
 
+def told(places: Sequence[Place], record: Record, part: Part) -> tuple[Any, ...]:
+    """The texts at these places, and whether none is in doubt: what a Reader gives."""
+    texts = [place.tell(record, part) for place in places]
+    return (*texts, not any(isinstance(text, Doubt) for text in texts))
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """How people are told of a format: paths as examples, and what is wrong with texts that are in doubt."""

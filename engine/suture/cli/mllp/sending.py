@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suture.connectors.mllp.conversing import POSITIVE, Line, Patience, Reply, connect, control_id_of
+from suture.connectors.mllp.conversing import Line, Patience, Reply, connect, control_id_of
+from suture.wire.hl7v2.exchange.due import POSITIVE
 
 NO_CONNECTION = "cannot connect to"
 LAST_WAIT_S = 1.0

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from suture.model.errors import MessageError
 from suture.wire import mllp
 from suture.wire.hl7v2.exchange import acknowledgement, due
-from suture.wire.hl7v2.exchange.due import Wants
-from suture.wire.hl7v2.exchange.reply import build
+from suture.wire.hl7v2.exchange.due import POSITIVE, Wants
+from suture.wire.hl7v2.exchange.reply import build, hl7_time
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.header import Header
 
-POSITIVE = ("AA", "CA")
 ACK_LIMIT_BYTES = 1 << 20
 EARLIER = 1000
 """Messages of one connection of which an answer that comes too late is known."""
@@ -175,8 +174,7 @@ class Line:
         """Say that an application answer came, where it asks for that in its own MSH-15."""
         header = Header.read(answer)
         if header is not None and due.replies(acknowledgement.quiet(header, answer), "accepted").commit:
-            now = time.strftime("%Y%m%d%H%M%S+0000", time.gmtime())
-            self._peer.sendall(mllp.frame(build(header, "CA", f"SEND{time.time_ns()}", now)))
+            self._peer.sendall(mllp.frame(build(header, "CA", f"SEND{time.time_ns()}", hl7_time(time.time()))))
 
 
 def _next(reply: Reply, wants: Wants) -> str:

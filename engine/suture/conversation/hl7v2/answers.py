@@ -17,7 +17,7 @@ from suture.ports import Memory, TimeOfDay
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.due import Fate
-from suture.wire.hl7v2.exchange.reply import Reply, form, written
+from suture.wire.hl7v2.exchange.reply import Reply, form, hl7_time, written
 from suture.wire.hl7v2.text.header import Header
 
 
@@ -222,5 +222,5 @@ class Answers:
         """The time as HL7 has it, in UTC, to the second."""
         second = int(self._clock.seconds())
         if self._now[1] != second:
-            self._now = (verdict.hl7_time(second), second)
+            self._now = (hl7_time(second), second)
         return self._now[0]

@@ -14,7 +14,7 @@ from suture.model.value import changed
 from suture.ports import Delivery, Processed, Settled
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.continuation import Limits, is_fragment
-from suture.wire.hl7v2.exchange.reply import Reply
+from suture.wire.hl7v2.exchange.reply import Reply, hl7_time
 from suture.wire.hl7v2.text.header import Header
 
 _DSC = "DSC"
@@ -74,7 +74,7 @@ def _with_answer(rules: AnswerRules, header: Header, message: Message, at_us: in
     if code is None:
         return settled
     own_id = f"SUT{message.id}A"
-    now = verdict.hl7_time(at_us // 1_000_000)
+    now = hl7_time(at_us // 1_000_000)
     body = rules.written(header, Reply(code, own_id, now, told.reason, told.findings, None, _ASKS, apart=True))
     key = f"acknowledgement/{message.channel}/{message.id}"
     answer = Delivery(message.id, message.channel, rules.apart, "", body, key, own_id, "application/hl7-v2")

@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from suture.conversation.hl7v2.verdict import hl7_time
 from suture.model.errors import MessageError
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, Unavailable
 from suture.model.value import changed
 from suture.pipeline.world import World
 from suture.ports import Delivery, Destination, Done
 from suture.wire.hl7v2.exchange import ack, sequence
+from suture.wire.hl7v2.exchange.reply import hl7_time
 from suture.wire.hl7v2.exchange.sequence import RESYNC, START, Count
 
 NO_NUMBER = RESYNC - 1

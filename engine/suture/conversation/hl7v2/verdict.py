@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -127,8 +126,3 @@ def of_delivery(state: str, destination: str) -> Verdict | None:
 def undelivered(text: str) -> Verdict:
     """Nothing is wrong with the message, and it is kept."""
     return Verdict("undelivered", text=text)
-
-
-def hl7_time(second: int) -> str:
-    """A time as HL7 has it, in UTC. second: since 1970."""
-    return time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,10 +10,10 @@ from functools import partial
 from suture.model.reading import Place, Words
 from suture.wire.hl7v2.standard.context import CONTEXT, is_shared, require_one
 from suture.wire.hl7v2.text import er7
+from suture.wire.hl7v2.text.lines import is_name
 from suture.wire.hl7v2.text.reader import Lines, Reader
 from suture.wire.hl7v2.text.telling import every, first_told, told
 
-_SEGMENT = re.compile("[A-Z][A-Z0-9]{2}")
 _CONTROL_ID, _SENT_AT = er7.getter(er7.path("MSH-10")), er7.getter(er7.path("MSH-7.1"))
 
 
@@ -45,7 +44,7 @@ class HL7v2Reading:
 
     def check_each(self, text: str) -> None:
         """Raise ValueError for a text that is no segment's name."""
-        if not _SEGMENT.fullmatch(text):
+        if not is_name(text):
             raise ValueError(f"'{text}' is not a segment; write its three letters, e.g. FT1")
 
     def place(self, path: er7.Path, each: str | None, first: bool = False) -> Place:

@@ -66,6 +66,11 @@ def test_a_frame_begins_a_unit() -> None:
     assert list(cut.units([b"noise" + mllp.frame(ONE)], LIMIT)) == [b"noise", mllp.frame(ONE)]
 
 
+def test_blanks_may_stand_between_the_beginning_of_a_frame_and_what_is_in_it() -> None:
+    data = b"BTS|2\r\x0b\tBHS|^~\\&|A\r\x0b " + ONE + b"\x1c\r"
+    assert list(cut.messages(cut.units([data], LIMIT))) == [b" " + ONE]
+
+
 def test_a_name_inside_a_line_begins_no_message() -> None:
     data = ONE + b"NTE|1||see MSH|1 and FHS|2\r"
     assert list(cut.messages(cut.units([data], LIMIT))) == [data]

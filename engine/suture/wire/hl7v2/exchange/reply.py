@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -57,6 +58,11 @@ class Reply:
     application: str | None = None
     apart: bool = False
     custom: Mapping[str, bytes] | None = None
+
+
+def hl7_time(second: float) -> str:
+    """A time as HL7 has it, in UTC. second: since 1970."""
+    return time.strftime("%Y%m%d%H%M%S+0000", time.gmtime(second))
 
 
 def build(header: Header | None, code: str, own_id: str, now: str, text: str = "") -> bytes:

@@ -88,4 +88,4 @@ def _framed(rest: bytes) -> bytes:
     if end >= 0 and rest[end + 1 :].strip(_BLANK):  # what comes after the frame is no part of it
         end = rest.find(b"\x1c\r")
     payload = rest if end < 0 else rest[:end]
-    return payload if payload.strip(_BLANK) and not payload.startswith(BATCH) else b""
+    return payload if payload.strip(_BLANK) and not payload.lstrip(b" \t").startswith(BATCH) else b""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from suture.model.code import Code
-from suture.model.reading import Doubt, Place
+from suture.model.reading import Doubt, Place, told
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT, STANDARD, USUAL
 from suture.wire.hl7v2.text.er7 import Message
 from suture.wire.hl7v2.text.path import Choice, Path
@@ -62,17 +62,12 @@ class Reader:
     def _carefully(self, message: Message) -> tuple[Texts, Sequence[str], Line]:
         """`read` for any message."""
         lines = self._lines
-        *texts, sure = _told(self._whole, message, None)
+        *texts, sure = told(self._whole, message, None)
         alone = not any(len(message.named(name)) > 1 for name in lines.alone) and (lines.shared is None or lines.shared(message))
         return (*texts, sure and alone), self.parts(message), self._line_carefully
 
     def _line_carefully(self, message: Message, part: str, line: int) -> Texts:
-        return _told(self._own, message, self.part(message, line))
-
-
-def _told(places: Sequence[Place], message: Message, segment: Segment | None) -> Texts:
-    texts = [place.tell(message, segment) for place in places]
-    return (*texts, not any(isinstance(text, Doubt) for text in texts))
+        return told(self._own, message, self.part(message, line))
 
 
 class _Whole:
