@@ -74,10 +74,8 @@ class Answers:
         self._commit(asker)
         if self.rules.apart and due.wants(header).enhanced:
             self._close(asker)
-        elif self._at_once:
-            self._answer(asker, GOOD)
-        elif asker.answer is not None or due.wants(header).application != b"NE":
-            self._await(asker, state, message)
+        else:
+            self._go_on(asker, header, state, message)
 
     def acknowledgement(self, header: Header, number: int, answer: Answer) -> None:
         """An acknowledgement that came as a message is durable: no more than its acceptance is told, where it asks for that."""
@@ -132,10 +130,8 @@ class Answers:
         if refusal := self.rules.refusal(first):
             fate: due.Fate = "error" if due.wants(first).enhanced else "rejected"  # its fragments were accepted one by one
             self._answer(asker, Verdict(fate, [refusal], refusal.text))
-        elif self._at_once:
-            self._answer(asker, GOOD)
-        elif asker.answer is not None or due.wants(first).application != b"NE":
-            self._await(asker, state, message)
+        else:
+            self._go_on(asker, first, state, message)
 
     def broken(self, asker: Asker, finding: Finding) -> None:
         """The fragments will never be a message."""
@@ -175,19 +171,24 @@ class Answers:
         codes = due.replies(asker.header, "accepted")
         asks = due.wants(asker.header)
         if codes.commit and asker.answer:
-            answer, asker.answer = asker.answer, None
-            answer(self._written(asker, codes.commit, GOOD))
+            self._close(asker, self._written(asker, codes.commit, GOOD))
         elif asks.enhanced and asks.application == b"NE":
             self._close(asker)
 
     @staticmethod
-    def _close(asker: Asker) -> None:
-        """Nothing more goes back the way the message came."""
+    def _close(asker: Asker, payload: bytes | None = None) -> None:
+        """No more than this goes back the way the message came."""
         if asker.answer is not None:
             answer, asker.answer = asker.answer, None
-            answer(None)
+            answer(payload)
 
-    def _await(self, asker: Asker, state: str, message: Message) -> None:
+    def _go_on(self, asker: Asker, header: Header, state: str, message: Message) -> None:
+        """The application acknowledgement, at once or when the message has come to what the channel waits for."""
+        if self._at_once:
+            self._answer(asker, GOOD)
+            return
+        if asker.answer is None and due.wants(header).application == b"NE":
+            return
         if self.waiting.askers >= self.rules.waiting:
             self._answer(asker, verdict.undelivered("kept, and too many wait for an answer; it will be done"))
             return

@@ -129,10 +129,8 @@ class Conversation:
         for fault in faults:
             self._observer.note(self._channel, fault.code)
 
-    def _with(self, faults: list[Fault] | None) -> tuple[Fault, ...]:
+    def _with(self, faults: list[Fault]) -> tuple[Fault, ...]:
         """The faults that are kept with a message, which are told of no further."""
-        if not faults:
-            return ()
         kept = tuple(faults)
         faults.clear()
         self._count(kept)
@@ -143,19 +141,18 @@ class Conversation:
         at_s = self._clock.seconds()
         fault = None if header is not None else NOT_HL7
         message = Message(self._channel, raw, int(at_s * 1e6), *_names(header), peer, 0, fault)
+        stored: Callable[[str, Message], None]
         if header is not None and acknowledgement.is_one(message.type, raw):
             header = acknowledgement.quiet(header, raw)  # it is kept like any message, and never counted, nor joined
-            kept, failed = partial(self._acknowledgement, header, answer), partial(self.answers.unstorable, header, answer)
-            self._journal.write(Received(message, self._window_us, kept, failed, self._with(faults)))
-            return
-        if self.sequences is not None and header is not None and header.get(13):
+            stored, failed = partial(self._acknowledgement, header, answer), partial(self.answers.unstorable, header, answer)
+        elif self.sequences is not None and header is not None and header.get(13):
             counted = self.sequences.arrived(header, message, answer)
-            if counted is not None:
-                done = partial(self.sequences.stored, counted, partial(self._stored, header, answer, say, at_s))
-                failed = partial(self._uncounted, header, answer, counted)
-                self._journal.write(Received(message, self._window_us, done, failed, self._with(faults)))
-            return
-        stored, failed = partial(self._stored, header, answer, say, at_s, None), partial(self.answers.unstorable, header, answer)
+            if counted is None:
+                return
+            stored = partial(self.sequences.stored, counted, partial(self._stored, header, answer, say, at_s))
+            failed = partial(self._uncounted, header, answer, counted)
+        else:
+            stored, failed = partial(self._stored, header, answer, say, at_s, None), partial(self.answers.unstorable, header, answer)
         self._journal.write(Received(message, self._window_us, stored, failed, self._with(faults) if faults else ()))
 
     def _acknowledgement(self, header: Header, answer: Answer, state: str, message: Message) -> None:

@@ -8,7 +8,7 @@ from suture.model import states
 from suture.model.fault import Fault
 from suture.model.value import changed
 from suture.wire.hl7v2.exchange import acknowledgement, batch
-from suture.wire.hl7v2.text.header import Header, text_of, type_of
+from suture.wire.hl7v2.text.header import Header, text_of
 
 FAULTS_MAX = 20
 """Exceptions that one frame opens for its envelopes; the last of them says how many more there were."""
@@ -84,7 +84,7 @@ def acknowledges(events: Sequence[batch.Event]) -> bool:
 
 def _acknowledges(raw: bytes) -> bool:
     header = Header.read(raw)
-    return header is not None and acknowledgement.is_one(type_of(header.get(2), header.get(9)), raw)
+    return header is not None and acknowledgement.is_one(header.type, raw)
 
 
 def begins_with_acknowledgement(head: bytes) -> bool:

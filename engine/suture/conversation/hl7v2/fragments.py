@@ -118,13 +118,11 @@ class Fragments:
 
     def _watch(self) -> None:
         """One timer, for the chain that expires first."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        self.stop()
         at_s = self._assembler.next_s()
         self._timer = None if at_s is None else self._clock.callLater(max(0.0, at_s - self._clock.seconds()), self._expired)
 
     def _expired(self) -> None:
-        self._timer = None
         for broken in self._assembler.expired(self._clock.seconds()):
             self._broken(broken)
         self._watch()
