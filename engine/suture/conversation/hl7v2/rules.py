@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from suture.formats.hl7v2.accepting import is_type
 from suture.model.finding import (
@@ -16,8 +15,7 @@ from suture.model.finding import (
     Location,
 )
 from suture.ports import AckTime
-from suture.wire.hl7v2.exchange.due import POSITIVE
-from suture.wire.hl7v2.exchange.reply import Reply, value, written
+from suture.wire.hl7v2.exchange.reply import Reply, Settings, written
 from suture.wire.hl7v2.text.header import Header
 
 
@@ -27,12 +25,10 @@ class AnswerRules:
 
     when: after_store, after_process or after_delivery. within_s: how long an answer of the last two may wait.
     types, versions, processing_ids: the ones that are taken (DFT^P03, 2.5.1, P), empty = all; others are refused with CR
-    or AR. settings: fields of the answer, by name (MSA-3), each a text (^ between components), or the field of the received
-    MSH that has this number; those of MSA in positive answers only.
-    apart: the destination that gets the application acknowledgements of enhanced mode, as deliveries; "": the connection
-    that the message came by. waiting: most messages that wait for an answer at a time. batch: which acknowledgements
-    answer a batch: all, errors or none. batch_messages: its limit. template: segments of the whole answer, see
-    `reply.PLACES`; () for the answer that the standard has.
+    or AR. settings: what is set in the answer. apart: the destination that gets the application acknowledgements of enhanced
+    mode, as deliveries; "": the connection that the message came by. waiting: most messages that wait for an answer at a time.
+    batch: which acknowledgements answer a batch: all, errors or none. batch_messages: its limit. template: segments of the whole
+    answer, see `reply.PLACES`; () for the answer that the standard has.
     """
 
     when: AckTime = "after_store"
@@ -40,7 +36,7 @@ class AnswerRules:
     types: frozenset[str] = frozenset()
     versions: frozenset[str] = frozenset()
     processing_ids: frozenset[str] = frozenset()
-    settings: Mapping[str, str | int] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     template: tuple[str, ...] = ()
     apart: str = ""
     waiting: int = 50_000
@@ -78,10 +74,4 @@ class AnswerRules:
 
     def written(self, header: Header, reply: Reply) -> bytes:
         """The answer to this message, with what the channel sets in it."""
-        reply = replace(reply, custom=self._custom(header, reply.code in POSITIVE)) if self.settings else reply
-        return written(header, reply, self.template)
-
-    def _custom(self, header: Header, positive: bool) -> dict[str, bytes]:
-        """The fields to set in the answer to this message, as bytes."""
-        wanted = {place: s for place, s in self.settings.items() if positive or not place.startswith("MSA")}
-        return {place: header.get(s) if isinstance(s, int) else value(header, s) for place, s in wanted.items()}
+        return written(header, reply, self.settings, self.template)

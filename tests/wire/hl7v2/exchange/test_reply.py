@@ -1,5 +1,7 @@
 """The acknowledgements that we answer with: MSH, MSA and ERR, by version, in the sender's own delimiters."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +65,7 @@ def test_the_answer_has_standard_separators_in_place_of_what_is_none(given, msh_
     read = er7.Message.parse(build(Header.read(head), "AA", "SUT1", "20260101"))
     assert (read.get("MSH-5"), read.get("MSA-2")) == ("POU", "M1")
     assert value(Header.read(head), "a^b") == b"a" + msh_2[:1] + b"b"
-    assert written(Header.read(head), Reply("AA", "1", "2"), ["MSH{MSH-1}{MSH-2}{MSH-1}X"]) == b"MSH|%b|X\r" % msh_2
+    assert written(Header.read(head), Reply("AA", "1", "2"), template=["MSH{MSH-1}{MSH-2}{MSH-1}X"]) == b"MSH|%b|X\r" % msh_2
 
 
 def test_errors_have_their_parts_where_the_sender_names_no_separators():
@@ -153,10 +155,13 @@ def test_a_wide_message_is_answered_in_kind(codec):
 
 
 def test_fields_can_be_set_by_the_channel():
-    lines = answer(code="AA", custom={"MSA-3": b"Received", "MSH-3": b"SUTURE", "MSH-17": b"USA"})
+    settings = {"MSA-3": "Received", "MSH-3": "SUTURE", "MSH-17": "USA", "MSH-4": 6}
+    lines = written(Header.read(HEAD), Reply("AA", "SUT1", "20260101"), settings).split(b"\r")
+    assert lines[0].split(b"|")[3] == HEAD.split(b"|")[5]
     assert lines[0].split(b"|")[2] == b"SUTURE"
     assert lines[0].split(b"|")[16] == b"USA"
     assert lines[1] == b"MSA|AA|M1|Received"
+    assert written(Header.read(HEAD), Reply("AE", "SUT1", "20260101"), settings).split(b"\r")[1] == b"MSA|AE|M1"
 
 
 SIGNS = st.sampled_from([b"^~\\&", b"^~\\&#", b"^", b"^~", b"", b"*:?>", b"^~E&", b"^^^^", b"\xb0~\\&"])
@@ -195,10 +200,11 @@ TEMPLATE = ("MSH|{MSH-5}|{MSH-1}{MSH-30}|{now}", "MSA|{code}|{MSH-10}|{text}")
 @given(st.sampled_from(BEGINS), st.binary(max_size=150), st.text(max_size=30))
 def test_any_header_that_can_be_read_can_be_answered(begin, tail, text):
     header = Header.read(begin + tail)
-    reply = Reply("AE", "SUT1", "20260101", text, [HERE, MISSING], 7, "NE", True, {"MSA-3": value(header, text)} if header else None)
-    assert written(header, reply)
+    reply = Reply("AE", "SUT1", "20260101", text, [HERE, MISSING], 7, "NE", True)
+    assert written(header, reply, {"MSH-3": text})
+    assert written(header, replace(reply, code="AA"), {"MSA-3": text})
     assert build(header, "AA", "SUT1", "20260101")
     if header is not None:
-        assert written(header, reply, TEMPLATE)
+        assert written(header, reply, template=TEMPLATE)
         made = form(header, "AA", "NE")
         assert made is None or made % (b"1", b"2", header.get(10)) == written(header, Reply("AA", "2", "1", application="NE"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from suture.model import finding
 from suture.model.finding import Finding, Location
+from suture.wire.hl7v2.exchange.due import POSITIVE
 from suture.wire.hl7v2.text.er7 import Delimiters, escape
 from suture.wire.hl7v2.text.header import UNREAD, Header
 from suture.wire.hl7v2.text.widths import NARROW
@@ -40,13 +41,18 @@ MEANING = {
 """Message error condition codes as HL7 words them (table 0357)."""
 
 
+Settings = Mapping[str, str | int]
+"""Fields of the answer as a channel sets them, by name (MSA-3): each a text (^ between components), or the field of the received
+MSH that has this number; those of MSA in positive answers only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What an answer says. text: for people, never content.
 
     own_id: MSH-10 of the answer. now: HL7 time. expected: MSA-4, the sequence number that is expected next, where one is.
     application: MSH-15 of an application acknowledgement in enhanced mode (its MSH-16 is always NE); None for any other answer.
-    apart: it goes over a connection of its own, later. custom: MSH and MSA fields as the channel sets them, by name: MSA-3.
+    apart: it goes over a connection of its own, later.
     """
 
     code: str
@@ -57,7 +63,6 @@ class Reply:
     expected: int | None = None
     application: str | None = None
     apart: bool = False
-    custom: Mapping[str, bytes] | None = None
 
 
 def hl7_time(second: float) -> str:
@@ -70,25 +75,26 @@ def build(header: Header | None, code: str, own_id: str, now: str, text: str = "
     return written(header, Reply(code, own_id, now, text))
 
 
-def written(header: Header | None, reply: Reply, template: Sequence[str] = ()) -> bytes:
+def written(header: Header | None, reply: Reply, settings: Settings | None = None, template: Sequence[str] = ()) -> bytes:
     """The acknowledgement as it goes out, in the sender's delimiters, version and character set.
 
-    MSH-10 comes back in MSA-2 byte for byte. Delimiters that the sender does not name are the standard's. template: the
-    segments of the whole answer, where a channel has its own; a field of the received MSH stands in them as it was written.
-    (But for MSH-2, which is that of `Header.to_answer`.)
+    MSH-10 comes back in MSA-2 byte for byte. Delimiters that the sender does not name are the standard's. settings: what a
+    channel sets. template: the segments of the whole answer, where a channel has its own; a field of the received MSH stands in
+    them as it was written. (But for MSH-2, which is that of `Header.to_answer`.)
     """
     if header is None:
         reply = replace(reply, findings=reply.findings or (Finding(finding.SEGMENT_SEQUENCE, finding.ERROR, Location("MSH"), reply.text),))
         header = _NOBODY
     header = header.to_answer()
-    lines = _filled(header, template, reply) if template else _standard(header, reply)
+    lines = _filled(header, template, reply) if template else _standard(header, reply, settings)
     return header.width.widened(b"\r".join(lines) + b"\r")
 
 
-def _standard(header: Header, reply: Reply) -> list[bytes]:
+def _standard(header: Header, reply: Reply, settings: Settings | None) -> list[bytes]:
     lines = [_msh(header, reply), _msa(header, reply), *_errors(header, reply)]
-    if reply.custom:
-        lines[:2] = [_custom(header, line, reply.custom) for line in lines[:2]]
+    if settings:
+        count = 2 if reply.code in POSITIVE else 1
+        lines[:count] = [_with(header, line, settings) for line in lines[:count]]
     return lines
 
 
@@ -266,13 +272,13 @@ def _delimiters(header: Header) -> Delimiters:
     return Delimiters(field=field, component=pick[0], repetition=pick[1], escape=pick[2], subcomponent=pick[3])
 
 
-def _custom(header: Header, line: bytes, values: Mapping[str, bytes]) -> bytes:
+def _with(header: Header, line: bytes, settings: Settings) -> bytes:
     """The line with the fields that the channel sets."""
     name = line[:3].decode()
     fields = line.split(header.separator)
-    for place, value in values.items():
+    for place, setting in settings.items():
         if place.startswith(name):
             index = int(place[4:]) - (name == "MSH")
             fields.extend([b""] * (index + 1 - len(fields)))
-            fields[index] = value
+            fields[index] = header.get(setting) if isinstance(setting, int) else value(header, setting)
     return header.separator.join(fields)
