@@ -145,19 +145,19 @@ class _Gathered:
     def _shape(self, events: list[batch.Event]) -> None:
         """The batches as they came, and the batch of each message."""
         faults = [e.text for e in events if isinstance(e, batch.Fault)]
-        current: int | None = None
+        inside = False
         for event in events:
             if isinstance(event, batch.Opened) and event.kind == "BHS":
                 self._batches.append(Answered(event.line, []))
-                current = len(self._batches) - 1
+                inside = True
             elif isinstance(event, batch.Found):
-                if current is None:
+                if not inside:
                     self._batches.append(Answered(b"", []))
-                    current = len(self._batches) - 1
-                self._place[event.number] = current
+                    inside = True
+                self._place[event.number] = len(self._batches) - 1
                 self._left += 1
             elif isinstance(event, batch.Closed):
-                current = None
+                inside = False
         if not self._batches:
             self._batches.append(Answered(b"", []))
         self._batches[0].comment = faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "") if faults else ""
