@@ -1,24 +1,36 @@
 """Answering: each message gets the acknowledgements that its sender asked for, when the channel says, and none twice.
 
-Of a message that waits for its answer the header is kept and no more (waiting.py).
+Of a message that waits for its answer the header is kept and no more (pipeline/waiting.py).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from suture.conversation.hl7v2 import verdict
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.conversation.hl7v2.verdict import GOOD, Verdict
-from suture.conversation.hl7v2.waiting import Asker, Waiting
 from suture.model.finding import Finding
 from suture.model.message import Message
+from suture.pipeline.waiting import Waiting
 from suture.ports import Memory, TimeOfDay
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.due import Fate
 from suture.wire.hl7v2.exchange.reply import Reply, form, hl7_time, written
 from suture.wire.hl7v2.text.header import Header
+
+
+@dataclass(slots=True)
+class Asker:
+    """Who waits for the answer to one message. answer is None when the commit acknowledgement has gone that way."""
+
+    header: Header
+    number: int
+    answer: Answer | None
+    say: Say | None
+    expected: int | None = None
 
 
 class Forms(NamedTuple):
@@ -50,7 +62,7 @@ class Answers:
         self._clock = clock
         self._at_once = rules.when == "after_store"
         self._plain = self._at_once and not (rules.settings or rules.apart or rules.template)
-        self.waiting = Waiting(rules.when, rules.within_s, clock, memory, self._answer)
+        self.waiting: Waiting[Asker, Verdict] = Waiting(rules.when, rules.within_s, clock, memory, verdict, self._answer)
         self._now = ("", 0)
         self._forms: dict[tuple[bytes, ...], Forms] = {}
         self._count = 0

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from suture.conversation.hl7v2.answers import Answers
-from suture.conversation.hl7v2.waiting import Asker
+from suture.conversation.hl7v2.answers import Answers, Asker
 from suture.model import states
 from suture.model.fault import Fault
 from suture.model.finding import ERROR, SEGMENT_SEQUENCE, Finding, Location

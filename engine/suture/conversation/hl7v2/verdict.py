@@ -1,4 +1,7 @@
-"""What a message came to, told to its sender: a fate and findings. Pure; nothing of the content goes into them."""
+"""What a message came to, told to its sender: a fate and findings. Pure; nothing of the content goes into them.
+
+This module is a suture.pipeline.waiting.Judge.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +64,11 @@ class Verdict:
     fate: Fate
     findings: Sequence[Finding] = ()
     text: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Does it say yes?"""
+        return self.fate == "accepted"
 
     @property
     def reason(self) -> str:

@@ -10,39 +10,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from suture.conversation.hl7v2 import verdict
-from suture.conversation.hl7v2.verdict import GOOD, Verdict
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import AckTime, Delivery, Memory, Past, Settled, TimeOfDay
-from suture.ports.conversation import Answer, Say
-from suture.wire.hl7v2.text.header import Header
+
+T = TypeVar("T")
+
+
+class Told(Protocol):
+    """What an asker is told."""
+
+    @property
+    def accepted(self) -> bool:
+        """Does it say yes?"""
+
+
+V = TypeVar("V", bound=Told)
+
+
+class Judge(Protocol[V]):
+    """What an asker is told of an outcome; GOOD: that nothing is wrong."""
+
+    GOOD: V
+
+    def of_settled(self, settled: Settled) -> V:
+        """Of a processed message."""
+
+    def of_past(self, past: Past) -> V:
+        """Of one that was processed before."""
+
+    def of_delivery(self, state: str, destination: str) -> V | None:
+        """Of the end of one delivery; None while it says nothing bad."""
+
+    def undelivered(self, text: str) -> V:
+        """Nothing is wrong with it, and it is kept."""
 
 
 @dataclass(slots=True)
-class Asker:
-    """Who waits for the answer to one message. answer is None when the commit acknowledgement has gone that way."""
-
-    header: Header
-    number: int
-    answer: Answer | None
-    say: Say | None
-    expected: int | None = None
-
-
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Generic[T, V]):
     """A message that is waited for. left: its deliveries that have not ended, None before it is processed; told: when they end well."""
 
     until_s: float
-    askers: list[Asker]
+    askers: list[T]
+    told: V
     left: set[int] | None = None
-    told: Verdict = GOOD
 
 
-class Waiting:
+class Waiting(Generic[T, V]):
     """The askers of one channel. answer(asker, told): called once for each.
 
     when: after_process or after_delivery. within_s: how long one may wait.
@@ -54,22 +70,23 @@ class Waiting:
         within_s: float,
         clock: TimeOfDay,
         memory: Memory,
-        answer: Callable[[Asker, Verdict], None],
+        judge: Judge[V],
+        answer: Callable[[T, V], None],
     ) -> None:
         self._to_the_end, self._within_s = when == "after_delivery", within_s
-        self._clock, self._memory, self._answer = clock, memory, answer
-        self._entries: dict[int, _Entry] = {}
+        self._clock, self._memory, self._judge, self._answer = clock, memory, judge, answer
+        self._entries: dict[int, _Entry[T, V]] = {}
         self._timer: Any = None
         self.askers = 0
 
-    def wait(self, asker: Asker, state: str, message: Message) -> None:
+    def wait(self, asker: T, state: str, message: Message) -> None:
         """Wait for what a stored message comes to, or tell it at once where it came before."""
         if state == states.RECEIVED:
             self._enter(message.id, asker)
         elif not message.duplicate_of:
-            self._answer(asker, GOOD)
+            self._answer(asker, self._judge.GOOD)
         else:
-            failed = verdict.undelivered("what became of the first such message cannot be read")
+            failed = self._judge.undelivered("what became of the first such message cannot be read")
             self._memory.recall(message.duplicate_of, partial(self._recalled, asker), lambda error: self._answer(asker, failed))
 
     def processed(self, number: int, settled: Settled) -> None:
@@ -77,11 +94,11 @@ class Waiting:
         entry = self._entries.get(number)
         if entry is None:
             return
-        told = verdict.of_settled(settled)
-        if not self._to_the_end or told.fate != "accepted":
+        told = self._judge.of_settled(settled)
+        if not self._to_the_end or not told.accepted:
             self._finish(number, told)
         elif settled.unrendered:
-            self._finish(number, verdict.of_delivery(states.HELD, settled.unrendered[0].delivery.destination) or told)
+            self._finish(number, self._judge.of_delivery(states.HELD, settled.unrendered[0].delivery.destination) or told)
         elif settled.deliveries:
             entry.left, entry.told = {delivery.id for delivery in settled.deliveries}, told
         else:
@@ -92,7 +109,7 @@ class Waiting:
         entry = self._entries.get(delivery.message_id)
         if entry is None or entry.left is None:
             return
-        bad = verdict.of_delivery(state, delivery.destination)
+        bad = self._judge.of_delivery(state, delivery.destination)
         if bad is not None and delivery.id in entry.left:
             self._finish(delivery.message_id, bad)
             return
@@ -100,7 +117,7 @@ class Waiting:
         if not entry.left:
             self._finish(delivery.message_id, entry.told)
 
-    def _recalled(self, asker: Asker, past: Past) -> None:
+    def _recalled(self, asker: T, past: Past) -> None:
         """What is known of the first such message: its end, or that it is still on its way, which is then waited for.
 
         The journal calls back in the order of what it wrote, so nothing that is still to come has been told yet.
@@ -108,21 +125,21 @@ class Waiting:
         if past.state == states.RECEIVED:
             self._enter(past.id, asker)
             return
-        told = verdict.of_past(past)
-        if not self._to_the_end or told.fate != "accepted":
+        told = self._judge.of_past(past)
+        if not self._to_the_end or not told.accepted:
             self._answer(asker, told)
             return
-        bad = [found for _, destination, state in past.deliveries if (found := verdict.of_delivery(state, destination))]
+        bad = [found for _, destination, state in past.deliveries if (found := self._judge.of_delivery(state, destination))]
         left = {number for number, _, state in past.deliveries if state in states.WAITING}
         if bad or not left:
             self._answer(asker, bad[0] if bad else told)
         else:
             self._enter(past.id, asker).left = left
 
-    def _enter(self, number: int, asker: Asker) -> _Entry:
+    def _enter(self, number: int, asker: T) -> _Entry[T, V]:
         entry = self._entries.get(number)
         if entry is None:
-            entry = self._entries[number] = _Entry(self._clock.seconds() + self._within_s, [])
+            entry = self._entries[number] = _Entry(self._clock.seconds() + self._within_s, [], self._judge.GOOD)
             if self._timer is None:
                 self._timer = self._clock.callLater(self._within_s, self._overdue)
         entry.askers.append(asker)
@@ -133,7 +150,7 @@ class Waiting:
         """Answer those who waited too long; the first of the entries is always the oldest."""
         self._timer = None
         now_s = self._clock.seconds()
-        late = verdict.undelivered(f"kept, and not done within {self._within_s:g} s; it will be done")
+        late = self._judge.undelivered(f"kept, and not done within {self._within_s:g} s; it will be done")
         while self._entries:
             number, entry = next(iter(self._entries.items()))
             left_s = entry.until_s - now_s
@@ -142,7 +159,7 @@ class Waiting:
                 return
             self._finish(number, late)
 
-    def _finish(self, number: int, told: Verdict) -> None:
+    def _finish(self, number: int, told: V) -> None:
         askers = self._entries.pop(number).askers
         self.askers -= len(askers)
         for asker in askers:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from suture.conversation.hl7v2 import verdict
 from suture.conversation.hl7v2.verdict import Verdict
-from suture.conversation.hl7v2.waiting import Waiting
 from suture.model import states
 from suture.model.message import Message
+from suture.pipeline.waiting import Waiting
 from suture.ports import Delivery, Past, Settled, Unrendered
 
 WITHIN_S = 60.0
@@ -44,7 +45,7 @@ class Room:
     def __init__(self, when: Any = "after_delivery", past: Past | Exception | None = None) -> None:
         self.clock, self.told = Clock(), list[tuple[str, str]]()
         recalls: Any = Recalls(past)
-        self.waiting = Waiting(when, WITHIN_S, self.clock, recalls, self._tell)
+        self.waiting = Waiting(when, WITHIN_S, self.clock, recalls, verdict, self._tell)
 
     def _tell(self, asker: Any, told: Verdict) -> None:
         self.told.append((asker, in_words(told)))
