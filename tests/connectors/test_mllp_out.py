@@ -205,7 +205,7 @@ async def test_a_dead_peer_is_not_hammered_and_each_attempt_tells_what_waits(rea
         s.destination.clock = s.destination.dialling.clock = clock
         s.destination.dialling.backoff = Backoff(4, lambda: 0.5)
         real = s.destination.dialling.connect
-        monkeypatch.setattr(s.destination.dialling, "connect", lambda to: (attempts.append(clock.seconds()), real(to)))
+        monkeypatch.setattr(s.destination.dialling, "connect", lambda: (attempts.append(clock.seconds()), real()))
         for n in range(1, 8):
             one = s.send(n)
             while not one.outcomes:

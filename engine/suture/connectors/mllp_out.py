@@ -156,7 +156,7 @@ class Destination:
         self.framing = framing_of(config)
         self.meanings = config.meanings()
         self.complaints = Complaints(f"{config.host}:{config.port}", note, reactor)
-        self.dialling = Dialling(config, reactor, note)
+        self.dialling = Dialling(self, reactor, note)
         self.habit = Habit(config.messages_per_connection)
         self.pool = Pool(config.listening)
         self._ids = ControlIds()
@@ -177,7 +177,7 @@ class Destination:
         if not self._queue and self._sent(delivery, done):
             return
         self._queue.append((delivery, done))
-        self._pump()
+        self.pump()
 
     def _sent(self, delivery: Delivery, done: Done) -> bool:
         """Send it on a connection that rests, else on the least busy one when no more may be opened. False: there is none for it."""
@@ -208,7 +208,7 @@ class Destination:
         peer.send(name, body, delivery, done)
         return True
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Send what waits where there is room for it, and open connections for the rest."""
         if self._queue and not self.may_send():
             self._tell_queue(NOT_SENT)
@@ -216,7 +216,7 @@ class Destination:
             self._queue.popleft()
         wanted = min(len(self._queue), self.config.connections - len(self.pool.carrying)) - self.dialling.under_way
         if wanted > 0:
-            self.dialling.open(wanted, self, self._pump)
+            self.dialling.open(wanted)
 
     def connected(self, peer: Peer) -> None:
         """A connection is ready to be sent on."""
@@ -229,7 +229,7 @@ class Destination:
         if not peer.waiting:
             self.pool.resting[peer] = None
         if self._queue:
-            self._pump()
+            self.pump()
         elif self._closed and not peer.waiting:
             peer.end()
 
@@ -239,7 +239,7 @@ class Destination:
         if oldest is not None:
             self.complaints.once("CLOSED_UNHEARD", UNHEARD)
             oldest.close()
-        self.clock.callLater(0, self._pump)
+        self.clock.callLater(0, self.pump)
 
     def lost(self, peer: Peer, cut_short: bool) -> None:
         """A connection is gone; what was in flight on it has its outcome. cut_short: the peer ended it after its first answer."""
@@ -249,14 +249,14 @@ class Destination:
         if self.habit.learned(peer.answers, cut_short):
             self.complaints.once("CLOSES_EARLY", ENDS_EARLY)
         self.complaints.quirks.update(peer.heard.unframer.quirks)
-        self._pump()
+        self.pump()
 
     def failed(self, code: str, why: str) -> None:
         """No connection to be had: what waits for one is told, unless another connection can take it."""
         self.dialling.under_way -= 1
         self.dialling.backoff.failed(self.clock.seconds())
         if self.pool.carrying:
-            self._pump()
+            self.pump()
             return
         self._tell_queue(Unavailable(code, f"cannot connect to {self.config.host}:{self.config.port}: {why}"))
 

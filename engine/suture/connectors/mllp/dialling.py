@@ -15,7 +15,7 @@ from suture.connectors.net import sockets, tls
 from suture.ports import Clock
 
 if TYPE_CHECKING:
-    from suture.connectors.mllp_out import Config, Destination
+    from suture.connectors.mllp_out import Destination
 
 
 class Backoff:
@@ -46,8 +46,9 @@ class Backoff:
 class Dialling:
     """Of one destination. under_way: how many connections are being made; shaking: those of them that agree on TLS."""
 
-    def __init__(self, config: Config, reactor: Any, note: Note) -> None:
-        self._config, self._reactor = config, reactor
+    def __init__(self, destination: Destination, reactor: Any, note: Note) -> None:
+        config = self._config = destination.config
+        self._destination, self._reactor = destination, reactor
         self.clock: Clock = reactor
         self._contexts = tls.Contexts(config.tls, reactor, note, tls.context_of) if config.tls is not None else None
         self.server_name = (config.tls.server_name if config.tls else "") or config.host
@@ -56,23 +57,23 @@ class Dialling:
         self.under_way = 0
         self._again: Any = None
 
-    def open(self, count: int, destination: Destination, again: Callable[[], None]) -> None:
-        """Begin so many connections, or have `again` called when that may be tried."""
+    def open(self, count: int) -> None:
+        """Begin so many connections; where that may not be tried yet, the destination asks again when it may."""
         for _ in range(count if self._again is None else 0):
             wait_s = self.backoff.wait_s(self.clock.seconds())
             if wait_s > 0:
-                self._again = self.clock.callLater(wait_s, self._try_again, again)
+                self._again = self.clock.callLater(wait_s, self._try_again)
                 break
             self.under_way += 1
-            self.connect(destination)
+            self.connect()
 
-    def _try_again(self, again: Callable[[], None]) -> None:
+    def _try_again(self) -> None:
         self._again = None
-        again()
+        self._destination.pump()
 
-    def connect(self, destination: Destination) -> None:
+    def connect(self) -> None:
         """Begin a connection; the destination's `connected` or `failed` is called, once and later."""
-        config = self._config
+        config, destination = self._config, self._destination
         factory: Any = protocol.ClientFactory()
         factory.noisy = False
         factory.buildProtocol = lambda address: Peer(destination)

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from suture.connectors.mllp.answers import Answers, Doubts, Ends, InFlight, Refuses, Strays, Waits
+from suture.connectors.mllp.answers import Answers, InFlight, cut_off, timed_out
 from suture.connectors.mllp.control_ids import Used, identity
 from suture.connectors.net import sockets, tcp_info, tls
 from suture.connectors.net.complaints import Complaints
@@ -25,7 +25,6 @@ END_WAIT_S = 1.0
 ODD_BYTES = 1024
 """As much as is kept of what came and is no whole frame."""
 EARLY = Ambiguous("EARLY_ANSWER", "the peer accepted it before the whole message was written")
-UNASKED = "the peer answers CA to what does not ask for it: that counts as accepted, and its application speaks later; see `ack`"
 UNSEEN = TryLater("NOT_SENT", "the connection ended before the whole message was written, so that the peer cannot have taken it")
 
 
@@ -79,7 +78,7 @@ class Peer(protocol.Protocol):
     """One connection; `waiting` are the messages whose answers are due, the oldest first.
 
     usable: more may be sent on it. ready: it was, once. used: what went out on it. answers: messages that have their answer.
-    listening: it is open for what applications may still say, until listens_until_s at the latest.
+    listening: it is open for what applications may still say.
     """
 
     transport: Any
@@ -90,11 +89,10 @@ class Peer(protocol.Protocol):
         self.written = Written(destination.clock.seconds())
         self.waiting: list[InFlight] = []
         self.used = Used()
-        self._judge = Answers(destination, self.used)
+        self._judge = Answers(self)
         self.answers = 0
         self.ready = self.usable = self.ending = self.listening = False
         self.why = ""
-        self.listens_until_s = self.written.at_s
 
     def connectionMade(self) -> None:  # noqa: N802
         self._socket = sockets.bare(self.transport)
@@ -130,11 +128,6 @@ class Peer(protocol.Protocol):
         """Whether the peer has ended it, be it told or not: what is not written on it now, the peer cannot have seen."""
         return tcp_info.look(self._socket)[0] in tcp_info.ENDED
 
-    @property
-    def listens(self) -> bool:
-        """Whether an application may say more of what a commit acknowledgement accepted, and there is time for it."""
-        return self._judge.expects and self.destination.clock.seconds() < self.listens_until_s
-
     def send(self, control_id: str, body: bytes, delivery: Delivery, done: Done) -> None:
         """Send a delivery with this body, whose MSH-10 is control_id; done is called once, later."""
         destination, written = self.destination, self.written
@@ -162,29 +155,18 @@ class Peer(protocol.Protocol):
             heard.complain()
 
     def _answered(self, answer: bytes) -> None:
-        """Give the answer to the delivery that it is for; quarantine any other."""
-        match self._judge.step(answer, self.waiting):
-            case Ends(one, outcome, unasked):
-                if unasked:
-                    self.listens_until_s = self.destination.clock.seconds() + self.destination.config.application_timeout_s
-                    self.destination.complaints.once("COMMIT_UNASKED", UNASKED)
-                self._finish(one, outcome)
-            case Waits(one):
-                one.deadline_s = self.destination.clock.seconds() + self.destination.config.application_timeout_s
-            case Strays(code, text, ends):
-                self.destination.complaints.stray(code, text)
-                self.usable = self.usable and not ends
-                if ends and not self.waiting:
-                    self.end()
-            case Refuses(delivery, outcome):
-                self.destination.complaints.refusal(delivery.id, outcome.code)
-                self.destination.refused(delivery, outcome)
-            case Doubts(outcome):
-                self.abort(outcome)
-        if self.listening and not self.listens:
+        self._judge.take(answer, self.waiting)
+        if self.listening and not self._judge.listens:
             self.close()
 
-    def _finish(self, one: InFlight, outcome: Outcome) -> None:
+    def doubt(self) -> None:
+        """Whose the next answer is cannot be known: no more is sent on it."""
+        self.usable = False
+        if not self.waiting:
+            self.end()
+
+    def finish(self, one: InFlight, outcome: Outcome) -> None:
+        """A message in flight has its outcome."""
         self.waiting.remove(one)
         self.answers += 1
         if self.destination.config.release == "2" and not one.committed:
@@ -217,14 +199,14 @@ class Peer(protocol.Protocol):
             self.heard.complain()
         late = [one for one in self.waiting if one.deadline_s <= now_s]
         for one in late[:]:
-            if (step := self._judge.silence(one)) is not None:
+            if (accepted := self._judge.silence(one)) is not None:
                 late.remove(one)
-                self._finish(one, step.outcome)
+                self.finish(one, accepted)
         if late:
             self._give_up(late)
         elif self.usable and not self.waiting and now_s - self.written.at_s > self.destination.config.idle_s:
             self.end()  # a firewall may have forgotten it
-        elif self.listening and not self.listens:
+        elif self.listening and not self._judge.listens:
             self.close()
 
     def _give_up(self, late: list[InFlight]) -> None:
@@ -235,7 +217,7 @@ class Peer(protocol.Protocol):
         if not self.waiting and (unseen or not self._listen()):
             self.transport.abortConnection()
         for one in late:
-            one.done(UNSEEN if one in unseen else self._judge.timed_out(one, self.destination.config.ack_timeout_s, self.heard.odd))
+            one.done(UNSEEN if one in unseen else timed_out(self.destination.config, one, self.heard.odd))
 
     def end(self) -> None:
         """Send no more on it, and close it; nothing is in flight. It stays open for what an application may still say."""
@@ -245,7 +227,7 @@ class Peer(protocol.Protocol):
     def _listen(self) -> bool:
         """Stay open beside the connections that carry messages, if there is anything to be heard."""
         self.usable = False
-        if self.connected and self.destination.config.listening and self.listens and not self.listening:
+        if self.connected and self.destination.config.listening and self._judge.listens and not self.listening:
             self.listening = self.ending = True
             self.destination.listen(self)
         return self.listening
@@ -261,10 +243,11 @@ class Peer(protocol.Protocol):
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: N802
         self.usable = self.listening = False
         self.connected = 0
-        why = tls.plain(reason, self.transport.getHandle() if self.destination.config.tls is not None else None)
+        config = self.destination.config
+        why = tls.plain(reason, self.transport.getHandle() if config.tls else None)
         if not self.ready:
             self.destination.dialling.shaking.discard(self)
-            self.destination.failed("TLS" if self.destination.config.tls else "CONNECT", self.why or why or tls.ENDED)
+            self.destination.failed("TLS" if config.tls else "CONNECT", self.why or why or tls.ENDED)
             return
         for answer in self.heard.unframer.close() if self.waiting or self._judge.expects else ():
             self._answered(answer)
@@ -272,4 +255,4 @@ class Peer(protocol.Protocol):
         self.destination.lost(self, cut_short=self.answers == 1 and bool(waiting))
         refused = Unavailable("TLS", why) if not self.heard.anything and tls.refused_us(why) else None
         for one in waiting:
-            one.done(UNSEEN if self.written.lacks(one.whole_at, self.transport) else refused or self._judge.cut_off(one, self.heard.odd))
+            one.done(UNSEEN if self.written.lacks(one.whole_at, self.transport) else refused or cut_off(config, one, self.heard.odd))
