@@ -18,7 +18,7 @@ from twisted.internet import error, protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from suture.connectors.net import tcp_info
+from suture.connectors.net import sockets
 from suture.reactor import Reactor, Watchdog
 from tests.faults.driving import the_reactor
 
@@ -272,12 +272,12 @@ def test_a_socket_that_cannot_be_watched_is_lost(stand: Stand) -> None:
 def test_the_state_of_a_connection_is_known_before_it_is_read(stand: Stand) -> None:
     client, told = stand.accepted()
     handle = told.transport.getHandle()
-    assert (tcp_info.look(handle)[0] in tcp_info.ENDED, tcp_info.is_dead(handle)) == (False, False)
+    assert (sockets.tcp_info(handle)[0] in sockets.ENDED, sockets.is_dead(handle)) == (False, False)
     client.sendall(b"the last word")
     client.shutdown(socket.SHUT_WR)
-    assert (tcp_info.look(handle)[0] in tcp_info.ENDED, tcp_info.is_dead(handle)) == (True, False)
+    assert (sockets.tcp_info(handle)[0] in sockets.ENDED, sockets.is_dead(handle)) == (True, False)
     client.close()
-    assert (tcp_info.look(handle)[0] in tcp_info.ENDED, tcp_info.is_dead(handle)) == (True, True)
+    assert (sockets.tcp_info(handle)[0] in sockets.ENDED, sockets.is_dead(handle)) == (True, True)
 
 
 def test_the_loop_wakes_once_for_a_timer_and_not_before_it_is_due(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

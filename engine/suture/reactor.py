@@ -26,7 +26,7 @@ from twisted.internet import asyncioreactor, tcp
 from twisted.internet.error import ConnectionLost
 from twisted.internet.main import installReactor
 
-from suture.connectors.net.tcp_info import is_dead
+from suture.connectors.net.sockets import is_dead
 
 Sockets = Iterable[tuple[socket.socket, Callable[[], None]]]
 """Sockets of connections, each with what ends its connection at once."""

@@ -111,8 +111,7 @@ class Session:
 
     @cached_property
     def _documents(self) -> list[Any]:
-        from suture.config.directories import unreadable
-        from suture.config.yaml_file import read_yaml
+        from suture.config.yaml_file import read_yaml, unreadable
 
         if problems := unreadable(self.directory):
             raise ConfigError(problems)

@@ -155,8 +155,8 @@ def _table(path: Path, file: str) -> tuple[Table | None, list[Problem]]:
         with open_text(path) as lines:
             return load_csv(lines, path.stem, file)
     except UnicodeDecodeError:
-        _, problem = decode(read_file(path), file)
-        return None, [problem] if problem else []
+        told = decode(read_file(path), file)
+        return None, [told] if isinstance(told, Problem) else []
     except OSError as error:
         return None, [Problem(file, 1, "", f"cannot be read: {error.strerror}")]
 

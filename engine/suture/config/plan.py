@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from suture.config.channel_checks import matches
-from suture.config.hl7v2 import SEVERITY_LETTERS, Continuation
+from suture.config.hl7v2 import SEVERITY_LETTERS
 from suture.config.site import ChannelFiles, DestinationFiles
 from suture.conversation.hl7v2.conversation import Conversation
 from suture.conversation.hl7v2.dealing import Dealing
@@ -56,7 +56,9 @@ def format_of(channel: ChannelFiles) -> HL7v2:
 
 def dealing_of(channel: ChannelFiles) -> Dealing:
     """How the channel deals with its senders."""
-    return Dealing(_answer(channel), _continuation(channel.config.hl7v2.continuation), channel.config.hl7v2.sequence)
+    given = channel.config.hl7v2.continuation
+    limits = Limits(given.fragments, given.size_bytes, given.messages, given.timeout_s, given.waiting_bytes) if given else None
+    return Dealing(_answer(channel), limits, channel.config.hl7v2.sequence)
 
 
 def _validation(channel: ChannelFiles) -> Validation | None:
@@ -88,18 +90,13 @@ def _answer(channel: ChannelFiles) -> AnswerRules:
     )
 
 
-def _continuation(given: Continuation | None) -> Limits | None:
-    return Limits(given.fragments, given.size_bytes, given.messages, given.timeout_s, given.waiting_bytes) if given else None
-
-
 def _output(destination: DestinationFiles, format: Format) -> Output:
     route, settings = destination.route, destination.settings
     limit_bytes, numbered, to = destination.endpoint.payload_bytes, settings.numbered, settings.target()
-    if destination.renderer is None:
+    if (form := destination.renderer) is None:
         passing = format.passing(route.message or {}, settings.answered, to)
         return Output(destination.name, passing=passing, numbered=numbered, limit_bytes=limit_bytes)
     types = frozenset(kind for kind in EVENT_TYPES if any(matches(pattern, [kind]) for pattern in route.events))
     per_event = route.per == "event"
-    form = destination.renderer
     written = None if to is None else partial(in_set, to)
     return Output(destination.name, types, form, per_event=per_event, numbered=numbered, limit_bytes=limit_bytes, written=written)

@@ -81,7 +81,7 @@ def _file(directory: Path, name: str) -> str:
         raise _Unresolved(f"the file {name!r} does not exist (relative paths begin at the site's directory)") from None
     except OSError:
         raise _Unresolved(f"the file {name!r} cannot be read; check that it is a file and who may read it") from None
-    text, problem = decode(raw, name)
-    if text is None or len(raw) > LIMIT_BYTES:
-        raise _Unresolved(f"the file {name!r} is {'not UTF-8 text' if problem else f'larger than {LIMIT_BYTES} bytes'}")
+    text = decode(raw, name)
+    if isinstance(text, Problem) or len(raw) > LIMIT_BYTES:
+        raise _Unresolved(f"the file {name!r} is {'not UTF-8 text' if isinstance(text, Problem) else f'larger than {LIMIT_BYTES} bytes'}")
     return text.rstrip("\r\n")

@@ -11,12 +11,11 @@ from zoneinfo import ZoneInfo
 from suture.config.channel import SENDER, SITE, Channel, Route
 from suture.config.channel_checks import channel_problems, channel_warnings, routes
 from suture.config.conf import ENVIRONMENT, Conf, Endpoint, LimitsSection, read_conf
-from suture.config.directories import unreadable
 from suture.config.hl7v2 import misplaced
 from suture.config.mappings import Library, read_library
 from suture.config.references import resolve
 from suture.config.validate import read_filled, validate
-from suture.config.yaml_file import Document
+from suture.config.yaml_file import Document, unreadable
 from suture.connectors.contract import DestinationSettings, SourceSettings
 from suture.connectors.registry import DESTINATIONS, SOURCES, DestinationModule, SourceModule
 from suture.mapping.compile import Inbound

@@ -6,6 +6,7 @@ Every scalar stays text (`NO` is not False, `010` is not 8); the models give val
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ LIMIT_BYTES = 1 << 20
 LIMIT_DEPTH = 40
 LIMIT_VALUES = 50_000
 """Values after aliases are written out: a few anchors can stand for millions."""
+
+DIRECTORIES = ("", "conf", "channels", "mappings", "mappings/tables", "mappings/profiles")
+"""Of a site, each of which may be missing; the first is its own."""
 
 Loc = tuple[str | int, ...]
 """A place inside a document, as pydantic writes it: keys and list indexes from 0."""
@@ -96,10 +100,15 @@ def read_yaml(path: Path, file: str) -> tuple[Document | None, list[Problem]]:
 
     file: its name in problems and marks (a path relative to the site).
     """
-    text, problem = _read_text(path, file)
-    if text is None:
-        return None, [problem] if problem else []
-    return parse_yaml(text, file)
+    try:
+        if path.stat().st_size > LIMIT_BYTES:
+            return None, [Problem(file, 1, "", f"the file is larger than {LIMIT_BYTES} bytes")]
+        text = decode(read_file(path), file)
+    except FileNotFoundError:
+        return None, [Problem(file, 1, "", "there is no such file")]
+    except OSError as error:
+        return None, [Problem(file, 1, "", f"cannot be read: {error.strerror}")]
+    return (None, [text]) if isinstance(text, Problem) else parse_yaml(text, file)
 
 
 def parse_yaml(text: str, file: str) -> tuple[Document | None, list[Problem]]:
@@ -116,17 +125,6 @@ def parse_yaml(text: str, file: str) -> tuple[Document | None, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         return None, _syntax(error, text, file)
     return builder.document, builder.problems
-
-
-def _read_text(path: Path, file: str) -> tuple[str | None, Problem | None]:
-    try:
-        if path.stat().st_size > LIMIT_BYTES:
-            return None, Problem(file, 1, "", f"the file is larger than {LIMIT_BYTES} bytes")
-        return decode(read_file(path), file)
-    except FileNotFoundError:
-        return None, Problem(file, 1, "", "there is no such file")
-    except OSError as error:
-        return None, Problem(file, 1, "", f"cannot be read: {error.strerror}")
 
 
 def read_file(path: Path) -> bytes:
@@ -147,13 +145,30 @@ def _require_file(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is a pipe, a socket or a device; put a file in its place")
 
 
-def decode(raw: bytes, file: str) -> tuple[str | None, Problem | None]:
-    """Bytes of a text file as text; a byte-order mark is dropped."""
+def unreadable(directory: Path) -> list[Problem]:
+    """A problem for each directory of the site that is there and cannot be listed: what is in it would seem to be missing."""
+    problems = []
+    for name in DIRECTORIES:
+        try:
+            os.listdir(directory / name)
+            (directory / name / "x").exists()  # a directory may be listed, and what is in it not be opened
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            remedy = "; look at the directory's permissions" if isinstance(error, PermissionError) else ""
+            problems.append(Problem(name or str(directory), 1, "", f"cannot be read: {error.strerror}{remedy}"))
+            if not name:
+                break
+    return problems
+
+
+def decode(raw: bytes, file: str) -> str | Problem:
+    """Bytes of a text file as text, a byte-order mark dropped; the problem, where they are none."""
     try:
-        return raw.decode("utf-8-sig"), None
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return None, Problem(file, line, "", f"byte 0x{raw[error.start]:02X} is not UTF-8; save the file as UTF-8")
+        return Problem(file, line, "", f"byte 0x{raw[error.start]:02X} is not UTF-8; save the file as UTF-8")
 
 
 class _Limit(Exception):

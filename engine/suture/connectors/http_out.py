@@ -17,9 +17,8 @@ from yarl import URL
 
 from suture import __version__
 from suture.connectors.contract import NOT_SENT, DestinationSettings, Note, Refused
-from suture.connectors.http.connection import LOST, Connection
+from suture.connectors.http.connection import LOST, Answer, Connection
 from suture.connectors.http.dialling import Dial
-from suture.connectors.http.exchange import Answer
 from suture.connectors.http.status import Word, outcome_of
 from suture.connectors.net import sockets
 from suture.connectors.net.complaints import Complaints

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -62,10 +63,8 @@ class Histogram:
 
     def into(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
         """Add this as one series of the family, cumulated as Prometheus wants it."""
-        total, buckets = 0, []
-        for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
-            total += count
-            buckets.append((str(bound), float(total)))
+        totals = zip((*self._bounds, "+Inf"), accumulate(self._counts), strict=True)
+        buckets = [(str(bound), float(total)) for bound, total in totals]
         family.add_metric(labels, buckets=buckets, sum_value=self._sum)
 
 

@@ -1,8 +1,10 @@
-"""One kept-alive HTTP/1.1 connection: a request at a time, and its answer (RFC 9112)."""
+"""One kept-alive HTTP/1.1 connection: a request at a time, and its answer, read by httptools as it comes (RFC 9112)."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,21 +12,128 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from suture.connectors.http.dialling import no_tls
-from suture.connectors.http.exchange import Answer, Exchange
-from suture.connectors.net import tcp_info, tls
+from suture.connectors.net import sockets, tls
 from suture.model.outcome import Ambiguous, Outcome, TryLater, Unavailable
+from suture.model.value import Value
 
 if TYPE_CHECKING:
     from suture.connectors.http_out import Destination
 
+HEAD_LIMIT_BYTES = 65_536
+"""Largest head of an answer."""
+OVERHEAD = 8
+"""Bytes on the wire for a byte of the body, when a peer sends it in the smallest chunks."""
 LARGE_BYTES = 65_536
 """A body of this size is not copied to join it with its head."""
 LOST = Ambiguous("CONNECTION_LOST", "the connection closed before the answer came")
 UNSEEN = TryLater("NOT_SENT", "the connection ended before the whole request was written, so that the peer cannot have taken it")
 TWO_ANSWERS = Ambiguous("TWO_ANSWERS", "more came than one answer, on a connection with earlier requests: whose is which cannot be known")
+NOT_HTTP = Ambiguous("HTTP_ERROR", "what the peer answered is not HTTP")
+TOO_LONG = Ambiguous("HTTP_ERROR", "the answer has more headers than can be read")
+_KEEP_ALIVE_S = re.compile(rb"timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+
+
+class Answer(Value, frozen=True, gc=False):
+    """What a peer answered. body: its beginning, when it is longer than the limit. early: before it had the whole request.
+
+    retry_after, location: these headers as written, "" when absent.
+    """
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+    location: str = ""
+    early: bool = False
+
 
 Done = Callable[[Answer | Outcome], None]
 """Called once a request: with its answer, or with what it came to without one that can be judged."""
+
+
+class Exchange:
+    """A request of a connection and its answer, one after another. complete: the answer is whole; surplus: more came than it.
+
+    usable: another request may follow. written: the socket has taken the request. measured: the answer has a length.
+    rest_s: how long the peer lets the connection rest. A new request gets a new parser, and takes taken_bytes from 0.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._keep_alive = b""
+        self.usable = self.written = True
+        self.surplus = False
+        self.rest_s = math.inf
+        self.parser: Any = None
+        self.taken_bytes = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A request goes out."""
+        self.status = 0
+        self.body = bytearray()
+        self.retry_after = self.location = ""
+        self.measured = self.early = self.complete = False
+
+    def feed(self, data: bytes) -> Ambiguous | None:
+        """Read what has come; what the request came to where it cannot be an answer."""
+        self.taken_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.complete, self.usable = True, False
+        except httptools.HttpParserError:
+            self.usable, self.surplus = False, self.complete
+            return NOT_HTTP
+        limit_bytes = HEAD_LIMIT_BYTES + (OVERHEAD * self._limit_bytes if self.status else 0)
+        return TOO_LONG if self.taken_bytes > limit_bytes else None
+
+    # -- called by the parser, within feed_data ----------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.usable, self.surplus = False, True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name in (b"content-length", b"transfer-encoding"):
+            self.measured = True
+        elif name == b"keep-alive":
+            self._keep(value)
+        elif self.complete:
+            return
+        elif name == b"retry-after":
+            self.retry_after = value.decode("latin-1").strip()
+        elif name == b"location":
+            self.location = value.decode("latin-1").strip()
+
+    def _keep(self, value: bytes) -> None:
+        """Keep-Alive says how long the peer lets the connection rest: half of that, or a second less, is safe."""
+        if value != self._keep_alive:
+            self._keep_alive = value
+            said = _KEEP_ALIVE_S.search(value)
+            self.rest_s = max(float(said[1]) / 2, float(said[1]) - 1) if said else math.inf
+
+    def on_headers_complete(self) -> None:
+        if not self.complete:
+            self.status = self.parser.get_status_code()
+            self.early = not self.written
+
+    def on_body(self, body: bytes) -> None:
+        if self.complete:
+            return
+        self.body += body[: self._limit_bytes - len(self.body) + 1]
+        if len(self.body) > self._limit_bytes:
+            del self.body[self._limit_bytes :]
+            self.complete, self.usable = True, False
+
+    def on_message_complete(self) -> None:
+        if self.complete:
+            return
+        if 100 <= self.status < 200 and self.status != 101:
+            self.begin()  # an interim answer (RFC 9110 section 15.2): the real one follows
+            return
+        self.complete = True
+        self.usable = self.usable and self.parser.should_keep_alive()
 
 
 class Connection(asyncio.Protocol):
@@ -70,8 +179,8 @@ class Connection(asyncio.Protocol):
 
         What is not written now the peer cannot have seen, and what has come before cannot be its answer. Else it is closed.
         """
-        state, received_bytes = tcp_info.look(self.handle)
-        ended = state in tcp_info.ENDED
+        state, received_bytes = sockets.tcp_info(self.handle)
+        ended = state in sockets.ENDED
         strayed = self._plain and not ended and received_bytes > self._read_bytes  # over TLS it need not be an answer
         if not (ended or strayed):
             return True

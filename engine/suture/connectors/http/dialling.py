@@ -31,11 +31,8 @@ class Dial:
 
     async def open(self, protocol: Callable[[], asyncio.Protocol]) -> None:
         """Open a connection, be it of use or not. Raises what `unavailable` has words for."""
-        if self._contexts is None:
-            await asyncio.get_running_loop().create_connection(protocol, self._host, self._port)
-        else:
-            context, name = self._contexts.get(), self._name
-            await asyncio.get_running_loop().create_connection(protocol, self._host, self._port, ssl=context, server_hostname=name)
+        context, name = (self._contexts.get(), self._name) if self._contexts is not None else (None, None)
+        await asyncio.get_running_loop().create_connection(protocol, self._host, self._port, ssl=context, server_hostname=name)
 
     def unavailable(self, error: BaseException | None) -> Unavailable:
         """Why there is no connection, in an operator's words."""
@@ -56,16 +53,14 @@ def _context(settings: ClientTls) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if settings.ca is not None:
         tls.load(settings.ca, "authorities", context.load_verify_locations)
-    if settings.certificate is not None and settings.key is not None:
-        _own(context, settings.certificate, settings.key, tls.secret_of(settings))
+    tls.own(
+        settings,
+        chain=lambda path: x509.load_pem_x509_certificates(Path(path).read_bytes()),
+        key=lambda key: None,
+        # With a password, be it empty, OpenSSL never asks for one on a terminal.
+        pair=lambda certificate, key, secret: context.load_cert_chain(certificate, key, secret or b""),
+    )
     return context
-
-
-def _own(context: ssl.SSLContext, certificate: str, key: str, secret: bytes | None) -> None:
-    tls.load(certificate, "certificate", lambda path: x509.load_pem_x509_certificates(Path(path).read_bytes()))
-    tls.load(key, tls.LOCKED, lambda path: tls.private_key(path, secret))
-    # With a password, be it empty, OpenSSL never asks for one on a terminal.
-    tls.load(key, tls.OTHERS, lambda path: context.load_cert_chain(certificate, path, secret or b""))
 
 
 def no_tls(error: BaseException | None, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from yarl import URL
 
-from suture.connectors.http.exchange import Answer
+from suture.connectors.http.connection import Answer
 from suture.connectors.net import words
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.model.storable import storable

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from suture.connectors.mllp.answers import Answers, InFlight, cut_off, timed_out
 from suture.connectors.mllp.control_ids import Used, identity
-from suture.connectors.net import sockets, tcp_info, tls
+from suture.connectors.net import sockets, tls
 from suture.connectors.net.complaints import Complaints
 from suture.model.outcome import Accepted, Ambiguous, Outcome, TryLater, Unavailable
 from suture.ports import Delivery, Done
@@ -126,7 +126,7 @@ class Peer(protocol.Protocol):
     @property
     def gone(self) -> bool:
         """Whether the peer has ended it, be it told or not: what is not written on it now, the peer cannot have seen."""
-        return tcp_info.look(self._socket)[0] in tcp_info.ENDED
+        return sockets.tcp_info(self._socket)[0] in sockets.ENDED
 
     def send(self, control_id: str, body: bytes, delivery: Delivery, done: Done) -> None:
         """Send a delivery with this body, whose MSH-10 is control_id; done is called once, later."""

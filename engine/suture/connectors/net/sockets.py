@@ -1,10 +1,11 @@
 """Sockets as connectors want them: keep-alive that notices a dead peer in time, writing without a detour, ports that are shared,
-endings that end."""
+endings that end; and what the kernel knows of a connection before the event loop tells it (struct tcp_info of linux/tcp.h)."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,12 @@ from twisted.internet import error, tcp
 
 from suture.ports import Clock
 
+LINUX = sys.platform == "linux"
+_INFO = struct.Struct("=B127xQ")
+"""tcpi_state and tcpi_bytes_received (the latter since Linux 4.1)."""
+_CLOSE, _CLOSE_WAIT = 7, 8
+ENDED = (_CLOSE, _CLOSE_WAIT)
+"""States after a reset, and after the peer's FIN (TCP_CLOSE and TCP_CLOSE_WAIT of net/tcp_states.h): the peer has ended the connection."""
 PROBES = 4
 """Keep-alive probes without an answer after which the kernel gives a connection up."""
 LINGER_S = 5.0
@@ -38,7 +45,7 @@ def prepare(transport: Any, keepalive_s: float) -> None:
         transport.setTcpNoDelay(True)
         transport.setTcpKeepAlive(True)
         handle = bare(transport)
-        if sys.platform == "linux":  # elsewhere the kernel's own times hold
+        if LINUX:  # elsewhere the kernel's own times hold
             for option, value in (
                 (socket.TCP_KEEPIDLE, keepalive_s),
                 (socket.TCP_KEEPINTVL, keepalive_s / PROBES),
@@ -103,3 +110,24 @@ def hang_up(transport: Any, clock: Clock, slowly: bool) -> Any:
     else:
         transport.loseConnection()  # TLS says its own goodbye, and waits for the peer's
     return clock.callLater(LINGER_S, transport.abortConnection)
+
+
+def tcp_info(sock: Any) -> tuple[int, int]:
+    """The state of a connection, and how many bytes have come on it, read or not. (0, 0) where the system does not tell.
+
+    What is written after its end cannot be answered, so that it is better written elsewhere. One system call that does not give up
+    the interpreter's lock, unlike poll.
+    """
+    if not LINUX:
+        return 0, 0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+    except (OSError, ValueError):  # closed already, and not told yet
+        return _CLOSE, 0
+    state, received_bytes = _INFO.unpack(info.ljust(_INFO.size, b"\0"))
+    return state, received_bytes
+
+
+def is_dead(sock: Any) -> bool:
+    """Whether the connection is over in both directions: reset, timed out, or closed by both sides. (Elsewhere than on Linux: False.)"""
+    return tcp_info(sock)[0] == _CLOSE

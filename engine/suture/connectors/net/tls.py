@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import time
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -41,13 +41,9 @@ _BROKEN_CHAIN = {
     26: "it is not for this purpose",
 }
 """Results of OpenSSL's verification (x509_vfy.h) in words."""
-
-
 _untrusted: WeakKeyDictionary[SSL.Connection, str] = WeakKeyDictionary()
 """Why a certificate was not trusted, while its connection lives."""
 _REFUSED = "the other side refused our certificate"
-LOCKED = "private key, or it is locked with another password"
-OTHERS = "private key of that certificate"
 ENDED = "the connection ended before TLS was agreed on"
 Context = TypeVar("Context")
 
@@ -181,8 +177,7 @@ def context_of(settings: ServerTls | ClientTls) -> SSL.Context:
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a resumed session would show no certificate again
     check_readable(settings)
-    if settings.certificate is not None and settings.key is not None:
-        _own(context, settings.certificate, settings.key, secret_of(settings))
+    own(settings, context.use_certificate_chain_file, context.use_privatekey, lambda *_: context.check_privatekey())
     if isinstance(settings, ServerTls):
         if settings.client_ca is not None:
             load(settings.client_ca, "authorities", context.load_verify_locations)
@@ -207,19 +202,20 @@ def check_readable(settings: ServerTls | ClientTls) -> None:
             raise TlsError(f"{path}: {e.strerror}") from None
 
 
-def secret_of(settings: ServerTls | ClientTls) -> bytes | None:
-    """The password of the key file."""
-    return settings.key_password.get_secret_value().encode() if settings.key_password is not None else None
+def own(
+    settings: ServerTls | ClientTls, chain: Callable[[str], Any], key: Callable[[Any], Any], pair: Callable[[str, str, bytes | None], Any]
+) -> None:
+    """Have our certificate, its key, and then both with the key's password used, where they are set. Raises TlsError."""
+    certificate, file = settings.certificate, settings.key
+    if certificate is None or file is None:
+        return
+    secret = settings.key_password.get_secret_value().encode() if settings.key_password is not None else None
+    load(certificate, "certificate", chain)
+    load(file, "private key, or it is locked with another password", lambda path: key(_private_key(path, secret)))
+    load(file, "private key of that certificate", lambda path: pair(certificate, path, secret))
 
 
-def _own(context: SSL.Context, certificate: str, key: str, secret: bytes | None) -> None:
-    load(certificate, "certificate", context.use_certificate_chain_file)
-    load(key, LOCKED, lambda path: context.use_privatekey(private_key(path, secret)))
-    load(key, OTHERS, lambda path: context.check_privatekey())
-
-
-def private_key(path: str, secret: bytes | None) -> Any:
-    """The key of a PEM file."""
+def _private_key(path: str, secret: bytes | None) -> Any:
     with open(path, "rb") as file:
         return load_pem_private_key(file.read(KEY_LIMIT_BYTES), secret)
 
@@ -263,11 +259,7 @@ class Creator:
 
 
 def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return isIPAddress(name) or isIPv6Address(name)
 
 
 def is_for(connection: SSL.Connection, name: str) -> bool:
