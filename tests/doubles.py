@@ -168,7 +168,7 @@ class _OneByOne(Journal):
         """One transaction of all that was handed over."""
         if self._hatch.pieces.empty():
             return
-        self._connection = self._connection or self._store.open(self._trouble.refusals.prove)
+        self._connection = self._connection or self._store.open(self._trouble.prove)
         groups, _ = self._hatch.taken(self._batch)
         while groups:
             self._write(self._connection, groups)

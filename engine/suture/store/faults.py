@@ -178,7 +178,7 @@ def verdict(kind: str, fails: int, alone: bool) -> str:
     """What becomes of operations that have failed so often in a row: WAIT and try again, try AGAIN at once, or CUT.
 
     A group is cut into its operations; one that is alone is taken for the culprit. UNCLEAR: cut only if the store is healthy.
-    fails: of LOST, those over a connection that had proven to last (refusals.py).
+    fails: of LOST, those over a connection that had proven to last (trouble.py).
     """
     if kind == OWN:
         return CUT

@@ -3,7 +3,7 @@
 Whatever has gathered (hatch.py) is committed as one transaction (transactions.py), and then called back on the reactor, in
 order. A database that refuses (full disk, lost connection) makes the journal wait and try the same group again: nothing is
 lost, nothing is acknowledged, and `trouble` says so (trouble.py). An operation that cannot be written for its own sake is told
-alone. Whose fault an error is, `faults` and `refusals` say; what is damaged, or has lost its files, is written no more.
+alone. Whose fault an error is, `faults` and `trouble` say; what is damaged, or has lost its files, is written no more.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Journal(threading.Thread):
             groups, last = self._hatch.taken(self._batch)
             while groups:
                 try:
-                    connection = connection or self._store.open(self._trouble.refusals.prove)
+                    connection = connection or self._store.open(self._trouble.prove)
                     self._write(connection, groups)
                 except Exception as e:
                     dispose(connection)
@@ -118,7 +118,6 @@ class Journal(threading.Thread):
                 groups.extendleft(reversed(group.cut()))
                 return
             results = [partial(getattr(group[0], "failed", self._bug), results)]
-        self._trouble.refusals.over()
         self._written(group, results, time.perf_counter() - begin)
 
     def _tried(self, connection: Connection, group: Piece) -> list[Result] | Exception:
@@ -127,7 +126,7 @@ class Journal(threading.Thread):
             return self._store.durable(connection) or self._store.write(connection, group)
         except Exception as e:
             self.sequences.undone()
-            if is_taken_over(e) or not self._trouble.refusals.is_own(e, len(group) == 1, connection):
+            if is_taken_over(e) or not self._trouble.is_own(e, len(group) == 1, connection):
                 raise
             return self._store.durable(connection) or e
 
