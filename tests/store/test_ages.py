@@ -1,6 +1,6 @@
 """How long the oldest has been waiting, from a few marks."""
 
-from suture.store.ages import APART_S, MARKS, Ages
+from suture.store.hatch import APART_S, MARKS, Ages
 
 
 def test_nothing_that_waits_is_no_age():

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 
 from suture.ports import Attempted, Held, Operation, Processed, Received, Sending, Work
-from suture.store.ages import Ages
 
 PIECE = 256
 """Operations of a kind that are handed to the writer without waiting for more."""
@@ -30,6 +29,8 @@ _SIZED = frozenset({Received, Processed})
 """Kinds that keep messages and payloads in memory."""
 _TOGETHER = (Work, Sending)
 """Kinds that take along everything handed over before them: what was done first is durable first."""
+APART_S = 0.25
+MARKS = 256
 Later = Callable[[float, Callable[[], None]], object]
 Result = Callable[[], None]
 
@@ -49,6 +50,35 @@ class Piece(list[Operation]):
         pieces = [Piece((operation,)) for operation in self]
         pieces[0].size_bytes = self.size_bytes
         return pieces
+
+
+class Ages:
+    """How long the oldest of many things that are done in about the order they came has been waiting, without a note of each.
+
+    Of a queue: now and then a mark is made of how many had come by then, and it is passed when so many are done.
+    Marks are APART_S apart; when MARKS wait, every second one is left out, but never the oldest.
+    """
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._marks: deque[tuple[int, float]] = deque()
+
+    def handed(self, pending: int, now_s: float) -> None:
+        """Something has come; pending: with it, so many wait."""
+        if not self._marks or now_s - self._marks[-1][1] >= APART_S:
+            if len(self._marks) >= MARKS:
+                self._marks = deque(list(self._marks)[::2])
+            self._marks.append((self._done + pending, now_s))
+
+    def done(self, count: int) -> None:
+        """So many are done."""
+        self._done += count
+        while self._marks and self._marks[0][0] <= self._done:
+            self._marks.popleft()
+
+    def oldest_s(self, now_s: float) -> float:
+        """Seconds that the oldest has been waiting; 0 when nothing waits that came before the last mark."""
+        return now_s - self._marks[0][1] if self._marks else 0.0
 
 
 class Hatch:
@@ -181,5 +211,5 @@ class Hatch:
         return bool(self._results)
 
     def oldest_s(self) -> float:
-        """Seconds that the oldest pending operation has been waiting, to within `ages.APART_S`."""
+        """Seconds that the oldest pending operation has been waiting, to within APART_S."""
         return self._ages.oldest_s(self._now())
