@@ -18,7 +18,7 @@ from suture.observe.logs import Log
 from suture.pipeline.rendering import remade
 from suture.ports import Delivery, TimeOfDay, Unrendered
 from suture.runtime import RunningChannel, durably
-from suture.store import again, replay, state
+from suture.store import again, state
 from suture.store.backlog import Reader
 from suture.store.journal import Journal
 from suture.store.state import Request
@@ -33,6 +33,7 @@ class Commands:
 
     def __init__(self, rooms: Supervisor, journal: Journal, reader: Reader, clock: TimeOfDay) -> None:
         self._rooms, self._journal, self._reader, self._clock = rooms, journal, reader, clock
+        self._write = partial(durably, journal)
         self._log = Log()
         self._stopped = False
         self._obey: dict[type[Verb], Obey] = {
@@ -70,7 +71,7 @@ class Commands:
             if not self._stopped:
                 ok, result = await self._carry_out(request)
                 now_us = int(self._clock.seconds() * 1e6)
-                await self.write("answer", partial(_answer, request.id, ok, result, now_us))
+                await self._write("answer", partial(state.answer, request=request.id, ok=ok, result=result, now_us=now_us))
 
     async def _carry_out(self, request: Request) -> tuple[bool, Any]:
         try:
@@ -85,10 +86,6 @@ class Commands:
             return False, f"unexpected error ({type(e).__name__}); the engine's log says where"
         self._log.info("carried out", verb=request.verb, request=request.id)
         return True, result
-
-    def write(self, name: str, run: Callable[[Any], Any]) -> defer.Deferred[Any]:
-        """A durable write, as `durably`."""
-        return durably(self._journal, name, run)
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 
@@ -112,23 +109,23 @@ class Commands:
         return channel if channel is not None and channel.actual == "running" else None
 
     async def _resend(self, verb: verbs.Resend) -> Result:
-        now_us, going = int(self._clock.seconds() * 1e6), dict[replay.Payload, int]()
-        return await self._in_parts(
-            again.parts(verb.ids, {}), True, lambda c, part: again.resend(c, self._journal.sequences, part, verb.insist, now_us, going)
-        )
+        now_us, numbers = int(self._clock.seconds() * 1e6), self._journal.sequences
+        run = partial(again.resend, numbers=numbers, insist=verb.insist, now_us=now_us, going={})
+        return await self._in_parts(again.parts(verb.ids, {}), True, run)
 
     async def _release(self, verb: verbs.Release) -> Result:
         now_us = int(self._clock.seconds() * 1e6)
-        sizes, render = await self.write("sizes", lambda c: again.delivery_sizes(c, verb.ids)), partial(self._render, now_us)
-        return await self._in_parts(again.parts(verb.ids, sizes), False, lambda c, part: again.release(c, part, now_us, render))
+        sizes = await self._write("sizes", lambda c: again.delivery_sizes(c, verb.ids))
+        run = partial(again.release, now_us=now_us, render=partial(self._render, now_us))
+        return await self._in_parts(again.parts(verb.ids, sizes), False, run)
 
-    async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[[Any, list[int]], again.Again]) -> verbs.Sent:
+    async def _in_parts(self, parts: Iterable[list[int]], new: bool, run: Callable[..., again.Again]) -> verbs.Sent:
         """Carry a request out part by part: what is acknowledged or delivered meanwhile does not wait for all of it."""
         sent = verbs.Sent([], [])
         for part in parts:
-            what = await self.write("resend" if new else "release", partial(_run_part, run, part))
+            what = await self._write("resend" if new else "release", partial(run, ids=part))
             sent.sent.extend(self._sent(what, new))
-            sent.skipped.extend(verbs.LeftDelivery(number, why) for number, why in what.skipped)
+            sent.skipped.extend(what.skipped)
         return sent
 
     def _render(self, now_us: int, delivery: Delivery, message: Message, events: Sequence[Event]) -> Payload | Unrendered | str:
@@ -147,9 +144,9 @@ class Commands:
 
     async def _reprocess(self, verb: verbs.Reprocess) -> Result:
         done = verbs.Reprocessed([], [])
-        sizes = await self.write("sizes", lambda c: again.message_sizes(c, verb.ids))
+        sizes = await self._write("sizes", lambda c: again.message_sizes(c, verb.ids))
         for part in again.parts(verb.ids, sizes):
-            stored: list[again.Stored] = await self.write("read", partial(_stored, part, verb.insist))
+            stored: list[again.Stored] = await self._write("read", partial(again.stored, ids=part, insist=verb.insist))
             there = {one.message.id for one in stored}
             done.skipped.extend(verbs.LeftMessage(i, "there is no such message") for i in part if i not in there)
             while stored:
@@ -172,15 +169,3 @@ class Commands:
         channel.core.process(one.message, one.taken, one.revision + 1, partial(finished.callback, None))
         await finished
         return "" if self._rooms.channels.get(name) is channel else f"channel {name} was stopped meanwhile"
-
-
-def _run_part(run: Callable[[Any, list[int]], again.Again], part: list[int], connection: Any) -> again.Again:
-    return run(connection, part)
-
-
-def _stored(ids: list[int], insist: bool, connection: Any) -> list[again.Stored]:
-    return again.stored(connection, ids, insist)
-
-
-def _answer(request: int, ok: bool, result: Any, now_us: int, connection: Any) -> None:
-    state.answer(connection, request, ok, result, now_us)

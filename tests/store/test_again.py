@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, select
 
+from suture.model.verbs import LeftDelivery
 from suture.store import again, dialect, look, tables
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, Store
@@ -46,7 +47,7 @@ def test_a_dead_letter_that_was_sent_again_is_not_let_go_as_well(store: Store, l
     before = states_of(store)
     found = released(store, [dead])
     assert found.deliveries == []
-    assert found.skipped == [(dead, "the destination has taken it already, or it waits under another number")]
+    assert found.skipped == [LeftDelivery(dead, "the destination has taken it already, or it waits under another number")]
     assert states_of(store) == before
 
 
@@ -56,7 +57,7 @@ def test_of_one_payload_one_is_let_go(store: Store) -> None:
     again_dead = store.delivery(message, state="dead", original_id=dead)
     found = released(store, [dead, again_dead])
     assert [d.id for d in found.deliveries] == [dead]
-    assert [number for number, _ in found.skipped] == [again_dead]
+    assert [left.delivery for left in found.skipped] == [again_dead]
 
 
 @pytest.mark.parametrize("insist", [False, True])
@@ -67,7 +68,7 @@ def test_of_one_payload_one_copy_is_sent_again(store: Store, insist: bool) -> No
     assert previewed(store, [dead, again_dead], insist) == [dead]
     found = resent(store, [dead, again_dead], insist)
     assert [d.original_id for d in found.deliveries] == [dead]
-    assert [number for number, _ in found.skipped] == [again_dead]
+    assert [left.delivery for left in found.skipped] == [again_dead]
 
 
 def test_what_is_still_to_be_processed_or_repeats_another_is_not_processed_again(store: Store) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, sel
 from suture.model import states
 from suture.model.message import Message
 from suture.model.value import Draft, changed, fresh
+from suture.model.verbs import LeftDelivery
 from suture.model.views import SEND, SKIP, Item
 from suture.ports import STOCK_UNIT, Delivery
 from suture.store import queries, replay, rows, unrendered
@@ -23,10 +24,10 @@ PART = 100
 
 
 class Again(Draft):
-    """What a resend came to. skipped: (id, why) of what was left alone."""
+    """What a resend or a release came to. skipped: what was left alone."""
 
     deliveries: list[Delivery] = fresh(list)
-    skipped: list[tuple[int, str]] = fresh(list)
+    skipped: list[LeftDelivery] = fresh(list)
 
 
 def parts(ids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
@@ -77,8 +78,8 @@ def resend(
 def _asked(ids: Sequence[int], items: Sequence[Item]) -> tuple[Again, list[int]]:
     """What is left alone, and why, first what is not there; and what goes out."""
     there = {item.delivery_id: item for item in items if item.delivery_id}
-    missing = [(number, "there is no such delivery") for number in ids if number not in there]
-    left = [(number, item.why) for number, item in there.items() if item.action == SKIP]
+    missing = [LeftDelivery(number, "there is no such delivery") for number in ids if number not in there]
+    left = [LeftDelivery(number, item.why) for number, item in there.items() if item.action == SKIP]
     return Again(skipped=[*missing, *left]), [number for number, item in there.items() if item.action == SEND]
 
 
@@ -100,7 +101,7 @@ def release(connection: Connection, ids: Sequence[int], now_us: int, render: unr
     for old in sorted([*deliveries_by_id(connection, wanted), *bare.values()], key=lambda d: d.id):
         made = unrendered.filled(connection, old, render, now_us) if old.id in bare else old
         if isinstance(made, str):
-            again.skipped.append((old.id, made))
+            again.skipped.append(LeftDelivery(old.id, made))
         else:
             again.deliveries.append(changed(made, state=states.QUEUED, created_at_us=now_us))
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
