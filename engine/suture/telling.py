@@ -17,6 +17,7 @@ from suture.runtime import RunningChannel, durably
 from suture.store import state
 from suture.store.fitness import Fitness
 from suture.store.journal import Journal
+from suture.store.tables import channel_state, destination_state
 
 HEARTBEAT_S = 1.0
 
@@ -75,8 +76,8 @@ class Records:
 
     def channel(self, name: str, wanted: str, actual: str, reason: str) -> None:
         """What an operator wants of a channel, and what it does."""
-        now_us = self.now_us()
-        self.write("channel", lambda c: state.put_channel(c, name, wanted, actual, reason, now_us))
+        values = {"desired": wanted, "actual": actual, "reason": reason, "updated_at_us": self.now_us()}
+        self.write("channel", lambda c: state.put(c, channel_state, {"channel": name}, values))
 
     def destinations(self, channel: str, names: Iterable[str]) -> None:
         """A channel has only these destinations any more."""
@@ -94,8 +95,8 @@ class Records:
                 log.warning(f"{lanes.name} fails: {breaker.reason}")
             since_us, next_us = int(breaker.since_s * 1e6), int(breaker.try_at_s * 1e6) if breaker.open else 0
             values |= {"state": "failing", "since_us": since_us, "next_try_us": next_us, "reason": told(breaker.reason, breaker.words)}
-        channel, destination = lanes.channel, lanes.name
-        self.write("destination", lambda c: state.put_destination(c, channel, destination, values))
+        keys = {"channel": lanes.channel, "destination": lanes.name}
+        self.write("destination", lambda c: state.put(c, destination_state, keys, values))
 
     def beat(self, facts: dict[str, Any]) -> None:
         """Give a sign of life now, with these facts about the engine, and one every second from now on."""

@@ -67,10 +67,9 @@ def resend(
     found = deliveries_by_id(connection, wanted, bodies=False)
     fresh = [changed(old, attempts=0, state=states.QUEUED, next_at_us=0, original_id=old.id, id=0) for old in found]
     again.deliveries = _insert(connection, numbers, fresh, now_us)
-    olds = [d.original_id for d in again.deliveries]
-    _resolve(connection, olds, "resent", now_us)
+    unrendered.resolve(connection, found, "resent", now_us)
     # A held delivery that was sent again under a new number no longer waits.
-    waited = delivery.update().where(delivery.c.id.in_(olds), delivery.c.state == states.HELD)
+    waited = delivery.update().where(delivery.c.id.in_([d.id for d in found]), delivery.c.state == states.HELD)
     connection.execute(waited.values(state=states.SKIPPED, updated_at_us=now_us, reason="sent again under a new number"))
     return again
 
@@ -105,7 +104,7 @@ def release(connection: Connection, ids: Sequence[int], now_us: int, render: unr
         else:
             again.deliveries.append(changed(made, state=states.QUEUED, created_at_us=now_us))
     rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
-    _resolve(connection, [d.id for d in again.deliveries], "released", now_us)
+    unrendered.resolve(connection, again.deliveries, "released", now_us)
     return again
 
 
@@ -117,11 +116,6 @@ def hold(connection: Connection, which: ColumnElement[bool], stage: str, code: s
     connection.execute(exception.insert().from_select(columns, told.where(which).order_by(d.id)))
     held = delivery.update().where(which).values(state=states.HELD, next_at_us=0, reason=why, updated_at_us=now_us)
     return connection.execute(held).rowcount
-
-
-def _resolve(connection: Connection, ids: Sequence[int | None], resolution: str, now_us: int) -> None:
-    opened = exception.update().where(exception.c.delivery_id.in_(list(ids)), exception.c.resolved_at_us.is_(None))
-    connection.execute(opened.values(resolved_at_us=now_us, resolution=resolution))
 
 
 class Stored(Draft):

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, literal, select, text
+from sqlalchemy import Connection, Engine, Select, func, literal, select
 
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
 from suture.store import faults
-from suture.store.tables import OPEN, delivery, delivery_body, message, message_body
+from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, delivery, delivery_body, message, message_body
 
 READ_BYTES = 16_777_216
 """Bodies that one read brings into memory, at most; a larger one comes alone."""
@@ -123,9 +123,8 @@ def _waiting_part(connection: Connection, where: Sequence[Any], limit: int) -> t
 
 
 def _waiting(query: Select[Any], where: Sequence[Any]) -> Select[Any]:
-    # OPEN is the partial index's own condition, word for word: only then does SQLite use the index.
     query = query.join(delivery_body, delivery_body.c.delivery_id == delivery.c.id)
-    return query.where(text(OPEN), delivery.c.state.in_(states.WAITING), *where).order_by(delivery.c.id)
+    return query.where(OPEN_DELIVERY, delivery.c.state.in_(states.WAITING), *where).order_by(delivery.c.id)
 
 
 def _fitting(connection: Connection, sizes: Select[Any], limit: int) -> tuple[int, bool]:
@@ -174,7 +173,7 @@ def deliveries_by_id(connection: Connection, ids: Sequence[int], bodies: bool = 
 
 def received(connection: Connection, channel: str, after_id: int, limit: int) -> list[Message]:
     """Messages in state `received`, in order: so many, or as many as fit into READ_BYTES; none only when there are no more."""
-    where = (text("message.state = 'received'"), message.c.channel == channel, message.c.id > after_id)
+    where = (OPEN_MESSAGE, message.c.channel == channel, message.c.id > after_id)
     sizes = select(message.c.id, message.c.size_bytes).where(*where).order_by(message.c.id).limit(limit)
     last, _ = _fitting(connection, sizes, limit)
     if not last:

@@ -14,7 +14,7 @@ from suture.model.value import Value
 from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, MessageView, View
 from suture.store import search
 from suture.store.replay import Known, Whole
-from suture.store.tables import OPEN, attempt, delivery, delivery_body, event, exception, message
+from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, attempt, delivery, delivery_body, event, exception, message
 
 V = TypeVar("V", bound=View)
 
@@ -23,10 +23,6 @@ _CONTENT = ("body", "response", "lane")
 MAX_ID = (1 << 63) - 1
 CLOCK_SLACK_US = 600_000_000
 """How far a clock may have been set back: ids grow, and times grow with them but for that."""
-
-# Word for word the conditions of the partial indexes: a database uses them for nothing else.
-OPEN_DELIVERY: ColumnElement[bool] = literal_column(OPEN)
-OPEN_MESSAGE: ColumnElement[bool] = literal_column("state = 'received'")
 
 
 class Page(Value, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, func, select, text
 
 from suture.model import states
 from suture.model.value import Value
-from suture.store.tables import OPEN, channel_state, command, delivery, destination_state, engine_state
+from suture.store.tables import OPEN_DELIVERY, channel_state, command, delivery, destination_state, engine_state
 
 HEARTBEAT, PHASE = "heartbeat_us", "phase"
 """Facts about the engine: its last sign of life, by its own clock, and whether it is starting, running or stopping."""
@@ -26,20 +26,9 @@ def put(connection: Connection, table: Table, keys: dict[str, Any], values: dict
         connection.execute(table.insert().values({**keys, **values, **first}))
 
 
-def put_channel(connection: Connection, channel: str, desired: str, actual: str, reason: str, now_us: int) -> None:
-    """What the operator wants of a channel, and what it does."""
-    values = {"desired": desired, "actual": actual, "reason": reason, "updated_at_us": now_us}
-    put(connection, channel_state, {"channel": channel}, values)
-
-
 def desired(connection: Connection) -> dict[str, str]:
     """Channel to what the operator wants of it."""
     return {row.channel: row.desired for row in connection.execute(select(channel_state))}
-
-
-def put_destination(connection: Connection, channel: str, destination: str, values: dict[str, Any]) -> None:
-    """How a destination is doing: state, since_us, next_try_us, reason, updated_at_us."""
-    put(connection, destination_state, {"channel": channel, "destination": destination}, values)
 
 
 def forget_destinations(connection: Connection, channel: str, but: Collection[str]) -> None:
@@ -74,7 +63,7 @@ def engine_facts(connection: Connection, node: str) -> dict[str, str]:
 
 def depths(connection: Connection, channel: str) -> dict[str, int]:
     """Destination to deliveries that wait for it."""
-    query = select(delivery.c.destination, func.count()).where(text(OPEN), delivery.c.state.in_(states.WAITING))
+    query = select(delivery.c.destination, func.count()).where(OPEN_DELIVERY, delivery.c.state.in_(states.WAITING))
     rows = connection.execute(query.where(delivery.c.channel == channel).group_by(delivery.c.destination))
     return {row[0]: row[1] for row in rows}
 

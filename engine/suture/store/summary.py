@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, case, exists, f
 from suture.model import states
 from suture.model.outcome import apart
 from suture.model.views import Balance, ChannelStatus, DestinationStatus, Doubled, Refusal, Status
-from suture.store.queries import OPEN_DELIVERY, OPEN_MESSAGE, first_id, in_parts
+from suture.store.queries import first_id, in_parts
 from suture.store.standing import Standing, standing
-from suture.store.tables import channel_state, delivery, destination_state, event, exception, message
+from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, channel_state, delivery, destination_state, event, exception, message
 
 DAY_US = 86_400_000_000
 RECENT_MESSAGES = 100_000

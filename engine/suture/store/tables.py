@@ -7,7 +7,7 @@ model/states.py. Their indexes are in store/indexes.py.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text, literal_column
 
 metadata = MetaData()
 
@@ -103,8 +103,10 @@ delivery = Table(
     Column("reason", String, nullable=False, server_default="", comment="last error, in plain words"),
     Column("original_id", BigInteger, comment="the delivery that this one resends"),
 )
-OPEN = "state IN ('queued', 'in_flight', 'retrying', 'held')"
-"""Deliveries that are not at their end; the condition of the partial index delivery_open."""
+# Word for word the conditions of the partial indexes message_open and delivery_open: a database uses them for nothing else.
+OPEN_MESSAGE: ColumnElement[bool] = literal_column("state = 'received'")
+OPEN_DELIVERY: ColumnElement[bool] = literal_column("state IN ('queued', 'in_flight', 'retrying', 'held')")
+"""What is not at its end."""
 
 delivery_body = Table(
     "delivery_body", metadata, _id("delivery_id", primary_key=True, autoincrement=False), Column("body", LargeBinary, nullable=False)

@@ -59,6 +59,13 @@ def give_way(connection: Connection, number: int, settled: Settled, at_us: int) 
             rows.execute(connection, rows.marked(connection, _RESOLVE, 3), (at_us, number, delivery_id))
 
 
+def resolve(connection: Connection, deliveries: Sequence[Delivery], resolution: str, now_us: int) -> None:
+    """Close the exceptions that are open about these deliveries."""
+    e, messages = exception.c, {d.message_id for d in deliveries}
+    opened = update(exception).where(e.message_id.in_(messages), e.delivery_id.in_([d.id for d in deliveries]), e.resolved_at_us.is_(None))
+    connection.execute(opened.values(resolved_at_us=now_us, resolution=resolution))
+
+
 def by_id(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
     """Those of these deliveries that have no payload, in order of their numbers."""
     found = connection.execute(select(delivery).where(delivery.c.id.in_(list(ids)), without_payload()).order_by(delivery.c.id))
@@ -103,8 +110,6 @@ def _events(connection: Connection, old: Delivery) -> list[Event] | None:
 
 def _keep_reason(connection: Connection, u: Unrendered, now_us: int) -> None:
     """What is missing now, in place of what was missing before."""
-    t, number = exception.c, u.delivery.id
-    opened = update(exception).where(t.message_id == u.delivery.message_id, t.delivery_id == number, t.resolved_at_us.is_(None))
-    connection.execute(opened.values(resolved_at_us=now_us, resolution="released, in vain"))
+    resolve(connection, [u.delivery], "released, in vain", now_us)
     rows.insert(connection, exception, EXCEPTION, [exception_of(u, now_us)])
-    connection.execute(update(delivery).where(delivery.c.id == number).values(reason=str(u), updated_at_us=now_us))
+    connection.execute(update(delivery).where(delivery.c.id == u.delivery.id).values(reason=str(u), updated_at_us=now_us))
