@@ -14,7 +14,7 @@ from suture.model.errors import CommandError, StoreError
 from suture.model.value import changed
 from suture.model.verbs import OfChannel, OfMany, Release, Verb, answered, plain, ranges
 from suture.model.views import Answer, ChannelStatus, Status
-from suture.store import dialect, fitness, look, orders, standing, summary
+from suture.store import dialect, fitness, look, orders, queries, standing, summary
 from suture.store.engine import Engine
 from suture.store.look import Audited
 
@@ -125,7 +125,7 @@ class Control:
         _require_few(verb.noun, wanted)
         if isinstance(verb, Release):
             self.look(look.deliveries_by_id, wanted)
-        parts = [changed(verb, ids=wanted[start : start + IDS_A_COMMAND]) for start in range(0, len(wanted), IDS_A_COMMAND)]
+        parts = [changed(verb, ids=part) for part in queries.parts(wanted, IDS_A_COMMAND)]
         with dialect.writing(self._engine) as connection:
             numbers = [self._order(connection, part, verb.reason) for part in parts]
         deadline = self._now() + wait_s

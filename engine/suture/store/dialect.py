@@ -83,12 +83,16 @@ def postgresql_arguments(timeout_s: float) -> dict[str, Any]:
     `connect_timeout` is of whole seconds, and two are its least; the others are of libpq and the kernel (they do nothing on a
     Unix socket).
     """
+    names = {"application_name": "suture", "connect_timeout": max(2, min(5, round(timeout_s)))}
+    return names | {name.replace("tcp_keep", "keep"): value for name, value in _given_up(timeout_s).items()}
+
+
+def _given_up(timeout_s: float) -> dict[str, int]:
+    """When a network is given up that has gone without a word: the server's settings; libpq's `keepalives` have no `tcp_` before."""
     return {
-        "application_name": "suture",
-        "connect_timeout": max(2, min(5, round(timeout_s))),
-        "keepalives_idle": max(1, round(timeout_s / 3)),
-        "keepalives_interval": max(1, round(timeout_s / 6)),
-        "keepalives_count": 3,
+        "tcp_keepalives_idle": max(1, round(timeout_s / 3)),
+        "tcp_keepalives_interval": max(1, round(timeout_s / 6)),
+        "tcp_keepalives_count": 3,
         "tcp_user_timeout": round(timeout_s * 1000),
     }
 
@@ -101,14 +105,7 @@ def prepare_postgresql(engine: Engine, timeout_s: float) -> None:
     stays. And the server gives up on us as we do on it, so that a session that nobody is at any more keeps no lock.
     """
     ms = round(timeout_s * 1000)
-    settings = {
-        "tcp_keepalives_idle": max(1, round(timeout_s / 3)),
-        "tcp_keepalives_interval": max(1, round(timeout_s / 6)),
-        "tcp_keepalives_count": 3,
-        "tcp_user_timeout": ms,
-        "lock_timeout": ms,
-        "idle_in_transaction_session_timeout": LEFT * ms,
-    }
+    settings = _given_up(timeout_s) | {"lock_timeout": ms, "idle_in_transaction_session_timeout": LEFT * ms}
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event
 
 from suture.store import dialect
 from suture.store.faults import StoreMoved
+from suture.store.switch import LOCK
 
 LOOK_S = 1.0
 """The files themselves are looked at this often, whatever their directory says: something may have been mounted over them."""
@@ -47,7 +48,7 @@ class Files:
         """Take the files beside it for the store's: a connection has them open, and keeps them."""
         if self._name and not self._settled:
             self._settled = True
-            for end in ("-lock", "-wal", "-shm"):
+            for end in (LOCK, "-wal", "-shm"):
                 self._note(end)
 
     def let_go(self) -> None:
@@ -76,7 +77,7 @@ class Files:
         for path, was in self._were.items():
             if path == self._path:
                 self._require(self._name, was, "its file was deleted or replaced" + _BACK)
-            elif path.endswith("-lock"):
+            elif path.endswith(LOCK):
                 self._require(path, was, f"its lock {os.path.basename(path)} was deleted or replaced{_BACK}, and start it again")
             else:
                 self._require(path, was, f"{os.path.basename(path)} was deleted or replaced, which belongs to it{_RESTART}", for_good=True)

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 
 from suture.model.errors import StoreError, StoreRefused
 from suture.store import dialect
+from suture.store.switch import LOCK
 
 PATIENCE_S = 5.0
 """How long an engine that was killed may take to be gone."""
@@ -66,7 +67,7 @@ def is_held(connection: Connection) -> bool | None:
 
 def _beside(engine: Engine) -> str:
     """The file beside a database of SQLite by whose lock its engine is known."""
-    return os.path.realpath(dialect.file_of(engine)) + "-lock"
+    return os.path.realpath(dialect.file_of(engine)) + LOCK
 
 
 @contextmanager
@@ -75,8 +76,7 @@ def alone(engine: Engine) -> Iterator[None]:
 
     Nobody in this process may have the database open at the end: its file is closed then, and SQLite's locks on it are gone.
     """
-    path = os.path.realpath(dialect.file_of(engine))
-    files = [_open(name) for name in (path + "-lock", path)]
+    files = [_open(name) for name in (_beside(engine), os.path.realpath(dialect.file_of(engine)))]
     try:
         for file in files:
             _wait_for(partial(_lock, file), engine)

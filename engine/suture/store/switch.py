@@ -26,11 +26,9 @@ def begin(path: str, aside: str) -> None:
     """
     sync(path + NEW)
     intent = path + INTENT
-    number = os.open(intent + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(number, "w") as file:
+    with open(os.open(intent + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump({"aside": aside}, file)
-        file.flush()
-        os.fsync(file.fileno())
+    sync(intent + "~")
     os.rename(intent + "~", intent)
     sync(Path(path).parent)
     _finish(path)
