@@ -34,7 +34,7 @@ from suture.observe.metrics import Metrics
 from suture.pace import Pace
 from suture.pipeline.world import World
 from suture.reactor import Watchdog, install
-from suture.runtime import RunningChannel, Told, asked, made, until
+from suture.runtime import RunningChannel, Told, asked, durably, made, until
 from suture.store import faults, fitness, ownership, schema, state
 from suture.store.backlog import Reader
 from suture.store.engine import fingerprint, free_bytes, open_engine
@@ -232,7 +232,7 @@ class Engine:
             serving = asyncio.ensure_future(http.serve(http_at.host, http_at.port, parts.metrics, parts.facts))
             self._pages = await defer.Deferred.fromFuture(serving)
         condition.waits_for = "the store is asked for"
-        desired = await parts.records.desired()
+        desired = await durably(parts.journal, "desired", state.desired)  # the store is there when this is
         about = {"started_at_us": parts.records.now_us(), "version": __version__, "http_port": http_at.port}
         parts.records.beat({**about, **fitness.facts(condition.found)})
         parts.guard.begin()

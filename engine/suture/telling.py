@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet import defer
-
 from suture.model.outcome import told
 from suture.observe.facts import ChannelFact, QueueFact
 from suture.observe.logs import Log
 from suture.pipeline.lanes import Lanes
 from suture.ports import TimeOfDay, Work
-from suture.runtime import RunningChannel, durably
+from suture.runtime import RunningChannel
 from suture.store import state
 from suture.store.fitness import Fitness
 from suture.store.journal import Journal
@@ -69,10 +67,6 @@ class Records:
     def now_us(self) -> int:
         """The time of day."""
         return int(self._clock.seconds() * 1e6)
-
-    def desired(self) -> defer.Deferred[dict[str, str]]:
-        """Channel to what an operator wanted of it last; the store is there when this fires."""
-        return durably(self._journal, "desired", state.desired)
 
     def channel(self, name: str, wanted: str, actual: str, reason: str) -> None:
         """What an operator wants of a channel, and what it does."""

@@ -246,7 +246,7 @@ def _noted(engine: Engine) -> str:
 def test_damage_that_a_reader_meets_ends_the_writing_too(on_postgresql: Running) -> None:
     desk, later = on_postgresql, []
     bugs: list[Exception] = []
-    reader = backlog.Reader(desk.engine, lambda f: f(), lambda s, f: later.append(f), 1, bugs.append, desk.journal.give_up)
+    reader = backlog.Reader(desk.engine, lambda f: f(), lambda s, f: later.append(f), bugs.append, desk.journal.give_up, 1)
     reader.read(raises("data_corrupted"), lambda r: None)
     desk.until(lambda: later, "the read has failed")
     desk.receive("M1")
@@ -258,7 +258,7 @@ def test_damage_that_a_reader_meets_ends_the_writing_too(on_postgresql: Running)
 def test_a_reader_waits_for_the_store_and_tells_of_bugs(on_postgresql: Running) -> None:
     desk, later = on_postgresql, []
     bugs: list[Exception] = []
-    reader = backlog.Reader(desk.engine, lambda f: f(), lambda s, f: later.append(f), 1, bugs.append, desk.journal.give_up)
+    reader = backlog.Reader(desk.engine, lambda f: f(), lambda s, f: later.append(f), bugs.append, desk.journal.give_up, 1)
     reader.read(raises("cannot_connect_now"), lambda r: None)
     desk.until(lambda: len(later) == 1, "the read has failed")
     assert bugs == []

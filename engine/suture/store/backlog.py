@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, func, literal, select
@@ -38,12 +39,12 @@ class Reader:
         engine: Engine,
         call_back: CallBack,
         later: Callable[[float, Callable[[], None]], Any],
-        threads: int = 2,
-        bug: Callable[[Exception], None] | None = None,
+        bug: Callable[[Exception], None],
         damaged: Callable[[Exception], None] | None = None,
+        threads: int = 2,
     ) -> None:
-        self._engine, self._call_back, self._later, self._bug = engine, call_back, later, bug or (lambda error: None)
-        self._damaged = damaged or self._bug
+        self._engine, self._call_back, self._later, self._bug = engine, call_back, later, bug
+        self._damaged = damaged or bug
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._numbers = itertools.count()
         self._since_s: dict[int, float] = {}
@@ -59,33 +60,28 @@ class Reader:
         """Run query(connection), then done(result) on the reactor; tried again until it can be done, for somebody waits for it."""
         number = next(self._numbers)
         self._since_s[number] = self._now()
+        self._jobs.put(partial(self._try, number, query, done))
 
-        def answered(result: Any) -> None:
-            self._since_s.pop(number, None)
-            done(result)
+    def _try(self, number: int, query: Callable[[Connection], Any], done: Callable[[Any], None]) -> None:
+        try:
+            with self._engine.connect() as connection:
+                result = query(connection)
+        except Exception as e:
+            self._call_back(partial(self._again, partial(self._try, number, query, done), e))
+            return
+        self._call_back(partial(self._answered, number, done, result))
 
-        self._try(query, answered)
+    def _answered(self, number: int, done: Callable[[Any], None], result: Any) -> None:
+        self._since_s.pop(number, None)
+        done(result)
 
-    def _try(self, query: Callable[[Connection], Any], answered: Callable[[Any], None]) -> None:
-        def work() -> None:
-            try:
-                with self._engine.connect() as connection:
-                    result = query(connection)
-            except Exception as e:
-                error = e
-                self._call_back(lambda: self._again(query, answered, error))
-                return
-            self._call_back(lambda: answered(result))
-
-        self._jobs.put(work)
-
-    def _again(self, query: Callable[[Connection], Any], answered: Callable[[Any], None], error: Exception) -> None:
+    def _again(self, job: Callable[[], None], error: Exception) -> None:
         kind = faults.sort(error).kind
         if kind in faults.FOR_GOOD:
             self._damaged(error)
         elif kind in (faults.OWN, faults.UNCLEAR):
             self._bug(error)
-        self._later(self.retry_s, lambda: self._try(query, answered))
+        self._later(self.retry_s, partial(self._jobs.put, job))
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None and not self._stopped:
