@@ -45,16 +45,11 @@ class Told:
     failing: Callable[[Lanes], None]
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationFacts:
-    """What the store says of a channel's destinations. depths: deliveries that wait. failing: UNIX time since when, and why.
-
-    numbers: of those that number their messages, the number that was given last, and to which delivery.
-    """
-
-    depths: Mapping[str, int]
-    failing: Mapping[str, tuple[float, str]]
-    numbers: Mapping[str, tuple[int, int] | None]
+Depths = Mapping[str, int]
+Failing = Mapping[str, tuple[float, str]]
+Numbers = Mapping[str, tuple[int, int] | None]
+"""Of destinations: deliveries that wait; UNIX time since when it fails, and why; and, of those that number their messages, the
+number that was given last, and to which delivery."""
 
 
 class Stage(Enum):
@@ -117,11 +112,11 @@ class Stored:
         """Messages that were received and not processed, in order; some of those with id > after_id."""
         return asked(lambda done, _: self._reader.load_received(self._channel, after_id, RECOVERY_CHUNK, done))
 
-    async def destinations(self, numbered: Iterable[str]) -> DestinationFacts:
+    async def destinations(self, numbered: Iterable[str]) -> tuple[Depths, Failing, Numbers]:
         """How its destinations were left. numbered: those that number their messages."""
         numbers = {name: await asked(partial(self._world.memory.sent, self._channel, name)) for name in numbered}
         failing = await self._read(state.failing)
-        return DestinationFacts(await self._read(state.depths), failing, numbers)
+        return await self._read(state.depths), failing, numbers
 
     def _read(self, query: Callable[[Any, str], Any]) -> defer.Deferred[Any]:
         return asked(lambda done, _: self._reader.read(lambda c: query(c, self._channel), done))
@@ -227,7 +222,7 @@ class RunningChannel:
             if name in self._earlier:
                 defer.Deferred.fromCoroutine(self._send_later(name)).addErrback(lambda f: self.log.error("it cannot send", f.value))
             else:
-                self._send(name, facts)
+                self._send(name, *facts)
         await asked(lambda done, failed: self.core.conversation.begin(partial(done, None), failed))
         await self._recover()
         self._require_going()
@@ -242,13 +237,13 @@ class RunningChannel:
         self.become("opened")
         self.log.info("channel is running")
 
-    def _send(self, name: str, facts: DestinationFacts) -> None:
+    def _send(self, name: str, depths: Depths, failing: Failing, numbers: Numbers) -> None:
         """Begin to send to a destination, as an earlier run of it left it."""
         if name in self.numbered:
-            self.numbered[name].load(facts.numbers[name])
-        if name in facts.failing:
-            self.lanes[name].breaker.resume(*facts.failing[name])
-        self.lanes[name].start(facts.depths.get(name, 0))
+            self.numbered[name].load(numbers[name])
+        if name in failing:
+            self.lanes[name].breaker.resume(*failing[name])
+        self.lanes[name].start(depths.get(name, 0))
 
     async def _send_later(self, name: str) -> None:
         """Begin to send when what an earlier run of this channel sent is answered, and that is durable."""
@@ -259,7 +254,7 @@ class RunningChannel:
         facts = await self._stored.destinations(self.numbered)
         if self._going:
             self._earlier.pop(name)
-            self._send(name, facts)
+            self._send(name, *facts)
 
     async def emptied(self) -> None:
         """Wait, without a limit, until the store has all that this stopped channel has received, and what it came to.

@@ -118,7 +118,12 @@ class Journal(threading.Thread):
                 groups.extendleft(reversed(group.cut()))
                 return
             results = [partial(getattr(group[0], "failed", self._bug), results)]
-        self._written(group, results, time.perf_counter() - begin)
+        try:
+            self._observer.batch(len(group), time.perf_counter() - begin)
+        except Exception as e:
+            self._call_back(partial(self._bug, e))
+        self._trouble.over()
+        self._call_back(partial(self._hatch.told, results, group.size_bytes))
 
     def _tried(self, connection: Connection, group: Piece) -> list[Result] | Exception:
         """The results of a group, or why it cannot be written. Raises when it is not the group's fault."""
@@ -129,14 +134,6 @@ class Journal(threading.Thread):
             if is_taken_over(e) or not self._trouble.is_own(e, len(group) == 1, connection):
                 raise
             return self._store.durable(connection) or e
-
-    def _written(self, group: Piece, results: list[Result], seconds: float) -> None:
-        try:
-            self._observer.batch(len(group), seconds)
-        except Exception as e:
-            self._call_back(partial(self._bug, e))
-        self._trouble.over()
-        self._call_back(partial(self._hatch.told, results, group.size_bytes))
 
 
 def _forget_frames(error: BaseException | None) -> None:

@@ -34,7 +34,7 @@ class Memory:
 
     def put_number(self, channel: str, sender: str, expected: int | None, at_us: int, done: Callable[[], None], failed: Failed) -> None:
         """Remember the number that is expected next of this sender."""
-        self._put((channel, "in", sender), {"number": expected, "updated_at_us": at_us}, done, failed)
+        self._put({"channel": channel, "direction": "in", "partner": sender}, {"number": expected, "updated_at_us": at_us}, done, failed)
 
     def sent(self, channel: str, destination: str, done: Callable[[tuple[int, int] | None], None], failed: Failed) -> None:
         """The sequence number that was given last, and the delivery that it was given to."""
@@ -45,11 +45,10 @@ class Memory:
     ) -> None:
         """Remember that this delivery goes out under this number."""
         values = {"number": number, "delivery_id": delivery_id, "updated_at_us": at_us}
-        self._put((channel, "out", destination), values, done, failed)
+        self._put({"channel": channel, "direction": "out", "partner": destination}, values, done, failed)
 
-    def _put(self, keys: tuple[str, str, str], values: dict[str, Any], done: Callable[[], None], failed: Failed) -> None:
-        named = dict(zip(("channel", "direction", "partner"), keys, strict=True))
-        self._journal.write(Work("sequence", lambda c: facts.put(c, sequence_number, named, values), lambda _: done(), failed))
+    def _put(self, keys: dict[str, Any], values: dict[str, Any], done: Callable[[], None], failed: Failed) -> None:
+        self._journal.write(Work("sequence", lambda c: facts.put(c, sequence_number, keys, values), lambda _: done(), failed))
 
 
 def expected_numbers(connection: Connection, channel: str) -> dict[str, int | None]:

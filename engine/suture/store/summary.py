@@ -68,8 +68,8 @@ def _destination(channels: dict[str, ChannelStatus], channel: str, name: str) ->
 
 def _messages(connection: Connection, channels: dict[str, ChannelStatus], since_us: int | None) -> None:
     t = message.c
-    waiting = select(t.channel, t.state, func.count(), func.max(t.received_at_us)).where(OPEN_MESSAGE).group_by(t.channel, t.state)
-    done = select(t.channel, t.state, func.count(), func.max(t.received_at_us)).where(not_(OPEN_MESSAGE)).group_by(t.channel, t.state)
+    counted = select(t.channel, t.state, func.count(), func.max(t.received_at_us)).group_by(t.channel, t.state)
+    waiting, done = counted.where(OPEN_MESSAGE), counted.where(not_(OPEN_MESSAGE))
     if since_us is not None:
         done = done.where(t.id >= first_id(connection, message, t.received_at_us, since_us), t.received_at_us >= since_us)
     for name, state, count, last in [*connection.execute(waiting), *connection.execute(done)]:
