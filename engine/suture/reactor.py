@@ -42,19 +42,17 @@ READS = 128
 
 def install() -> tuple[Any, asyncio.AbstractEventLoop]:
     """Make the reactor of this process and its loop; once."""
-    loop = _loop()
+    loop: asyncio.AbstractEventLoop
+    try:
+        import uvloop
+    except ImportError:
+        loop = asyncio.new_event_loop()
+    else:
+        loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     reactor = EpollReactor(loop) if sys.platform == "linux" else Reactor(loop)
     installReactor(reactor)
     return reactor, loop
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 class Reactor(asyncioreactor.AsyncioSelectorReactor):

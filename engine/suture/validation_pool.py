@@ -33,8 +33,7 @@ class _Job:
     """One message on its way through the pool. order: of its channel's messages. found: None until it is validated."""
 
     raw: bytes = field(repr=False)
-    rules: Rules
-    encodings: tuple[str, str]
+    validate: Callable[[bytes], list[Finding]]
     done: Done
     order: deque[_Job] = field(repr=False)
     tries: int = 0
@@ -68,7 +67,7 @@ class ValidationPool:
             self._waiting.append(job)
             self._fill()
         else:
-            self._found(job, validate(job.raw, job.rules, *job.encodings))
+            self._found(job, job.validate(job.raw))
 
     def _found(self, job: _Job, found: Sequence[Finding]) -> None:
         job.found = found
@@ -94,7 +93,7 @@ class ValidationPool:
             spawn = multiprocessing.get_context("spawn")  # a fork would copy the reactor's sockets and locks
             self._executor = ProcessPoolExecutor(self._settings.processes, spawn, _prepare)
         try:
-            future = self._executor.submit(validate, job.raw, job.rules, *job.encodings)
+            future = self._executor.submit(job.validate, job.raw)
         except RuntimeError as error:  # BrokenProcessPool is one: a process died while it had nothing to do
             self._reactor.callLater(0, self._ended, job, job.tries, None, error)
         else:
@@ -162,9 +161,9 @@ class ChannelValidator:
     """Implements ports.Validator: what comes first is called back first, however long it takes. encoding, override: as of `validate`."""
 
     def __init__(self, pool: ValidationPool, rules: Rules, encoding: str, override: str = "") -> None:
-        self._pool, self._rules, self._encodings = pool, rules, (encoding, override)
+        self._pool, self._validate = pool, partial(validate, rules=rules, encoding=encoding, override=override)
         self._order: deque[_Job] = deque()
 
     def check(self, raw: bytes, done: Done) -> None:
         """Validate one message: at once when it is small and none waits before it, else done is called later."""
-        self._pool.take(_Job(raw, self._rules, self._encodings, done, self._order))
+        self._pool.take(_Job(raw, self._validate, done, self._order))

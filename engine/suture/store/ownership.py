@@ -12,7 +12,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from sqlalchemy import Connection, Engine, text
@@ -109,17 +109,12 @@ def _open(path: str) -> int:
 def _lock_file(path: str) -> bool:
     """Lock the file that this name is of: one that was deleted meanwhile keeps nobody out."""
     file = _open(path)
-    if _lock(file) and _is_at(file, path):
-        return True
+    if _lock(file):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(file), os.stat(path)):
+                return True
     os.close(file)
     return False
-
-
-def _is_at(file: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), os.stat(path))
-    except OSError:
-        return False
 
 
 def _lock(file: int, kind: int = fcntl.LOCK_EX) -> bool:

@@ -90,8 +90,10 @@ def _push(raw: Any) -> None:
 
 def query(connection: Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """The rows that a statement answers with; otherwise as `execute`."""
+    raw: Any = connection.connection.dbapi_connection
     try:
-        cursor = _cursor(connection)
+        # psycopg's usual cursor reads every statement anew; its raw one takes the driver's own placeholders as they are.
+        cursor = raw.cursor() if is_sqlite(connection) else connection.dialect.loaded_dbapi.RawCursor(raw)
         cursor.execute(sql, values)
         found: list[tuple[Any, ...]] = cursor.fetchall()
     except connection.dialect.loaded_dbapi.Error as e:
@@ -105,12 +107,6 @@ def wrapped(connection: Connection, error: Exception) -> Exception:
     base = connection.dialect.loaded_dbapi.Error
     lost = connection.dialect.is_disconnect(error, raw, None)  # type: ignore[arg-type]
     return DBAPIError.instance(None, None, error, base, connection_invalidated=lost, dialect=connection.dialect)
-
-
-def _cursor(connection: Connection) -> Any:
-    """A cursor of the driver that takes its own placeholders as they are: psycopg's usual one reads every statement anew."""
-    raw: Any = connection.connection.dbapi_connection
-    return raw.cursor() if is_sqlite(connection) else connection.dialect.loaded_dbapi.RawCursor(raw)
 
 
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
