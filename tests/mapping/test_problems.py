@@ -205,6 +205,8 @@ segments:
             ("{from: item, call: uper}", "body.Item.call", "did you mean 'upper'?"),
             ("{from: item, call: extended_amount}", "body.Item.call", "is for inbound mappings"),
             ("{from: item, colour: red}", "body.Item.colour", "unknown key 'colour'"),
+            ("{from: item, as_: text}", "body.Item.as_", "unknown key 'as_'; did you mean 'as'?"),
+            ("{from_: item, const: X}", "body.Item.from_", "unknown key 'from_'; did you mean 'from'?"),
             ("{from: item, const: X}", "body.Item", "const stands alone; drop it or from"),
             ("{default: X}", "body.Item", "says nothing of where the value comes from"),
             ("[item]", "body.Item", "must be the name of a field"),

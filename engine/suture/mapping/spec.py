@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from suture.model.section import Listed, Section
 
@@ -19,11 +19,7 @@ Conditions = dict[str, Texts]
 """A path or a column of a bound row -> the values that match. All of them must match."""
 
 
-class _Spec(Section):
-    model_config = ConfigDict(populate_by_name=True)
-
-
-class Value(_Spec):
+class Value(Section):
     """Where one value comes from and what becomes of it. A plain text is short for `from`.
 
     The order of work: the first source that is not empty, else `default`; a text function of `call`; the look-up in
@@ -52,7 +48,7 @@ VOCABULARY = frozenset(field.alias or name for name, field in Value.model_fields
 """The keys that make a mapping of keys a value and not a nested object."""
 
 
-class Convert(_Spec):
+class Convert(Section):
     """Conversion of a quantity to another unit, exact, with the factor of the item (or of `*`) in a conversion table."""
 
     quantity: str = Field(description="The field that is converted")
@@ -61,7 +57,7 @@ class Convert(_Spec):
     table: str = Field(description="A table with the columns item, unit, to, factor: 1 unit = factor to")
 
 
-class Emit(_Spec):
+class Emit(Section):
     """One kind of event that a line gives rise to."""
 
     event: str = Field(description="The type of the canonical event")
@@ -71,7 +67,7 @@ class Emit(_Spec):
     credit: Conditions = Field(default_factory=dict, description="Lines where all of these match get a negative quantity and amount")
 
 
-class InboundSpec(_Spec):
+class InboundSpec(Section):
     """mappings/<name>.yaml: from a received message to canonical events."""
 
     mapping: str = Field(description="The mapping's name, which is the file's name too")
@@ -82,7 +78,7 @@ class InboundSpec(_Spec):
     search: dict[str, Texts] = Field(default_factory=dict, description="What the message is found by: kind -> paths, first not empty")
 
 
-class OutboundSpec(_Spec):
+class OutboundSpec(Section):
     """mappings/<name>.yaml: from canonical events to one payload for a destination.
 
     Outside `each: event`, a field is that of the first event of the payload. A nested object of a JSON body may say
