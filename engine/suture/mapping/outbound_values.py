@@ -9,16 +9,17 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 from pydantic import ValidationError
 
 from suture.mapping.fields import CANONICAL_FIELDS, LISTS
 from suture.mapping.functions import FIELD_FUNCTIONS, FUNCTIONS, NUMBER_FUNCTIONS, TEXT_FUNCTIONS, WORD_FUNCTIONS
 from suture.mapping.hints import Loc, Problems
-from suture.mapping.outbound_forms import Unfit, hl7_forms, json_forms, number_of, time_of
 from suture.mapping.payload import RenderContext
 from suture.mapping.spec import Value
 from suture.mapping.tables import Table, Tables
-from suture.mapping.times import day_in, moment_at
+from suture.mapping.times import Time, day_in, from_iso, hl7_day, hl7_time, moment_at, month_or_year, whole
+from suture.mapping.values import decimal, plain
 from suture.model.errors import MessageError
 from suture.model.events import Event
 from suture.model.storable import keepable
@@ -46,6 +47,7 @@ class Scope:
 
 
 Get = Callable[[Scope], Any]
+Write = Callable[[Any], Any]
 
 NUMBERS: Mapping[str, Callable[[Decimal], Any]] = {**NUMBER_FUNCTIONS, **WORD_FUNCTIONS}
 
@@ -56,8 +58,8 @@ class OutboundValues:
     def __init__(self, tables: Tables, zone: ZoneInfo, to: str, problems: Problems) -> None:
         self.tables, self.zone, self.to, self.problems = tables, zone, to, problems
         self.names = _names(zone)
-        hl7 = hl7_forms(zone)
-        self.forms = json_forms(zone) if to == "json" else hl7
+        hl7 = _hl7_forms(zone)
+        self.forms = _json_forms(zone) if to == "json" else hl7
         self._text = hl7[""]
 
     def value(self, loc: Loc, node: Any, place: str) -> Get:
@@ -132,7 +134,7 @@ class OutboundValues:
                 for step in steps:
                     found = step(found, scope)
                 return write(found)
-            except Unfit as unfit:
+            except _Unfit as unfit:
                 raise MessageError("render", "MALFORMED_VALUE", place, str(unfit)) from None
 
         return get
@@ -140,7 +142,7 @@ class OutboundValues:
     def _steps(self, value: Value, place: str) -> Iterable[Callable[[Any, Scope], Any] | None]:
         text, number = TEXT_FUNCTIONS.get(value.call or ""), NUMBERS.get(value.call or "")
         yield (lambda found, scope: text(self._text(found))) if text else None
-        yield (lambda found, scope: number(number_of(found))) if number else None
+        yield (lambda found, scope: number(_number_of(found))) if number else None
         yield self._lookup(self.tables[value.table], place, value.required is not False) if value.table else None
 
     def _lookup(self, table: Table, place: str, required: bool) -> Callable[[Any, Scope], Any]:
@@ -159,7 +161,7 @@ class OutboundValues:
 
     def _day(self, scope: Scope) -> date:
         used_at = scope.event.data.get("used_at")
-        return day_in(time_of(used_at) if used_at else moment_at(scope.context.now_us, self.zone), self.zone)
+        return day_in(_time_of(used_at) if used_at else moment_at(scope.context.now_us, self.zone), self.zone)
 
 
 def _absent(scope: Scope) -> None:
@@ -192,3 +194,77 @@ def _names(zone: ZoneInfo) -> Mapping[str, Get]:
         "idempotency_key": lambda scope: scope.context.idempotency_key,
         "now": lambda scope: moment_at(scope.context.now_us, zone),
     }
+
+
+class _Unfit(Exception):
+    """A value is not what `as` or `call` asks for."""
+
+
+def _json_forms(zone: ZoneInfo) -> Mapping[str, Write]:
+    """`as` -> what JSON gets; "": the value as it is. Days are days of zone."""
+    return {
+        "": lambda value: value,
+        "text": lambda value: _as_text(value, lambda time: time.isoformat()),
+        "decimal": _number_of,
+        "number": lambda value: orjson.Fragment(plain(_number_of(value)).encode()),
+        "integer": _whole,
+        "time": lambda value: whole(_time_of(value)),
+        "date": lambda value: value if _is_rough(value) else day_in(_time_of(value), zone),
+        "hl7time": lambda value: _hl7(value, zone),
+    }
+
+
+def _hl7_forms(zone: ZoneInfo) -> Mapping[str, Write]:
+    """`as` -> the text in HL7, a list of them for a list; "": by what the value is. Moments are written in zone."""
+
+    def written(value: Any) -> Any:
+        return [written(one) for one in value] if isinstance(value, list) else _as_text(value, lambda time: hl7_time(time, zone))
+
+    return {
+        "": written,
+        "text": written,
+        "decimal": lambda value: plain(_number_of(value)),
+        "integer": lambda value: str(_whole(value)),
+        "time": lambda value: _hl7(value, zone),
+        "date": lambda value: month_or_year(value) if _is_rough(value) else hl7_day(day_in(_time_of(value), zone)),
+        "hl7time": lambda value: _hl7(value, zone),
+    }
+
+
+def _as_text(value: Any, time: Callable[[Time], str]) -> str:
+    """Any value as text; time writes times."""
+    if isinstance(value, date):
+        return time(value)
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+def _number_of(value: Any) -> Decimal:
+    """A number; text is read. Raises _Unfit."""
+    number = value if isinstance(value, Decimal) else decimal(str(value))
+    if number is None:
+        raise _Unfit("not a number")
+    return number
+
+
+def _time_of(value: Any) -> Time:
+    """A time; text in ISO 8601, as events are kept in the store, is read. Raises _Unfit."""
+    time = value if isinstance(value, date) else from_iso(str(value))
+    if time is None:
+        raise _Unfit("neither a day nor a time with an offset")
+    return time
+
+
+def _hl7(value: Any, zone: ZoneInfo) -> str:
+    return month_or_year(value) if _is_rough(value) else hl7_time(_time_of(value), zone)
+
+
+def _is_rough(value: Any) -> bool:
+    """Is it the text of a month or a year?"""
+    return isinstance(value, str) and bool(month_or_year(value))
+
+
+def _whole(value: Any) -> int:
+    number = _number_of(value)
+    if number != number.to_integral_value():
+        raise _Unfit("not a whole number")
+    return int(number)
