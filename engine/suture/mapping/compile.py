@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from suture.mapping.compile_checks import split_column
 from suture.mapping.compile_emit import EmitCompiler
+from suture.mapping.compile_fields import split_column
 from suture.mapping.hints import Loc, Problems, SpecError
 from suture.mapping.inbound import Inbound
 from suture.mapping.keys import BusinessKey, Clue, Search

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from suture.mapping.compile_checks import limit_of, split_column
-from suture.mapping.compile_fields import FieldCompiler
+from suture.mapping.compile_fields import FieldCompiler, limit_of, split_column
 from suture.mapping.fields import field_type
 from suture.mapping.functions import FIELD_FUNCTIONS
 from suture.mapping.hints import Loc
