@@ -17,24 +17,17 @@ NO_LIMIT = 65535
 
 
 def corrected(version: str, name: str, number: int) -> Mapping[str, Any]:
-    """What differs for field number of a segment, or component number of a data type: FieldSpec's attributes and their values."""
+    """What differs for field number of a segment, or component number of a data type: FieldSpec's attributes and their values.
+
+    Of a structure (0): like, the version and name of the one that it is like; entries, for a master file, behind whose MFE any
+    segments may stand.
+    """
     return _facts(version).get(name, {}).get(number, {})
 
 
 def left_out(version: str, name: str) -> Mapping[int, str]:
     """The withdrawn positions of a segment or data type that hl7apy does not have, with their names."""
     return {number: facts["withdrawn"] for number, facts in _facts(version).get(name, {}).items() if "withdrawn" in facts}
-
-
-def like(version: str, structure: str) -> tuple[str, str]:
-    """The version and name of the structure that one of the version is like: mostly itself."""
-    at, _, name = corrected(version, structure, 0).get("like", f"{version} {structure}").partition(" ")
-    return at, name
-
-
-def open_entries(version: str, structure: str) -> bool:
-    """Is it a master file, behind whose MFE any segments may stand?"""
-    return "entries" in corrected(version, structure, 0)
 
 
 def printed(version: str, name: str, number: int) -> int:

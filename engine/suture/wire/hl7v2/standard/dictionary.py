@@ -216,17 +216,12 @@ def structure(version: str, message_type: str) -> Group | None:
 
     The message code and event decide before the third component, which senders often set wrongly.
     """
-    name = structure_name(version, message_type)
-    return _structure(nearest(version), name) if name else None
-
-
-def structure_name(version: str, message_type: str) -> str:
-    """The name of that structure; "" when the version has none."""
+    version = nearest(version)
     code, event, named = (*re.split(r"[\^_]", message_type.strip(), maxsplit=2), "", "")[:3]
-    known = _module(nearest(version), "messages")
+    known = _module(version, "messages")
     own = f"{code}_{event}" if event else code
     wanted = [own, STRUCTURE_OF.get(own, ""), named] + (["ACK"] if code == "ACK" else [])
-    return next((name for name in wanted if name and name in known), "")
+    return next((_structure(version, name) for name in wanted if name and name in known), None)
 
 
 def table(version: str, id: str) -> frozenset[str] | None:
@@ -319,10 +314,11 @@ def _with_table(part: FieldSpec, version: str, datatype: str) -> FieldSpec:
 
 @lru_cache(maxsize=512)
 def _structure(version: str, name: str) -> Group | None:
-    at, like = corrections.like(version, name)
+    differs = corrections.corrected(version, name, 0)
+    at, _, like = differs.get("like", f"{version} {name}").partition(" ")
     raw = _module(at, "messages").get(like)
     found = None if raw is None else replace(_group(at, like, raw, like, (1, 1)), name=name)
-    return _opened(found) if found and corrections.open_entries(version, name) else found
+    return _opened(found) if found and "entries" in differs else found
 
 
 def _opened(master_file: Group) -> Group:

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suture.wire.hl7v2.standard.dictionary import Group, SegmentRef
-from suture.wire.hl7v2.standard.grouping import Node, grouped
 from suture.wire.hl7v2.text.er7 import Message, Segment
+from suture.wire.hl7v2.tools.xml import Node, grouped
 
 
 def one(name: str) -> SegmentRef:
