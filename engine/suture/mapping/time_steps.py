@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
 from suture.mapping.codegen import Texts, local
@@ -29,19 +30,19 @@ class Times:
         self._rules, zone = rules, rules.times or rules.zone
         self.form: TimeParser = day_parser(zone) if as_ == "date" else time_parser(zone)
         self._by_sender = rules.by_sender
-        self._parsers: dict[tuple[date | None, str], TimeParser] = {}
-        self._recent: dict[tuple[int | None, str], TimeParser] = {}
+        of_day = lru_cache(PARSERS_MAX)(partial(_parser, self.form, rules))
+        self._of_quarter = lru_cache(PARSERS_MAX)(lambda quarter, offset: of_day(_day_of(quarter, rules.zone), offset))
 
     def of(self, record: Record, received_at_us: int | None) -> TimeParser:
         """The parser for one message. received_at_us: microseconds since 1970; None: no time is out of bounds."""
         quarter = received_at_us if received_at_us is None else received_at_us // QUARTER_US
         offset = offset_of(self._sent_at(record)) if self._by_sender else ""
-        return self._recent.get((quarter, offset)) or self._of(received_at_us, quarter, offset)
+        return self._of_quarter(quarter, offset)
 
     def why(self, text: str, received_at_us: int) -> str:
         """What is wrong with a time that is out of bounds, without the time."""
         bounds, time = self._rules.bounds, self.form(text)
-        if time is not None and day_in(time, self._rules.zone) < self._day_of(received_at_us):
+        if time is not None and day_in(time, self._rules.zone) < moment_at(received_at_us, self._rules.zone).date():
             return f"more than {bounds.past_d} days before the message was received, the channel's bounds.past_d"
         return f"more than {bounds.future_d} days after the message was received, the channel's bounds.future_d"
 
@@ -51,28 +52,24 @@ class Times:
     def write(self, slot: int, texts: Texts) -> None:
         texts.code.line(f"{local(slot)} = {texts.code.const(self.of)}(record, received)")
 
-    def _day_of(self, at_us: int) -> date:
-        return moment_at(at_us, self._rules.zone).date()
 
-    def _of(self, received_at_us: int | None, quarter: int | None, offset: str) -> TimeParser:
-        day = None if received_at_us is None else self._day_of(received_at_us)
-        for known in (self._parsers, self._recent):
-            if len(known) >= PARSERS_MAX:
-                known.clear()
-        parse = self._parsers.get((day, offset)) or remembered(self._parser(day, offset))
-        self._parsers[day, offset] = self._recent[quarter, offset] = parse
-        return parse
+def _day_of(quarter: int | None, zone: ZoneInfo) -> date | None:
+    """The day of a quarter of an hour since 1970."""
+    return None if quarter is None else moment_at(quarter * QUARTER_US, zone).date()
 
-    def _parser(self, day: date | None, offset: str) -> TimeParser:
-        form, zone, bounds = self.form, self._rules.zone, self._rules.bounds
 
-        def parse(text: str) -> Time | None:
-            time = (form(text + offset) if offset else None) or form(text)  # what has an offset of its own takes no other
-            if time is None or day is None:
-                return time
-            return time if -bounds.past_d <= (day_in(time, zone) - day).days <= bounds.future_d else None
+def _parser(form: TimeParser, rules: Rules, day: date | None, offset: str) -> TimeParser:
+    """The parser of messages that came on that day, with that offset."""
+    zone, bounds = rules.zone, rules.bounds
 
-        return parse
+    @remembered
+    def parse(text: str) -> Time | None:
+        time = (form(text + offset) if offset else None) or form(text)  # what has an offset of its own takes no other
+        if time is None or day is None:
+            return time
+        return time if -bounds.past_d <= (day_in(time, zone) - day).days <= bounds.future_d else None
+
+    return parse
 
 
 class Day:

@@ -158,11 +158,9 @@ class Channel:
 
     def _failed(self, message: Message, revision: int, begin_s: float, then: Then | None, error: Exception) -> None:
         """The store takes the message but not what it came to: park it, so that the channel goes on."""
-        self._load.count -= 1
         code = error.args[0] if isinstance(error, SutureError) else type(error).__name__
         fault = Fault("STORE", "map", "", f"what the message came to cannot be stored ({code})")
         parked = fixed(self.plan, message, int(begin_s * 1e6), revision, Settled.parked(fault))
-        self._load.count += 1
         self._journal.write(changed(parked, done=partial(self._processed, message, begin_s, then), failed=partial(self._left, then)))
 
     def _left(self, then: Then | None, error: Exception) -> None:
