@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from suture.model import finding
 from suture.model.finding import Finding, Location
+from suture.model.remembered import Remembered, is_there
 from suture.wire.hl7v2.standard.primitives import Check as Test
 from suture.wire.hl7v2.standard.primitives import is_date, is_moment, is_number
 from suture.wire.hl7v2.text import er7
@@ -23,7 +25,7 @@ LIMIT = 100
 KEPT_MAX = 1000
 """Findings that one check holds, whatever the limit: a field may have a million repetitions."""
 TYPES_KEPT = 200
-"""Message types whose rules are remembered; types beyond it (they are content) are sorted out anew."""
+"""Message types whose rules are remembered; with more (they are content), those are forgotten and begun anew."""
 
 Known = Callable[[str], bool]
 """Does a table know this value?"""
@@ -73,29 +75,24 @@ class Profile:
 
     def __init__(self, name: str, rules: Sequence[Rule]) -> None:
         self.name = name
-        self._checks = [(rule.kinds, _field_check(rule) if "-" in rule.at else _segment_check(rule)) for rule in rules]
-        self._by_type: dict[str, list[Check]] = {}
+        checks = [(rule.kinds, _field_check(rule) if "-" in rule.at else _segment_check(rule)) for rule in rules]
+        self._by_type = Remembered(partial(_of_type, checks), TYPES_KEPT, is_there)
 
     def check(self, message: er7.Message, limit: int = LIMIT) -> list[Finding]:
         """What the message does against the rules, rule by rule; at most `limit` findings. Never raises."""
         header = message.segments[0]
-        kind = f"{header.get(9)}^{header.get(9, 2)}"
-        checks = self._by_type.get(kind)
-        if checks is None:
-            checks = self._of_type(kind)
         found: list[Finding] = []
-        for check in checks:
+        for check in self._by_type[f"{header.get(9)}^{header.get(9, 2)}"]:
             check(message, found)
             if len(found) >= limit:
                 return found[:limit]
         return found
 
-    def _of_type(self, kind: str) -> list[Check]:
-        code = kind.partition("^")[0]
-        checks = [check for kinds, check in self._checks if not kinds or kind in kinds or code in kinds]
-        if len(self._by_type) < TYPES_KEPT:
-            self._by_type[kind] = checks
-        return checks
+
+def _of_type(checks: Sequence[tuple[frozenset[str], Check]], kind: str) -> list[Check]:
+    """Those that hold for a message type."""
+    code = kind.partition("^")[0]
+    return [check for kinds, check in checks if not kinds or kind in kinds or code in kinds]
 
 
 def _when(rule: Rule) -> _When | None:
