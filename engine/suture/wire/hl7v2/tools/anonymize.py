@@ -41,14 +41,11 @@ class Anonymizer:
             return before + self.unit(payload, encoding) + self._other(after)
         try:
             message = Message.parse(payload or raw, encoding)
-        except (MessageError, ValueError):
-            return self._other(raw)
-        text, codec = _decoded(raw, message.encoding)
-        lead = _LEAD.match(text)
-        begin = lead.end() if lead else 0
-        try:
+            text, codec = _decoded(raw, message.encoding)
+            lead = _LEAD.match(text)
+            begin = lead.end() if lead else 0
             delimiters = delimiters_of(text[begin:])
-        except MessageError:
+        except (MessageError, ValueError):
             return self._other(raw)
         instead = Instead(self._pseudonyms, delimiters, message.encoding)
         walk = _Walk(instead, self._keep, delimiters, parts.version_of(message, self._version))

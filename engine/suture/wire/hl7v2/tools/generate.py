@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from suture.wire.hl7v2.standard import dictionary
@@ -83,21 +83,16 @@ class _Sample:
         digest = hashlib.blake2b(f"{self.chance}:{place}".encode(), digest_size=8).digest()
         return int.from_bytes(digest) % below
 
-    def group(self, group: Group, path: str) -> Iterator[str]:
-        """The segments of a group that is there."""
+    def group(self, group: Group, path: str, ordinal: int = 1) -> Iterator[str]:
+        """The segments of a group that is there. ordinal: its number, where it repeats: the set id of a segment that stands in it once."""
         children = group.children[:1] if group.choice else group.children
         for place, child in enumerate(children):
             where = f"{path}.{place}"
             for number in range(1, self._times(child, where, group.name) + 1):
                 if isinstance(child, Group):
-                    yield from self.group(child, f"{where}[{number}]")
+                    yield from self.group(child, f"{where}[{number}]", number)
                 else:
-                    yield self.segment(child.name, f"{where}[{number}]", number if child.max != 1 else self._ordinal(path))
-
-    def _ordinal(self, path: str) -> int:
-        """The set id of a segment that stands once in a group that repeats: the group's number."""
-        match = re.search(r"\[(\d+)\]$", path)
-        return int(match[1]) if match else 1
+                    yield self.segment(child.name, f"{where}[{number}]", number if child.max != 1 else ordinal)
 
     def _times(self, child: Group | SegmentRef, where: str, parent: str) -> int:
         """How often a part of the group named parent is there."""
@@ -181,7 +176,7 @@ def _of(component: FieldSpec, whole: FieldSpec) -> FieldSpec:
     """A component that has no table takes the one of its field for its first place."""
     if component.table or component.number != 1 or not whole.table:
         return component
-    return FieldSpec(component.number, component.name, component.datatype, whole.table, component.min, component.max, component.length)
+    return replace(component, table=whole.table)
 
 
 def _fitted(value: str, version: str, spec: FieldSpec) -> str:
