@@ -17,8 +17,8 @@ from suture.model.events import Event, control_id
 from suture.model.payload import Payload
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.charsets import UTF_8, codec_of, is_written
+from suture.wire.hl7v2.text.lines import is_name
 
-_NAME = re.compile("[A-Z][A-Z0-9]{2}")
 _FIELD = re.compile(r"([1-9][0-9]{0,2})(?:\.([1-9][0-9]?))?")
 
 ENGINES = {1: "the field separator", 2: "the delimiters", 7: "the time of sending", 10: "derived from the idempotency key"}
@@ -121,7 +121,7 @@ def _check_header(values: OutboundValues, plans: Sequence[SegmentPlan], spec: Ou
 
 
 def _plan(values: OutboundValues, loc: Loc, name: str, fields: Mapping[str, Any]) -> SegmentPlan:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         values.problems.add(loc, f"'{name}' is not a segment; write its three letters, e.g. PID")
     each = fields.get("each")
     if each not in (None, "event"):

@@ -119,12 +119,11 @@ class OutboundValues:
 
     def _compiled(self, value: Value, reads: Sequence[Get], place: str) -> Get:
         if value.const is not None:
-            const = value.const
-            return lambda scope: const
+            return lambda scope: value.const
         needed = value.required is True or (value.table is not None and value.required is None and value.default != "")
         read = _first(reads, place if needed else "")
         steps = [step for step in self._steps(value, place) if step is not None]
-        write = self.forms[value.as_] if value.as_ else self.forms[""]
+        write = self.forms[value.as_ or ""]
 
         def get(scope: Scope) -> Any:
             found = read(scope)
