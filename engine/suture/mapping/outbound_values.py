@@ -56,7 +56,7 @@ class OutboundValues:
     """Compiles values. to: json or hl7v2, which says how times and numbers are written."""
 
     def __init__(self, tables: Tables, zone: ZoneInfo, to: str, problems: Problems) -> None:
-        self.tables, self.zone, self.to, self.problems = tables, zone, to, problems
+        self.tables, self.zone, self.problems = tables, zone, problems
         self.names = _names(zone)
         hl7 = _hl7_forms(zone)
         self.forms = _json_forms(zone) if to == "json" else hl7

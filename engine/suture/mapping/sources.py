@@ -103,7 +103,4 @@ class Condition:
 
 def refusing(conditions: Iterable[Condition], slots: Slots) -> Condition | None:
     """The first condition that does not match; None when all do."""
-    for one in conditions:
-        if one.source.read(slots) not in one.values:
-            return one
-    return None
+    return next((one for one in conditions if one.source.read(slots) not in one.values), None)

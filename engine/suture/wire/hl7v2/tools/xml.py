@@ -139,17 +139,15 @@ def _find(group: Group, name: str, begin: int) -> int | None:
 
 
 def _descend(node: Node, index: int, segment: Segment) -> list[Node]:
-    opened = [node]
-    while True:
-        node.at = index
-        child = node.group.children[index]
-        if isinstance(child, SegmentRef):
-            node.children.append(segment)
-            return opened
-        inner = Node(child)
-        node.children.append(inner)
-        opened.append(inner)
-        node, index = inner, _find(child, segment.name, 0) or 0
+    """Put a segment in that child of a group; the groups that are open then, from this one inwards."""
+    node.at = index
+    child = node.group.children[index]
+    if isinstance(child, SegmentRef):
+        node.children.append(segment)
+        return [node]
+    inner = Node(child)
+    node.children.append(inner)
+    return [node, *_descend(inner, _find(child, segment.name, 0) or 0, segment)]
 
 
 def text_of(raw: str, d: Delimiters) -> str:
