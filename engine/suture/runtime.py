@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from suture.config.site import ChannelFiles
 from suture.conversation.hl7v2.numbering import Numbered
 from suture.model.errors import SutureError, in_the_program
 from suture.model.message import Message
+from suture.model.value import Value
 from suture.observe.logs import Log
 from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
@@ -33,8 +33,7 @@ from suture.validation_pool import ChannelValidator, ValidationPool
 RECOVERY_CHUNK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Value, frozen=True):
     """What a channel tells the engine. hold_back(): after each message, so that the engine can stop reading when it is full.
 
     halted(name, reason): the channel wants to stop (`on_error: stop`). failing(lanes): a peer became sick or well.

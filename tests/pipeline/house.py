@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine
@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.outcome import Accepted, Outcome
+from suture.model.value import changed
 from suture.pipeline.channel import Channel
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
@@ -101,11 +102,11 @@ class House:
 
     def dealing(self, **given: Any) -> None:
         """The same channel with these of its conversation: continuation, sequence."""
-        self.open(replace(self.channel.plan, **dealt("c", 10**12, self.rules, **given)))
+        self.open(changed(self.channel.plan, **dealt("c", 10**12, self.rules, **given)))
 
     def open(self, plan: Any, validator: Any = None, **world: Any) -> None:
         """The channel of this plan, in a world that is as always but for these."""
-        self.channel = Channel(plan, self.lanes, replace(self.world, **world), lambda reason: None, validator)
+        self.channel = Channel(plan, self.lanes, changed(self.world, **world), lambda reason: None, validator)
 
     def _soon(self, call: Callable[[], None]) -> None:
         with self._lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +13,7 @@ from suture.conversation.hl7v2.dealing import Dealing
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.master.stock import StockLevels
 from suture.model.errors import MessageError
+from suture.model.value import changed
 from suture.store import again, dialect, summary, tables
 from suture.store.journey import journey
 from tests.mapping import examples
@@ -30,7 +30,7 @@ class Hospital(House):
     def __init__(self, database: Engine, key: list[str], rules: AnswerRules, mapping: str) -> None:
         super().__init__(database, rules, {"archive": []}, examples.inbound(mapping, key=key))
         output = Output("archive", frozenset({"supply.used", "charge.raised"}), examples.outbound(ARCHIVE), per_event=True)
-        self.channel.plan = replace(self.channel.plan, outputs=[output])
+        self.channel.plan = changed(self.channel.plan, outputs=[output])
 
     def takes(self, *lines: str, control_id: str = "C0001", pid: str = "", type: str = "DFT^P03^DFT_P03", evn: str = "") -> int:
         """A message of that type with these FT1 arrives; its number."""
@@ -85,7 +85,7 @@ def hospital(engine_db: Engine) -> Iterator[Any]:
         key: list[str] = KEY, when: str = "after_store", mapping: str = examples.MAPPING, accept: tuple[str, ...] = (), **plan: Any
     ) -> Hospital:
         made.append(Hospital(engine_db, key, AnswerRules(when=when), mapping))  # type: ignore[arg-type]
-        made[-1].channel.plan = replace(made[-1].channel.plan, accept=frozenset(accept), **plan)
+        made[-1].channel.plan = changed(made[-1].channel.plan, accept=frozenset(accept), **plan)
         return made[-1]
 
     yield build
@@ -128,7 +128,7 @@ class TestALineThatComesToNothing:
         house = hospital()
         number = house.takes(ft1(type="CHG"))
         mended = examples.MAPPING.replace("[CG, CD]", "[CG, CD, CHG]")
-        house.channel.plan = replace(house.channel.plan, inbound=examples.inbound(mended, key=KEY))
+        house.channel.plan = changed(house.channel.plan, inbound=examples.inbound(mended, key=KEY))
         again_processed(house, number)
         assert (house.state(number), house.exceptions(number), house.raised()) == ("processed", [], 2)
 
@@ -239,7 +239,7 @@ class TestADuplicate:
         number = house.takes(ft1("ZZ-9", id="0"), ft1("GLV-1", id="0", unit="BX"))
         assert house.exceptions(number) == [(1, "UNKNOWN_CODE", "FT1-7.1", "ZZ-9")]
         mended = {**examples.TABLES, "items": examples.table("items", examples.ITEMS + "ZZ-9,New,SUP-1,27000123,N,EA,EA,1,2,active,,\n")}
-        house.channel.plan = replace(house.channel.plan, inbound=examples.inbound(key=KEY, tables=mended))
+        house.channel.plan = changed(house.channel.plan, inbound=examples.inbound(key=KEY, tables=mended))
         again_processed(house, number)
         assert house.exceptions(number) == [(1, "KEY_CONFLICT", "FT1-2", "0")]
         with house.database.connect() as connection:
@@ -274,7 +274,7 @@ class TestADuplicate:
         house = hospital()
         house.takes(ft1(id="0"))
         number = house.takes(ft1(id="0", quantity="3"), control_id="C2")
-        house.channel.plan = replace(house.channel.plan, inbound=examples.inbound(key=[*KEY, "FT1-10"]))
+        house.channel.plan = changed(house.channel.plan, inbound=examples.inbound(key=[*KEY, "FT1-10"]))
         again_processed(house, number)
         assert (house.state(number), house.exceptions(number), house.raised()) == ("processed", [], 4)
 
@@ -289,7 +289,7 @@ class TestADuplicate:
         house = hospital()
         number = house.takes(ft1(quantity="2"))
         halved = examples.MAPPING.replace("quantity: {from: FT1-10, as: decimal", "quantity: {from: FT1-1, as: decimal")
-        house.channel.plan = replace(house.channel.plan, inbound=examples.inbound(halved, key=KEY))
+        house.channel.plan = changed(house.channel.plan, inbound=examples.inbound(halved, key=KEY))
         again_processed(house, number)
         assert house.state(house.takes(ft1(quantity="2"), control_id="C2")) == "duplicate"
 
@@ -308,7 +308,7 @@ class TestTheStock:
     def test_the_mended_stock_is_moved_once_when_the_message_is_processed_again(self, hospital: Any) -> None:
         house = hospital(stock=StockLevels([ROW]))
         number = house.takes(ft1(quantity="3"))
-        house.channel.plan = replace(house.channel.plan, stock=StockLevels([{**ROW, "unit": "EA"}]))
+        house.channel.plan = changed(house.channel.plan, stock=StockLevels([{**ROW, "unit": "EA"}]))
         for _ in range(2):
             again_processed(house, number)
             with house.database.connect() as connection:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -75,7 +74,7 @@ class Works:
 
 def in_world(house: House, world: dict[str, Any], validation: Validation | None = None, **dealing: Any) -> House:
     """The same house with a channel in a world that differs in this."""
-    house.open(replace(house.channel.plan, validation=validation, **dealt("c", 10**12, house.rules, **dealing)), **world)
+    house.open(changed(house.channel.plan, validation=validation, **dealt("c", 10**12, house.rules, **dealing)), **world)
     return house
 
 
@@ -167,7 +166,7 @@ def retried(database: Engine) -> House:
 
 def acknowledged_apart(database: Engine) -> House:
     house = House(database, AnswerRules(when="after_process", apart="acks"), {"d": [], "acks": []})
-    house.channel.plan = replace(house.channel.plan, outputs=[Output("d")])
+    house.channel.plan = changed(house.channel.plan, outputs=[Output("d")])
     for number in range(COUNT):
         house.receive(message(number, "AL|AL"))
         house.deliver("d")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.formats.hl7v2.format import HL7v2
 from suture.model import states
 from suture.model.message import Message
+from suture.model.value import changed
 from suture.pipeline.process import process
 from suture.pipeline.validation import Validation
 from suture.ports import Settled
@@ -35,7 +35,7 @@ def hospital(engine_db: Engine) -> Iterator[Any]:
 
     def build(**plan: Any) -> Hospital:
         made.append(Hospital(engine_db, KEY, AnswerRules(when="after_process"), examples.MAPPING))
-        made[-1].channel.plan = replace(made[-1].channel.plan, **plan)
+        made[-1].channel.plan = changed(made[-1].channel.plan, **plan)
         return made[-1]
 
     yield build
@@ -82,7 +82,7 @@ class TestALineThatIsNoSegment:
     def test_that_is_the_rest_of_a_text_joins_its_field_where_the_channel_says_so(self, hospital: Any) -> None:
         house = hospital()
         assert house.state(takes(house, raw(CUT))) == "parked"
-        house.channel.plan = replace(house.channel.plan, format=HL7v2(join_lines=True))
+        house.channel.plan = changed(house.channel.plan, format=HL7v2(join_lines=True))
         number = takes(house, raw(CUT) + b"\n")
         assert house.state(number) == "processed"
         e = tables.event.c

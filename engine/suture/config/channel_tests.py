@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from decimal import Decimal
@@ -24,6 +24,7 @@ from suture.model.events import Event
 from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Gap, Message
+from suture.model.value import Value
 from suture.pipeline.plan import Plan
 from suture.pipeline.process import SKIPPED, process
 from suture.ports import Claim, Settled, StockKey
@@ -37,8 +38,7 @@ Difference = tuple[Loc, str]
 _PARKED = "the message is parked: "
 
 
-@dataclass(frozen=True, slots=True)
-class CaseResult:
+class CaseResult(Value, frozen=True):
     """What came of one test. differences: in plain words, at the line that expects something else; empty when all is as expected."""
 
     channel: str

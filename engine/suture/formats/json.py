@@ -27,6 +27,7 @@ from suture.model.finding import Finding
 from suture.model.message import Message, Note
 from suture.model.payload import Payload
 from suture.model.reading import Doubt, Place, Words, told
+from suture.model.value import Value
 from suture.ports.format import Envelope, Look, Passing
 
 Key = str | int
@@ -37,8 +38,7 @@ _PATH = re.compile(rf"\$(?:{_STEP.pattern})+")
 Texts = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Value, frozen=True):
     """A place in a message. keys: the way there. many: a list of texts is meant."""
 
     text: str

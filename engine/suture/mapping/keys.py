@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from suture.mapping.sources import PART, RECORD, Slots
 from suture.model.events import Event
 from suture.model.reading import Part, Record
 from suture.model.storable import keepable
+from suture.model.value import Value
 
 KEY_CHARACTERS_MAX = 400
 SEARCH_CHARACTERS_MAX = 200
@@ -18,8 +18,7 @@ SEARCH_CHARACTERS_MAX = 200
 Found = dict[tuple[str, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class BusinessKey:
+class BusinessKey(Value, frozen=True):
     """How the business key of a line is made.
 
     prefix: the channel. slots: of its texts. telling: which of them is the sender's own name for the thing; where it
@@ -66,16 +65,14 @@ def findable(text: str) -> str:
     return keepable(text)[:SEARCH_CHARACTERS_MAX]
 
 
-@dataclass(frozen=True, slots=True)
-class Clue:
+class Clue(Value, frozen=True):
     """One kind of value that a message is found by: the first of its places that is not empty."""
 
     kind: str
     slots: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Value, frozen=True):
     """What a message is found by, beside the items of its events: values of the whole message, and values of its lines."""
 
     whole: list[Clue]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from suture.mapping.hints import Loc
@@ -15,6 +14,7 @@ from suture.mapping.times import hl7_time, moment_at
 from suture.model.errors import MessageError
 from suture.model.events import Event, control_id
 from suture.model.payload import Payload
+from suture.model.value import Value
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.charsets import UTF_8, codec_of, is_written
 from suture.wire.hl7v2.text.lines import is_name
@@ -32,8 +32,7 @@ CHARSET_FIELD, UNICODE = 18, "UNICODE UTF-8"
 Text = Callable[[Scope], str]
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentPlan:
+class SegmentPlan(Value, frozen=True):
     """A segment: its name, whether there is one for each event, and its fields as (number, component or 0, text)."""
 
     name: str

@@ -14,7 +14,7 @@ from suture.mapping.steps import Steps, signed
 from suture.model.events import Event, event_id
 from suture.model.message import Gap
 from suture.model.reading import Path, Reader, Words
-from suture.model.value import Draft, fresh
+from suture.model.value import Draft, Value, fresh
 
 
 class Mapped(Draft):
@@ -39,8 +39,7 @@ class Mapped(Draft):
         return f"Mapped({self.lines} lines, {len(self.events)} events, {len(self.gaps)} gaps)"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value, frozen=True):
     """A field that a function makes of the fields set before it.
 
     credit: of an amount, the conditions of a credit. cent: what an amount is rounded to. limit: of a number.
@@ -105,8 +104,7 @@ class EmitPlan:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Value, frozen=True):
     """A compiled mapping. whole: steps of the whole message; texts: of the line's conditions and key; shared: of the
     line, for more than one event or for skip_bound: the conditions of `skip` on columns, which need those slots (skips).
     deciding: the paths that say what becomes of a line: of its conditions, and of its key. reader: compiles paths to what reads

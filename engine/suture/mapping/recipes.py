@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -16,13 +15,13 @@ from suture.mapping.values import Parser
 from suture.model.code import Code
 from suture.model.reading import Doubt, Words
 from suture.model.storable import keepable
+from suture.model.value import Value
 
 NOT_A = {"decimal": "not a number", "integer": "not a whole number", "time": "not a time", "date": "not a date"}
 """What a malformed value is, by `as`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Value, frozen=True):
     """How one field gets its value.
 
     form: the parser that only looks at the form, None for text; parse: the one that is used, which holds limit against

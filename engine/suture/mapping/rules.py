@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import Field
 from suture.mapping.functions import EXACT
 from suture.model.remembered import remembered
 from suture.model.section import Section
+from suture.model.value import Value, fresh
 
 BOUND = {"quantity": "quantity", "amount": "amount", "unit_amount": "amount", "unit_cost": "amount"}
 """Canonical fields that hold a quantity as it was sent, or money -> the channel's bound that they are held against."""
@@ -24,8 +24,7 @@ AMBIGUOUS, OUT_OF_BOUNDS = "AMBIGUOUS_VALUE", "OUT_OF_BOUNDS"
 """Codes of values that are held though they are there (docs/errors.md)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Value, frozen=True):
     """The least and the most that a number may be, both included. said: whose limit it is, for the person who reads of it."""
 
     low: Decimal
@@ -69,15 +68,14 @@ def rounded(amount: Decimal, cent: Decimal) -> Decimal:
     return found if found else found.copy_abs()  # there is no -0.00
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Value, frozen=True):
     """All of it. zone: the site's. times: of times without an offset, where it is another one. by_sender: the offset of
     MSH-7 goes before it, as the standard has it (HL7 2.5.1 section 2.15.9.7). decimals: of the site's currency."""
 
     zone: ZoneInfo
     times: ZoneInfo | None = None
     by_sender: bool = False
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: Bounds = fresh(Bounds)
     decimals: int = 2
 
     @property

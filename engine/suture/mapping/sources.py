@@ -6,11 +6,11 @@ Slots are a list for one line: the record, the part of it in hand, then what the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from suture.model.message import Gap
 from suture.model.reading import Doubt, Part, Place, Record
+from suture.model.value import Value
 
 Slots = list[Any]
 
@@ -32,8 +32,7 @@ class Held(Exception):
         return Gap(line, self.field, self.path, self.reason, self.table, self.value, self.kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Value, frozen=True):
     """A place where a text can come from: a path, a column of a bound row, or a text of the mapping itself.
 
     at: of a path. slot: of what it needs, 0 for nothing: of the plain text at the path, where a step reads it anyway; of the
@@ -87,8 +86,7 @@ def taken(place: Place, get: Callable[[Record, Part], Any], slots: Slots) -> Any
     return get(slots[RECORD], slots[PART])
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Value, frozen=True):
     """What must stand at a place: one of the values."""
 
     place: str

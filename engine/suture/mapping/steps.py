@@ -6,7 +6,6 @@ A step that cannot give a value raises Held; what needs that value is then left 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from suture.mapping.sources import Condition, Held, Slots, Source, refusing, tak
 from suture.mapping.tables import Table
 from suture.model.reading import Place
 from suture.model.storable import keepable
+from suture.model.value import Value
 
 ZERO = Decimal(0)
 
@@ -31,8 +31,7 @@ class Maker(Protocol):
         """Add the lines that do the same to texts.code, and to texts.sure the slots that are never None behind them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Value, frozen=True):
     """What fills a slot, and the slots that it needs. own: it reads the repeated segment, or needs what does."""
 
     slot: int
@@ -69,8 +68,7 @@ def signed(number: Any, credit: bool) -> Any:
     return negate(number) if credit and number > 0 else number
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Value, frozen=True):
     """The plain text at a place; always a text."""
 
     place: Place
@@ -85,8 +83,7 @@ class Text:
             texts.code.line(f"{local(slot)} = {read}")
 
 
-@dataclass(frozen=True, slots=True)
-class Several:
+class Several(Value, frozen=True):
     """A list: the texts that there are at a place; None where there are none."""
 
     field: str
@@ -106,8 +103,7 @@ class Several:
             texts.sure.add(slot)
 
 
-@dataclass(frozen=True, slots=True)
-class Credit:
+class Credit(Value, frozen=True):
     """The number in a slot, as `signed`: of a credit where the line matches the conditions."""
 
     number: int
@@ -126,8 +122,7 @@ class Credit:
         texts.sure |= {slot} if self.number in texts.sure else set()
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(Value, frozen=True):
     """A unit conversion: what is converted (slots), to the unit in a column, with the factor of a table.
 
     It fills five slots: quantity, unit, entered quantity, entered unit, factor.

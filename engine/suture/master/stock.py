@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import partial
 from typing import Any
 
 from suture.model.events import Event
 from suture.model.remembered import Remembered, is_there
+from suture.model.value import Value
 from suture.ports import StockKey
 
 USED = "supply.used"
@@ -21,8 +21,7 @@ LEVELS_KEPT = 4096
 """Positions that are kept as they were asked for; the others are texts, of which a hundred thousand are let go at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Value, frozen=True):
     """A row of tables/stock.csv, quantities in `unit`. on_hand: the opening stock."""
 
     on_hand: Decimal
@@ -31,8 +30,7 @@ class Level:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Value, frozen=True):
     """A stock that fell to its reorder point. cause: the use that took it there. data: the fields of a replenishment.due event."""
 
     cause: Event

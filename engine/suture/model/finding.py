@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from suture.model.value import Value
 
 SEGMENT_SEQUENCE = 100
 REQUIRED_FIELD_MISSING = 101
@@ -25,8 +25,7 @@ ERROR, WARNING, INFORMATION = "E", "W", "I"
 """How bad it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Value, frozen=True):
     """A place in a message of segments; numbers count from 1, 0: not named.
 
     sequence: which of the segments of that name.
@@ -50,8 +49,7 @@ class Location:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Value, frozen=True):
     """One thing wrong. code and severity: as above. text: for people, never content (PHI)."""
 
     code: int

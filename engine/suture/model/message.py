@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from suture.model.fault import Fault
 from suture.model.value import Value
 
@@ -31,8 +29,7 @@ class Message(Value, frozen=True, gc=False):
         return f"Message(id={self.id}, {self.channel}, {len(self.raw)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Value, frozen=True):
     """A code no table knows, or a required value that is missing: the line waits for a person.
 
     line: number of the repeated segment (0 for the whole message). path: where the value came from (FT1-7.1).
@@ -54,8 +51,7 @@ class Gap:
         return self.kind or ("UNKNOWN_CODE" if self.table else "BAD_VALUE")
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Value, frozen=True):
     """A remark about a message or one of its lines (0: the whole message), for which nothing waits.
 
     code: as in docs/errors.md. place: a path, or an event's type. reason: says what was done and why; it holds no content.

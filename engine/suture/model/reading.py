@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
+
+from suture.model.value import Value
 
 Record = Any
 """A message as its format has parsed it; nobody else looks into it but for `raw`, the bytes that it was read from."""
@@ -32,8 +33,7 @@ class Path(Protocol):
     def __hash__(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value, frozen=True):
     """A path as a mapping reads it that goes through the parts `each`.
 
     own: it is read in the part in hand, so that it differs from line to line. tell: the text there, without blanks around it,
@@ -55,8 +55,7 @@ def told(places: Sequence[Place], record: Record, part: Part) -> tuple[Any, ...]
     return (*texts, not any(isinstance(text, Doubt) for text in texts))
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Value, frozen=True):
     """How people are told of a format: paths as examples, and what is wrong with texts that are in doubt."""
 
     of_line: str

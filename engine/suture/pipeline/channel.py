@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from suture.model import states
@@ -95,7 +94,7 @@ class Channel:
             self._load.leave(message)
         self._tasks.stop()
         self._todo.clear()
-        self.plan = replace(self.plan, outputs=(), inbound=None, stock=None, validation=None)
+        self.plan = changed(self.plan, outputs=(), inbound=None, stock=None, validation=None)
 
     def settle(self, message: Message, settled: Settled, then: Then | None = None) -> None:
         """Write what a message came to, where that is not for the mapping to say; then() is called when that is durable."""

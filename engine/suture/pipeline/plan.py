@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from suture.mapping.compile import Inbound
 from suture.mapping.keys import findable
@@ -11,6 +10,7 @@ from suture.mapping.payload import Renderer
 from suture.master.stock import StockLevels
 from suture.model import states
 from suture.model.message import Message, Note
+from suture.model.value import Value, changed
 from suture.pipeline.validation import Validation
 from suture.pipeline.world import World
 from suture.ports import Processed, Settled
@@ -18,8 +18,7 @@ from suture.ports.conversation import Conversation, Inside
 from suture.ports.format import Format, Passing, Record, Written
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Value, frozen=True):
     """What one destination of a channel gets: events of these types through a renderer, or the message that came.
 
     types: event types, () for a passed message, which `passing` makes; None for both: it goes as it came. per_event: one delivery
@@ -37,8 +36,7 @@ class Output:
     written: Written | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Value, frozen=True):
     """A channel's way with a message. format: how it reads messages. accept: types as DFT^P03, empty = all.
 
     converse: the conversation with its senders, which it is asked for once. window_us: of duplicate detection. on_error: park or
@@ -86,5 +84,5 @@ class Plan:
             return None, look.note
         if look.doubt is None:
             return Settled.filtered(f"{message.type} is not accepted by the channel"), None
-        gap = replace(look.doubt, value=findable(look.doubt.value))
+        gap = changed(look.doubt, value=findable(look.doubt.value))
         return Settled(states.PARKED, f"{gap.kind}: {gap.path}: {gap.reason}", gaps=[gap]), None

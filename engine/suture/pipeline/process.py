@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -184,7 +183,7 @@ class _Job(Draft):
 
     def addressed(self, output: Output, key: str, payload: Payload, numbers: tuple[int, ...]) -> Delivery:
         if payload.notes:
-            self.notes = [*self.notes, *(replace(note, reason=f"{note.reason} for {output.destination}") for note in payload.notes)]
+            self.notes = [*self.notes, *(changed(note, reason=f"{note.reason} for {output.destination}") for note in payload.notes)]
         return Delivery(
             self.message.id,
             self.plan.channel,

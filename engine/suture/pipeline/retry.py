@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from suture.model import states
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, Unavailable, told
 from suture.model.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Value, frozen=True):
     """How a destination is tried.
 
     first_s, max_s: first and longest pause between attempts, doubling in between, with up to `jitter` of it added.

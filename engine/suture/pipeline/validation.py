@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from suture.model import states
 from suture.model.fault import Fault
 from suture.model.finding import ERROR, Finding
-from suture.model.value import changed
+from suture.model.value import Value, changed
 from suture.ports import Processed, Settled
 from suture.ports.format import Record, Rules
 
@@ -17,8 +16,7 @@ TOLD = 5
 """Findings that the reason of a message names; the answer to its sender holds them all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(Value, frozen=True):
     """standard: how to judge by the format's standard, None for not at all; profile likewise. limit: findings of the profile."""
 
     standard: Any = None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from suture.model.value import Value
 from suture.pipeline.turns import Soon
 from suture.ports import Aside, Backlog, Held, Journal, Memory, Observer, TimeOfDay
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Value, frozen=True):
     """memory: what the store remembers of earlier messages. random: [0, 1).
 
     may_send: asked before each send begins; when it says no, the lanes pause until `resume`. soon(f): run f in the next turn

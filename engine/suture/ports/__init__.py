@@ -84,8 +84,7 @@ class Held:
     bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Value, frozen=True):
     """Who holds a business key: the message that used it first within the duplicate window.
 
     digest: of what the key stood for there (model.events.digest), None where that is not known. own: it is this very
@@ -145,8 +144,7 @@ class Settled(Value, frozen=True):
         return cls(states.FILTERED, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Value, frozen=True):
     """What the store says of a message. id: of the first that had these bytes. deliveries: (id, destination, state)."""
 
     id: int

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+
+from suture.model.value import Value
 
 V1 = b"PROXY "
 V2 = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -29,8 +30,7 @@ class ProxyError(Exception):
     """What came is no header of the PROXY protocol; the text says why and holds nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Value, frozen=True):
     """Who has connected to the proxy; host is "" when the proxy does not say (its own check, or no IP connection)."""
 
     host: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +18,7 @@ from suture.model.fault import Fault
 from suture.model.finding import CARDINALITY, OTHER, Location
 from suture.model.message import Gap, Message
 from suture.model.outcome import Accepted, Held, Rejected, TryLater
+from suture.model.value import changed
 from suture.ports import Past, Settled
 from tests.pipeline.house import House, Parked
 
@@ -180,7 +180,7 @@ def test_a_commit_comes_at_receipt_and_the_application_acknowledgement_when_it_i
 
 def test_a_filtered_message_is_answered_as_accepted(database):
     h = house(database, "after_process")
-    h.channel.plan = replace(h.channel.plan, outputs=[], accept=frozenset({"ADT^A01"}))
+    h.channel.plan = changed(h.channel.plan, outputs=[], accept=frozenset({"ADT^A01"}))
     assert h.receive(message()).codes == ["AA"]
     h.stop()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from suture.cli import exits, files, output
 from suture.cli.hl7 import make, validate
 from suture.cli.hl7.common import echo_json_list, encoding_option, json_option, parsed, styled, tell, tell_remarks, version_option
 from suture.model.errors import MessageError
+from suture.model.value import changed
 from suture.wire.hl7v2.text import cut, er7, quick
 from suture.wire.hl7v2.tools import diff, render, xml
 
@@ -275,5 +275,5 @@ def values(message: er7.Message, text: str, raw: bool = False) -> list[str]:
     if raw:
         message = message.copy()
         for segment in message.segments:
-            segment.delimiters = replace(segment.delimiters, escape="")  # nothing is an escape sequence then
+            segment.delimiters = changed(segment.delimiters, escape="")  # nothing is an escape sequence then
     return [value for value in message.get_all(text) if value]

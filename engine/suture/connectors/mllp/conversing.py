@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from suture.model.errors import MessageError
+from suture.model.value import Value
 from suture.wire import mllp
 from suture.wire.hl7v2.exchange import acknowledgement, due
 from suture.wire.hl7v2.exchange.due import POSITIVE, Wants
@@ -22,8 +23,7 @@ EARLIER = 1000
 """Messages of one connection of which an answer that comes too late is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Value, frozen=True):
     """How long answers are waited for. first_s: for the first one. application_s: for the application's, from the commit answer on.
 
     insists: the application's answer is waited for whatever MSH-16 says.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from suture.conversation.hl7v2 import envelopes
 from suture.conversation.hl7v2.answers import Answers
 from suture.model.fault import Fault
 from suture.model.finding import CARDINALITY, ERROR, Finding
+from suture.model.value import Value
 from suture.ports.conversation import Answer, Say
 from suture.wire.hl7v2.exchange import ack, batch
 from suture.wire.hl7v2.exchange.batch import Answered
@@ -27,8 +27,7 @@ ENVELOPE = 4
 """FHS, BHS, BTS and FTS: what may stand around one message. What stands around none costs time too, so it counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inward:
+class Inward(Value, frozen=True):
     """Where what a batch was cut into goes, for one sender.
 
     receive(raw, answer, say, faults): takes one message; what is wrong with its batch is kept with it, and taken out of the list.

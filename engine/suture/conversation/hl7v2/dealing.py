@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from suture.conversation.hl7v2 import verdict
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.fault import Fault
 from suture.model.message import Message
-from suture.model.value import changed
+from suture.model.value import Value, changed
 from suture.ports import Delivery, Processed, Settled
 from suture.wire.hl7v2.exchange import due
 from suture.wire.hl7v2.exchange.continuation import Limits, is_fragment
@@ -25,8 +24,7 @@ _ASKS = "AL"
 section 2.8.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dealing:
+class Dealing(Value, frozen=True):
     """answer: how senders are answered. continuation: limits of messages in fragments, None where DSC means nothing.
 
     sequence: the sequence number protocol is followed.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from suture.formats.hl7v2.accepting import is_type
 from suture.model.finding import (
     ERROR,
@@ -14,13 +12,13 @@ from suture.model.finding import (
     Finding,
     Location,
 )
+from suture.model.value import Value, fresh
 from suture.ports import AckTime
 from suture.wire.hl7v2.exchange.reply import Reply, Settings, written
 from suture.wire.hl7v2.text.header import Header
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRules:
+class AnswerRules(Value, frozen=True):
     """How a channel answers.
 
     when: after_store, after_process or after_delivery. within_s: how long an answer of the last two may wait.
@@ -36,7 +34,7 @@ class AnswerRules:
     types: frozenset[str] = frozenset()
     versions: frozenset[str] = frozenset()
     processing_ids: frozenset[str] = frozenset()
-    settings: Settings = field(default_factory=dict)
+    settings: Settings = fresh(dict)
     template: tuple[str, ...] = ()
     apart: str = ""
     waiting: int = 50_000

@@ -7,12 +7,12 @@ After a crash between the two the sender repeats the message under its number, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from suture.conversation.hl7v2.answers import Answers
 from suture.model.finding import APPLICATION_ERROR, DATA_TYPE, ERROR, Finding, Location
 from suture.model.message import Message
+from suture.model.value import Value
 from suture.pipeline.world import World
 from suture.ports import Failed
 from suture.ports.conversation import Answer, Then
@@ -24,8 +24,7 @@ SENDERS_MAX = 10_000
 """Senders of one channel whose numbers are kept; a further one is refused, for its number could not be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Value, frozen=True):
     """A message that is taken. reply: its MSA-4. before, expected: the number that was and is expected."""
 
     sender: str

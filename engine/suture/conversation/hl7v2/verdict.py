@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from suture.model import states
 from suture.model.fault import Fault
@@ -26,6 +25,7 @@ from suture.model.finding import (
     Finding,
     Location,
 )
+from suture.model.value import Value, changed
 from suture.ports import Past, Settled
 from suture.wire.hl7v2.exchange.due import Fate
 
@@ -57,8 +57,7 @@ ONCE = ("MSH", "EVN", "PID", "PD1", "PV1", "PV2", "MFI")
 """Segments that stand once in a message (or whose first is meant): their places have no line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, frozen=True):
     """A fate, and what the answer says of it. findings: errors, or warnings beside a good fate."""
 
     fate: Fate
@@ -100,7 +99,7 @@ def of_past(past: Past) -> Verdict:
 def _told(state: str, findings: Sequence[Finding]) -> Verdict:
     if state == states.PARKED:
         return Verdict("error", findings)
-    return Verdict("accepted", [replace(one, severity=WARNING) if one.severity == ERROR else one for one in findings])
+    return Verdict("accepted", [changed(one, severity=WARNING) if one.severity == ERROR else one for one in findings])
 
 
 def _finding(fault: Fault) -> Finding:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from suture.formats.hl7v2 import accepting, characters, passing
 from suture.model.fault import Fault
 from suture.model.finding import Finding
 from suture.model.message import Message, Note
+from suture.model.value import Value
 from suture.ports.format import Envelope, Look, Passing
 from suture.wire.hl7v2.exchange import acknowledgement
 from suture.wire.hl7v2.standard.context import CONTEXT, require_one, require_own_header
@@ -22,8 +22,7 @@ from suture.wire.hl7v2.text.recode import Target
 NOT_HL7 = Fault("NOT_HL7", "parse", "MSH", "not an HL7 v2 message: it does not begin with MSH and a separator")
 
 
-@dataclass(frozen=True, slots=True)
-class HL7v2:
+class HL7v2(Value, frozen=True):
     """A suture.ports.format.Format. encoding: of messages that declare none; override: of all, whatever they declare.
 
     join_lines: lines that are no segments are joined to the fields before them.

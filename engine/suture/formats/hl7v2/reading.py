@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from functools import partial
 
 from suture.model.reading import Place, Words
+from suture.model.value import changed
 from suture.wire.hl7v2.standard.context import CONTEXT, is_shared, require_one
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.lines import is_name
@@ -50,7 +50,7 @@ class HL7v2Reading:
     def place(self, path: er7.Path, each: str | None, first: bool = False) -> Place:
         """A path as a mapping reads it that goes through segments `each`. first: of several segments the first will do."""
         if first and _is_sole(path, each):
-            path = replace(path, own=False)
+            path = changed(path, own=False)
         own, whose = path.segment == each and path.own, _whose(path, each) if _is_sole(path, each) else None
         if path.many:
             return Place(path, own, every(path), every(path), whose)

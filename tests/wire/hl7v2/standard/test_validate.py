@@ -2,12 +2,12 @@
 
 import os
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from suture.model.finding import Finding
 from suture.wire.hl7v2.standard.validate import KINDS, Rules, validate
@@ -145,7 +145,7 @@ def test_no_message_makes_it_raise(text: str, version: str):
 
 def test_every_kind_of_finding_has_a_severity():
     assert {severity for severity, _ in KINDS.values()} <= {"E", "W", "I"}
-    assert replace(Rules(), limit=0).limit == 0
+    assert structs.replace(Rules(), limit=0).limit == 0
     assert len(validate(b"MSH|^~\\&|", Rules(limit=0))) == 1
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from suture.model.value import Value
 from suture.wire.hl7v2.text import widths
 from suture.wire.hl7v2.text.cut import pieces
 from suture.wire.hl7v2.text.header import UNREAD, Header
@@ -23,16 +24,14 @@ COMMENT_CHARACTERS = 80
 _NOTHING = b" \t\r\n\x0b\x1c"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Value, frozen=True):
     """A file or a batch begins. line: its FHS or BHS segment, of a wide stream in UTF-8."""
 
     kind: Literal["FHS", "BHS"]
     line: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Value, frozen=True):
     """A message, its segments ended by CR. number: in the stream, from 1. batch: the number of its batch, 0 outside of any.
 
     raw: in the character set of the stream; where a wide stream begins with a byte order mark, each of its messages does. A
@@ -44,8 +43,7 @@ class Found:
     batch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Value, frozen=True):
     """A batch or a file ends. declared: the count of BTS-1 or FTS-1, None when it is absent. found: messages, or batches."""
 
     kind: Literal["BTS", "FTS"]
@@ -53,8 +51,7 @@ class Closed:
     found: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Value, frozen=True):
     """Something wrong with the envelope. code: as in docs/errors.md. offset: bytes from the begin of the stream.
 
     raw: segments that belong to no message, of a wide stream in UTF-8.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+from suture.model.value import Value
 from suture.wire.hl7v2.text import lines, widths
 from suture.wire.hl7v2.text.header import Header
 from suture.wire.hl7v2.text.widths import Width
@@ -20,8 +21,7 @@ _TAIL_UNITS = 1024
 """As much of the end of a message as is looked at for its DSC; a pointer is at most 180 characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value, frozen=True):
     """fragments, size_bytes: most of one message. chains, waiting_bytes: unfinished messages at a time, and all that has come
     of them. timeout_s: until the next fragment."""
 
@@ -74,8 +74,7 @@ class Chain(Generic[Item]):
         return join(self.fragments, self.separator)
 
 
-@dataclass(frozen=True, slots=True)
-class Broken(Generic[Item]):
+class Broken(Value, Generic[Item], frozen=True):
     """Fragments that will never be a message. code: as in docs/errors.md."""
 
     code: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from suture.model import finding
 from suture.model.finding import Finding, Location
+from suture.model.value import Value, changed
 from suture.wire.hl7v2.exchange.due import POSITIVE
 from suture.wire.hl7v2.text.er7 import Delimiters, escape
 from suture.wire.hl7v2.text.header import UNREAD, Header
@@ -46,8 +46,7 @@ Settings = Mapping[str, str | int]
 MSH that has this number; those of MSA in positive answers only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Value, frozen=True):
     """What an answer says. text: for people, never content.
 
     own_id: MSH-10 of the answer. now: HL7 time. expected: MSA-4, the sequence number that is expected next, where one is.
@@ -83,7 +82,7 @@ def written(header: Header | None, reply: Reply, settings: Settings | None = Non
     them as it was written. (But for MSH-2, which is that of `Header.to_answer`.)
     """
     if header is None:
-        reply = replace(reply, findings=reply.findings or (Finding(finding.SEGMENT_SEQUENCE, finding.ERROR, Location("MSH"), reply.text),))
+        reply = changed(reply, findings=reply.findings or (Finding(finding.SEGMENT_SEQUENCE, finding.ERROR, Location("MSH"), reply.text),))
         header = _NOBODY
     header = header.to_answer()
     lines = _filled(header, template, reply) if template else _standard(header, reply, settings)

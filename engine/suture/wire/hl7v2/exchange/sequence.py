@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from suture.model.value import Value
 from suture.wire.hl7v2.text import edit, er7
 from suture.wire.hl7v2.text.delimiters import NULL_BYTES
 
@@ -27,8 +28,7 @@ def number_of(field: bytes) -> int | None:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Value, frozen=True):
     """What a receiver does with a message. take: it is the next; link: it only asks or says where the count stands; repeat:
     it came before, and its acknowledgement was lost; refuse: it is out of sequence.
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from suture.model.value import Value, changed
 from suture.wire.hl7v2.standard import corrections
 from suture.wire.hl7v2.standard.events import STRUCTURE_OF
 from suture.wire.hl7v2.text.lines import ENVELOPE
@@ -27,8 +28,7 @@ ANY_SEGMENT = "*"
 """Name of a SegmentRef that any segment satisfies (hl7apy's ANYHL7SEGMENT)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
+class FieldSpec(Value, frozen=True):
     """A field of a segment, or a component of a data type.
 
     datatype: "" when unknown, "varies" where another field tells it. table: "0004", or "". max: repetitions, 0 for
@@ -264,7 +264,7 @@ def _field(version: str, segment: str, number: int, written: FieldSpec | None) -
         found = _own_fields(earlier, segment).get(number)
         if found is not None and found.datatype:
             withdrawn = written is None or written.withdrawn
-            return replace(found, min=0, length=0 if withdrawn else found.length, withdrawn=withdrawn)
+            return changed(found, min=0, length=0 if withdrawn else found.length, withdrawn=withdrawn)
     return written or FieldSpec(number, "", "", "", 0, 0, 0, withdrawn=True)
 
 
@@ -288,7 +288,7 @@ def _spec(number: int, raw: Any, times: tuple[int, int], version: str, segment: 
     length = 0 if withdrawn else _length(datatype, corrections.printed(version, segment or within, number), version)
     least, most = (0, 1) if withdrawn else (least, max(most, 0))
     spec = FieldSpec(number, field_name(name, segment), datatype, table_id, least, most, length, withdrawn)
-    return replace(spec, **right) if right and not withdrawn else spec
+    return changed(spec, **right) if right and not withdrawn else spec
 
 
 def _length(datatype: str, printed: int, version: str) -> int:
@@ -309,7 +309,7 @@ def _with_table(part: FieldSpec, version: str, datatype: str) -> FieldSpec:
     if part.table or version < "2.6":
         return part
     like = component(DEFAULT_VERSION, datatype, part.number)
-    return replace(part, table=like.table) if like and like.name == part.name and not part.withdrawn else part
+    return changed(part, table=like.table) if like and like.name == part.name and not part.withdrawn else part
 
 
 @lru_cache(maxsize=512)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from suture.model import finding
 from suture.model.finding import Finding, Location
 from suture.model.remembered import Remembered, is_there
+from suture.model.value import Value
 from suture.wire.hl7v2.standard.primitives import Check as Test
 from suture.wire.hl7v2.standard.primitives import is_date, is_moment, is_number
 from suture.wire.hl7v2.text import er7
@@ -39,8 +39,7 @@ TYPES: Mapping[str, tuple[Test, str]] = {
 """What `as` may ask for: its check, and what it is in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Value, frozen=True):
     """One rule. at: a path, or a segment. kinds: message types as DFT^P03 or DFT, empty for all.
 
     times: of a segment, or repetitions of a field, (least, most); most None: any number. length: characters, likewise.

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from suture.model.value import Value
 from suture.wire.hl7v2.standard.dictionary import ANY_SEGMENT, Group, SegmentRef
 
 MISPLACED_MAX = 1000
@@ -21,8 +22,7 @@ CONTINUATION = "DSC"
 MISSING, UNEXPECTED, REPEATS = "segment_missing", "segment_unexpected", "segment_repeats"
 
 
-@dataclass(frozen=True, slots=True)
-class Misplaced:
+class Misplaced(Value, frozen=True):
     """One thing wrong with the order. index: of the segment in the message, its number of segments when missing at the end."""
 
     kind: str

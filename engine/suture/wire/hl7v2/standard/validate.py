@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from suture.model import finding
 from suture.model.errors import MessageError
 from suture.model.finding import Finding, Location
+from suture.model.value import Value, fresh
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.dictionary import FieldSpec
 from suture.wire.hl7v2.standard.primitives import CHECKS, Check
@@ -60,15 +60,14 @@ _LONG_TEXTS = ("FT", "TX")
 """Types in whose text an unescaped component separator is common and harmless."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Value, frozen=True):
     """How a message is judged. version: "" for the declared one. severities: of kinds that differ from KINDS, "" leaves one out.
 
     join: of lines that are no segments, as of Message.parse.
     """
 
     version: str = ""
-    severities: Mapping[str, str] = field(default_factory=dict)
+    severities: Mapping[str, str] = fresh(dict)
     limit: int = LIMIT
     join: bool = False
 
@@ -205,8 +204,7 @@ class _Check:
                 self.note("segment_unknown", place, f"version {self.version} has no such segment")
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Value, frozen=True):
     """A field, component or subcomponent, prepared. parts: what it consists of, () for a simple value.
 
     called: its name, after that of what it is part of. required: of the parts. test: of a simple value, with what it

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from suture.model.errors import MessageError
+from suture.model.value import Value
 
 NULL_TEXT, NULL_BYTES = '""', b'""'
 """HL7's word for "delete this value" (2.5.1 section 2.5.3)."""
@@ -12,8 +11,7 @@ HEADERS = frozenset({"MSH", "BHS", "FHS"})
 """Segments whose field 1 is the separator itself, so that what stands behind the n-th separator is field n+1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delimiters:
+class Delimiters(Value, frozen=True):
     """MSH-1, then the characters of MSH-2 in their order; "" for one that the message does not have.
 
     repeats: DOUBLED, NEEDLESS or UNCLEAR where MSH-2 names a character twice, else "".

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
 
+from suture.model.value import Value
 from suture.wire.hl7v2.text.names import SEGMENTS
 
 LEAD = "\ufeff \t\r\n\x0b"
@@ -84,8 +84,7 @@ def messages_in(view: bytes, limit: int) -> list[int]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class OddLine:
+class OddLine(Value, frozen=True):
     """A line that is not as it should be. number: empty lines do not count, and MSH is line 1.
 
     place: of the segment that it is or belongs to, which is the one before it where it is none: FT1(2). It holds no content.
@@ -95,8 +94,7 @@ class OddLine:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
-class Odd:
+class Odd(Value, frozen=True):
     """What is odd about the lines of a message.
 
     broken: no segments. stray: of these, what would be one but for bytes in its name that are not of the character set.

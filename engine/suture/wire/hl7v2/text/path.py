@@ -13,14 +13,13 @@ FT1(*)-7.1        of all FT1; PID-3[*].1 of all repetitions; PID-5.* all compone
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
+from suture.model.value import Value
 from suture.wire.hl7v2.text.delimiters import HEADERS
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Value, frozen=True):
     """A segment is meant when this value of it is equal to `value`."""
 
     field: int
@@ -29,8 +28,7 @@ class Condition:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Value, frozen=True):
     """A repetition is meant when this component of it (or its subcomponent) is equal to `value`."""
 
     component: int
@@ -38,8 +36,7 @@ class Choice:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Value, frozen=True):
     """A place in a message. component None: the whole field; field 0: the segment itself (segment_path gives these).
 
     choices: what the repetition that is meant has to hold. condition: which segments of that name are counted.

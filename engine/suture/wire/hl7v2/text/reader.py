@@ -8,11 +8,11 @@ a character is read with all care, and so is a message with separators of its ow
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from suture.model.code import Code
 from suture.model.reading import Doubt, Place, told
+from suture.model.value import Value, changed
 from suture.wire.hl7v2.text.delimiters import HEADERS, NULL_TEXT, STANDARD, USUAL
 from suture.wire.hl7v2.text.er7 import Message
 from suture.wire.hl7v2.text.path import Choice, Path
@@ -31,8 +31,7 @@ Line = Callable[[Message, str, int], Texts]
 Read = Callable[[Message], tuple[Texts, Sequence[str], Line]]
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Value, frozen=True):
     """Whose the texts of a message are: of each segment `each` that a mapping goes through (None: of none), if there is one only
     of the segments `alone`, and if shared(message) says so, where it is asked. check(message): as of model.reading.Reader."""
 
@@ -97,7 +96,7 @@ class _Whole:
     def _text(self, place: Place) -> str:
         """The variable that the text has been read into: of one segment, the path that says which and the one that does not mean
         the same."""
-        path = replace(_path_of(place), own=False)
+        path = changed(_path_of(place), own=False)
         if path not in self._texts:
             self._texts[path] = f"p{len(self._texts)}"
             self._read(self._texts[path], place)

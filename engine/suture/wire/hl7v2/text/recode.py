@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from suture.model.errors import MessageError
+from suture.model.value import Value
 from suture.wire.hl7v2.text.charsets import CHARSETS, UTF_8, is_written
 from suture.wire.hl7v2.text.delimiters import HEADERS
 from suture.wire.hl7v2.text.er7 import Message, Segment
@@ -36,8 +36,7 @@ _CHARSET_INDEX = 17
 _MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Value, frozen=True):
     """A character set to send in. name: as MSH-18 has it. names: others for it. unfit: what becomes of characters it has not."""
 
     name: str
@@ -56,8 +55,7 @@ class Target:
         return UTF_8 if self.codec == ASCII else self.codec
 
 
-@dataclass(frozen=True, slots=True)
-class Recoded:
+class Recoded(Value, frozen=True):
     """The bytes of the message, how many characters were replaced, and where the first of them stands."""
 
     body: bytes

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from suture.model.finding import Location
+from suture.model.value import Value
 from suture.wire.hl7v2.text.delimiters import DOUBLED, HEADERS, NEEDLESS, STANDARD, UNCLEAR
 from suture.wire.hl7v2.text.er7 import Message, Segment
 from suture.wire.hl7v2.text.escapes import before_c1
@@ -20,8 +19,7 @@ _TWICE = {
 _READ = "bytes 80 to 9F, for which ISO 8859 has no characters, are read as Windows-1252 has them; have the sender declare it in MSH-18"
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Value, frozen=True):
     """One such thing. kind: C1_BYTES or MSH2_TWICE."""
 
     kind: str

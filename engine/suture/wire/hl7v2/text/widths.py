@@ -6,8 +6,8 @@ Every piece keeps its own bytes, also those that are no characters of the set.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from suture.model.value import Value
 from suture.wire.hl7v2.text import charsets, lines
 
 MARK = b"\xfe"
@@ -25,8 +25,7 @@ _PAIR = re.compile("[\U00010000-\U0010ffff]")
 _OTHER = re.compile("[^\0-\x7f\ufeff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Width:
+class Width(Value, frozen=True):
     """How a stream is written. size: bytes of a unit, 1 for every set whose ASCII is single bytes. mark: that the stream began with."""
 
     size: int = 1

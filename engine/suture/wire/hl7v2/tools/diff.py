@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from suture.model.value import Value
 from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.er7 import Message, Segment
 from suture.wire.hl7v2.tools import parts
@@ -28,8 +28,7 @@ Key = tuple[int, int, int, int]
 """Field, repetition, component, subcomponent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(Value, frozen=True):
     """A place that does not count: a segment, a field, or a component. 0: all of them."""
 
     segment: str
@@ -54,8 +53,7 @@ class Ignored:
         return all(mine in (0, its) for mine, its in wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Value, frozen=True):
     """One place where they differ. a, b: the values, None where there is none; place counts in the message that has it.
 
     name: what is there, by the dictionary. segment: a whole segment is in one of them alone, and a or b is its text.
@@ -68,8 +66,7 @@ class Difference:
     segment: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Value, frozen=True):
     """A segment with what is compared: its values without those that are ignored."""
 
     place: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from suture.model.value import changed
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.standard.dictionary import FieldSpec, Group, SegmentRef
 from suture.wire.hl7v2.standard.structure import example
@@ -176,7 +177,7 @@ def _of(component: FieldSpec, whole: FieldSpec) -> FieldSpec:
     """A component that has no table takes the one of its field for its first place."""
     if component.table or component.number != 1 or not whole.table:
         return component
-    return replace(component, table=whole.table)
+    return changed(component, table=whole.table)
 
 
 def _fitted(value: str, version: str, spec: FieldSpec) -> str:

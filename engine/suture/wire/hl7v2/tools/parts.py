@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from suture.model.value import Value
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Value, frozen=True):
     """One value as it is written. Numbers count from 1; component or sub 0: the field or the component is not divided.
 
     repeated: the field has other repetitions.

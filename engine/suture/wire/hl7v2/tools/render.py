@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from suture.model.value import Value
 from suture.wire.hl7v2.standard import dictionary
 from suture.wire.hl7v2.text.delimiters import NULL_TEXT
 from suture.wire.hl7v2.text.er7 import Message, Segment, unescape
@@ -18,8 +18,7 @@ CONTROL_NAMES = (
 """ASCII 0 to 31."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Value, frozen=True):
     """A line of the tree: a segment's (with its place and name alone) or a value's."""
 
     place: str
