@@ -156,6 +156,7 @@ class _OneByOne(Journal):
     def __init__(self, engine: Engine, told: deque[Callable[[], None]]) -> None:
         super().__init__(engine, lambda call: call(), Silent(), _never, _never)
         self._store.checkpoints = None  # which would have a thread, and a connection
+        self._store.begin(self.tenure)
         self._hatch.told, self._ready = self._done, told  # type: ignore[method-assign]
         self._connection: Connection | None = None
 

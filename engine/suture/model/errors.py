@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import dataclass
 
-from suture.model.value import Value
 
-
-class Problem(Value, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Problem:
     """One thing wrong in a file: where and what, with the remedy inside the text."""
 
     file: str

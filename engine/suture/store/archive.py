@@ -24,7 +24,6 @@ from typing import IO, Any
 import orjson
 
 from suture.model.errors import StoreRefused
-from suture.model.value import Value
 from suture.store.switch import sync
 
 UNFINISHED = ".suture-unfinished"
@@ -43,7 +42,8 @@ Worked = Callable[[str, int, int], None]
 """worked(name, rows, bytes): so much more was written or read of a member."""
 
 
-class Part(Value, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Part:
     """One member, uncompressed. rows: of a table; 0 for a file."""
 
     bytes: int
