@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ class Session:
     environment: str | None = None
     as_json: bool = False
     answer_s: float | None = None
-    _opened: list[Engine] = field(default_factory=list)
+    _opened: Engine | None = None
 
     @cached_property
     def control(self) -> Control:
@@ -50,13 +50,12 @@ class Session:
 
     def engine(self, create: bool = False) -> Engine:
         """The site's database, opened once. create: make the SQLite file when there is none."""
-        if self._opened:
-            return self._opened[0]
-        from suture.store.engine import open_engine
+        if self._opened is None:
+            from suture.store.engine import open_engine
 
-        given = os.environ.get(url.VARIABLE) or self._setting("store", "url") or url.DEFAULT
-        self._opened.append(open_engine(given, site=self.directory, create=create, answer_s=self.answer_s))
-        return self._opened[0]
+            given = os.environ.get(url.VARIABLE) or self._setting("store", "url") or url.DEFAULT
+            self._opened = open_engine(given, site=self.directory, create=create, answer_s=self.answer_s)
+        return self._opened
 
     @property
     def page(self) -> tuple[str, int]:
@@ -66,8 +65,8 @@ class Session:
 
     def close(self) -> None:
         """Let go of the database."""
-        while self._opened:
-            self._opened.pop().dispose()
+        if self._opened is not None:
+            self._opened.dispose()
 
     def channels(self) -> list[str]:
         """The channels the site's files name."""
