@@ -81,7 +81,12 @@ class Bulk:
 
     def run(self, timeout_s: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Send all, and wait for the answers. meanwhile: called every now and then."""
-        deadline_s = time.monotonic() + timeout_s
+        try:
+            self._run(time.monotonic() + timeout_s, meanwhile)
+        finally:
+            self.close()
+
+    def _run(self, deadline_s: float, meanwhile: Callable[[], None]) -> None:
         left = len(self._lines)
         for line in self._lines:
             if not (self._halves and line.rest):
@@ -94,7 +99,6 @@ class Bulk:
                     self._write(key.data)
                 if events & selectors.EVENT_READ:
                     left -= self._read(key.data)
-        self.close()
 
     def _next(self, line: _Line) -> bool:
         """Begin the line's next message; False when there is none."""

@@ -27,7 +27,7 @@ class Measured(Hospital):
     def __init__(self, directory: Path, url: str) -> None:
         lab = FaultyPeer("mllp", keep=lambda seen: seen.control_id)
         erp = FaultyPeer("http", keep=lambda seen: len(seen.body))
-        super().__init__(directory, url, lab, erp, SINK_TIMEOUT_S="120")
+        super().__init__(directory, url, lab, erp, SINK_TIMEOUT_S="120", FRAME_TIMEOUT_S="30")  # a hundred senders share this machine
 
     def kilobytes(self, name: str) -> int:
         """A figure of /proc/PID/status: VmRSS now, VmHWM the most so far."""
