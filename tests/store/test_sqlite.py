@@ -45,12 +45,13 @@ def test_a_release_that_can_damage_a_database_is_told_of_with_the_remedy(release
     [
         ({"sqlite3": (3, 40, 1)}, "sqlite3"),
         ({"pysqlite3": (3, 53, 4), "sqlite3": (3, 40, 1)}, "pysqlite3"),
+        ({"pysqlite3": (3, 51, 3), "sqlite3": (3, 53, 0)}, "pysqlite3"),
         ({"pysqlite3": (3, 51, 1), "sqlite3": (3, 53, 0)}, "sqlite3"),
         ({"pysqlite3": (3, 51, 1), "sqlite3": (3, 50, 7)}, "sqlite3"),
         ({"pysqlite3": (3, 51, 1), "sqlite3": (3, 46, 1)}, "pysqlite3"),
     ],
 )
-def test_a_fixed_one_is_used_where_there_is_one_else_the_newest(found: dict[str, tuple[int, ...]], best: str) -> None:
+def test_the_first_fixed_one_is_used_where_there_is_one_else_the_newest(found: dict[str, tuple[int, ...]], best: str) -> None:
     assert sqlite.best(found.items()) == best
 
 

@@ -29,8 +29,13 @@ def is_fixed(release: Release) -> bool:
 
 
 def best(found: Iterable[tuple[str, Release]]) -> str:
-    """The driver to use, of those that are installed with their releases: one that is fixed, then the newest."""
-    return max(found, key=lambda each: (is_fixed(each[1]), each[1]))[0]
+    """The driver to use, of those that are installed with their releases: the first that is fixed, else the newest."""
+    seen: list[tuple[Release, str]] = []
+    for name, release in found:
+        if is_fixed(release):
+            return name
+        seen.append((release, name))
+    return max(seen)[1]
 
 
 @cache
@@ -40,20 +45,19 @@ def module() -> Any:
     It takes bytes and None as they are: unless told, it asks each of them for two methods that it has not, and the two errors
     take as long as ten numbers.
     """
-    installed = {name: driver for name, path in DRIVERS.items() if (driver := _imported(path)) is not None}
-    name = os.environ.get(CHOICE) or best((name, driver.sqlite_version_info) for name, driver in installed.items())
-    if name not in installed:
-        raise StoreError(f"{CHOICE} asks for {name!r}; there is {' and '.join(installed)}")
-    driver = installed[name]
+    name = os.environ.get(CHOICE) or best((name, _imported(name).sqlite_version_info) for name in DRIVERS if _imported(name))
+    driver = _imported(name)
+    if driver is None:
+        raise StoreError(f"{CHOICE} asks for {name!r}; there is {' and '.join(filter(_imported, DRIVERS))}")
     driver.register_adapter(bytes, bytes)
     driver.register_adapter(type(None), {}.get)
     return driver
 
 
-def _imported(path: str) -> Any:
+def _imported(name: str) -> Any:
     try:
-        return importlib.import_module(path)
-    except ImportError:
+        return importlib.import_module(DRIVERS[name])
+    except (ImportError, KeyError):
         return None
 
 
