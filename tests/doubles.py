@@ -198,7 +198,7 @@ class ByHand:
         self.reader = Reader(engine, self.answers.append, lambda seconds, retry: _never(retry), threads=0, bug=_never)
         self.rows = filling.Store(engine)
         with dialect.writing(engine) as connection:
-            for table in (tables.attempt, tables.exception, tables.delivery_body, tables.delivery, tables.message_body, tables.message):
+            for table in (tables.attempt, tables.exception, tables.delivery, tables.made, tables.message_body, tables.message):
                 connection.execute(delete(table))
         self.rows.message(id=1, channel="c")
 

@@ -6,9 +6,9 @@ import json
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, delete, insert, select
 
-from suture.store import dialect, tables
+from suture.store import content, dialect, tables
 from suture.store.search import RUN_BITS, search_hash
 
 NOW_US = 1_772_640_000_000_000
@@ -23,6 +23,7 @@ class Store:
         self.engine = engine
         self._messages = count(1)
         self._deliveries = count(1)
+        self._parts = count(1)
 
     def _insert(self, table: Any, values: dict[str, Any]) -> None:
         with dialect.writing(self.engine) as connection:
@@ -64,7 +65,22 @@ class Store:
             "revision": 0,
             "event_id": f"e{message_id}-{number}",
         }
-        self._insert(tables.event, {"message_id": message_id, "number": number, "state": state, "body": body, **values, **more})
+        values |= {"number": number, "state": state, "body": body, **more}
+        self._make(message_id, values.pop("revision"), content.KeptEvent(**values))
+
+    def _make(self, message_id: int, revision: int, event: content.KeptEvent) -> None:
+        m = tables.made.c
+        which = (m.message_id == message_id, m.revision == revision, m.part == 0)
+        with dialect.writing(self.engine) as connection:
+            kept = connection.execute(select(m.coding, m.body).where(*which)).first()
+            before = content.made(connection, *kept).events if kept else ()
+            connection.execute(delete(tables.made).where(*which))
+        self._keep(message_id, revision, 0, content.Made([*before, event]))
+
+    def _keep(self, message_id: int, revision: int, part: int, made: content.Made) -> None:
+        coding, body = content.plain(content.write_made(made))
+        keys = {"message_id": message_id, "revision": revision, "part": part}
+        self._insert(tables.made, {**keys, "events": content.counted(made.events), "coding": coding, "body": body})
 
     def claim(self, key: str, message_id: int) -> None:
         """A business key that is taken."""
@@ -79,10 +95,10 @@ class Store:
         key = f"{message_id}-{destination}"
         values = {"channel": "or-supply", "lane": "ACCOUNT-SECRET", "idempotency_key": key, "events": "0", "attempts": 1}
         times = {"created_at_us": made, "updated_at_us": made + 5000, "accepted_at_us": accepted, "posted_at_us": posted}
-        self._insert(
-            tables.delivery, {"id": number, "message_id": message_id, "destination": destination, "state": state} | values | times | more
-        )
-        self._insert(tables.delivery_body, {"delivery_id": number, "body": body})
+        of_it = {"id": number, "message_id": message_id, "destination": destination, "state": state}
+        of_it |= {"part": next(self._parts), "payload": 0, "size_bytes": len(body)}
+        self._insert(tables.delivery, of_it | values | times | more)
+        self._keep(message_id, 0, of_it["part"], content.Made(payloads=[body]))
         return number
 
     def attempt(self, delivery_id: int, number: int = 1, outcome: str = "accepted", **more: Any) -> None:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
+from tests import kept
 from tests.campaign.ledger import CHANNEL_OF, HOLDING, History, StoredAttempt, StoredDelivery, StoredMessage
 from tests.campaign.sinks import Sink
 from tests.campaign.ward import Ward
@@ -113,9 +114,10 @@ def books(ward: Ward, history: History) -> None:
 
 def read_store(ward: Ward, history: History) -> None:
     """The rows that the judge looks at; the engine has ended."""
-    bodies = "SELECT m.id, m.channel, m.control_id, m.state, b.raw FROM message m JOIN message_body b ON b.message_id = m.id"
-    for number, channel, control_id, state, raw in ward.query(bodies):
-        history.messages.append(StoredMessage(number, channel, control_id, state, hashlib.sha256(bytes(raw)).hexdigest()[:16]))
+    with ward.connected() as connection:
+        raws = kept.raws(connection)
+    for number, channel, control_id, state in ward.query("SELECT id, channel, control_id, state FROM message"):
+        history.messages.append(StoredMessage(number, channel, control_id, state, hashlib.sha256(raws[number]).hexdigest()[:16]))
     origin = {message.id: message.control_id for message in history.messages}
     for number, message, destination, state, reason in ward.query("SELECT id, message_id, destination, state, reason FROM delivery"):
         history.deliveries.append(StoredDelivery(number, origin.get(message, "?"), destination, state, reason))

@@ -22,6 +22,7 @@ from suture.ports import Settled
 from suture.store import journey, tables
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.recode import Target, target
+from tests import kept
 from tests.mapping import examples
 from tests.pipeline.house import House
 from tests.plans import Output, Plan
@@ -321,7 +322,7 @@ def test_notes_and_held_deliveries_are_kept(make: Make, engine_db: Engine) -> No
         found = journey.journey(connection, 1)
         states_of = {row.destination: row.state for row in connection.execute(select(tables.delivery))}
         ids = {row.destination: row.id for row in connection.execute(select(tables.delivery))}
-        bodies = {row.delivery_id: bytes(row.body) for row in connection.execute(select(tables.delivery_body))}
+        bodies = kept.payloads(connection)
     assert found is not None
     assert [(note.code, note.place) for note in found.notes] == [("C1_BYTES", "FT1-8"), ("CHARACTERS_REPLACED", "FT1-8")]
     assert states_of["a"] == "held" and not bodies.get(ids["a"])

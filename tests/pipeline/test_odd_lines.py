@@ -20,6 +20,7 @@ from suture.ports import Settled
 from suture.store import tables
 from suture.wire.hl7v2.standard.validate import Rules, validate
 from suture.wire.hl7v2.text import er7
+from tests import kept
 from tests.mapping import examples
 from tests.mapping.examples import ft1
 from tests.pipeline.test_comes_to_nothing import KEY, Hospital
@@ -85,10 +86,9 @@ class TestALineThatIsNoSegment:
         house.channel.plan = changed(house.channel.plan, format=HL7v2(join_lines=True))
         number = takes(house, raw(CUT) + b"\n")
         assert house.state(number) == "processed"
-        e = tables.event.c
         with house.database.connect() as connection:
-            bodies = connection.execute(select(e.body).where(e.message_id == number)).scalars().all()
-        assert [json.loads(bytes(body))["quantity"] for body in bodies] == ["3", "3"]
+            bodies = [e.body for message, _, e in kept.events(connection) if message == number]
+        assert [json.loads(body)["quantity"] for body in bodies] == ["3", "3"]
         assert (0, "LINE_JOINED", "FT1") in house.notes(number)
 
     def test_that_may_be_meant_for_a_segment_parks_its_message_all_the_same(self, hospital: Any) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, text
 
 from suture.model.message import Message
 from suture.ports import Delivery, Processed, Received, Settled, Work
-from suture.store import rows, tables
+from suture.store import rows
 from suture.store.hatch import A_TURN, GROUP_BYTES
 from suture.store.journal import Journal
+from tests import kept
 from tests.doubles import Listening
 
 MB = 1_000_000
@@ -136,8 +137,7 @@ def test_large_bodies_are_written_whole_among_small_ones(desk: Desk, engine_db: 
     desk.journal.start()
     desk.settle()
     with engine_db.connect() as connection:
-        bodies = connection.execute(select(tables.message_body.c.raw).order_by(tables.message_body.c.message_id)).scalars().all()
-    assert [len(body) for body in bodies] == sizes
+        assert [len(body) for body in kept.raws(connection).values()] == sizes
 
 
 def test_the_writer_keeps_nothing_of_the_last_group(desk: Desk) -> None:

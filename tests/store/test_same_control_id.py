@@ -13,6 +13,7 @@ from suture.model.fault import GIVEN_UP
 from suture.model.message import Message
 from suture.ports import Received
 from suture.store import dialect, write_messages
+from suture.store.content import Codec
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, Store
 
@@ -41,7 +42,7 @@ class Desk:
             operations.append(Received(message, 1_000_000, done, _failed))
         results: dict[int, Any] = {}
         with dialect.writing(self.engine) as connection:
-            write_messages.write(connection, operations, self.numbers, results)
+            write_messages.write(connection, operations, self.numbers, results, Codec())
         for operation in operations:
             results[id(operation)]()
         return came

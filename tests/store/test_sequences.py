@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, select
 from suture.model.message import Message
 from suture.ports import Received
 from suture.store import dialect, rows, tables, write_messages
+from suture.store.content import Codec
 from suture.store.sequences import BLOCK, Sequences
 from tests.filling import Store
 
@@ -34,7 +35,7 @@ class Writer:
         results: dict[int, object] = {}
         try:
             with dialect.transaction(self.connection, mixed=False):
-                write_messages.write(self.connection, operations, self.numbers, results)  # type: ignore[arg-type]
+                write_messages.write(self.connection, operations, self.numbers, results, Codec())  # type: ignore[arg-type]
                 if fails:
                     raise TimeoutError
             self.numbers.fresh = False

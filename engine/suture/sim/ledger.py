@@ -12,16 +12,15 @@ from typing import Any
 
 from suture.model.states import DELIVERED
 from suture.model.views import ExceptionView
-from suture.store import queries
+from suture.store import content, queries
 from suture.store.engine import open_engine
 from suture.store.summary import balance
 from suture.wire.hl7v2.text import er7
 
 _MESSAGES = "SELECT id, state, duplicate_of FROM message ORDER BY id"
-_BODIES = "SELECT b.message_id, b.raw FROM message_body b JOIN message m ON m.id = b.message_id WHERE m.duplicate_of IS NULL"
-_EVENTS = (
-    "SELECT e.message_id, e.number, e.type, e.line, e.state, e.body "
-    "FROM event e JOIN message m ON m.id = e.message_id AND m.revision = e.revision"
+_BODIES = "SELECT b.message_id, b.coding, b.raw FROM message_body b JOIN message m ON m.id = b.message_id WHERE m.duplicate_of IS NULL"
+_MADE = (
+    "SELECT e.message_id, e.coding, e.body FROM made e JOIN message m ON m.id = e.message_id AND m.revision = e.revision WHERE e.part = 0"
 )
 _DELIVERIES = "SELECT message_id, destination, state, attempts, events, document FROM delivery WHERE original_id IS NULL"
 _GAPS = "SELECT DISTINCT message_id, line FROM exception WHERE stage = 'map' AND line > 0"
@@ -110,7 +109,7 @@ class Books:
     def read(self) -> Ledger:
         """The whole ledger."""
         ledger = Ledger()
-        events = self._rows(_EVENTS)
+        events = self._events()
         self._messages(ledger)
         self._lines(ledger, events)
         for _, _, kind, _, state, _ in events:
@@ -125,6 +124,20 @@ class Books:
         with self._database.connect() as connection:
             return list(connection.exec_driver_sql(sql).fetchall())
 
+    def _events(self) -> list[Any]:
+        """(message, number, type, line, state, data) of every event of the newest processings."""
+        with self._database.connect() as connection:
+            return [
+                (message, e.number, e.type, e.line, e.state, e.body)
+                for message, coding, body in connection.exec_driver_sql(_MADE).fetchall()
+                for e in content.made(connection, coding, body).events
+            ]
+
+    def _raw(self) -> list[tuple[int, bytes]]:
+        """Every message's bytes, exact repetitions left out."""
+        with self._database.connect() as connection:
+            return [(message, content.content(connection, *kept)) for message, *kept in connection.exec_driver_sql(_BODIES).fetchall()]
+
     def _messages(self, ledger: Ledger) -> None:
         for _, state, duplicate_of in self._rows(_MESSAGES):
             ledger.messages[state] += 1
@@ -138,8 +151,8 @@ class Books:
                 fates[message, line].add("event" if state == "raised" else "duplicate")
         for message, line in self._rows(_GAPS):
             fates[message, line].add("gap")
-        for message, raw in self._rows(_BODIES):
-            for line in range(1, _count(bytes(raw)) + 1):
+        for message, raw in self._raw():
+            for line in range(1, _count(raw) + 1):
                 fate = fates.get((message, line), {"filtered"})
                 ledger.torn += len(fate) > 1
                 ledger.lines[min(fate)] += 1
@@ -167,7 +180,7 @@ class Books:
 def _carry(leg: Leg, kind: str, body: bytes, delivered: bool) -> None:
     leg.events[kind] += 1
     if delivered:
-        data = json.loads(bytes(body))
+        data = json.loads(body)
         leg.delivered[kind] += 1
         leg.value += Decimal(data.get("amount") or 0)
         leg.quantity += Decimal(data.get("quantity") or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, literal, select
 
 from suture.model import states
 from suture.model.message import Message
@@ -13,11 +13,11 @@ from suture.model.verbs import LeftDelivery
 from suture.model.views import SEND, SKIP, Item
 from suture.ports import STOCK_UNIT, Delivery
 from suture.store import queries, replay, rows, unrendered
-from suture.store.backlog import READ_BYTES, WITH_BYTES, deliveries_by_id, stored_message
+from suture.store.backlog import READ_BYTES, deliveries_by_id, makings, whole
 from suture.store.replay import Payload
 from suture.store.sequences import Sequences
-from suture.store.tables import delivery, delivery_body, event, exception, message
-from suture.store.write_processed import BODY, DELIVERY, delivery_row
+from suture.store.tables import delivery, exception, message
+from suture.store.write_processed import DELIVERY, delivery_row
 
 PART = 100
 """What is sent or processed again in one transaction, at most: while it lasts nothing else is written, or acknowledged."""
@@ -47,8 +47,8 @@ def parts(ids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[int]]:
 
 def delivery_sizes(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     """How large the bodies of these deliveries are."""
-    d = delivery_body.c
-    return dict(queries.in_parts(connection, select(d.delivery_id, func.length(d.body)), d.delivery_id, ids))
+    d = delivery.c
+    return dict(queries.in_parts(connection, select(d.id, d.size_bytes), d.id, ids))
 
 
 def message_sizes(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
@@ -84,10 +84,10 @@ def _asked(ids: Sequence[int], items: Sequence[Item]) -> tuple[Again, list[int]]
 
 def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Delivery], now_us: int) -> list[Delivery]:
     numbered = [changed(d, id=numbers.next_delivery(connection), created_at_us=now_us) for d in deliveries]
-    rows.insert(connection, delivery, DELIVERY, [delivery_row(d) for d in numbered])
-    for d in numbered:  # the body goes from row to row, without a way through this process
-        body = select(literal(d.id), delivery_body.c.body).where(delivery_body.c.delivery_id == d.original_id)
-        connection.execute(delivery_body.insert().from_select(BODY, body))
+    d = delivery.c
+    asked = select(d.id, d.revision, d.part, d.payload, d.size_bytes).where(d.id.in_([d.original_id for d in deliveries]))
+    payloads = {number: tuple(where) for number, *where in connection.execute(asked)}
+    rows.insert(connection, delivery, DELIVERY, [delivery_row(d, payloads[d.original_id]) for d in numbered])
     return numbered
 
 
@@ -135,21 +135,22 @@ def stored(connection: Connection, ids: Sequence[int], insist: bool) -> list[Sto
 
     What the stock has counted is told in either case, under the destination "".
     """
-    found = connection.execute(WITH_BYTES.where(message.c.id.in_(list(ids))).order_by(message.c.id)).all()
+    found = whole(connection, message.c.id.in_(list(ids)))
     known = queries.known(connection, ids)
     items = {item.message_id: item for item in replay.reprocess(queries.wholes(connection, ids), known, insist)}
     again = []
-    for row in found:
-        item = items[row.id]
-        taken = {} if insist else replay.taken(d for d in known if d.message_id == row.id)
-        taken[""] = _counted(connection, row.id)
-        again.append(Stored(stored_message(row), row.revision, taken, item.why if item.action == SKIP else ""))
+    for m, revision in found:
+        item = items[m.id]
+        taken = {} if insist else replay.taken(d for d in known if d.message_id == m.id)
+        taken[""] = _counted(connection, m.id)
+        again.append(Stored(m, revision, taken, item.why if item.action == SKIP else ""))
     return again
 
 
 def _counted(connection: Connection, number: int) -> frozenset[int]:
     """The events of a message that the stock has counted."""
     e = exception.c
-    uncounted = select(e.line).where(e.message_id == number, e.delivery_id.is_(None), e.resolved_at_us.is_(None), e.code == STOCK_UNIT)
-    raised = select(event.c.number).where(event.c.message_id == number, event.c.state == "raised", event.c.line.not_in(uncounted))
-    return frozenset(connection.execute(raised).scalars())
+    asked = select(e.line).where(e.message_id == number, e.delivery_id.is_(None), e.resolved_at_us.is_(None), e.code == STOCK_UNIT)
+    uncounted = set(connection.execute(asked).scalars())
+    every = (each for made in makings(connection, number).values() for each in made.events)
+    return frozenset(each.number for each in every if each.state == "raised" and each.line not in uncounted)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
 
+from msgspec import UNSET
 from sqlalchemy import Connection, select
 
 from suture.model import states
 from suture.model.value import changed
 from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, Journey, MessageView, NoteView, Step
-from suture.store import queries
-from suture.store.tables import attempt, claim, delivery, event, exception, message, note
+from suture.store import backlog, queries
+from suture.store.content import Made
+from suture.store.tables import attempt, claim, delivery, exception, message
 
 
 def journey(connection: Connection, message_id: int) -> Journey | None:
@@ -19,16 +21,17 @@ def journey(connection: Connection, message_id: int) -> Journey | None:
     row = queries.one(connection, MessageView, message.c.id == message_id)
     if row is None:
         return None
+    makings = backlog.makings(connection, message_id)
     deliveries = queries.shown(connection, DeliveryView, delivery.c.message_id == message_id)
     found = Journey(
         message=row,
         original=queries.one(connection, MessageView, message.c.id == row.duplicate_of) if row.duplicate_of else None,
         duplicates=copies(connection, row),
-        events=_events(connection, message_id),
+        events=_events(connection, message_id, makings),
         deliveries=deliveries,
         attempts=queries.shown(connection, AttemptView, attempt.c.delivery_id.in_([d.id for d in deliveries])),
         exceptions=queries.shown(connection, ExceptionView, exception.c.message_id == message_id),
-        notes=_notes(connection, message_id, row.revision),
+        notes=[NoteView(*one) for one in makings[row.revision].notes] if row.revision in makings else [],
         steps=[],
     )
     found.steps = sorted(_steps(found), key=lambda step: step.at_us)
@@ -42,18 +45,21 @@ def copies(connection: Connection, original: MessageView) -> list[MessageView]:
     return queries.shown(connection, MessageView, *same)
 
 
-def _events(connection: Connection, message_id: int) -> list[EventView]:
-    rows = queries.shown(connection, EventView, event.c.message_id == message_id)
-    keys = sorted({row.key for row in rows if row.state == "duplicate"})
+def events(message_id: int, makings: Mapping[int, Made], content: bool = False) -> list[EventView]:
+    """The events of what processings made. content: with their data (PHI)."""
+    return [
+        EventView(message_id, revision, e.number, e.event_id, e.type, e.line, e.state, e.key, e.body if content else UNSET)
+        for revision, made in makings.items()
+        for e in sorted(made.events, key=attrgetter("number"))
+    ]
+
+
+def _events(connection: Connection, message_id: int, makings: Mapping[int, Made]) -> list[EventView]:
+    found = events(message_id, makings)
+    keys = sorted({row.key for row in found if row.state == "duplicate"})
     statement = select(claim.c.key, claim.c.message_id).where(claim.c.key.in_(keys))
     holders = {row.key: row.message_id for row in connection.execute(statement)}
-    return [changed(row, held_by=holders.get(row.key) if row.state == "duplicate" else None) for row in rows]
-
-
-def _notes(connection: Connection, message_id: int, revision: int) -> list[NoteView]:
-    """What was remarked when the message was processed last."""
-    kept = connection.execute(select(note.c.notes).where(note.c.message_id == message_id, note.c.revision == revision)).scalar()
-    return [NoteView(*one) for one in json.loads(kept or "[]")]
+    return [changed(row, held_by=holders.get(row.key) if row.state == "duplicate" else None) for row in found]
 
 
 def _steps(found: Journey) -> Iterator[Step]:

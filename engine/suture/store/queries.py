@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
 
 from suture.model import states
 from suture.model.outcome import apart
 from suture.model.search import selective_first
 from suture.model.value import Value
-from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, MessageView, View
+from suture.model.views import AttemptView, DeliveryView, ExceptionView, MessageView, View
 from suture.store import search
 from suture.store.replay import Known, Whole
-from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, attempt, delivery, delivery_body, event, exception, message
+from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, attempt, delivery, exception, message
 
 V = TypeVar("V", bound=View)
 
-_CONTENT = ("body", "response", "lane")
+_CONTENT = ("response", "lane")
 """Columns that hold, or may hold, what identifies a patient: read only to be shown."""
 MAX_ID = (1 << 63) - 1
 CLOCK_SLACK_US = 600_000_000
@@ -93,7 +93,6 @@ class AuditFilter(Page, frozen=True, kw_only=True):
 
 _TABLES: dict[type[View], Table] = {
     MessageView: message,
-    EventView: event,
     DeliveryView: delivery,
     AttemptView: attempt,
     ExceptionView: exception,
@@ -124,13 +123,6 @@ def _views(connection: Connection, kind: type[V], statement: Select[Any], **more
     if "words" in kind.__struct_fields__:
         return [kind(**row, **more, words=apart(row["reason"])[1]) for row in rows]
     return [kind(**row, **more) for row in rows]
-
-
-def body(connection: Connection, table: Table, number: int) -> bytes | None:
-    """The bytes of a message as received, or those that go out with a delivery, by the table that has them (PHI)."""
-    owner, content = table.c
-    found = connection.execute(select(content).where(owner == number)).scalar()
-    return None if found is None else bytes(found)
 
 
 def messages(connection: Connection, wanted: MessageFilter) -> list[MessageView]:
@@ -188,7 +180,7 @@ def _of_delivery(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
 
 def without_payload() -> ColumnElement[bool]:
     """The condition on `delivery` that no payload could be made for it (unrendered.py)."""
-    return ~exists().where(delivery_body.c.delivery_id == delivery.c.id)
+    return delivery.c.payload.is_(None)
 
 
 def known(connection: Connection, message_ids: Iterable[int]) -> list[Known]:

@@ -116,14 +116,14 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
         execute(connection, sql, list(chain.from_iterable(part)))
 
 
-def insert_bodies(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[int, bytes]]) -> None:
-    """Insert (id, body) rows, a large body by itself: SQLite copies what a statement is given, and a statement that is kept
-    for the next time keeps the copies; of each number of rows there is one."""
-    small = [row for row in rows if len(row[1]) <= LARGE_BYTES]
+def insert_bodies(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows whose last column is a body, a large one by itself: SQLite copies what a statement is given, and a statement
+    that is kept for the next time keeps the copies; of each number of rows there is one."""
+    small = [row for row in rows if len(row[-1]) <= LARGE_BYTES]
     insert(connection, table, columns, small)
     if len(small) < len(rows):
         for row in rows:
-            if len(row[1]) > LARGE_BYTES:
+            if len(row[-1]) > LARGE_BYTES:
                 insert(connection, table, columns, [row])
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, exists, func, not_, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, exists, func, not_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from suture.model import states
 from suture.store import dialect, rows, schema
-from suture.store.tables import attempt, delivery, delivery_body, event, exception, message, message_body, metadata
+from suture.store.content import AS_IT_IS, ZSTD
+from suture.store.tables import attempt, delivery, dictionary, exception, made, message, message_body, metadata
 
 MOST = 20
 """Damages of pages that are told."""
@@ -91,14 +92,26 @@ def _without(one: Table, condition: ColumnElement[bool], *more: ColumnElement[bo
     return _these(one, not_(exists().where(condition).correlate(one)), *more)
 
 
+_OF_DELIVERY = and_(made.c.message_id == delivery.c.message_id, made.c.revision == delivery.c.revision, made.c.part == delivery.c.part)
+
+
+def _without_dictionary(table: Table) -> Any:
+    return _without(table, dictionary.c.id == table.c.coding, table.c.coding.not_in((AS_IT_IS, ZSTD)))
+
+
 _HAS_PAYLOAD = (delivery.c.state.not_in((states.HELD, states.SKIPPED)),)
 _REFERENCES: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("messages without their bytes", lambda: _without(message, message_body.c.message_id == message.c.id)),
     ("bodies without a message", lambda: _without(message_body, message.c.id == message_body.c.message_id)),
-    ("events without a message", lambda: _without(event, message.c.id == event.c.message_id)),
+    ("events and payloads without a message", lambda: _without(made, message.c.id == made.c.message_id)),
     ("deliveries without a message", lambda: _without(delivery, message.c.id == delivery.c.message_id)),
-    ("deliveries without a payload", lambda: _without(delivery, delivery_body.c.delivery_id == delivery.c.id, *_HAS_PAYLOAD)),
-    ("payloads without a delivery", lambda: _without(delivery_body, delivery.c.id == delivery_body.c.delivery_id)),
+    ("deliveries without a payload", lambda: _these(delivery, delivery.c.payload.is_(None), *_HAS_PAYLOAD)),
+    ("deliveries whose payload is not there", lambda: _without(delivery, _OF_DELIVERY, delivery.c.payload.is_not(None))),
+    (
+        "messages whose dictionary is not there",
+        lambda: _without_dictionary(message_body),
+    ),
+    ("events and payloads whose dictionary is not there", lambda: _without_dictionary(made)),
     ("attempts without a delivery", lambda: _without(attempt, delivery.c.id == attempt.c.delivery_id)),
     ("exceptions without a message", lambda: _without(exception, message.c.id == exception.c.message_id)),
     ("messages in a state there is none of", lambda: _these(message, message.c.state.not_in(states.MESSAGE_STATES))),

@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, case, exists, f
 from suture.model import states
 from suture.model.outcome import apart
 from suture.model.views import Balance, ChannelStatus, DestinationStatus, Doubled, Refusal, Status
+from suture.store.content import counts
 from suture.store.queries import first_id, in_parts
 from suture.store.standing import Standing, standing
-from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, channel_state, delivery, destination_state, event, exception, message
+from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, channel_state, delivery, destination_state, exception, made, message
 
 DAY_US = 86_400_000_000
 RECENT_MESSAGES = 100_000
@@ -124,15 +125,12 @@ def _open_exceptions() -> Any:
 
 def balance(connection: Connection, channel: str) -> Balance:
     """The books of a channel over its whole history: reads every row, so seconds a million messages."""
-    m, e, d, x = message.c, event.c, delivery.c, exception.c
+    m, d, x = message.c, delivery.c, exception.c
     by_state = connection.execute(select(m.state, func.count()).where(m.channel == channel).group_by(m.state))
     messages = {row.state: row[1] for row in by_state}
-    newest = (e.message_id == m.id) & (e.revision == m.revision)
     resolved = case((x.resolved_at_us.is_(None), literal_column("'open'")), else_=literal_column("'resolved'"))
     books = Balance(channel, sum(messages.values()), messages)
-    books.events = _table(
-        connection, select(e.type, e.state, func.count()).join(message, newest).where(m.channel == channel), e.type, e.state
-    )
+    books.events = _events(connection, channel)
     books.deliveries = _table(connection, select(d.destination, d.state, func.count()).where(d.channel == channel), d.destination, d.state)
     coded = select(x.stage + " " + x.code, resolved, func.count()).where(x.channel == channel)
     books.exceptions = _table(connection, coded, x.stage, x.code, resolved)
@@ -148,6 +146,18 @@ def _table(connection: Connection, statement: Select[Any], *by: ColumnElement[An
     for name, state, count in connection.execute(statement.group_by(*by)):
         found[name][state] = count
     return dict(sorted(found.items()))
+
+
+def _events(connection: Connection, channel: str) -> dict[str, dict[str, int]]:
+    """How many events of the newest processings there are, by type and state."""
+    newest = (made.c.message_id == message.c.id) & (made.c.revision == message.c.revision) & (made.c.part == 0)
+    statement = select(made.c.events, func.count()).join(message, newest).where(message.c.channel == channel).group_by(made.c.events)
+    found: dict[str, dict[str, int]] = {}
+    for text, messages in connection.execute(statement):
+        for (kind, state), count in counts(text).items():
+            of_kind = found.setdefault(kind, {})
+            of_kind[state] = of_kind.get(state, 0) + count * messages
+    return {kind: dict(sorted(of_kind.items())) for kind, of_kind in sorted(found.items())}
 
 
 def _doubled(connection: Connection, channel: str) -> dict[str, Doubled]:
@@ -181,6 +191,10 @@ def _has(table: Table) -> ColumnElement[bool]:
     return exists().where(table.c.message_id == message.c.id)
 
 
+def _has_events() -> ColumnElement[bool]:
+    return exists().where(made.c.message_id == message.c.id, made.c.events != "")
+
+
 def _no_original() -> ColumnElement[bool]:
     original = message.alias()
     return ~exists().where(original.c.id == message.c.duplicate_of)
@@ -195,12 +209,12 @@ _CHECKS: tuple[tuple[str, Table, Callable[[], tuple[ColumnElement[bool], ...]]],
     (
         "messages are processed and without an event, a delivery or an exception",
         message,
-        lambda: (message.c.state == states.PROCESSED, ~_has(event), ~_has(delivery), ~_has(exception)),
+        lambda: (message.c.state == states.PROCESSED, ~_has_events(), ~_has(delivery), ~_has(exception)),
     ),
     (
         "messages are a duplicate and without its original or an event",
         message,
-        lambda: (message.c.state == states.DUPLICATE, _no_original(), ~_has(event)),
+        lambda: (message.c.state == states.DUPLICATE, _no_original(), ~_has_events()),
     ),
     ("messages are in a state there is none of", message, lambda: (message.c.state.not_in(states.MESSAGE_STATES),)),
     (

@@ -37,37 +37,40 @@ message = Table(
         SmallInteger,
         nullable=False,
         server_default="0",
-        comment="how often it was reprocessed; its events carry the same number",
+        comment="how often it was reprocessed; what was made of it carries the same number",
     ),
 )
 
 message_body = Table(
-    "message_body", metadata, _id("message_id", primary_key=True, autoincrement=False), Column("raw", LargeBinary, nullable=False)
+    "message_body",
+    metadata,
+    _id("message_id", primary_key=True, autoincrement=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("coding", Integer, nullable=False, server_default="0", comment="how raw is kept: 0 as it is, 1 zstd, else by that dictionary"),
 )
 
-event = Table(
-    "event",
+made = Table(
+    "made",
     metadata,
     _id("message_id", primary_key=True, autoincrement=False),
     Column("revision", SmallInteger, primary_key=True, autoincrement=False, comment="0, and one more for each reprocessing"),
-    Column("number", SmallInteger, primary_key=True, autoincrement=False),
-    Column("event_id", String, nullable=False, comment="UUIDv5 of type and business key"),
-    Column("type", String, nullable=False),
-    Column("line", SmallInteger, nullable=False, comment="the source segment, from 1"),
-    Column("state", String, nullable=False, comment="raised | duplicate"),
-    Column("key", String, nullable=False, comment="business key"),
-    Column("body", LargeBinary, nullable=False, comment="canonical data as JSON"),
+    Column("part", SmallInteger, primary_key=True, autoincrement=False, comment="0 the processing; more: a payload that was made later"),
+    Column("events", String, nullable=False, comment="how many of each type and state: 3 charge.raised raised"),
+    Column("coding", Integer, nullable=False, comment="how body is kept, as of message_body"),
+    Column("body", LargeBinary, nullable=False, comment="events, notes and payloads in MessagePack (store/content.py)"),
     sqlite_with_rowid=False,
 )
 
-note = Table(
-    "note",
+dictionary = Table(
+    "dictionary",
     metadata,
-    _id("message_id", primary_key=True, autoincrement=False),
-    Column("revision", SmallInteger, primary_key=True, autoincrement=False, comment="as of the message's events"),
-    Column("notes", Text, nullable=False, comment="a list of [line, code, place, reason], as JSON; no content"),
-    sqlite_with_rowid=False,
+    _id("id", primary_key=True, autoincrement=False),
+    Column("channel", String, nullable=False),
+    Column("kind", String, nullable=False, comment="raw | made"),
+    Column("made_at_us", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="of zstd (RFC 8878, section 5)"),
 )
+"""What contents were compressed with. They cannot be read without it, and it holds pieces of them (PHI)."""
 
 claim = Table(
     "claim",
@@ -102,15 +105,15 @@ delivery = Table(
     Column("document", String, comment="the business system's number for it"),
     Column("reason", String, nullable=False, server_default="", comment="last error, in plain words"),
     Column("original_id", BigInteger, comment="the delivery that this one resends"),
+    Column("revision", SmallInteger, nullable=False, server_default="0", comment="with part: which row of made has its payload"),
+    Column("part", SmallInteger, nullable=False, server_default="0"),
+    Column("payload", SmallInteger, comment="which of that row's payloads; NULL: none could be made"),
+    Column("size_bytes", Integer, nullable=False, server_default="0", comment="of the payload"),
 )
 # Word for word the conditions of the partial indexes message_open and delivery_open: a database uses them for nothing else.
 OPEN_MESSAGE: ColumnElement[bool] = literal_column("state = 'received'")
 OPEN_DELIVERY: ColumnElement[bool] = literal_column("state IN ('queued', 'in_flight', 'retrying', 'held')")
 """What is not at its end."""
-
-delivery_body = Table(
-    "delivery_body", metadata, _id("delivery_id", primary_key=True, autoincrement=False), Column("body", LargeBinary, nullable=False)
-)
 
 attempt = Table(
     "attempt",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -13,17 +14,13 @@ from sqlalchemy import Connection, Engine
 from suture.ports import Attempted, Operation, Processed, Received, Sending, Work
 from suture.store import dialect, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
+from suture.store.content import Codec
 from suture.store.hatch import Result
 from suture.store.identity import Files
 from suture.store.sequences import Sequences
 from suture.store.tenure import Tenure, owner
 
-_WRITERS: tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int, Result]], None]], ...] = (
-    (Received, write_messages.write),
-    (Processed, write_processed.write),
-    (Attempted, write_attempts.write),
-    (Sending, write_attempts.write_sending),
-)
+Writers = tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int, Result]], None]], ...]
 
 
 class Transactions:
@@ -32,6 +29,13 @@ class Transactions:
     def __init__(self, engine: Engine, damaged: Callable[[Exception], None]) -> None:
         self._engine = engine
         self.sequences = Sequences()
+        self.codec = codec = Codec(lambda: int(time.time() * 1e6))
+        self._writers: Writers = (
+            (Received, partial(write_messages.write, codec=codec)),
+            (Processed, partial(write_processed.write, codec=codec)),
+            (Attempted, write_attempts.write),
+            (Sending, write_attempts.write_sending),
+        )
         self.checkpoints = Checkpoints(engine, damaged) if dialect.file_of(engine) else None
         self._files = Files(engine)
         self._groups = itertools.count()
@@ -60,6 +64,7 @@ class Transactions:
             self.tenure.begin(connection)
             with connection.begin():
                 self.sequences.load(connection)
+                self.codec.load(connection)
             prove(connection)
         except BaseException:
             dispose(connection)  # back in the pool, its session would hold the lock, and nobody would know
@@ -95,6 +100,7 @@ class Transactions:
             if self.tenure.sign(connection, signature, Received in kinds):
                 self._in_doubt = signature, results
         self.sequences.fresh = False
+        self.codec.committed()
         self._in_doubt = "", results  # it is committed, and is told when the store is known to be where it was
         self._files.check()
         self._in_doubt = None
@@ -118,9 +124,10 @@ class Transactions:
         for operation in operations:
             kinds.setdefault(type(operation), []).append(operation)
         results: dict[int, Result] = {}
-        for kind, write in _WRITERS:
+        for kind, write in self._writers:
             if kind in kinds:
                 write(connection, kinds[kind], self.sequences, results)
+        self.codec.write(connection)  # before any work, which may read what was written just now
         for work in kinds.get(Work, ()):
             results[id(work)] = partial(work.done, work.run(connection))
         return [results[id(operation)] for operation in operations]

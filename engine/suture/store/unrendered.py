@@ -1,4 +1,4 @@
-"""Deliveries that are held because no payload could be made for them: a row of `delivery` without one of `delivery_body`.
+"""Deliveries that are held because no payload could be made for them: a row of `delivery` that points at none.
 
 They are the only such rows, so that nothing can be sent of them by accident. A release makes the payload anew, and so
 does a reprocessing of their message, which puts new deliveries in their place.
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from suture.mapping.fields import typed
 from suture.model.events import Event, idempotency_key
@@ -18,10 +18,10 @@ from suture.model.message import Message
 from suture.model.payload import Payload
 from suture.model.value import changed
 from suture.ports import Delivery, Settled, Unrendered
-from suture.store import rows
-from suture.store.backlog import WITH_BYTES, delivery_of, stored_message
+from suture.store import content, rows, tables
+from suture.store.backlog import delivery_of, makings, whole
 from suture.store.queries import without_payload
-from suture.store.tables import delivery, delivery_body, event, exception, message
+from suture.store.tables import delivery, exception, message
 
 EXCEPTION = (
     *("message_id", "delivery_id", "channel", "stage", "code", "field"),
@@ -29,7 +29,7 @@ EXCEPTION = (
 )
 STAGE = "render"
 _WITHOUT_BODY = """SELECT id, destination, events FROM delivery
-WHERE message_id = {} AND state = 'held' AND NOT EXISTS (SELECT 1 FROM delivery_body WHERE delivery_id = delivery.id)"""
+WHERE message_id = {} AND state = 'held' AND payload IS NULL"""
 _CLOSE = "UPDATE delivery SET state = 'skipped', updated_at_us = {}, reason = {} WHERE id = {}"
 _RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
 WHERE message_id = {} AND delivery_id = {} AND resolved_at_us IS NULL"""
@@ -74,38 +74,52 @@ def by_id(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
 
 def filled(connection: Connection, old: Delivery, render: Render, now_us: int) -> Delivery | str:
     """The delivery with its payload, made and written down; or the reason why there is none, which is kept."""
-    about = connection.execute(WITH_BYTES.where(message.c.id == old.message_id)).first()
+    about = whole(connection, message.c.id == old.message_id)
     events = _events(connection, old)
-    if about is None or events is None:
+    if not about or events is None:
         return "its message or its events are not there any more"
-    made = render(old, stored_message(about), events)
+    ((m, _),) = about
+    made = render(old, m, events)
     if isinstance(made, Unrendered):
         _keep_reason(connection, made, now_us)
         return str(made)
     if isinstance(made, str):
         return made
-    connection.execute(insert(delivery_body).values(delivery_id=old.id, body=made.body))
-    values = {"control_id": made.control_id, "content_type": made.content_type, "reason": ""}
+    values = {
+        "control_id": made.control_id,
+        "content_type": made.content_type,
+        "reason": "",
+        **_kept(connection, old.message_id, made.body),
+    }
     connection.execute(update(delivery).where(delivery.c.id == old.id).values(values))
     return changed(old, body=made.body, control_id=made.control_id, content_type=made.content_type)
+
+
+def _kept(connection: Connection, message_id: int, body: bytes) -> dict[str, int]:
+    """Keep a payload that was made later, as a part of its own of what was made of the message; where it is, as columns of `delivery`."""
+    t = tables.made
+    revision, part = connection.execute(
+        select(t.c.revision, func.max(t.c.part)).where(t.c.message_id == message_id).group_by(t.c.revision).order_by(t.c.revision.desc())
+    ).first() or (0, 0)
+    coding, kept = content.plain(content.write_made(content.Made(payloads=[body])))
+    connection.execute(insert(t).values(message_id=message_id, revision=revision, part=part + 1, events="", coding=coding, body=kept))
+    return {"revision": revision, "part": part + 1, "payload": 0, "size_bytes": len(body)}
 
 
 def _events(connection: Connection, old: Delivery) -> list[Event] | None:
     """The events of a delivery, as of the newest processing that made those; [] for the message itself."""
     if not old.events:
         return []
-    found: dict[int, dict[int, Event]] = {}
-    e = event.c
-    raised = select(event).where(e.message_id == old.message_id, e.number.in_(old.events), e.state == "raised")
-    for row in connection.execute(raised):
-        body = bytes(row.body)
-        made = Event(row.type, row.number, row.line, row.key, typed(row.type, json.loads(body)), 0, row.event_id, json=body)
-        found.setdefault(row.revision, {})[row.number] = made
-    for revision in sorted(found, reverse=True):
-        mine = [found[revision][number] for number in old.events if number in found[revision]]
+    for made in reversed(makings(connection, old.message_id).values()):
+        found = {e.number: _event(e) for e in made.events if e.number in old.events and e.state == "raised"}
+        mine = [found[number] for number in old.events if number in found]
         if idempotency_key(old.destination, [one.id for one in mine]) == old.idempotency_key:
             return mine
     return None
+
+
+def _event(e: content.KeptEvent) -> Event:
+    return Event(e.type, e.number, e.line, e.key, typed(e.type, json.loads(e.body)), 0, e.event_id, json=e.body)
 
 
 def _keep_reason(connection: Connection, u: Unrendered, now_us: int) -> None:

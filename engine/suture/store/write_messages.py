@@ -14,10 +14,11 @@ from suture.model.message import Message
 from suture.model.value import changed
 from suture.ports import Received
 from suture.store import rows, tables
+from suture.store.content import RAW, Codec, content
 from suture.store.sequences import Sequences
 
 MESSAGE = ("id", "channel", "received_at_us", "state", "control_id", "type", "sender", "peer", "size_bytes", "duplicate_of", "reason")
-BODY = ("message_id", "raw")
+BODY = ("message_id", "coding", "raw")
 EXCEPTION = ("message_id", "channel", "stage", "code", "path", "reason", "opened_at_us")
 SAME_ID_MANY = 1024
 """Stored messages with the control ids of one statement that are looked at; with more, a sender gives each id many times."""
@@ -33,12 +34,14 @@ Same = tuple[int, int, int, str]
 """A stored message that has the sender and control id of one that came: number, time of receipt, size and reason."""
 
 
-def write(connection: Connection, operations: list[Received], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
+def write(
+    connection: Connection, operations: list[Received], sequences: Sequences, results: dict[int, Callable[[], None]], codec: Codec
+) -> None:
     """Store the messages; an exact repetition within the window is stored as `duplicate`."""
     earlier = _earlier(connection, operations)
     batch: dict[Key, list[Message]] = {}
     messages: list[tuple[Any, ...]] = []
-    bodies: list[tuple[int, bytes]] = []
+    bodies: list[tuple[int, int, bytes]] = []
     faults: list[tuple[Any, ...]] = []
     for operation in operations:
         m = changed(operation.message, id=sequences.next_message(connection))
@@ -48,7 +51,7 @@ def write(connection: Connection, operations: list[Received], sequences: Sequenc
         state = states.DUPLICATE if original else states.PARKED if m.fault else states.RECEIVED
         reason = f"the same message as {original}" if original else _reason(m)
         messages.append((m.id, m.channel, m.received_at_us, state, m.control_id, m.type, m.sender, m.peer, len(m.raw), original, reason))
-        bodies.append((m.id, m.raw))
+        bodies.append((m.id, *codec.coded(m.channel, RAW, m.raw)))
         if operation.faults:
             faults += _of_its_batch(connection, m, operation.faults)
         if state == states.PARKED and m.fault and m.fault.code not in [fault.code for fault in operation.faults]:
@@ -121,5 +124,5 @@ def _original(
 
 
 def _raw(connection: Connection, number: int) -> bytes:
-    found = rows.query(connection, rows.marked(connection, "SELECT raw FROM message_body WHERE message_id = {}", 1), (number,))
-    return bytes(found[0][0]) if found else b""
+    found = rows.query(connection, rows.marked(connection, "SELECT coding, raw FROM message_body WHERE message_id = {}", 1), (number,))
+    return content(connection, *found[0]) if found else b""

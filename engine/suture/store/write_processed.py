@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
-from suture.mapping.payload import data_json
-from suture.model.message import Note
 from suture.model.value import changed
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
-from suture.store import rows, tables, unrendered
+from suture.store import content, rows, tables, unrendered
+from suture.store.content import Codec
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
 CLAIM = ("key", "message_id", "claimed_at_us", "generation", "digest")
-EVENT = ("message_id", "revision", "number", "event_id", "type", "line", "state", "key", "body")
+MADE = ("message_id", "revision", "part", "events", "coding", "body")
 DELIVERY = (
     "id",
     "message_id",
@@ -34,13 +32,13 @@ DELIVERY = (
     "created_at_us",
     "updated_at_us",
     "original_id",
+    "revision",
+    "part",
+    "payload",
+    "size_bytes",
 )
-BODY = ("delivery_id", "body")
 EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", "table_name", "value", "reason", "opened_at_us")
 SEARCH = ("run", "kind", "hash", "message_id")
-NOTE = ("message_id", "revision", "notes")
-NOTES_MAX = 1000
-"""Notes of one message that are kept."""
 MESSAGE = ("state", "processed_at_us", "reason", "revision")
 _TAKEN = "SELECT key, message_id, claimed_at_us, generation, digest FROM claim WHERE key IN ({in})"
 _TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {}, digest = {} WHERE key = {}"
@@ -51,6 +49,8 @@ _ON_HAND = "SELECT on_hand FROM stock WHERE location = {} AND item = {}"
 _PUT_STOCK = """INSERT INTO stock (location, item, on_hand) VALUES ({}, {}, {})
 ON CONFLICT (location, item) DO UPDATE SET on_hand = excluded.on_hand"""
 
+Where = tuple[int, int, int | None, int]
+"""Of a payload: revision and part of its row in `made`, its place there (None: there is none), and its size in bytes."""
 Taken = dict[str, tuple[int, int, int, int | None]]
 
 
@@ -58,7 +58,9 @@ ClaimRows = list[tuple[Any, ...]]
 Done = list[tuple[Processed, Settled]]
 
 
-def write(connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
+def write(
+    connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]], codec: Codec
+) -> None:
     """Settle each message against the business keys that are taken, and write its rows."""
     keys = {key for operation in operations for key in operation.keys}
     taken: Taken = {key: rest for key, *rest in rows.select_in(connection, _TAKEN, keys)}  # type: ignore[misc]
@@ -76,7 +78,7 @@ def write(connection: Connection, operations: list[Processed], sequences: Sequen
     rows.insert(connection, tables.claim, CLAIM, claims)
     for key, *values in taken_over:
         _run(connection, _TAKE_OVER, (*values, key))
-    _write_messages(connection, done)
+    _write_messages(connection, done, codec)
     _write_deliveries(connection, done)
 
 
@@ -124,30 +126,32 @@ def _numbered(connection: Connection, operation: Processed, settled: Settled, se
     return changed(settled, deliveries=numbered, unrendered=bare)
 
 
-def _write_messages(connection: Connection, done: Done) -> None:
-    """What is kept of the messages: their events, exceptions, search keys, notes and states."""
-    events = [
-        (o.message.id, o.revision, e.number, e.id, e.type, e.line, state, e.key, data_json(e))
-        for o, s in done
-        for state, those in (("raised", s.events), ("duplicate", s.duplicates))
-        for e in those
-    ]
-    rows.insert(connection, tables.event, EVENT, events)
+def _write_messages(connection: Connection, done: Done, codec: Codec) -> None:
+    """What is kept of the messages: what was made of them, exceptions, search keys and states."""
+    made = [row for o, s in done if (row := _made(o, s, codec)) is not None]
+    rows.insert_bodies(connection, tables.made, MADE, made)
     rows.insert(connection, tables.exception, EXCEPTION, [row for o, s in done if s.gaps or s.fault for row in _exceptions(o, s)])
     search = {(o.message.id >> RUN_BITS, kind, search_hash(kind, value), o.message.id) for o, _ in done for kind, value in o.search}
     rows.insert(connection, tables.search_key, SEARCH, sorted(search))
-    rows.insert(connection, tables.note, NOTE, [(o.message.id, o.revision, _json(s.notes)) for o, s in done if s.notes])
     rows.update(connection, tables.message, MESSAGE, [(o.message.id, s.state, o.at_us, s.reason, o.revision) for o, s in done])
 
 
+def _made(o: Processed, s: Settled, codec: Codec) -> tuple[Any, ...] | None:
+    made = content.made_of(s, o.message.raw)
+    if made is None:
+        return None
+    kept = codec.coded(o.message.channel, content.MADE, content.write_made(made))
+    return o.message.id, o.revision, 0, content.counted(made.events), *kept
+
+
 def _write_deliveries(connection: Connection, done: Done) -> None:
-    """The deliveries; those without a payload are rows without a body, and exceptions that say why."""
-    deliveries = [d for _, s in done for d in s.deliveries]
-    rows.insert(connection, tables.delivery, DELIVERY, [delivery_row(d) for d in deliveries])
-    rows.insert_bodies(connection, tables.delivery_body, BODY, [(d.id, d.body) for d in deliveries])
-    bare = [(u, o.at_us) for o, s in done for u in s.unrendered]
-    rows.insert(connection, tables.delivery, (*DELIVERY, "reason"), [(*delivery_row(u.delivery), str(u)) for u, _ in bare])
-    rows.insert(connection, tables.exception, unrendered.EXCEPTION, [unrendered.exception_of(u, at_us) for u, at_us in bare])
+    """The deliveries; those without a payload are rows that point at none, and exceptions that say why."""
+    with_payload = [delivery_row(d, (o.revision, 0, place, len(d.body))) for o, s in done for place, d in enumerate(s.deliveries)]
+    rows.insert(connection, tables.delivery, DELIVERY, with_payload)
+    bare = [(u, o) for o, s in done for u in s.unrendered]
+    without = [(*delivery_row(u.delivery, (o.revision, 0, None, 0)), str(u)) for u, o in bare]
+    rows.insert(connection, tables.delivery, (*DELIVERY, "reason"), without)
+    rows.insert(connection, tables.exception, unrendered.EXCEPTION, [unrendered.exception_of(u, o.at_us) for u, o in bare])
 
 
 def _exceptions(operation: Processed, settled: Settled) -> Iterator[tuple[Any, ...]]:
@@ -158,15 +162,11 @@ def _exceptions(operation: Processed, settled: Settled) -> Iterator[tuple[Any, .
         yield m.id, m.channel, fault.stage, fault.code[:40], 0, "", fault.place, "", "", fault.reason, at_us
 
 
-def _json(notes: Sequence[Note]) -> str:
-    return json.dumps([(n.line, n.code, n.place, n.reason) for n in notes[:NOTES_MAX]], ensure_ascii=False, separators=(",", ":"))
-
-
-def delivery_row(d: Delivery) -> tuple[Any, ...]:
+def delivery_row(d: Delivery, payload: Where) -> tuple[Any, ...]:
     """The row of a new delivery, as DELIVERY names its places."""
     events, at_us = ",".join(map(str, d.events)), d.created_at_us
-    key, payload = d.idempotency_key, (d.control_id, d.content_type, events)
-    return (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, key, *payload, at_us, at_us, d.original_id)
+    key, sent = d.idempotency_key, (d.control_id, d.content_type, events)
+    return (d.id, d.message_id, d.channel, d.destination, d.lane, d.state, key, *sent, at_us, at_us, d.original_id, *payload)
 
 
 def _begin_again(connection: Connection, operation: Processed, settled: Settled) -> None:

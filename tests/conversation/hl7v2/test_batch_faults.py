@@ -14,6 +14,7 @@ from suture.ports import Received
 from suture.store import again, look, tables
 from suture.store.past import recall
 from suture.wire.hl7v2.exchange import batch
+from tests import kept
 from tests.doubles import Listening
 from tests.pipeline.house import House
 
@@ -102,9 +103,8 @@ def test_segments_of_no_message_are_kept_in_a_message_of_their_own(house: House,
     assert found[1:] == ("batch", "STRAY_SEGMENT", "", "segments that belong to no message (batch B7)")
     assert house.observer.notes == [("c", "STRAY_SEGMENT")]
     assert messages(house) == [*([("M1", "processed")] if b"MSH" in raw else []), ("B7", "parked")]
-    b = tables.message_body.c
     with house.database.connect() as connection:
-        assert connection.execute(select(b.raw).where(b.message_id == found[0])).scalar_one() == BHS + strays
+        assert kept.raws(connection)[found[0]] == BHS + strays
 
 
 @pytest.mark.parametrize("raw", [BHS + b"BTS|4\r", FHS + b"FTS|2\r"])
@@ -118,7 +118,7 @@ def test_an_envelope_without_messages_is_kept_itself(house: House, raw: bytes) -
     with house.database.connect() as connection:
         (item,) = look.reprocess(connection, [1], False)
         (stored,) = again.stored(connection, [1], False)
-        assert connection.execute(select(tables.message_body.c.raw)).scalar_one() == raw
+        assert list(kept.raws(connection).values()) == [raw]
     assert item.action == "skip" and "have the batch sent again" in item.why == stored.left_alone
 
 

@@ -12,6 +12,7 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.conversation.hl7v2.together import Together
 from suture.pipeline.turns import LARGE_BYTES
 from suture.wire.hl7v2.exchange.continuation import Limits
+from tests import kept
 from tests.conversation.hl7v2.test_batches import WIDE, wide
 from tests.mapping import examples
 from tests.mapping.examples import ft1
@@ -63,8 +64,7 @@ def test_no_byte_is_lost_between_them(house: Any, engine_db: Engine) -> None:
     messages = [one(1, more="NTE|1||a\n"), b" " + one(2), one(3)[:-1]]
     house(when="after_store").receive(b"".join(messages))
     with engine_db.connect() as connection:
-        rows = connection.execute(text("SELECT raw FROM message_body ORDER BY message_id")).scalars()
-        assert [bytes(row) for row in rows] == messages
+        assert list(kept.raws(connection).values()) == messages
 
 
 @pytest.mark.parametrize("more", ["NTE|1||see\rMSH and more\r", "NTE|1||see\rMSH, 9\r", "NTE|1||MSH|9\r", "OBX|1||MSHMSHMSH\r"])
@@ -80,8 +80,8 @@ def test_each_patient_is_charged_for_what_is_theirs(engine_db: Engine) -> None:
     house.receive(first + second.replace(b"|C0001|", b"|C0002|"))
     house.settle()
     with engine_db.connect() as connection:
-        rows = connection.execute(text("SELECT body FROM event WHERE type = 'charge.raised' ORDER BY message_id")).scalars().all()
-    assert [[part in bytes(row) for part in (b"M7", b"M8")] for row in rows] == [[True, False], [False, True]]
+        rows = [event.body for _, _, event in kept.events(connection) if event.type == "charge.raised"]
+    assert [[part in row for part in (b"M7", b"M8")] for row in rows] == [[True, False], [False, True]]
     house.stop()
 
 
@@ -120,10 +120,10 @@ def test_too_many_are_refused_whole(house: Any, engine_db: Engine) -> None:
     heard = house(batch_messages=2).receive(one(1) + one(2) + one(3))
     assert (heard.codes, heard.messages[0].get("MSA-2"), heard.stored) == (["AR"], "M1", [False])
     with engine_db.connect() as connection:
-        rows = connection.execute(
-            text("SELECT m.control_id, m.state, b.raw FROM message m JOIN message_body b ON b.message_id = m.id")
-        ).all()
-    assert [(row[0], row[1], bytes(row[2])) for row in rows] == [("M1", "parked", one(1).split(b"\r")[0] + b"\r")]  # for a person
+        rows = connection.execute(text("SELECT control_id, state FROM message")).all()
+        (raw,) = kept.raws(connection).values()
+    assert [tuple(row) for row in rows] == [("M1", "parked")]  # for a person
+    assert raw == one(1).split(b"\r")[0] + b"\r"
 
 
 @pytest.mark.parametrize("codec", ["utf-8", *WIDE])
@@ -166,7 +166,7 @@ def test_fragments_in_one_frame_are_joined(engine_db: Engine) -> None:
     house.settle()
     assert sorted(id_ for _, id_, _ in answers(heard)) in (["M1", "M1"], ["M1", "M2"])
     with engine_db.connect() as connection:
-        rows = [bytes(row) for row in connection.execute(text("SELECT raw FROM message_body ORDER BY message_id")).scalars()]
+        rows = list(kept.raws(connection).values())
     assert rows[-1].count(b"MSH") == 1
     assert b"NTE|1||a\r" in rows[-1]
     assert b"DSC" not in rows[-1]
@@ -179,7 +179,7 @@ def test_wide_ones_are_cut_too(house: Any, engine_db: Engine, codec: str, mark: 
     heard = house().receive(wide(one(1) + one(2), codec, mark))
     assert answers(heard) == [("said", "M1", "AA"), ("answer", "M2", "AA")]
     with engine_db.connect() as connection:
-        rows = [bytes(row) for row in connection.execute(text("SELECT raw FROM message_body ORDER BY message_id")).scalars()]
+        rows = list(kept.raws(connection).values())
     assert rows == [wide(one(1), codec, mark), wide(one(2), codec, mark)]
 
 
