@@ -6,8 +6,10 @@ import json
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, func, insert, select
 
+from suture.model import made as makes
+from suture.model.made import KeptEvent, Made
 from suture.store import content, dialect, tables
 from suture.store.search import RUN_BITS, search_hash
 
@@ -23,7 +25,6 @@ class Store:
         self.engine = engine
         self._messages = count(1)
         self._deliveries = count(1)
-        self._parts = count(1)
 
     def _insert(self, table: Any, values: dict[str, Any]) -> None:
         with dialect.writing(self.engine) as connection:
@@ -66,21 +67,21 @@ class Store:
             "event_id": f"e{message_id}-{number}",
         }
         values |= {"number": number, "state": state, "body": body, **more}
-        self._make(message_id, values.pop("revision"), content.KeptEvent(**values))
+        self._make(message_id, values.pop("revision"), KeptEvent(**values))
 
-    def _make(self, message_id: int, revision: int, event: content.KeptEvent) -> None:
+    def _make(self, message_id: int, revision: int, event: KeptEvent) -> None:
         m = tables.made.c
         which = (m.message_id == message_id, m.revision == revision, m.part == 0)
         with dialect.writing(self.engine) as connection:
             kept = connection.execute(select(m.coding, m.body).where(*which)).first()
-            before = content.made(connection, *kept).events if kept else ()
+            before = content.opened(connection, *kept).events if kept else ()
             connection.execute(delete(tables.made).where(*which))
-        self._keep(message_id, revision, 0, content.Made([*before, event]))
+        self._keep(message_id, revision, 0, Made([*before, event]))
 
-    def _keep(self, message_id: int, revision: int, part: int, made: content.Made) -> None:
-        coding, body = content.plain(content.write_made(made))
+    def _keep(self, message_id: int, revision: int, part: int, made: Made) -> None:
+        coding, body = content.plain(makes.write(made))
         keys = {"message_id": message_id, "revision": revision, "part": part}
-        self._insert(tables.made, {**keys, "events": content.counted(made.events), "coding": coding, "body": body})
+        self._insert(tables.made, {**keys, "events": makes.counted(made.events), "coding": coding, "body": body})
 
     def claim(self, key: str, message_id: int) -> None:
         """A business key that is taken."""
@@ -96,10 +97,16 @@ class Store:
         values = {"channel": "or-supply", "lane": "ACCOUNT-SECRET", "idempotency_key": key, "events": "0", "attempts": 1}
         times = {"created_at_us": made, "updated_at_us": made + 5000, "accepted_at_us": accepted, "posted_at_us": posted}
         of_it = {"id": number, "message_id": message_id, "destination": destination, "state": state}
-        of_it |= {"part": next(self._parts), "payload": 0, "size_bytes": len(body)}
+        of_it |= {"part": self._free_part(message_id), "payload": 0, "size_bytes": len(body)}
         self._insert(tables.delivery, of_it | values | times | more)
-        self._keep(message_id, 0, of_it["part"], content.Made(payloads=[body]))
+        self._keep(message_id, 0, of_it["part"], Made(payloads=[body]))
         return number
+
+    def _free_part(self, message_id: int) -> int:
+        with self.engine.connect() as connection:
+            return (
+                connection.execute(select(func.max(tables.made.c.part)).where(tables.made.c.message_id == message_id)).scalar() or 0
+            ) + 1
 
     def attempt(self, delivery_id: int, number: int = 1, outcome: str = "accepted", **more: Any) -> None:
         """One try of a delivery."""

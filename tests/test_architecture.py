@@ -62,6 +62,7 @@ HOMES = {
     "yaml": {"config"},
     "yarl": {"connectors"},
     "zope": {"connectors"},
+    "zstandard": {"store"},
     # These two are about data, not about the world: whoever has data may use them, but for the pure rows' own rule below.
     "orjson": set(ROW_OF) - {"model"},
     "pydantic": set(ROW_OF) - {"wire", "formats", "pipeline", "conversation", "store", "observe"},

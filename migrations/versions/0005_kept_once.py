@@ -10,7 +10,8 @@ from operator import itemgetter
 import sqlalchemy as sa
 from alembic import op
 
-from suture.store import content
+from suture.model import made as makes
+from suture.store.codec import MADE, Codec
 
 revision = "0005"
 down_revision = "0004"
@@ -26,7 +27,7 @@ def upgrade() -> None:
     _make()
     connection = op.get_bind()
     after = -(1 << 62)
-    codecs = content.Codec()
+    codecs = Codec()
     while messages := _next(connection, after):
         _move(connection, messages, codecs)
         after = max(messages)
@@ -87,7 +88,7 @@ def _of(connection: sa.Connection, query: str, messages: dict[int, str]) -> dict
     return {number: list(rows) for number, rows in groupby(found, key=itemgetter(0))}
 
 
-def _move(connection: sa.Connection, messages: dict[int, str], codec: content.Codec) -> None:
+def _move(connection: sa.Connection, messages: dict[int, str], codec: Codec) -> None:
     between = "BETWEEN :first AND :last ORDER BY"
     events = _of(
         connection,
@@ -108,19 +109,19 @@ def _move(connection: sa.Connection, messages: dict[int, str], codec: content.Co
             _keep(connection, number, channel, theirs, codec)
 
 
-def _keep(connection: sa.Connection, number: int, channel: str, theirs: tuple[list, list, list], codec: content.Codec) -> None:
+def _keep(connection: sa.Connection, number: int, channel: str, theirs: tuple[list, list, list], codec: Codec) -> None:
     """A message's events and notes, under their revisions; its payloads, under the first revision that there is."""
     events, notes, payloads = theirs
     revisions = sorted({row[1] for row in (*events, *notes)}) or [0]
     bodies = list(dict.fromkeys(bytes(row[2]) for row in payloads))
     for revision in revisions:
-        kept = content.Made(
-            [content.KeptEvent(*row[2:8], bytes(row[8])) for row in events if row[1] == revision],
+        kept = makes.Made(
+            [makes.KeptEvent(*row[2:8], bytes(row[8])) for row in events if row[1] == revision],
             [tuple(note) for row in notes if row[1] == revision for note in json.loads(row[2])],
             bodies if revision == revisions[0] else [],
         )
-        coding, body = codec.coded(channel, content.MADE, content.write_made(kept))
-        counts = content.counted(kept.events)
+        coding, body = codec.coded(channel, MADE, makes.write(kept))
+        counts = makes.counted(kept.events)
         connection.execute(sa.text(_PUT), {"number": number, "revision": revision, "events": counts, "coding": coding, "body": body})
     places = {body: place for place, body in enumerate(bodies)}
     where = [{"id": row[1], "revision": revisions[0], "payload": places[bytes(row[2])], "size_bytes": len(row[2])} for row in payloads]

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from tests import kept
+from tests import contents
 from tests.campaign.ledger import CHANNEL_OF, HOLDING, History, StoredAttempt, StoredDelivery, StoredMessage
 from tests.campaign.sinks import Sink
 from tests.campaign.ward import Ward
@@ -115,7 +115,7 @@ def books(ward: Ward, history: History) -> None:
 def read_store(ward: Ward, history: History) -> None:
     """The rows that the judge looks at; the engine has ended."""
     with ward.connected() as connection:
-        raws = kept.raws(connection)
+        raws = contents.raws(connection)
     for number, channel, control_id, state in ward.query("SELECT id, channel, control_id, state FROM message"):
         history.messages.append(StoredMessage(number, channel, control_id, state, hashlib.sha256(raws[number]).hexdigest()[:16]))
     origin = {message.id: message.control_id for message in history.messages}

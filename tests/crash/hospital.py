@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, text
 import suture
 from suture.model import ending
 from suture.store.engine import open_engine
-from tests import kept
+from tests import contents
 from tests.crash.load import Load, adt, dft
 from tests.faults.peer import Elsewhere, FaultyPeer, Seen
 
@@ -297,7 +297,7 @@ class Hospital:
         assert self.query("SELECT message_id FROM delivery GROUP BY message_id HAVING count(*) > 1") == []
         charges = sum(channel == "charges" for channel, _ in stored)
         with self.connected() as connection:
-            raised = [event.event_id for _, _, event in kept.events(connection) if event.state == "raised"]
+            raised = [event.event_id for _, _, event in contents.events(connection) if event.state == "raised"]
         assert (len(raised), len(set(raised))) == (2 * charges, 2 * charges)
         assert self.query("SELECT count(*) FROM claim")[0][0] == 2 * charges
         assert self.query("SELECT count(DISTINCT delivery_id) FROM attempt WHERE outcome = 'accepted'")[0][0] == len(stored)

@@ -22,7 +22,7 @@ from suture.ports import Settled
 from suture.store import journey, tables
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.recode import Target, target
-from tests import kept
+from tests import contents
 from tests.mapping import examples
 from tests.pipeline.house import House
 from tests.plans import Output, Plan
@@ -322,7 +322,7 @@ def test_notes_and_held_deliveries_are_kept(make: Make, engine_db: Engine) -> No
         found = journey.journey(connection, 1)
         states_of = {row.destination: row.state for row in connection.execute(select(tables.delivery))}
         ids = {row.destination: row.id for row in connection.execute(select(tables.delivery))}
-        bodies = kept.payloads(connection)
+        bodies = contents.payloads(connection)
     assert found is not None
     assert [(note.code, note.place) for note in found.notes] == [("C1_BYTES", "FT1-8"), ("CHARACTERS_REPLACED", "FT1-8")]
     assert states_of["a"] == "held" and not bodies.get(ids["a"])

@@ -16,7 +16,7 @@ from suture.model.errors import MessageError
 from suture.model.value import changed
 from suture.store import again, dialect, summary, tables
 from suture.store.journey import journey
-from tests import kept
+from tests import contents
 from tests.mapping import examples
 from tests.mapping.examples import ft1
 from tests.pipeline.house import House
@@ -55,7 +55,7 @@ class Hospital(House):
 
     def raised(self) -> int:
         with self.database.connect() as connection:
-            return sum(event.state == "raised" for _, _, event in kept.events(connection))
+            return sum(event.state == "raised" for _, _, event in contents.events(connection))
 
     def notes(self, number: int) -> list[tuple[int, str, str]]:
         with self.database.connect() as connection:
@@ -244,7 +244,7 @@ class TestADuplicate:
         again_processed(house, number)
         assert house.exceptions(number) == [(1, "KEY_CONFLICT", "FT1-2", "0")]
         with house.database.connect() as connection:
-            events = [(event.line, event.state) for _, revision, event in kept.events(connection) if revision == 1]
+            events = [(event.line, event.state) for _, revision, event in contents.events(connection) if revision == 1]
         assert events == [(2, "raised")]
 
     def test_the_time_of_day_and_a_quantity_in_other_digits_are_the_same_thing(self, hospital: Any) -> None:

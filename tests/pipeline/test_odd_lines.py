@@ -20,7 +20,7 @@ from suture.ports import Settled
 from suture.store import tables
 from suture.wire.hl7v2.standard.validate import Rules, validate
 from suture.wire.hl7v2.text import er7
-from tests import kept
+from tests import contents
 from tests.mapping import examples
 from tests.mapping.examples import ft1
 from tests.pipeline.test_comes_to_nothing import KEY, Hospital
@@ -87,7 +87,7 @@ class TestALineThatIsNoSegment:
         number = takes(house, raw(CUT) + b"\n")
         assert house.state(number) == "processed"
         with house.database.connect() as connection:
-            bodies = [e.body for message, _, e in kept.events(connection) if message == number]
+            bodies = [e.body for message, _, e in contents.events(connection) if message == number]
         assert [json.loads(body)["quantity"] for body in bodies] == ["3", "3"]
         assert (0, "LINE_JOINED", "FT1") in house.notes(number)
 

@@ -69,7 +69,7 @@ class Slow:
             for one in settled.deliveries:
                 self.lanes.add(one)
 
-        return Processed(Message("c", b"", 1, id=1), 1, 0, (), settled, lambda c, s: settled, (), (), 0, done, pytest.fail)
+        return Processed(Message("c", b"", 1, id=1), 1, 0, (), settled, lambda c, s: settled, (), (), self.made, done, pytest.fail)
 
     def _write(self, name: str, run: Callable[[Connection], list[Delivery]], new: bool) -> None:
         def done(deliveries: list[Delivery]) -> None:

@@ -17,7 +17,7 @@ from suture.model.outcome import Accepted, Rejected, TryLater
 from suture.ports import Attempted, Claim, Delivery, Processed, Received, Settled, Work
 from suture.store import backlog, tables
 from suture.store.journal import Journal
-from tests import kept
+from tests import contents
 from tests.doubles import Silent
 from tests.store.desk import Kept
 
@@ -91,7 +91,7 @@ def test_messages_get_growing_numbers_and_keep_their_bytes(journal, engine_db):
     journal.settle()
     assert [m.id for m, _ in given] == list(range(1, 201))
     with engine_db.connect() as c:
-        assert list(kept.raws(c).values()) == [bytes([0, 255, i]) for i in range(200)]
+        assert list(contents.raws(c).values()) == [bytes([0, 255, i]) for i in range(200)]
     assert {r for _, results in given for r in results} == {"received"}
 
 
@@ -149,7 +149,7 @@ def test_what_a_message_comes_to_is_one_transaction(journal, engine_db):
     assert [d.id for d in done[0].deliveries] == [1]
     assert rows(engine_db, tables.message)[0].state == "processed"
     with engine_db.connect() as c:
-        ((_, _, stored),) = kept.events(c)
+        ((_, _, stored),) = contents.events(c)
         assert stored.body == b'{"amount":"4200.00"}'
         assert [d.body for d in backlog._waiting_part(c, (), 10)[0]] == [b"body"]
 

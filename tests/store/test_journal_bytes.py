@@ -18,7 +18,7 @@ from suture.ports import Delivery, Processed, Received, Settled, Work
 from suture.store import rows
 from suture.store.hatch import A_TURN, GROUP_BYTES
 from suture.store.journal import Journal
-from tests import kept
+from tests import contents
 from tests.doubles import Listening
 
 MB = 1_000_000
@@ -137,13 +137,13 @@ def test_large_bodies_are_written_whole_among_small_ones(desk: Desk, engine_db: 
     desk.journal.start()
     desk.settle()
     with engine_db.connect() as connection:
-        assert [len(body) for body in kept.raws(connection).values()] == sizes
+        assert [len(body) for body in contents.raws(connection).values()] == sizes
 
 
 def test_the_writer_keeps_nothing_of_the_last_group(desk: Desk) -> None:
     """What it holds while it waits for more would be there for as long as nothing comes."""
     told: list[Any] = []
-    body = b"y" * 5000
+    body = b"y" * 70_000  # more than a dictionary is made of
     desk.journal.write(Received(Message("c", body, 1, "M1"), 0, lambda state, m: told.append(m.id), told.append))
     desk.journal.start()
     desk.settle()

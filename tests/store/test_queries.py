@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from suture.model.views import AttemptView, MessageView
-from suture.store import backlog, dialect, journey, queries, schema, summary, tables
+from suture.store import content, dialect, journey, queries, schema, summary, tables
 from suture.store.engine import open_engine
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter
 from tests.filling import NOW_US, SECOND_US, Store
@@ -80,8 +80,8 @@ def test_the_first_id_of_a_time_is_found_in_gaps(store: Store) -> None:
 def test_bodies_are_read_apart(store: Store) -> None:
     number = store.message(raw=b"MSH|bytes \xff\r")
     assert "raw" not in ask(store, queries.one, MessageView, tables.message.c.id == number).public()
-    assert ask(store, backlog.raw, number) == b"MSH|bytes \xff\r"
-    assert ask(store, backlog.raw, 99) is None
+    assert ask(store, content.raw, number) == b"MSH|bytes \xff\r"
+    assert ask(store, content.raw, 99) is None
     assert ask(store, queries.one, MessageView, tables.message.c.id == 99) is None
 
 
@@ -123,7 +123,7 @@ def test_attempts_and_payload(store: Store) -> None:
     store.attempt(number, 1, "try_later")
     tried = ask(store, queries.shown, AttemptView, tables.attempt.c.delivery_id == number)
     assert [row.outcome for row in tried] == ["try_later", "accepted"]
-    assert ask(store, backlog.payload, number) == b"payload"
+    assert ask(store, content.payload, number) == b"payload"
 
 
 def _plans(connection: Connection, query: Callable[[Connection], Any]) -> list[str]:

@@ -13,7 +13,7 @@ from suture.model.fault import GIVEN_UP
 from suture.model.message import Message
 from suture.ports import Received
 from suture.store import dialect, write_messages
-from suture.store.content import Codec
+from suture.store.codec import Codec
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, Store
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select
 from suture.model.message import Message
 from suture.ports import Received
 from suture.store import dialect, rows, tables, write_messages
-from suture.store.content import Codec
+from suture.store.codec import Codec
 from suture.store.sequences import BLOCK, Sequences
 from tests.filling import Store
 

@@ -130,7 +130,7 @@ class Books:
             return [
                 (message, e.number, e.type, e.line, e.state, e.body)
                 for message, coding, body in connection.exec_driver_sql(_MADE).fetchall()
-                for e in content.made(connection, coding, body).events
+                for e in content.opened(connection, coding, body).events
             ]
 
     def _raw(self) -> list[tuple[int, bytes]]:

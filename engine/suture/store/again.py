@@ -13,7 +13,8 @@ from suture.model.verbs import LeftDelivery
 from suture.model.views import SEND, SKIP, Item
 from suture.ports import STOCK_UNIT, Delivery
 from suture.store import queries, replay, rows, unrendered
-from suture.store.backlog import READ_BYTES, deliveries_by_id, makings, whole
+from suture.store.backlog import READ_BYTES, deliveries_by_id, whole
+from suture.store.content import makings
 from suture.store.replay import Payload
 from suture.store.sequences import Sequences
 from suture.store.tables import delivery, exception, message

@@ -10,21 +10,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
 from suture.store import content, faults
-from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, delivery, made, message, message_body
+from suture.store.content import WITH_PAYLOAD
+from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, delivery, message, message_body
 
 READ_BYTES = 16_777_216
 """Bodies that one read brings into memory, at most; a larger one comes alone."""
 
 _WITH_BYTES = select(message, message_body.c.coding, message_body.c.raw).join(message_body, message_body.c.message_id == message.c.id)
-_OF_DELIVERY = and_(made.c.message_id == delivery.c.message_id, made.c.revision == delivery.c.revision, made.c.part == delivery.c.part)
-
-_WITH_PAYLOAD = select(delivery, made.c.coding, made.c.body).join(made, _OF_DELIVERY)
 
 CallBack = Callable[[Callable[[], None]], None]
 
@@ -117,7 +115,7 @@ def _waiting_part(connection: Connection, where: Sequence[Any], limit: int) -> t
     last, more = _fitting(connection, _waiting(select(delivery.c.id, delivery.c.size_bytes), where).limit(limit), limit)
     if not last:
         return [], False
-    return _deliveries(connection, _waiting(_WITH_PAYLOAD, (*where, delivery.c.id <= last))), more
+    return _deliveries(connection, _waiting(WITH_PAYLOAD, (*where, delivery.c.id <= last))), more
 
 
 def _waiting(query: Select[Any], where: Sequence[Any]) -> Select[Any]:
@@ -137,25 +135,8 @@ def _fitting(connection: Connection, sizes: Select[Any], limit: int) -> tuple[in
 
 
 def _deliveries(connection: Connection, query: Select[Any]) -> list[Delivery]:
-    payloads = Payloads(connection)
+    payloads = content.Payloads(connection)
     return [delivery_of(row, payloads.of(row)) for row in connection.execute(query).all()]
-
-
-class Payloads:
-    """The payloads of rows of _WITH_PAYLOAD. Those of one message, which follow one another as a rule, stand in one row of `made`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._last: tuple[Any, ...] = ()
-        self._made = content.Made()
-
-    def of(self, row: Any) -> bytes:
-        """The bytes that go out. Raises StoreError where they are damaged."""
-        where = row.message_id, row.revision, row.part
-        if where != self._last:
-            self._made, self._last = content.made(self._connection, row.coding, row.body), where
-        payload = self._made.payloads[row.payload]
-        return raw(self._connection, row.message_id) or b"" if payload is None else payload
 
 
 def delivery_of(row: Any, body: bytes) -> Delivery:
@@ -179,31 +160,11 @@ def delivery_of(row: Any, body: bytes) -> Delivery:
     )
 
 
-def payload(connection: Connection, delivery_id: int) -> bytes | None:
-    """The bytes that go out with a delivery (PHI); None: none could be made."""
-    row = connection.execute(_WITH_PAYLOAD.where(delivery.c.id == delivery_id, delivery.c.payload.is_not(None))).first()
-    return None if row is None else Payloads(connection).of(row)
-
-
-def raw(connection: Connection, message_id: int) -> bytes | None:
-    """The bytes of a message as received (PHI)."""
-    b = message_body.c
-    row = connection.execute(select(b.coding, b.raw).where(b.message_id == message_id)).first()
-    return None if row is None else content.content(connection, *row)
-
-
-def makings(connection: Connection, message_id: int) -> dict[int, content.Made]:
-    """What each processing of a message made, by its revision."""
-    m = made.c
-    rows = connection.execute(select(m.revision, m.coding, m.body).where(m.message_id == message_id, m.part == 0).order_by(m.revision))
-    return {row.revision: content.made(connection, row.coding, row.body) for row in rows.all()}
-
-
 def deliveries_by_id(connection: Connection, ids: Sequence[int], bodies: bool = True) -> list[Delivery]:
     """Deliveries that have a payload, in order of their numbers; with their bodies, or with empty ones."""
     which = (delivery.c.id.in_(list(ids)), delivery.c.payload.is_not(None))
     if bodies:
-        return _deliveries(connection, _WITH_PAYLOAD.where(*which).order_by(delivery.c.id))
+        return _deliveries(connection, WITH_PAYLOAD.where(*which).order_by(delivery.c.id))
     return [delivery_of(row, b"") for row in connection.execute(select(delivery).where(*which).order_by(delivery.c.id))]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
-from msgspec import UNSET
 from sqlalchemy import Connection, select
 
 from suture.model import states
+from suture.model.made import KeptEvent, Made
 from suture.model.value import changed
 from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, Journey, MessageView, NoteView, Step
-from suture.store import backlog, queries
-from suture.store.content import Made
+from suture.store import queries
+from suture.store.content import makings
 from suture.store.tables import attempt, claim, delivery, exception, message
 
 
@@ -21,17 +21,17 @@ def journey(connection: Connection, message_id: int) -> Journey | None:
     row = queries.one(connection, MessageView, message.c.id == message_id)
     if row is None:
         return None
-    makings = backlog.makings(connection, message_id)
+    made = makings(connection, message_id)
     deliveries = queries.shown(connection, DeliveryView, delivery.c.message_id == message_id)
     found = Journey(
         message=row,
         original=queries.one(connection, MessageView, message.c.id == row.duplicate_of) if row.duplicate_of else None,
         duplicates=copies(connection, row),
-        events=_events(connection, message_id, makings),
+        events=_events(connection, message_id, made),
         deliveries=deliveries,
         attempts=queries.shown(connection, AttemptView, attempt.c.delivery_id.in_([d.id for d in deliveries])),
         exceptions=queries.shown(connection, ExceptionView, exception.c.message_id == message_id),
-        notes=[NoteView(*one) for one in makings[row.revision].notes] if row.revision in makings else [],
+        notes=[NoteView(*one) for one in made[row.revision].notes] if row.revision in made else [],
         steps=[],
     )
     found.steps = sorted(_steps(found), key=lambda step: step.at_us)
@@ -45,17 +45,20 @@ def copies(connection: Connection, original: MessageView) -> list[MessageView]:
     return queries.shown(connection, MessageView, *same)
 
 
-def events(message_id: int, makings: Mapping[int, Made], content: bool = False) -> list[EventView]:
+def events(message_id: int, of: Mapping[int, Made], content: bool = False) -> list[EventView]:
     """The events of what processings made. content: with their data (PHI)."""
     return [
-        EventView(message_id, revision, e.number, e.event_id, e.type, e.line, e.state, e.key, e.body if content else UNSET)
-        for revision, made in makings.items()
-        for e in sorted(made.events, key=attrgetter("number"))
+        _event(message_id, revision, e, content) for revision, made in of.items() for e in sorted(made.events, key=attrgetter("number"))
     ]
 
 
-def _events(connection: Connection, message_id: int, makings: Mapping[int, Made]) -> list[EventView]:
-    found = events(message_id, makings)
+def _event(message_id: int, revision: int, e: KeptEvent, content: bool) -> EventView:
+    found = EventView(message_id, revision, e.number, e.event_id, e.type, e.line, e.state, e.key)
+    return changed(found, body=e.body) if content else found
+
+
+def _events(connection: Connection, message_id: int, of: Mapping[int, Made]) -> list[EventView]:
+    found = events(message_id, of)
     keys = sorted({row.key for row in found if row.state == "duplicate"})
     statement = select(claim.c.key, claim.c.message_id).where(claim.c.key.in_(keys))
     holders = {row.key: row.message_id for row in connection.execute(statement)}

@@ -16,7 +16,7 @@ from suture.model.meant import did_you_mean
 from suture.model.value import Value
 from suture.model.verbs import ranges
 from suture.model.views import AttemptView, Balance, DeliveryView, EventView, ExceptionView, Item, Journey, MessageView
-from suture.store import backlog, orders, queries, replay, search, summary, tables
+from suture.store import content, orders, queries, replay, search, summary, tables
 from suture.store import journey as journeys
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter
 from suture.store.replay import Known
@@ -70,13 +70,13 @@ def message(connection: Connection, message_id: int) -> MessageView:
 
 def raw(connection: Connection, message_id: int) -> Audited[bytes]:
     """A message's bytes as received. Raises NotFound."""
-    return _content(_found(backlog.raw(connection, message_id), "message", message_id), f"message {message_id} raw")
+    return _content(_found(content.raw(connection, message_id), "message", message_id), f"message {message_id} raw")
 
 
 def events(connection: Connection, message_id: int) -> Audited[list[EventView]]:
     """A message's canonical events as of its newest processing, with content. Raises NotFound."""
-    revision, makings = message(connection, message_id).revision, backlog.makings(connection, message_id)
-    newest = {revision: makings[revision]} if revision in makings else {}
+    revision, made = message(connection, message_id).revision, content.makings(connection, message_id)
+    newest = {revision: made[revision]} if revision in made else {}
     return _content(journeys.events(message_id, newest, content=True), f"message {message_id} events")
 
 
@@ -99,7 +99,7 @@ def delivery(connection: Connection, delivery_id: int) -> tuple[DeliveryView, li
 def payload(connection: Connection, delivery_id: int) -> Audited[tuple[DeliveryView, bytes, list[AttemptView]]]:
     """One delivery, the bytes that go out, and the attempts with the answers. Raises NotFound."""
     found = _found(queries.one(connection, DeliveryView, tables.delivery.c.id == delivery_id, content=True), "delivery", delivery_id)
-    body = backlog.payload(connection, delivery_id) or b""
+    body = content.payload(connection, delivery_id) or b""
     tried = queries.shown(connection, AttemptView, tables.attempt.c.delivery_id == delivery_id, content=True)
     return _content((found, body, tried), f"delivery {delivery_id} body")
 

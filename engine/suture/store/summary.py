@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, case, exists, func, literal_column, not_, select, union
 
 from suture.model import states
+from suture.model.made import counts
 from suture.model.outcome import apart
 from suture.model.views import Balance, ChannelStatus, DestinationStatus, Doubled, Refusal, Status
-from suture.store.content import counts
 from suture.store.queries import first_id, in_parts
 from suture.store.standing import Standing, standing
 from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, channel_state, delivery, destination_state, exception, made, message

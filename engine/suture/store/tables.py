@@ -37,7 +37,7 @@ message = Table(
         SmallInteger,
         nullable=False,
         server_default="0",
-        comment="how often it was reprocessed; what was made of it carries the same number",
+        comment="how often it was reprocessed; its events carry the same number",
     ),
 )
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from suture.ports import Attempted, Operation, Processed, Received, Sending, Work
 from suture.store import dialect, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
-from suture.store.content import Codec
+from suture.store.codec import Codec
 from suture.store.hatch import Result
 from suture.store.identity import Files
 from suture.store.sequences import Sequences

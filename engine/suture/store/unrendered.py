@@ -13,13 +13,15 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from suture.mapping.fields import typed
+from suture.model import made as makes
 from suture.model.events import Event, idempotency_key
+from suture.model.made import KeptEvent, Made
 from suture.model.message import Message
 from suture.model.payload import Payload
 from suture.model.value import changed
 from suture.ports import Delivery, Settled, Unrendered
 from suture.store import content, rows, tables
-from suture.store.backlog import delivery_of, makings, whole
+from suture.store.backlog import delivery_of, whole
 from suture.store.queries import without_payload
 from suture.store.tables import delivery, exception, message
 
@@ -101,7 +103,7 @@ def _kept(connection: Connection, message_id: int, body: bytes) -> dict[str, int
     revision, part = connection.execute(
         select(t.c.revision, func.max(t.c.part)).where(t.c.message_id == message_id).group_by(t.c.revision).order_by(t.c.revision.desc())
     ).first() or (0, 0)
-    coding, kept = content.plain(content.write_made(content.Made(payloads=[body])))
+    coding, kept = content.plain(makes.write(Made(payloads=[body])))
     connection.execute(insert(t).values(message_id=message_id, revision=revision, part=part + 1, events="", coding=coding, body=kept))
     return {"revision": revision, "part": part + 1, "payload": 0, "size_bytes": len(body)}
 
@@ -110,7 +112,7 @@ def _events(connection: Connection, old: Delivery) -> list[Event] | None:
     """The events of a delivery, as of the newest processing that made those; [] for the message itself."""
     if not old.events:
         return []
-    for made in reversed(makings(connection, old.message_id).values()):
+    for made in reversed(content.makings(connection, old.message_id).values()):
         found = {e.number: _event(e) for e in made.events if e.number in old.events and e.state == "raised"}
         mine = [found[number] for number in old.events if number in found]
         if idempotency_key(old.destination, [one.id for one in mine]) == old.idempotency_key:
@@ -118,7 +120,7 @@ def _events(connection: Connection, old: Delivery) -> list[Event] | None:
     return None
 
 
-def _event(e: content.KeptEvent) -> Event:
+def _event(e: KeptEvent) -> Event:
     return Event(e.type, e.number, e.line, e.key, typed(e.type, json.loads(e.body)), 0, e.event_id, json=e.body)
 
 

@@ -14,7 +14,8 @@ from suture.model.message import Message
 from suture.model.value import changed
 from suture.ports import Received
 from suture.store import rows, tables
-from suture.store.content import RAW, Codec, content
+from suture.store.codec import RAW, Codec
+from suture.store.content import content
 from suture.store.sequences import Sequences
 
 MESSAGE = ("id", "channel", "received_at_us", "state", "control_id", "type", "sender", "peer", "size_bytes", "duplicate_of", "reason")

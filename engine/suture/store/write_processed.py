@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from suture.model import made as makes
 from suture.model.value import changed
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
-from suture.store import content, rows, tables, unrendered
-from suture.store.content import Codec
+from suture.store import rows, tables, unrendered
+from suture.store.codec import MADE as KIND
+from suture.store.codec import Codec, made_of
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
@@ -137,11 +139,11 @@ def _write_messages(connection: Connection, done: Done, codec: Codec) -> None:
 
 
 def _made(o: Processed, s: Settled, codec: Codec) -> tuple[Any, ...] | None:
-    made = content.made_of(s, o.message.raw)
+    made = made_of(s, o.message.raw)
     if made is None:
         return None
-    kept = codec.coded(o.message.channel, content.MADE, content.write_made(made))
-    return o.message.id, o.revision, 0, content.counted(made.events), *kept
+    kept = codec.coded(o.message.channel, KIND, makes.write(made))
+    return o.message.id, o.revision, 0, makes.counted(made.events), *kept
 
 
 def _write_deliveries(connection: Connection, done: Done) -> None:

@@ -14,7 +14,7 @@ from suture.ports import Received
 from suture.store import again, look, tables
 from suture.store.past import recall
 from suture.wire.hl7v2.exchange import batch
-from tests import kept
+from tests import contents
 from tests.doubles import Listening
 from tests.pipeline.house import House
 
@@ -104,7 +104,7 @@ def test_segments_of_no_message_are_kept_in_a_message_of_their_own(house: House,
     assert house.observer.notes == [("c", "STRAY_SEGMENT")]
     assert messages(house) == [*([("M1", "processed")] if b"MSH" in raw else []), ("B7", "parked")]
     with house.database.connect() as connection:
-        assert kept.raws(connection)[found[0]] == BHS + strays
+        assert contents.raws(connection)[found[0]] == BHS + strays
 
 
 @pytest.mark.parametrize("raw", [BHS + b"BTS|4\r", FHS + b"FTS|2\r"])
@@ -118,7 +118,7 @@ def test_an_envelope_without_messages_is_kept_itself(house: House, raw: bytes) -
     with house.database.connect() as connection:
         (item,) = look.reprocess(connection, [1], False)
         (stored,) = again.stored(connection, [1], False)
-        assert list(kept.raws(connection).values()) == [raw]
+        assert list(contents.raws(connection).values()) == [raw]
     assert item.action == "skip" and "have the batch sent again" in item.why == stored.left_alone
 
 

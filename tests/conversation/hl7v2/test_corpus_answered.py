@@ -15,7 +15,7 @@ from suture.wire import mllp
 from suture.wire.hl7v2.exchange import ack
 from suture.wire.hl7v2.text import lines
 from suture.wire.hl7v2.text.header import Header
-from tests import kept
+from tests import contents
 from tests.pipeline.house import House
 
 SHARED = Path(os.environ.get("SUTURE_SHARED") or Path(__file__).parents[3].parent / "shared")
@@ -51,7 +51,7 @@ def test_every_frame_is_kept_and_answered(tmp_path: Path, when: str) -> None:
     assert len(heard) >= len(FILES)
     assert silent < len(heard) / 5  # those that ask for no answer (MSH-15 and MSH-16 are NE or ER)
     with database.connect() as connection:
-        stored = Counter(kept.raws(connection).values())
+        stored = Counter(contents.raws(connection).values())
     for file in FILES:
         data = file.read_bytes()
         if not {0x0B, 0x1C} & set(data) and data[:3] not in (b"FHS", b"BHS"):

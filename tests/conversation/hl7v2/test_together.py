@@ -12,7 +12,7 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.conversation.hl7v2.together import Together
 from suture.pipeline.turns import LARGE_BYTES
 from suture.wire.hl7v2.exchange.continuation import Limits
-from tests import kept
+from tests import contents
 from tests.conversation.hl7v2.test_batches import WIDE, wide
 from tests.mapping import examples
 from tests.mapping.examples import ft1
@@ -64,7 +64,7 @@ def test_no_byte_is_lost_between_them(house: Any, engine_db: Engine) -> None:
     messages = [one(1, more="NTE|1||a\n"), b" " + one(2), one(3)[:-1]]
     house(when="after_store").receive(b"".join(messages))
     with engine_db.connect() as connection:
-        assert list(kept.raws(connection).values()) == messages
+        assert list(contents.raws(connection).values()) == messages
 
 
 @pytest.mark.parametrize("more", ["NTE|1||see\rMSH and more\r", "NTE|1||see\rMSH, 9\r", "NTE|1||MSH|9\r", "OBX|1||MSHMSHMSH\r"])
@@ -80,7 +80,7 @@ def test_each_patient_is_charged_for_what_is_theirs(engine_db: Engine) -> None:
     house.receive(first + second.replace(b"|C0001|", b"|C0002|"))
     house.settle()
     with engine_db.connect() as connection:
-        rows = [event.body for _, _, event in kept.events(connection) if event.type == "charge.raised"]
+        rows = [event.body for _, _, event in contents.events(connection) if event.type == "charge.raised"]
     assert [[part in row for part in (b"M7", b"M8")] for row in rows] == [[True, False], [False, True]]
     house.stop()
 
@@ -121,7 +121,7 @@ def test_too_many_are_refused_whole(house: Any, engine_db: Engine) -> None:
     assert (heard.codes, heard.messages[0].get("MSA-2"), heard.stored) == (["AR"], "M1", [False])
     with engine_db.connect() as connection:
         rows = connection.execute(text("SELECT control_id, state FROM message")).all()
-        (raw,) = kept.raws(connection).values()
+        (raw,) = contents.raws(connection).values()
     assert [tuple(row) for row in rows] == [("M1", "parked")]  # for a person
     assert raw == one(1).split(b"\r")[0] + b"\r"
 
@@ -166,7 +166,7 @@ def test_fragments_in_one_frame_are_joined(engine_db: Engine) -> None:
     house.settle()
     assert sorted(id_ for _, id_, _ in answers(heard)) in (["M1", "M1"], ["M1", "M2"])
     with engine_db.connect() as connection:
-        rows = list(kept.raws(connection).values())
+        rows = list(contents.raws(connection).values())
     assert rows[-1].count(b"MSH") == 1
     assert b"NTE|1||a\r" in rows[-1]
     assert b"DSC" not in rows[-1]
@@ -179,7 +179,7 @@ def test_wide_ones_are_cut_too(house: Any, engine_db: Engine, codec: str, mark: 
     heard = house().receive(wide(one(1) + one(2), codec, mark))
     assert answers(heard) == [("said", "M1", "AA"), ("answer", "M2", "AA")]
     with engine_db.connect() as connection:
-        rows = list(kept.raws(connection).values())
+        rows = list(contents.raws(connection).values())
     assert rows == [wide(one(1), codec, mark), wide(one(2), codec, mark)]
 
 

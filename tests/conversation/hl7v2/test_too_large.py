@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.store import again, dialect, tables
 from suture.wire.oversize import TooLarge
-from tests import kept
+from tests import contents
 from tests.pipeline.house import Heard, House
 
 LIMIT = 16_777_216
@@ -64,7 +64,7 @@ def test_its_header_is_kept_and_waits_for_a_person(house: House) -> None:
     refuse(house, large())
     with house.database.connect() as connection:
         (message,) = connection.execute(select(tables.message)).all()
-        (raw,) = kept.raws(connection).values()
+        (raw,) = contents.raws(connection).values()
         (exception,) = connection.execute(select(tables.exception)).all()
     assert (message.state, message.control_id, message.type, message.sender) == ("parked", "BIG1", "DFT^P03", "CAB|OR1")
     assert message.peer == "10.1.2.3:7"
@@ -120,7 +120,7 @@ def test_only_what_is_whole_of_the_header_is_read(house: House, head: bytes, con
     assert heard.codes == ["AR"]
     assert heard.messages[0].get("MSA-2") == control_id
     with house.database.connect() as connection:
-        (raw,) = kept.raws(connection).values()
+        (raw,) = contents.raws(connection).values()
         assert bytes(raw) == kept
         assert connection.execute(select(tables.exception.c.code)).scalars().all() == ["FRAME_TOO_LARGE"]
 
@@ -130,7 +130,7 @@ def test_a_header_in_utf_16_is_read_too(house: House) -> None:
     heard = refuse(house, TooLarge(b"\xff\xfe" + text, SIZE, True))
     assert "BIG1" in (heard.told[0][1] or b"").decode("utf-16")
     with house.database.connect() as connection:
-        (raw,) = kept.raws(connection).values()
+        (raw,) = contents.raws(connection).values()
         assert b"ZZMARKER" not in bytes(raw) and b"BIG1" in bytes(raw)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from suture.store import backlog, content, tables
+from suture.model.made import KeptEvent
+from suture.store import content, tables
 
 
 def raws(connection: Connection) -> dict[int, bytes]:
@@ -14,15 +15,15 @@ def raws(connection: Connection) -> dict[int, bytes]:
     return {number: content.content(connection, *kept) for number, *kept in found}
 
 
-def events(connection: Connection) -> list[tuple[int, int, content.KeptEvent]]:
+def events(connection: Connection) -> list[tuple[int, int, KeptEvent]]:
     """(message, revision, event) of every event, in that order."""
     m = tables.made.c
     found = connection.execute(select(m.message_id, m.revision, m.coding, m.body).order_by(m.message_id, m.revision, m.part)).all()
-    return [(number, revision, event) for number, revision, *kept in found for event in content.made(connection, *kept).events]
+    return [(number, revision, event) for number, revision, *kept in found for event in content.opened(connection, *kept).events]
 
 
 def payloads(connection: Connection) -> dict[int, bytes]:
     """Of every delivery that has one, in the order of their numbers."""
     numbers = list(connection.execute(select(tables.delivery.c.id).order_by(tables.delivery.c.id)).scalars())
-    found = {number: backlog.payload(connection, number) for number in numbers}
+    found = {number: content.payload(connection, number) for number in numbers}
     return {number: payload for number, payload in found.items() if payload is not None}
