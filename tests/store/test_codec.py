@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, select, update
@@ -15,7 +16,7 @@ from suture.model.made import KeptEvent, Made, counted, counts, read, write
 from suture.model.message import Message
 from suture.ports import Received, Work
 from suture.store import content, dialect, tables
-from suture.store.codec import LARGE_BYTES, RENEWED, SAMPLES, Codec, _Kind, number_of, trained
+from suture.store.codec import LARGE_BYTES, RENEWED, SAMPLES, Codec, _Kind, trained
 from tests import contents
 from tests.store.desk import Desk
 
@@ -98,7 +99,8 @@ def test_whatever_is_received_comes_back(desk: Desk, raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (lambda t: delete(tables.dictionary), "the store has lost dictionary"),
+        (lambda t: delete(tables.dictionary), "is lost or damaged"),
+        (lambda t: update(tables.dictionary).values(body=b"another"), "is lost or damaged"),
         (lambda t: update(t).values(raw=b"not zstd"), "is damaged: it cannot be decompressed"),
         (lambda t: update(t).values(coding=content.ZSTD, raw=b""), "is damaged: it cannot be decompressed"),
     ],
@@ -115,12 +117,34 @@ def test_what_cannot_be_read_is_said_and_nothing_is_made_up(engine_db: Engine, h
 def test_a_dictionary_is_made_anew_when_a_channel_has_carried_much(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = _Kind()
     made = [kind.learn(charge(n)) for n in range(SAMPLES)][-1]
-    assert made and kind.samples is None and kind.coding == number_of(made)
+    assert made and kind.samples is None and kind.coding == content.number_of(made)
     kind._left = 2
     assert kind.compress(b"a") and kind.samples is None
     assert kind.compress(b"a") and kind.samples == []
     again = [kind.learn(charge(n)) for n in range(1000, 1000 + SAMPLES)][-1]
-    assert kind.coding == number_of(again) != number_of(made) and kind._left == RENEWED
+    assert kind.coding == content.number_of(again) != content.number_of(made) and kind._left == RENEWED
+
+
+def test_a_dictionary_stays_in_use_when_no_better_one_can_be_made() -> None:
+    kind = _Kind()
+    made = [kind.learn(charge(n)) for n in range(SAMPLES)][-1]
+    kind.samples = []
+    assert [kind.learn(b"") for _ in range(SAMPLES)][-1] == b""
+    assert kind.samples is None and kind.coding == content.number_of(made)
+    data = zstandard.ZstdCompressionDict(made)
+    assert zstandard.ZstdDecompressor(dict_data=data).decompress(kind.compress(charge(1))) == charge(1)
+
+
+def test_a_bit_that_turned_never_gives_other_bytes(engine_db: Engine) -> None:
+    codec, noticed = Codec(), 0
+    coding, body = codec.coded("c", "raw", charge(1))
+    with engine_db.connect() as connection:
+        for place in range(len(body)):
+            try:
+                assert content.content(connection, coding, body[:place] + bytes([body[place] ^ 4]) + body[place + 1 :]) == charge(1)
+            except StoreError:
+                noticed += 1
+    assert noticed >= len(body) - 1  # the bit that says whether there is a checksum changes nothing else
 
 
 def test_what_has_nothing_in_common_gets_no_dictionary() -> None:

@@ -16,7 +16,6 @@ from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
 from suture.store import content, faults
-from suture.store.content import WITH_PAYLOAD
 from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, delivery, message, message_body
 
 READ_BYTES = 16_777_216
@@ -115,7 +114,7 @@ def _waiting_part(connection: Connection, where: Sequence[Any], limit: int) -> t
     last, more = _fitting(connection, _waiting(select(delivery.c.id, delivery.c.size_bytes), where).limit(limit), limit)
     if not last:
         return [], False
-    return _deliveries(connection, _waiting(WITH_PAYLOAD, (*where, delivery.c.id <= last))), more
+    return _deliveries(connection, _waiting(select(delivery), (*where, delivery.c.id <= last))), more
 
 
 def _waiting(query: Select[Any], where: Sequence[Any]) -> Select[Any]:
@@ -135,8 +134,9 @@ def _fitting(connection: Connection, sizes: Select[Any], limit: int) -> tuple[in
 
 
 def _deliveries(connection: Connection, query: Select[Any]) -> list[Delivery]:
-    payloads = content.Payloads(connection)
-    return [delivery_of(row, payloads.of(row)) for row in connection.execute(query).all()]
+    found = connection.execute(query).all()
+    payloads = content.Payloads(connection, found)
+    return [delivery_of(row, payloads.of(row)) for row in found]
 
 
 def delivery_of(row: Any, body: bytes) -> Delivery:
@@ -162,10 +162,8 @@ def delivery_of(row: Any, body: bytes) -> Delivery:
 
 def deliveries_by_id(connection: Connection, ids: Sequence[int], bodies: bool = True) -> list[Delivery]:
     """Deliveries that have a payload, in order of their numbers; with their bodies, or with empty ones."""
-    which = (delivery.c.id.in_(list(ids)), delivery.c.payload.is_not(None))
-    if bodies:
-        return _deliveries(connection, WITH_PAYLOAD.where(*which).order_by(delivery.c.id))
-    return [delivery_of(row, b"") for row in connection.execute(select(delivery).where(*which).order_by(delivery.c.id))]
+    query = select(delivery).where(delivery.c.id.in_(list(ids)), delivery.c.payload.is_not(None)).order_by(delivery.c.id)
+    return _deliveries(connection, query) if bodies else [delivery_of(row, b"") for row in connection.execute(query)]
 
 
 def received(connection: Connection, channel: str, after_id: int, limit: int) -> list[Message]:

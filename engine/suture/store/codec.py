@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from suture.model.made import KeptEvent, Made
 from suture.model.message import Note
 from suture.ports import Settled
 from suture.store import rows
-from suture.store.content import AS_IT_IS, LEVEL, ZSTD, Coded, plain
+from suture.store.content import AS_IT_IS, LEVEL, ZSTD, Coded, number_of, plain
 from suture.store.tables import dictionary
 
 RAW, MADE = "raw", "made"
@@ -61,8 +60,9 @@ class Codec:
         self._kinds.clear()
         self._fresh.clear()
         d = dictionary.c
-        for row in connection.execute(select(dictionary).order_by(d.made_at_us, d.id)):
-            self._kinds[row.channel, row.kind] = _Kind(row.id, bytes(row.body))
+        found = connection.execute(select(dictionary).order_by(d.made_at_us, d.id))
+        newest = {(row.channel, row.kind): (row.id, bytes(row.body)) for row in found}
+        self._kinds.update({of: _Kind(*one) for of, one in newest.items()})
 
     def coded(self, channel: str, kind: str, content: bytes) -> Coded:
         """The content as it is kept."""
@@ -102,12 +102,15 @@ class _Kind:
 
     def _use(self, coding: int, made: bytes) -> None:
         self.coding, self._left = coding, RENEWED
-        self._compressor = _compressor(made)
+        self._dictionary = made
+        self._compressor: zstandard.ZstdCompressor | None = None
 
     def compress(self, content: bytes) -> bytes:
         self._left -= 1
         if self._left <= 0 and self.samples is None:
             self.samples, self._sample_bytes = [], 0
+        if self._compressor is None:  # a quarter of a megabyte: for the channels that carry something
+            self._compressor = _compressor(self._dictionary)
         return self._compressor.compress(content)
 
     def learn(self, content: bytes) -> bytes:
@@ -119,16 +122,18 @@ class _Kind:
             return b""
         samples, self.samples = self.samples, None
         made = trained(samples)
-        self._use(number_of(made), made) if made else self._use(self.coding, b"")
+        if made:
+            self._use(number_of(made), made)
+        self._left = RENEWED
         return made
 
 
 def _compressor(made: bytes) -> zstandard.ZstdCompressor:
     if not made:
-        return zstandard.ZstdCompressor(level=LEVEL)
+        return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
     data = zstandard.ZstdCompressionDict(made)
     data.precompute_compress(level=LEVEL)
-    return zstandard.ZstdCompressor(dict_data=data, level=LEVEL, write_dict_id=False)
+    return zstandard.ZstdCompressor(dict_data=data, level=LEVEL, write_dict_id=False, write_checksum=True)
 
 
 def trained(samples: Sequence[bytes]) -> bytes:
@@ -138,8 +143,3 @@ def trained(samples: Sequence[bytes]) -> bytes:
         return bytes(zstandard.train_dictionary(size_bytes, list(samples), k=200, d=8, level=LEVEL).as_bytes())
     except zstandard.ZstdError:
         return b""
-
-
-def number_of(made: bytes) -> int:
-    """The number of a dictionary, from its bytes, so that two writers give one number to two of them only if they are the same."""
-    return int.from_bytes(hashlib.blake2b(made, digest_size=4).digest(), "big") >> 1 | 1 << 30

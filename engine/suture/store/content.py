@@ -6,10 +6,12 @@ A row's `coding` says how its bytes are kept: AS_IT_IS, ZSTD (RFC 8878, without 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, and_, select
+from sqlalchemy import Connection, Engine, select
 
 from suture.model import made as makes
 from suture.model.errors import StoreError
@@ -19,10 +21,6 @@ from suture.store.tables import delivery, made, message_body
 
 AS_IT_IS, ZSTD = 0, 1
 LEVEL = 3
-OF_DELIVERY = and_(made.c.message_id == delivery.c.message_id, made.c.revision == delivery.c.revision, made.c.part == delivery.c.part)
-"""The row of `made` that has a delivery's payload."""
-WITH_PAYLOAD = select(delivery, made.c.coding, made.c.body).join(made, OF_DELIVERY)
-"""Deliveries that have one, to make each row's with Payloads."""
 _BODY = "SELECT body FROM dictionary WHERE id = {}"
 _loaded: WeakKeyDictionary[Engine, dict[int, Any]] = WeakKeyDictionary()
 
@@ -34,7 +32,7 @@ def plain(content: bytes) -> Coded:
     """Without a dictionary."""
     import zstandard  # not for whoever lists what there is
 
-    return ZSTD, zstandard.ZstdCompressor(level=LEVEL).compress(content)
+    return ZSTD, zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(content)
 
 
 def content(connection: Connection, coding: int, kept: bytes) -> bytes:
@@ -57,10 +55,15 @@ def _dictionary(connection: Connection, number: int) -> Any:
     known = _loaded.setdefault(connection.engine, {})
     if number not in known:
         found = rows.query(connection, rows.marked(connection, _BODY, 1), (number,))
-        if not found:
-            raise StoreError(f"the store has lost dictionary {number}: what was compressed with it cannot be read; restore a backup")
+        if not found or number_of(bytes(found[0][0])) != number:
+            raise StoreError(f"dictionary {number} is lost or damaged: what was compressed with it cannot be read; restore a backup")
         known[number] = zstandard.ZstdCompressionDict(bytes(found[0][0]))
     return known[number]
+
+
+def number_of(dictionary: bytes) -> int:
+    """The number of a dictionary, from its bytes, so that two writers give one number to two of them only if they are the same."""
+    return int.from_bytes(hashlib.blake2b(dictionary, digest_size=4).digest(), "big") >> 1 | 1 << 30
 
 
 def opened(connection: Connection, coding: int, kept: bytes) -> Made:
@@ -73,8 +76,8 @@ def opened(connection: Connection, coding: int, kept: bytes) -> Made:
 
 def payload(connection: Connection, delivery_id: int) -> bytes | None:
     """The bytes that go out with a delivery (PHI); None: none could be made."""
-    row = connection.execute(WITH_PAYLOAD.where(delivery.c.id == delivery_id, delivery.c.payload.is_not(None))).first()
-    return None if row is None else Payloads(connection).of(row)
+    found = connection.execute(select(delivery).where(delivery.c.id == delivery_id, delivery.c.payload.is_not(None))).all()
+    return Payloads(connection, found).of(found[0]) if found else None
 
 
 def raw(connection: Connection, message_id: int) -> bytes | None:
@@ -92,17 +95,26 @@ def makings(connection: Connection, message_id: int) -> dict[int, Made]:
 
 
 class Payloads:
-    """The payloads of rows of WITH_PAYLOAD. Those of one message, which follow one another as a rule, stand in one row of `made`."""
+    """The payloads of these rows of `delivery`. What was made of a message is read once, however many deliveries it has."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, deliveries: Sequence[Any]) -> None:
         self._connection = connection
-        self._last: tuple[Any, ...] = ()
+        sql = "SELECT message_id, revision, part, coding, body FROM made WHERE message_id IN ({in})"
+        found = rows.select_in(connection, sql, dict.fromkeys(row.message_id for row in deliveries))
+        self._kept = {tuple(where): (coding, body) for *where, coding, body in found}
+        self._last: tuple[int, ...] = ()
         self._made = Made()
 
     def of(self, row: Any) -> bytes:
-        """The bytes that go out. Raises StoreError where they are damaged."""
+        """The bytes that go out. Raises StoreError where they are lost or damaged."""
         where = row.message_id, row.revision, row.part
+        if where not in self._kept:
+            raise StoreError(f"the payload of delivery {row.id} is lost; `suture db verify` tells more")
         if where != self._last:
-            self._made, self._last = opened(self._connection, row.coding, row.body), where
+            self._made, self._last = opened(self._connection, *self._kept[where]), where
         payload = self._made.payloads[row.payload]
-        return raw(self._connection, row.message_id) or b"" if payload is None else payload
+        if payload is None:
+            payload = raw(self._connection, row.message_id)
+        if payload is None:
+            raise StoreError(f"the bytes of message {row.message_id} are lost; `suture db verify` tells more")
+        return payload

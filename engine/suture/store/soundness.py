@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, exists, func, not_, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, exists, func, not_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from suture.model import states
 from suture.store import dialect, rows, schema
-from suture.store.content import AS_IT_IS, OF_DELIVERY, ZSTD
+from suture.store.content import AS_IT_IS, ZSTD
 from suture.store.tables import attempt, delivery, dictionary, exception, made, message, message_body, metadata
 
 MOST = 20
@@ -96,6 +96,7 @@ def _without_dictionary(table: Table) -> Any:
     return _without(table, dictionary.c.id == table.c.coding, table.c.coding.not_in((AS_IT_IS, ZSTD)))
 
 
+_OF_DELIVERY = and_(made.c.message_id == delivery.c.message_id, made.c.revision == delivery.c.revision, made.c.part == delivery.c.part)
 _HAS_PAYLOAD = (delivery.c.state.not_in((states.HELD, states.SKIPPED)),)
 _REFERENCES: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("messages without their bytes", lambda: _without(message, message_body.c.message_id == message.c.id)),
@@ -103,7 +104,7 @@ _REFERENCES: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("events and payloads without a message", lambda: _without(made, message.c.id == made.c.message_id)),
     ("deliveries without a message", lambda: _without(delivery, message.c.id == delivery.c.message_id)),
     ("deliveries without a payload", lambda: _these(delivery, delivery.c.payload.is_(None), *_HAS_PAYLOAD)),
-    ("deliveries whose payload is not there", lambda: _without(delivery, OF_DELIVERY, delivery.c.payload.is_not(None))),
+    ("deliveries whose payload is not there", lambda: _without(delivery, _OF_DELIVERY, delivery.c.payload.is_not(None))),
     (
         "messages whose dictionary is not there",
         lambda: _without_dictionary(message_body),
