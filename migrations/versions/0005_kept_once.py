@@ -19,8 +19,8 @@ branch_labels = None
 depends_on = None
 
 _PUT = "INSERT INTO made (message_id, revision, part, events, coding, body) VALUES (:number, :revision, 0, :events, :coding, :body)"
-AT_A_TIME = 500
-"""Messages that are in memory at a time."""
+AT_A_TIME, TOGETHER_BYTES = 500, 4_194_304
+"""Messages that are in memory at a time, with all that was made of them: so many, or fewer that are so large together."""
 
 
 def upgrade() -> None:
@@ -75,11 +75,19 @@ def _make() -> None:
 
 
 def _next(connection: sa.Connection, after: int) -> dict[int, str]:
-    """The next messages, with their channels."""
+    """The next messages, with their channels: AT_A_TIME, or fewer that are so large together."""
     found = connection.execute(
-        sa.text("SELECT id, channel FROM message WHERE id > :after ORDER BY id LIMIT :limit"), {"after": after, "limit": AT_A_TIME}
+        sa.text("SELECT id, channel, size_bytes FROM message WHERE id > :after ORDER BY id LIMIT :limit"),
+        {"after": after, "limit": AT_A_TIME},
     )
-    return {row.id: row.channel for row in found}
+    messages: dict[int, str] = {}
+    total_bytes = 0
+    for row in found.all():
+        total_bytes += row.size_bytes
+        if messages and total_bytes > TOGETHER_BYTES:
+            break
+        messages[row.id] = row.channel
+    return messages
 
 
 def _of(connection: sa.Connection, query: str, messages: dict[int, str]) -> dict[int, list]:

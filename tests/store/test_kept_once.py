@@ -83,6 +83,15 @@ def test_every_message_is_what_it_was(before: Engine) -> None:
     assert list(soundness.problems(before, False, lambda said: None)) == []
 
 
+def test_large_messages_are_taken_a_few_at_a_time_and_none_is_left_out(before: Engine) -> None:
+    with dialect.writing(before) as connection:
+        connection.execute(text("UPDATE message SET size_bytes = 3000000 WHERE id % 2 = 0"))
+    schema.upgrade(before)
+    with before.connect() as connection:
+        assert len(contents.payloads(connection)) == 540 * 3
+        assert len({number for number, _, _ in contents.events(connection)}) == 540
+
+
 def test_what_repeats_itself_is_compressed_with_a_dictionary(before: Engine) -> None:
     schema.upgrade(before)
     with before.connect() as connection:
