@@ -54,6 +54,7 @@ _LOAD: dict[str, Callable[[Result], str]] = {
     "CPU ms": lambda r: number(r["cpu_ms_per_message"], 3),
     "db CPU ms": lambda r: number(r["database_cpu_ms_per_message"], 3),
     "RSS MB": lambda r: f"{number(r['rss_mb']['before'])} > {number(r['rss_mb']['after'])}",
+    "disk B": lambda r: number(r.get("disk_bytes_per_message")),
     "lost": lambda r: number(r["lost"]),
     "doubled": lambda r: number(r["duplicated"]),
     "disordered": lambda r: number(r["disordered"]),

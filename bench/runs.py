@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import figures
 from bench.child import BenchError
-from bench.databases import Databases, scratch
+from bench.databases import Databases, scratch, size_bytes
 from bench.engine import Engine, require_free
 from bench.figures import Arrived, Sent
 from bench.load import Order, Senders
@@ -71,9 +71,9 @@ class Spent:
 class Bench:
     """One engine under load: its processes, and what they say."""
 
-    def __init__(self, case: Case, engine: Engine, senders: Senders, server_pid: int) -> None:
-        """server_pid: the database server, 0 when the engine brings its own."""
-        self.case, self.engine, self.senders, self.server_pid = case, engine, senders, server_pid
+    def __init__(self, case: Case, engine: Engine, senders: Senders, server_pid: int, url: str) -> None:
+        """server_pid: the database server, 0 when the engine brings its own. url: of the database."""
+        self.case, self.engine, self.senders, self.server_pid, self.url = case, engine, senders, server_pid, url
         self.sink: Sink | None = None
         self.peak_mb = 0.0
 
@@ -143,7 +143,8 @@ def started(case: Case, databases: Databases) -> Iterator[Bench]:
         stack.callback(sink.close)
         engine = Engine(case.command, case.workload, url, directory)
         stack.callback(engine.stop)
-        bench = Bench(case, engine, Senders(case.workload, case.connections), databases.server_pid if case.database == "postgresql" else 0)
+        server_pid = databases.server_pid if case.database == "postgresql" else 0
+        bench = Bench(case, engine, Senders(case.workload, case.connections), server_pid, url)
         stack.callback(bench.close)
         bench.sink = sink
         bench.warm_up()
@@ -153,12 +154,14 @@ def started(case: Case, databases: Databases) -> Iterator[Bench]:
 def load(case: Case, databases: Databases, count: int) -> dict[str, Any]:
     """The main measurement: send, and wait until everything acknowledged has arrived."""
     with started(case, databases) as bench:
+        before_bytes = size_bytes(bench.url)
         before_mb, cpu = bench.engine.usage().rss_mb, bench.cpu_s()
         sent = bench.send(0, count)
         arrived = bench.drained(len(sent.acked))
         after = bench.engine.usage()
         result = _result(sent, arrived, bench.cpu_s().since(cpu, count))
         result["rss_mb"] = {"before": round(before_mb, 1), "after": round(after.rss_mb, 1), "peak": round(bench.peak_mb, 1)}
+        result["disk_bytes_per_message"] = round((size_bytes(bench.url) - before_bytes) / count) if before_bytes else None
         return case.facts() | {"count": count, "start_s": round(bench.engine.start_s, 2)} | result
 
 

@@ -34,6 +34,7 @@ LOAD = {
     "accepted_per_s": 2468.9,
     "database_cpu_ms_per_message": None,
     "rss_mb": {"before": 80.2, "after": 99.7},
+    "disk_bytes_per_message": 1203,
 }
 
 
@@ -46,7 +47,25 @@ def test_a_table_lays_out_words_to_the_left_and_figures_to_the_right():
 def test_the_main_table_has_a_line_a_run():
     heads, _, line = report.load_table([LOAD]).splitlines()
     assert heads.split()[:4] == ["engine", "load", "database", "senders"]
-    assert line.split() == ["suture", "w1", "sqlite", "64", "2,469", "2,000", "1.00", "2.00", "0.500", "-", "80", ">", "100", "0", "0", "0"]
+    assert line.split() == [
+        "suture",
+        "w1",
+        "sqlite",
+        "64",
+        "2,469",
+        "2,000",
+        "1.00",
+        "2.00",
+        "0.500",
+        "-",
+        "80",
+        ">",
+        "100",
+        "1,203",
+        "0",
+        "0",
+        "0",
+    ]
 
 
 def test_everything_that_was_measured_is_printed():
