@@ -351,6 +351,11 @@ Look = Callable[[Engine], list[str]]
             "UPDATE made SET coding = 77 WHERE message_id = 3 AND part = 0",
             "events and payloads whose dictionary is not there (the first is 3)",
         ),
+        (
+            "UPDATE message_body SET coding = 1 WHERE message_id = 3",
+            "rows of message_body that cannot be read (the first is of message 3)",
+        ),
+        ("UPDATE made SET coding = 0 WHERE message_id = 3 AND part = 0", "1 rows of made that cannot be read (the first is of message 3)"),
         ("UPDATE delivery SET message_id = 999 WHERE id = 5", "1 deliveries without a message (the first is 5)"),
         ("UPDATE delivery SET state = 'lost' WHERE id = 5", "1 deliveries in a state there is none of (the first is 5)"),
         ("UPDATE message SET state = '' WHERE id = 2", "1 messages in a state there is none of (the first is 2)"),

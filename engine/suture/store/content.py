@@ -61,6 +61,11 @@ def _dictionary(connection: Connection, number: int) -> Any:
     return known[number]
 
 
+def require(connection: Connection, number: int) -> None:
+    """Have this dictionary at hand. Raises StoreError where it is lost or damaged."""
+    _dictionary(connection, number)
+
+
 def number_of(dictionary: bytes) -> int:
     """The number of a dictionary, from its bytes, so that two writers give one number to two of them only if they are the same."""
     return int.from_bytes(hashlib.blake2b(dictionary, digest_size=4).digest(), "big") >> 1 | 1 << 30

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, exists, func, not_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from suture.model import states
-from suture.store import dialect, rows, schema
-from suture.store.content import AS_IT_IS, ZSTD
+from suture.model.errors import StoreError
+from suture.store import content, dialect, rows, schema
 from suture.store.tables import attempt, delivery, dictionary, exception, made, message, message_body, metadata
 
 MOST = 20
@@ -36,6 +36,9 @@ def problems(engine: Engine, quick: bool, doing: Doing) -> Iterator[str]:
         for what, condition in _REFERENCES:
             doing(what)
             yield from _counted(connection, what, condition())
+        if not quick:
+            doing("contents")
+            yield from _contents(connection)
 
 
 def notes(engine: Engine) -> list[str]:
@@ -70,6 +73,34 @@ def _tried(connection: Connection, what: str, query: str) -> Iterator[str]:
         yield f"{what}: {dialect.explain(error, connection.engine.url)}"
 
 
+def _contents(connection: Connection) -> Iterator[str]:
+    """Contents that cannot be read; those whose dictionary is not there are told of by `_REFERENCES`."""
+    known = {content.AS_IT_IS, content.ZSTD}
+    for number in connection.execute(select(dictionary.c.id)).scalars().all():
+        try:
+            content.require(connection, number)
+            known.add(number)
+        except StoreError as error:
+            yield str(error)
+    for table, body, read in ((message_body, "raw", content.content), (made, "body", content.opened)):
+        columns = ("message_id", "coding", body)
+        query = f'SELECT {", ".join(columns)} FROM "{table.name}" ORDER BY message_id'
+        count = first = 0
+        for row in rows.stream(connection, query, table.name, columns):
+            if row[1] in known and not _reads(read, connection, row):
+                count, first = count + 1, first or row[0]
+        if count:
+            yield f"{count} rows of {table.name} that cannot be read (the first is of message {first})"
+
+
+def _reads(read: Callable[[Connection, int, bytes], object], connection: Connection, row: Sequence[Any]) -> bool:
+    try:
+        read(connection, row[1], row[2])
+    except StoreError:
+        return False
+    return True
+
+
 def _counted(connection: Connection, what: str, query: Any) -> Iterator[str]:
     """How many rows are such, if any."""
     try:
@@ -93,7 +124,7 @@ def _without(one: Table, condition: ColumnElement[bool], *more: ColumnElement[bo
 
 
 def _without_dictionary(table: Table) -> Any:
-    return _without(table, dictionary.c.id == table.c.coding, table.c.coding.not_in((AS_IT_IS, ZSTD)))
+    return _without(table, dictionary.c.id == table.c.coding, table.c.coding.not_in((content.AS_IT_IS, content.ZSTD)))
 
 
 _OF_DELIVERY = and_(made.c.message_id == delivery.c.message_id, made.c.revision == delivery.c.revision, made.c.part == delivery.c.part)
