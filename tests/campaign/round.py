@@ -9,8 +9,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.campaign import aftermath
 from tests.campaign.judge import judge
@@ -203,7 +206,8 @@ class Round:
             status = self.ward.page("readyz")[0]
             self.history.ready.append((time.time(), status))
             if self.ward.ended() is None and "freeze" not in self._doing.values():
-                sockets.look(self.ward.process.pid, time.monotonic())
+                with suppress(psutil.NoSuchProcess):  # it may have ended since
+                    sockets.look(self.ward.process.pid, time.monotonic())
             self.history.leaked = len(sockets.leaked)
             self._progress(self._line(status))
 
