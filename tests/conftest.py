@@ -80,7 +80,17 @@ def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def engine_db(engine_url: str) -> Iterator[Engine]:
     """A migrated, open database of each kind."""
-    engine = open_engine(engine_url, site=None)
+    yield from _opened(engine_url)
+
+
+@pytest.fixture
+def empty_db(database_url: str) -> Iterator[Engine]:
+    """An open database of each kind, with nothing in it."""
+    yield from _opened(database_url)
+
+
+def _opened(url: str) -> Iterator[Engine]:
+    engine = open_engine(url, site=None)
     yield engine
     engine.dispose()
 

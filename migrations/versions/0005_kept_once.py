@@ -4,6 +4,7 @@ Before: 0004. The bytes of messages stay as they are (coding 0); those that come
 """
 
 import json
+import time
 from itertools import groupby
 from operator import itemgetter
 
@@ -27,11 +28,11 @@ def upgrade() -> None:
     _make()
     connection = op.get_bind()
     after = -(1 << 62)
-    codecs = Codec()
+    codec = Codec(lambda: int(time.time() * 1e6))
     while messages := _next(connection, after):
-        _move(connection, messages, codecs)
+        _move(connection, messages, codec)
         after = max(messages)
-    codecs.write(connection)
+    codec.write(connection)
     for table in ("event", "note", "delivery_body"):
         op.drop_table(table)
 

@@ -63,7 +63,7 @@ def test_a_writer_goes_on_with_the_dictionary_of_the_one_before(engine_db: Engin
     desk = Desk(engine_db)
     desk.written([received(n, told) for n in range(SAMPLES)])
     with engine_db.connect() as connection:
-        codec = Codec()
+        codec = Codec(lambda: 0)
         codec.load(connection)
         (made,) = connection.execute(select(tables.dictionary)).all()
         coding, body = codec.coded("c", "raw", charge(9999))
@@ -136,7 +136,7 @@ def test_a_dictionary_stays_in_use_when_no_better_one_can_be_made() -> None:
 
 
 def test_a_bit_that_turned_never_gives_other_bytes(engine_db: Engine) -> None:
-    codec, noticed = Codec(), 0
+    codec, noticed = Codec(lambda: 0), 0
     coding, body = codec.coded("c", "raw", charge(1))
     with engine_db.connect() as connection:
         for place in range(len(body)):

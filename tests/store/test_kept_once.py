@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 
 from suture.store import content, dialect, journey, schema, soundness
-from suture.store.engine import open_engine
 from tests import contents
 
 ITEM = b'{"item":"IMP-%d"}'
-
-
-@pytest.fixture
-def empty_db(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url, site=None)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

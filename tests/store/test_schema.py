@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from suture.model.errors import StoreError
 from suture.store import dialect, indexes, past, schema, state
 from suture.store.engine import open_engine
 from suture.store.sequences import Sequences
-
-
-@pytest.fixture
-def empty_db(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url, site=None)
-    yield engine
-    engine.dispose()
 
 
 def test_migrating_from_nothing_gives_the_tables_of_the_code(empty_db: Engine) -> None:

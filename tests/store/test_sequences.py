@@ -35,7 +35,7 @@ class Writer:
         results: dict[int, object] = {}
         try:
             with dialect.transaction(self.connection, mixed=False):
-                write_messages.write(self.connection, operations, self.numbers, results, Codec())  # type: ignore[arg-type]
+                write_messages.write(self.connection, operations, self.numbers, results, Codec(lambda: 0))  # type: ignore[arg-type]
                 if fails:
                     raise TimeoutError
             self.numbers.fresh = False

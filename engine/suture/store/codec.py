@@ -50,7 +50,7 @@ def _note(n: Note) -> tuple[int, str, str, str]:
 class Codec:
     """One writer's dictionaries. now_us: UTC in microseconds, when a dictionary is made."""
 
-    def __init__(self, now_us: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, now_us: Callable[[], int]) -> None:
         self._now_us = now_us
         self._kinds: dict[tuple[str, str], _Kind] = {}
         self._fresh: list[tuple[Any, ...]] = []

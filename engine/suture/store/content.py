@@ -44,12 +44,13 @@ def content(connection: Connection, coding: int, kept: bytes) -> bytes:
     try:
         if coding == ZSTD:
             return zstandard.ZstdDecompressor().decompress(kept)
-        return zstandard.ZstdDecompressor(dict_data=_dictionary(connection, coding)).decompress(kept)
+        return zstandard.ZstdDecompressor(dict_data=dictionary_of(connection, coding)).decompress(kept)
     except zstandard.ZstdError:
         raise StoreError("the content of a message is damaged: it cannot be decompressed; `suture db verify` tells more") from None
 
 
-def _dictionary(connection: Connection, number: int) -> Any:
+def dictionary_of(connection: Connection, number: int) -> Any:
+    """The dictionary with this number, read once. Raises StoreError where it is lost or damaged."""
     import zstandard
 
     known = _loaded.setdefault(connection.engine, {})
@@ -59,11 +60,6 @@ def _dictionary(connection: Connection, number: int) -> Any:
             raise StoreError(f"dictionary {number} is lost or damaged: what was compressed with it cannot be read; restore a backup")
         known[number] = zstandard.ZstdCompressionDict(bytes(found[0][0]))
     return known[number]
-
-
-def require(connection: Connection, number: int) -> None:
-    """Have this dictionary at hand. Raises StoreError where it is lost or damaged."""
-    _dictionary(connection, number)
 
 
 def number_of(dictionary: bytes) -> int:

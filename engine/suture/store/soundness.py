@@ -78,7 +78,7 @@ def _contents(connection: Connection) -> Iterator[str]:
     known = {content.AS_IT_IS, content.ZSTD}
     for number in connection.execute(select(dictionary.c.id)).scalars().all():
         try:
-            content.require(connection, number)
+            content.dictionary_of(connection, number)
             known.add(number)
         except StoreError as error:
             yield str(error)
@@ -136,10 +136,7 @@ _REFERENCES: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("deliveries without a message", lambda: _without(delivery, message.c.id == delivery.c.message_id)),
     ("deliveries without a payload", lambda: _these(delivery, delivery.c.payload.is_(None), *_HAS_PAYLOAD)),
     ("deliveries whose payload is not there", lambda: _without(delivery, _OF_DELIVERY, delivery.c.payload.is_not(None))),
-    (
-        "messages whose dictionary is not there",
-        lambda: _without_dictionary(message_body),
-    ),
+    ("messages whose dictionary is not there", lambda: _without_dictionary(message_body)),
     ("events and payloads whose dictionary is not there", lambda: _without_dictionary(made)),
     ("attempts without a delivery", lambda: _without(attempt, delivery.c.id == attempt.c.delivery_id)),
     ("exceptions without a message", lambda: _without(exception, message.c.id == exception.c.message_id)),
