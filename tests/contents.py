@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from suture.model.made import KeptEvent
-from suture.store import content, tables
+from suture.store import content, tables, views
 
 
 def raws(connection: Connection) -> dict[int, bytes]:
@@ -24,6 +24,6 @@ def events(connection: Connection) -> list[tuple[int, int, KeptEvent]]:
 
 def payloads(connection: Connection) -> dict[int, bytes]:
     """Of every delivery that has one, in the order of their numbers."""
-    numbers = list(connection.execute(select(tables.delivery.c.id).order_by(tables.delivery.c.id)).scalars())
+    numbers = list(connection.execute(select(views.delivery.c.id).order_by(views.delivery.c.id)).scalars())
     found = {number: content.payload(connection, number) for number in numbers}
     return {number: payload for number, payload in found.items() if payload is not None}

@@ -21,7 +21,7 @@ from suture.pipeline.retry import Policy
 from suture.pipeline.world import World
 from suture.ports import Delivery, Held, Operation, Settled, Work
 from suture.runtime import RunningChannel, Stored
-from suture.store import again, dialect, tables
+from suture.store import again, dialect, tables, views
 from suture.store.backlog import Reader, deliveries_by_id
 from suture.store.fitness import Fitness
 from suture.store.journal import Journal
@@ -198,7 +198,8 @@ class ByHand:
         self.reader = Reader(engine, self.answers.append, lambda seconds, retry: _never(retry), threads=0, bug=_never)
         self.rows = filling.Store(engine)
         with dialect.writing(engine) as connection:
-            for table in (tables.attempt, tables.exception, tables.delivery, tables.made, tables.message_body, tables.message):
+            of_deliveries = (tables.attempt, tables.sending, tables.waiting, tables.exception, tables.queued)
+            for table in (*of_deliveries, tables.made, tables.message_body, tables.received):
                 connection.execute(delete(table))
         self.rows.message(id=1, channel="c")
 
@@ -269,7 +270,7 @@ class ByHand:
 
     def column(self, name: str) -> dict[int, Any]:
         """A column of the deliveries, by their numbers; those below 1 are there only to be sent again."""
-        d = tables.delivery.c
+        d = views.delivery.c
         with self.engine.connect() as connection:
             return dict(connection.execute(select(d.id, d[name]).where(d.id > 0).order_by(d.id)).all())
 

@@ -45,7 +45,7 @@ class Store:
             "peer": "127.0.0.1:40000",
         }
         times = {"received_at_us": received, "processed_at_us": done}
-        self._insert(tables.message, {"id": number, "state": state, "size_bytes": len(raw), **times, **values, **more})
+        self._insert(tables.received, {"id": number, "state": state, "size_bytes": len(raw), **times, **values, **more})
         self._insert(tables.message_body, {"message_id": number, "raw": raw})
         for kind, value in (search or {}).items():
             self.key(number, kind, value)
@@ -98,7 +98,7 @@ class Store:
         times = {"created_at_us": made, "updated_at_us": made + 5000, "accepted_at_us": accepted, "posted_at_us": posted}
         of_it = {"id": number, "message_id": message_id, "destination": destination, "state": state}
         of_it |= {"part": self._free_part(message_id), "payload": 0, "size_bytes": len(body)}
-        self._insert(tables.delivery, of_it | values | times | more)
+        self._insert(tables.queued, of_it | values | times | more)
         self._keep(message_id, 0, of_it["part"], Made(payloads=[body]))
         return number
 

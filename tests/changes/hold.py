@@ -39,14 +39,14 @@ class Hold(OfDeliveries, frozen=True):
 '''
     },
     "commands.py": {
-        "from suture.store import again, state\n": "from suture.store import tables\n",
+        "from suture.store import again, state\n": "from suture.store import views\n",
         "            verbs.Release: self._release,\n": "            verbs.Hold: self._hold,\n",
         "    # -- the verbs -------------------------------------------------------------------------------------------------\n": """
     async def _hold(self, verb: verbs.Hold) -> Result:
         now_us = int(self._clock.seconds() * 1e6)
         found = await self._write("read", lambda c: again.deliveries_by_id(c, verb.ids, bodies=False))
         held = [delivery.id for delivery in found if self._given_away(delivery)]
-        which = tables.delivery.c.id.in_(held)
+        which = views.delivery.c.id.in_(held)
         await self._write("hold", lambda c: again.hold(c, which, "deliver", "BY_HAND", verb.reason, now_us))
         return f"held: {verbs.ranges(held) or 'none'}"
 

@@ -36,7 +36,7 @@ def test_a_backup_says_what_is_in_it_and_is_audited(site: Site, backup: Path) ->
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert audited(site) == [f"cli:nurse db_backup {backup}"]
     found = site("db", "backup", backup, "--yes", "--json").json
-    assert (found["tables"]["message"], found["tables"]["delivery"], found["site"]) == (2, 1, "General Hospital")
+    assert (found["tables"]["received"], found["tables"]["queued"], found["site"]) == (2, 1, "General Hospital")
     assert found["files"] == ["channels/or-supply/channel.yaml", "conf/base.yaml"]
     assert site("db", "backup", backup, "--yes", "--no-files", "--json").json["files"] == []
 
@@ -89,7 +89,7 @@ def test_what_it_held_is_let_go_at_once(site: Site, backup: Path) -> None:
 def test_a_restore_as_json_is_for_scripts(site: Site, backup: Path) -> None:
     found = site("db", "restore", backup, "--reason", "disk", "--yes", "--send", "--json").json
     assert found["held"] == {"deliveries": 0, "messages": 0, "numbers_after": 1_000_000_000}
-    assert found["kept"] and found["backup"]["tables"]["message"] == 2
+    assert found["kept"] and found["backup"]["tables"]["received"] == 2
 
 
 def test_files_of_another_time_are_told_and_written_elsewhere(site: Site, backup: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from suture.model.message import Message, Note
 from suture.pipeline.process import process
 from suture.pipeline.rendering import remade
 from suture.ports import Settled
-from suture.store import journey, tables
+from suture.store import journey, views
 from suture.wire.hl7v2.text import er7
 from suture.wire.hl7v2.text.recode import Target, target
 from tests import contents
@@ -320,8 +320,8 @@ def test_notes_and_held_deliveries_are_kept(make: Make, engine_db: Engine) -> No
     house.receive(charge(b"O\x92Hara", b"8859/1"))
     with engine_db.connect() as connection:
         found = journey.journey(connection, 1)
-        states_of = {row.destination: row.state for row in connection.execute(select(tables.delivery))}
-        ids = {row.destination: row.id for row in connection.execute(select(tables.delivery))}
+        states_of = {row.destination: row.state for row in connection.execute(select(views.delivery))}
+        ids = {row.destination: row.id for row in connection.execute(select(views.delivery))}
         bodies = contents.payloads(connection)
     assert found is not None
     assert [(note.code, note.place) for note in found.notes] == [("C1_BYTES", "FT1-8"), ("CHARACTERS_REPLACED", "FT1-8")]

@@ -14,7 +14,7 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.master.stock import StockLevels
 from suture.model.errors import MessageError
 from suture.model.value import changed
-from suture.store import again, dialect, summary, tables
+from suture.store import again, dialect, summary, tables, views
 from suture.store.journey import journey
 from tests import contents
 from tests.mapping import examples
@@ -42,7 +42,7 @@ class Hospital(House):
             return int(connection.execute(text("SELECT max(id) FROM message")).scalar() or 0)
 
     def state(self, number: int) -> str:
-        m = tables.message.c
+        m = views.message.c
         with self.database.connect() as connection:
             return str(connection.execute(select(m.state).where(m.id == number)).scalar())
 

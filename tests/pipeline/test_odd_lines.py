@@ -17,7 +17,7 @@ from suture.model.value import changed
 from suture.pipeline.process import process
 from suture.pipeline.validation import Validation
 from suture.ports import Settled
-from suture.store import tables
+from suture.store import tables, views
 from suture.wire.hl7v2.standard.validate import Rules, validate
 from suture.wire.hl7v2.text import er7
 from tests import contents
@@ -53,7 +53,7 @@ def takes(house: Hospital, data: bytes) -> int:
     house.heard = house.receive(data)
     house.settle()
     with house.database.connect() as connection:
-        return int(connection.execute(select(tables.message.c.id).order_by(tables.message.c.id.desc())).scalar() or 0)
+        return int(connection.execute(select(views.message.c.id).order_by(views.message.c.id.desc())).scalar() or 0)
 
 
 def reasons(house: Hospital, number: int) -> list[str]:

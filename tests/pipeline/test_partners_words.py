@@ -12,7 +12,7 @@ from suture.conversation.hl7v2.rules import AnswerRules
 from suture.model.outcome import Accepted, Ambiguous, Held, Outcome, Rejected, TryLater, Unavailable
 from suture.model.value import changed
 from suture.ports import Delivery
-from suture.store import again, dialect, tables
+from suture.store import again, dialect, tables, views
 from suture.store.backlog import deliveries_by_id
 from suture.store.sequences import Sequences
 from tests.pipeline.house import BEGIN_S, Heard, House
@@ -56,7 +56,7 @@ def rows(house: House, table: Any, *columns: str) -> list[tuple[Any, ...]]:
 )
 def test_the_partners_words_stand_behind_the_reason(run: Any, outcome: Outcome, state: str, reason: str) -> None:
     house, _ = run(outcome)
-    assert rows(house, tables.delivery, "state", "reason") == [(state, reason)]
+    assert rows(house, views.delivery, "state", "reason") == [(state, reason)]
     assert rows(house, tables.attempt, "code", "reason") == [(outcome.code, reason)]
     opened = [(outcome.code, reason)] if state in ("dead", "held") else []
     assert rows(house, tables.exception, "code", "reason") == opened
@@ -67,12 +67,12 @@ def test_the_partners_words_stand_behind_the_reason(run: Any, outcome: Outcome, 
 
 def test_a_refusal_after_acceptance_is_an_exception_and_can_be_sent_again(run: Any) -> None:
     house, _ = run(Accepted("CA", b"CA"))
-    assert rows(house, tables.delivery, "state") == [("accepted",)]
+    assert rows(house, views.delivery, "state") == [("accepted",)]
     delivery = sent(house)
     house.lanes["d"].attempts.refused(delivery, Rejected("AE", "the peer answered AE", b"AE", SAYS))
     house.settle()
     reason = f"accepted at first, then refused: the peer answered AE; it says: {SAYS}"
-    assert rows(house, tables.delivery, "state", "attempts", "reason") == [("refused", 2, reason)]
+    assert rows(house, views.delivery, "state", "attempts", "reason") == [("refused", 2, reason)]
     assert rows(house, tables.attempt, "number", "outcome", "code", "response", "reason") == [
         (1, "accepted", "CA", b"CA", ""),
         (2, "rejected", "AE", b"AE", reason),
@@ -99,6 +99,6 @@ def test_a_sender_that_was_answered_is_not_answered_again(run: Any) -> None:
 def sent(house: House) -> Delivery:
     """The delivery as the connector had it."""
     with house.database.connect() as connection:
-        (number,) = connection.execute(select(tables.delivery.c.id)).scalars()
+        (number,) = connection.execute(select(views.delivery.c.id)).scalars()
         (found,) = deliveries_by_id(connection, [number])
     return changed(found, attempts=0, body=b"")

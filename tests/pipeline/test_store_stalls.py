@@ -13,7 +13,7 @@ from suture.model.outcome import UNSTORABLE, Accepted, Outcome, TryLater
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
 from suture.ports import Attempted, Delivery, Operation, Processed, Received, Sending, Settled
-from suture.store import tables
+from suture.store import tables, views
 from tests.doubles import Scripted, world
 from tests.store.desk import Desk
 
@@ -76,7 +76,7 @@ def test_attempts_that_the_store_takes_late_keep_their_numbers_and_the_last_one_
     assert len(house.peer.sent) == 3
     house.journal.go_on()
     assert house.rows(tables.attempt, "number", "outcome") == [(1, "try_later"), (2, "try_later"), (3, "accepted")]
-    assert house.rows(tables.delivery, "state", "attempts") == [("accepted", 3)]
+    assert house.rows(views.delivery, "state", "attempts") == [("accepted", 3)]
     assert house.journal.bugs == []
 
 
@@ -111,7 +111,7 @@ def test_an_outcome_that_the_store_does_not_take_is_kept_as_what_it_came_to_with
     house.journal.go_on()
     house.wait(1)
     house.journal.go_on()
-    assert house.rows(tables.delivery, "state", "attempts") == [(state, 2)]
+    assert house.rows(views.delivery, "state", "attempts") == [(state, 2)]
     assert house.rows(tables.attempt, "number", "code") == [(1, ""), (2, UNSTORABLE)]
     exceptions = house.rows(tables.exception, "delivery_id", "stage", "code", "reason")
     assert (1, "deliver", UNSTORABLE) in [row[:3] for row in exceptions]
@@ -129,5 +129,5 @@ def test_a_delivery_goes_on_where_the_store_does_not_take_that_it_is_being_sent(
         house.journal.go_on()
         house.wait(2)
     house.journal.go_on()
-    assert house.rows(tables.delivery, "state", "attempts") == [("accepted", 2)]
+    assert house.rows(views.delivery, "state", "attempts") == [("accepted", 2)]
     assert house.lanes.in_flight == 0

@@ -18,7 +18,7 @@ from suture.mapping.spec import OutboundSpec
 from suture.model.events import Event
 from suture.model.views import DeliveryView, ExceptionView
 from suture.ports import Delivery
-from suture.store import dialect, look, orders, queries, state, summary, tables
+from suture.store import dialect, look, orders, queries, state, summary, views
 from suture.wire.hl7v2.text import er7
 from tests.doubles import AtOnce
 from tests.mapping import examples
@@ -107,7 +107,7 @@ class Place(House):
         return answer[1]
 
     def deliveries(self) -> list[tuple[int, str, str]]:
-        d = tables.delivery.c
+        d = views.delivery.c
         with self.database.connect() as connection:
             return [tuple(row) for row in connection.execute(select(d.id, d.destination, d.state).order_by(d.id))]  # type: ignore[misc]
 
@@ -120,7 +120,7 @@ class Place(House):
         return [delivery for delivery, _ in self.peers[name].asked]
 
     def message(self) -> tuple[str, str]:
-        m = tables.message.c
+        m = views.message.c
         with self.database.connect() as connection:
             row = connection.execute(select(m.state, m.reason).order_by(m.id)).first()
         assert row is not None

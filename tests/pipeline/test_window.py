@@ -22,7 +22,7 @@ from suture.model.outcome import Accepted, Held, Outcome, TryLater, Unavailable
 from suture.pipeline.lanes import Lanes
 from suture.pipeline.retry import Policy
 from suture.ports import Delivery, Processed, Settled, Work
-from suture.store import again, dialect, tables
+from suture.store import again, dialect, tables, views
 from tests.doubles import ByHand, world
 
 
@@ -83,7 +83,7 @@ class Slow:
         return again.resend(connection, self.store.journal.sequences, [number], True, 0).deliveries
 
     def _release(self, connection: Connection) -> list[Delivery]:
-        d = tables.delivery.c
+        d = views.delivery.c
         held = list(connection.execute(select(d.id).where(d.state == states.HELD)).scalars())
         return again.release(connection, held, 0, lambda *bare: "").deliveries
 
@@ -162,7 +162,7 @@ def test_a_delivery_that_was_being_sent_when_the_engine_died(slow: Make, on_ambi
     s.commit("aa")
     s.store.told.clear()
     with dialect.writing(s.store.engine) as connection:
-        connection.execute(update(tables.delivery).where(tables.delivery.c.id == 1).values(state=states.IN_FLIGHT))
+        connection.execute(update(tables.queued).where(tables.queued.c.id == 1).values(state=states.IN_FLIGHT))
     s.lanes.start(2)
     s.settle()
     assert s.sent == sent

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 
 from suture.model.message import Message
 from suture.ports import Received, Work
-from suture.store import tables
+from suture.store import views
 from suture.store.journal import Journal
 from tests.doubles import Silent
 
@@ -58,7 +58,7 @@ class Running:
     def stored(self) -> list[str]:
         """The control ids of the messages in the store."""
         with self.engine.connect() as c:
-            return sorted(c.execute(select(tables.message.c.control_id)).scalars())
+            return sorted(c.execute(select(views.message.c.control_id)).scalars())
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from suture.model.verbs import LeftDelivery
-from suture.store import again, dialect, look, tables
+from suture.store import again, dialect, look, views
 from suture.store.sequences import Sequences
 from tests.filling import NOW_US, Store
 
@@ -29,7 +29,7 @@ def released(store: Store, ids: list[int]) -> again.Again:
 
 
 def states_of(store: Store) -> list[tuple[int, str]]:
-    t = tables.delivery.c
+    t = views.delivery.c
     with dialect.reading(store.engine) as connection:
         return [(row.id, row.state) for row in connection.execute(select(t.id, t.state).order_by(t.id))]
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from suture.model.errors import StoreError
-from suture.store import after_restore, backup, copying, dialect, orders, restore, schema, soundness, state, tables
+from suture.store import after_restore, backup, copying, dialect, orders, restore, schema, soundness, state, tables, views
 from suture.store.after_restore import Restoring
 from suture.store.archive import MANIFEST, Backup, Manifest
 from suture.store.engine import open_engine
@@ -94,14 +94,17 @@ def one(engine: Engine, statement: Any) -> Any:
         return connection.execute(statement).scalar()
 
 
-UNTOUCHED = {"message_body", "made", "dictionary", "claim", "attempt", "search_key", "stock", "channel_state", "destination_state"}
+UNTOUCHED = {
+    *("message_body", "made", "dictionary", "claim", "attempt", "search_key", "stock", "channel_state", "destination_state"),
+    *("sending", "signature"),
+}
 
 
 def test_every_row_comes_back_in_a_database_of_either_kind(store: Store, other: Engine, tmp_path: Path) -> None:
     fill(store)
     before = content(store.engine, UNTOUCHED)
     manifest = made(store, tmp_path / "b.zip")
-    assert (manifest.rows("message"), manifest.rows("delivery"), manifest.site, manifest.schema) == (30, 36, "General", schema.HEAD)
+    assert (manifest.rows("received"), manifest.rows("queued"), manifest.site, manifest.schema) == (30, 36, "General", schema.HEAD)
     restored(other, tmp_path / "b.zip", send=True)
     assert content(other, UNTOUCHED) == before
     assert list(soundness.problems(other, False, lambda text: None)) == []
@@ -155,20 +158,20 @@ def test_the_backup_is_of_one_instant_while_others_write(store: Store, tmp_path:
                 return
             with dialect.writing(store.engine) as connection:  # a message and its body, together
                 values = {"id": number, "channel": "c", "received_at_us": 1, "state": "processed", "control_id": "", "type": ""}
-                connection.execute(tables.message.insert().values(**values, sender="", peer="", size_bytes=1))
+                connection.execute(tables.received.insert().values(**values, sender="", peer="", size_bytes=1))
                 connection.execute(tables.message_body.insert().values(message_id=number, raw=b"x"))
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        while not one(store.engine, select(tables.message.c.id).limit(1)):
+        while not one(store.engine, select(views.message.c.id).limit(1)):
             pass
         manifests = [made(store, tmp_path / f"{n}.zip") for n in range(4)]
     finally:
         ending.set()
         writer.join()
-    assert all(m.rows("message") == m.rows("message_body") > 0 for m in manifests)
-    assert manifests[0].rows("message") < manifests[-1].rows("message")
+    assert all(m.rows("received") == m.rows("message_body") > 0 for m in manifests)
+    assert manifests[0].rows("received") < manifests[-1].rows("received")
     for number in range(4):
         found = Backup(tmp_path / f"{number}.zip")
         restore.try_out(tmp_path / f"trial-{number}.db", found, silent)
@@ -233,7 +236,7 @@ def test_what_waited_is_held_and_what_was_not_processed_is_parked(store: Store, 
     made(store, tmp_path / "b.zip")
     held, _ = restored(store.engine, tmp_path / "b.zip")
     assert (held.deliveries, held.messages) == (3, 1)
-    d, m, e = tables.delivery.c, tables.message.c, tables.exception.c
+    d, m, e = views.delivery.c, views.message.c, tables.exception.c
     with dialect.reading(store.engine) as connection:
         waited = connection.execute(select(d).where(d.destination.in_(["queued", "in_flight", "retrying"])).order_by(d.id)).all()
         told = connection.execute(select(e).where(e.code == "RESTORED").order_by(e.id)).all()
@@ -254,7 +257,7 @@ def test_asked_for_what_waited_goes_out_by_itself(store: Store, tmp_path: Path) 
     made(store, tmp_path / "b.zip")
     held, _ = restored(store.engine, tmp_path / "b.zip", send=True)
     assert (held.deliveries, held.messages) == (0, 0)
-    d = tables.delivery.c
+    d = views.delivery.c
     with dialect.reading(store.engine) as connection:
         states = connection.execute(select(d.destination, d.state).where(d.id > 29)).all()
         assert all(name == is_in for name, is_in in states) and len(states) == 7
@@ -307,7 +310,7 @@ def test_the_old_store_is_kept_whole(store: Store, tmp_path: Path) -> None:
     store.message(id=777, raw=b"after the backup")
     before = content(store.engine)
     _, aside = restored(store.engine, tmp_path / "b.zip")
-    assert one(store.engine, select(tables.message.c.id).where(tables.message.c.id == 777)) is None
+    assert one(store.engine, select(views.message.c.id).where(views.message.c.id == 777)) is None
     assert _kept(store.engine, aside) == before
 
 
@@ -344,8 +347,8 @@ Look = Callable[[Engine], list[str]]
     ("harm", "said"),
     [
         ("DELETE FROM message_body WHERE message_id = 3", "1 messages without their bytes (the first is 3)"),
-        ("UPDATE delivery SET payload = NULL WHERE id = 4", "1 deliveries without a payload (the first is 4)"),
-        ("UPDATE delivery SET part = 99 WHERE id = 4", "1 deliveries whose payload is not there (the first is 4)"),
+        ("UPDATE queued SET payload = NULL WHERE id = 4", "1 deliveries without a payload (the first is 4)"),
+        ("UPDATE queued SET part = 99 WHERE id = 4", "1 deliveries whose payload is not there (the first is 4)"),
         ("UPDATE message_body SET coding = 77 WHERE message_id = 3", "1 messages whose dictionary is not there (the first is 3)"),
         (
             "UPDATE made SET coding = 77 WHERE message_id = 3 AND part = 0",
@@ -356,10 +359,10 @@ Look = Callable[[Engine], list[str]]
             "rows of message_body that cannot be read (the first is of message 3)",
         ),
         ("UPDATE made SET coding = 0 WHERE message_id = 3 AND part = 0", "1 rows of made that cannot be read (the first is of message 3)"),
-        ("UPDATE delivery SET message_id = 999 WHERE id = 5", "1 deliveries without a message (the first is 5)"),
-        ("UPDATE delivery SET state = 'lost' WHERE id = 5", "1 deliveries in a state there is none of (the first is 5)"),
-        ("UPDATE message SET state = '' WHERE id = 2", "1 messages in a state there is none of (the first is 2)"),
-        ("DELETE FROM message WHERE id = 6", " events and payloads without a message (the first is 6)"),
+        ("UPDATE queued SET message_id = 999 WHERE id = 5", "1 deliveries without a message (the first is 5)"),
+        ("UPDATE queued SET state = 'lost' WHERE id = 5", "1 deliveries in a state there is none of (the first is 5)"),
+        ("UPDATE received SET state = '' WHERE id = 2", "1 messages in a state there is none of (the first is 2)"),
+        ("DELETE FROM received WHERE id = 6", " events and payloads without a message (the first is 6)"),
         ("UPDATE alembic_version SET version_num = 'x'", f"it has schema x, and this Suture needs {schema.HEAD}"),
     ],
 )
@@ -389,7 +392,7 @@ def test_a_delivery_without_a_payload_is_whole_while_it_is_held(store: Store) ->
     message = store.message()
     held = store.delivery(message, state="held")
     with dialect.writing(store.engine) as connection:
-        connection.exec_driver_sql(f"UPDATE delivery SET payload = NULL WHERE id = {held}")
+        connection.exec_driver_sql(f"UPDATE queued SET payload = NULL WHERE id = {held}")
     assert list(soundness.problems(store.engine, True, lambda text: None)) == []
 
 

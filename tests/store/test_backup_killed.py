@@ -85,7 +85,7 @@ def two_stores(engine: Engine, directory: Path) -> tuple[Path, int]:
 
 
 def messages(engine: Engine) -> int:
-    return len(content(engine, {"message"})["message"]) - 1
+    return len(content(engine, {"received"})["received"]) - 1
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_a_restore_that_cannot_be_made_leaves_the_store(sqlite: str, tmp_path: P
         restored(engine, path)
     assert content(engine) == before
     assert not [p.name for p in tmp_path.iterdir() if "restor" in p.name]
-    assert Backup(path).manifest.rows("message") == 30
+    assert Backup(path).manifest.rows("received") == 30
     engine.dispose()
 
 

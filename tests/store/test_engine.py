@@ -130,5 +130,5 @@ def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
 def test_an_error_quotes_no_values(engine_db: Engine) -> None:
     row = {"id": 1, "channel": "DOE^JANE", "received_at_us": 1, "state": "received", "control_id": "", "type": ""}
     with pytest.raises(StoreError) as caught, dialect.writing(engine_db) as connection:
-        connection.execute(insert(tables.message).values(**row))
+        connection.execute(insert(tables.received).values(**row))
     assert "JANE" not in str(caught.value)

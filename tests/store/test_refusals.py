@@ -117,7 +117,7 @@ def test_a_number_that_somebody_else_took_is_taken_anew(desk: Running) -> None:
         row = {"id": 2, "channel": "c", "at": 1, "state": "received", "none": ""}
         names = "id, channel, received_at_us, state, control_id, type, sender, peer, size_bytes, reason"
         connection.execute(
-            text(f"INSERT INTO message ({names}) VALUES (:id, :channel, :at, :state, :none, :none, :none, :none, 0, :none)"), row
+            text(f"INSERT INTO received ({names}) VALUES (:id, :channel, :at, :state, :none, :none, :none, :none, 0, :none)"), row
         )
     desk.receive("M2")
     desk.settle()

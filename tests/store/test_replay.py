@@ -38,7 +38,7 @@ stores = st.lists(messages, min_size=1, max_size=3)
 def fill(engine: Engine, wanted: list[Any]) -> tuple[list[int], list[int]]:
     """The numbers of messages and deliveries of a store that holds just these."""
     with dialect.writing(engine) as connection:
-        for table in (tables.made, tables.delivery, tables.exception, tables.message_body, tables.message):
+        for table in (tables.made, tables.queued, tables.exception, tables.message_body, tables.received):
             connection.execute(delete(table))
     store, numbers, made = Store(engine), list[int](), list[int]()
     for state, (stage, code), other, legs in wanted:
@@ -54,7 +54,7 @@ def fill(engine: Engine, wanted: list[Any]) -> tuple[list[int], list[int]]:
             made.append(store.delivery(number, destination, condition, **of_it))
             if bare and condition in (states.HELD, states.SKIPPED):
                 with dialect.writing(engine) as connection:
-                    connection.execute(tables.delivery.update().where(tables.delivery.c.id == made[-1]).values(payload=None))
+                    connection.execute(tables.queued.update().where(tables.queued.c.id == made[-1]).values(payload=None))
     return numbers, made
 
 

@@ -42,7 +42,8 @@ class Desk:
             operations.append(Received(message, 1_000_000, done, _failed))
         results: dict[int, Any] = {}
         with dialect.writing(self.engine) as connection:
-            write_messages.write(connection, operations, self.numbers, results, Codec(lambda: 0))
+            asked = write_messages.ask(connection, operations)
+            write_messages.write(connection, operations, self.numbers, results, Codec(lambda: 0), asked)
         for operation in operations:
             results[id(operation)]()
         return came

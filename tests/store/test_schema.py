@@ -27,7 +27,7 @@ def test_migrating_from_nothing_gives_the_tables_of_the_code(empty_db: Engine) -
 def _ddl(engine: Engine) -> dict[str, str]:
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'")).all()
-    return {name: _sorted(re.sub(r"\s+", " ", sql)) for name, sql in rows if name != "alembic_version"}
+    return {name: _sorted(re.sub(r"\s+", " ", sql.replace('"', ""))) for name, sql in rows if name != "alembic_version"}
 
 
 def _sorted(sql: str) -> str:

@@ -17,7 +17,8 @@ from suture.model.value import Value
 from suture.store import again, orders
 from suture.store.sequences import KINDS
 from suture.store.state import STORE, put, put_engine
-from suture.store.tables import command, delivery, engine_state, exception, message, numbers, sequence_number
+from suture.store.tables import command, engine_state, exception, numbers, queued, received, sequence_number
+from suture.store.views import delivery, message
 
 CODE, STAGE = "RESTORED", "restore"
 ROUND = 1_000_000_000
@@ -74,7 +75,7 @@ def _shown(at_us: int) -> str:
 def given(connection: Connection) -> int:
     """No message or delivery of this store, of whatever schema it is, has a higher number, or can have been sent under one."""
     there = set(inspect(connection).get_table_names())
-    highest: list[Any] = [func.max(table.c.id) for table in (message, delivery) if table.name in there]
+    highest: list[Any] = [func.max(table.c.id) for table in (message, delivery, received, queued) if table.name in there]
     highest += [func.max(numbers.c.free_from) - 1] if numbers.name in there else []
     return max((connection.execute(select(one)).scalar() or 0 for one in highest), default=0)
 
@@ -103,4 +104,4 @@ def _park(connection: Connection, what: Restoring, why: str) -> int:
     columns = ["message_id", "channel", "stage", "code", "reason", "opened_at_us"]
     connection.execute(insert(exception).from_select(columns, told.order_by(m.id)))
     values = {"state": states.PARKED, "processed_at_us": what.now_us, "reason": f"{CODE}: {why}"}
-    return connection.execute(update(message).where(waits).values(values)).rowcount
+    return connection.execute(update(received).where(received.c.id.in_(select(m.id).where(waits))).values(values)).rowcount

@@ -12,12 +12,13 @@ from suture.model.value import Draft, changed, fresh
 from suture.model.verbs import LeftDelivery
 from suture.model.views import SEND, SKIP, Item
 from suture.ports import STOCK_UNIT, Delivery
-from suture.store import queries, replay, rows, unrendered
+from suture.store import queries, replay, rows, rulings, unrendered
 from suture.store.backlog import READ_BYTES, deliveries_by_id, whole
 from suture.store.content import makings
 from suture.store.replay import Payload
 from suture.store.sequences import Sequences
-from suture.store.tables import delivery, exception, message
+from suture.store.tables import exception, queued
+from suture.store.views import delivery, message
 from suture.store.write_processed import DELIVERY, delivery_row
 
 PART = 100
@@ -70,8 +71,8 @@ def resend(
     again.deliveries = _insert(connection, numbers, fresh, now_us)
     unrendered.resolve(connection, found, "resent", now_us)
     # A held delivery that was sent again under a new number no longer waits.
-    waited = delivery.update().where(delivery.c.id.in_([d.id for d in found]), delivery.c.state == states.HELD)
-    connection.execute(waited.values(state=states.SKIPPED, updated_at_us=now_us, reason="sent again under a new number"))
+    held = [d.id for d in found if d.state == states.HELD]
+    rulings.rule(connection, held, states.SKIPPED, now_us, "sent again under a new number")
     return again
 
 
@@ -88,7 +89,7 @@ def _insert(connection: Connection, numbers: Sequences, deliveries: Sequence[Del
     d = delivery.c
     asked = select(d.id, d.revision, d.part, d.payload, d.size_bytes).where(d.id.in_([d.original_id for d in deliveries]))
     payloads = {number: tuple(where) for number, *where in connection.execute(asked)}
-    rows.insert(connection, delivery, DELIVERY, [delivery_row(d, payloads[d.original_id]) for d in numbered])
+    rows.insert(connection, queued, DELIVERY, [delivery_row(d, payloads[d.original_id]) for d in numbered])
     return numbered
 
 
@@ -104,7 +105,7 @@ def release(connection: Connection, ids: Sequence[int], now_us: int, render: unr
             again.skipped.append(LeftDelivery(old.id, made))
         else:
             again.deliveries.append(changed(made, state=states.QUEUED, created_at_us=now_us))
-    rows.update(connection, delivery, ("state", "updated_at_us"), [(d.id, states.QUEUED, now_us) for d in again.deliveries])
+    rulings.rule(connection, [d.id for d in again.deliveries], states.QUEUED, now_us)
     unrendered.resolve(connection, again.deliveries, "released", now_us)
     return again
 
@@ -115,8 +116,7 @@ def hold(connection: Connection, which: ColumnElement[bool], stage: str, code: s
     told = select(d.message_id, d.id, d.channel, literal(stage), literal(code), d.destination, literal(why), literal(now_us, BigInteger))
     columns = ["message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us"]
     connection.execute(exception.insert().from_select(columns, told.where(which).order_by(d.id)))
-    held = delivery.update().where(which).values(state=states.HELD, next_at_us=0, reason=why, updated_at_us=now_us)
-    return connection.execute(held).rowcount
+    return rulings.hold(connection, which, now_us, why)
 
 
 class Stored(Draft):

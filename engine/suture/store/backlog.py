@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, select
 
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
 from suture.store import content, faults
-from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, delivery, message, message_body
+from suture.store.queries import in_parts, parts
+from suture.store.tables import message_body, numbers, waiting
+from suture.store.views import delivery, message
 
 READ_BYTES = 16_777_216
 """Bodies that one read brings into memory, at most; a larger one comes alone."""
@@ -100,43 +102,68 @@ class Reader:
         self, channel: str, destination: str, lane: str | None, after_id: int, limit: int, done: Callable[[list[Delivery], bool], None]
     ) -> None:
         """As suture.ports.Backlog says."""
-        where = [delivery.c.channel == channel, delivery.c.destination == destination, delivery.c.id > after_id]
-        where += [] if lane is None else [delivery.c.lane == lane]
-        self.read(lambda c: _waiting_part(c, where, limit), lambda found: done(*found))
+        d = delivery.c
+        where = [d.channel == channel, d.destination == destination, d.state.in_(states.WAITING), d.payload.is_not(None)]
+        where += [] if lane is None else [d.lane == lane]
+        place = (channel, destination, after_id)
+        self.read(lambda c: _waiting_part(c, place, where, limit), lambda found: done(*found))
 
     def load_received(self, channel: str, after_id: int, limit: int, done: Callable[[list[Message]], None]) -> None:
         """Messages that were stored and not processed, in order."""
         self.read(lambda c: received(c, channel, after_id, limit), done)
 
 
-def _waiting_part(connection: Connection, where: Sequence[Any], limit: int) -> tuple[list[Delivery], bool]:
-    """The first waiting deliveries of these, as far as they fit into READ_BYTES, and whether there are more."""
-    last, more = _fitting(connection, _waiting(select(delivery.c.id, delivery.c.size_bytes), where).limit(limit), limit)
-    if not last:
-        return [], False
-    return _deliveries(connection, _waiting(select(delivery), (*where, delivery.c.id <= last))), more
+def _waiting_part(
+    connection: Connection, place: tuple[str, str, int], where: Sequence[ColumnElement[bool]], limit: int
+) -> tuple[list[Delivery], bool]:
+    """The first waiting deliveries of a place, as far as they fit into READ_BYTES, and whether there are more."""
+    found = _first(connection, delivery, place, where, limit)
+    fitting = _fitting(found)
+    return _whole_deliveries(connection, fitting), len(fitting) < len(found) or len(found) >= limit
 
 
-def _waiting(query: Select[Any], where: Sequence[Any]) -> Select[Any]:
-    return query.where(delivery.c.payload.is_not(None), OPEN_DELIVERY, delivery.c.state.in_(states.WAITING), *where).order_by(delivery.c.id)
+def _first(connection: Connection, view: Table, place: tuple[str, str, int], where: Sequence[ColumnElement[bool]], limit: int) -> list[Any]:
+    """Of what is open, the first (id, size_bytes) that fit, limit at most. place: channel, destination, and after which number.
+
+    numbers.open_from is read before: what it goes past meanwhile is then found among those that are not behind.
+    """
+    channel, destination, after_id = place
+    v, w, kind = view.c, waiting.c, view.name
+    mark = connection.execute(select(numbers.c.open_from).where(numbers.c.kind == kind)).scalar()
+    asked = select(v.id, v.size_bytes).where(*where).order_by(v.id)
+    found: list[Any] = []
+    if mark is not None:
+        there = (w.kind == kind, w.channel == channel, w.destination == destination, w.id > after_id, w.id < mark)
+        left = select(v.id, v.size_bytes).join(waiting, w.id == v.id).where(*there, *where).order_by(w.id)
+        found += connection.execute(left.limit(limit)).all()
+        asked = asked.where(v.id >= mark)
+    if len(found) < limit:
+        found += connection.execute(asked.where(v.id > after_id).limit(limit - len(found))).all()
+    return found
 
 
-def _fitting(connection: Connection, sizes: Select[Any], limit: int) -> tuple[int, bool]:
-    """Of numbers and sizes of bodies, limit at most: the last that is read with the first, 0 for none, and whether there are more."""
-    last = total = 0
-    found = connection.execute(sizes).all()
+def _fitting(found: Sequence[Any]) -> list[int]:
+    """Of (id, size_bytes) the numbers of those that are read with the first."""
+    fitting: list[int] = []
+    total = 0
     for number, size in found:
         total += size
-        if last and total > READ_BYTES:
-            return last, True
-        last = number
-    return last, len(found) >= limit
+        if fitting and total > READ_BYTES:
+            break
+        fitting.append(number)
+    return fitting
 
 
-def _deliveries(connection: Connection, query: Select[Any]) -> list[Delivery]:
-    found = connection.execute(query).all()
+def _whole_deliveries(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
+    found = _rows(connection, ids)
     payloads = content.Payloads(connection, found)
     return [delivery_of(row, payloads.of(row)) for row in found]
+
+
+def _rows(connection: Connection, ids: Sequence[int]) -> list[Any]:
+    """The rows of deliveries that have a payload, in order."""
+    d = delivery.c
+    return list(in_parts(connection, select(delivery).where(d.payload.is_not(None)).order_by(d.id), d.id, ids))
 
 
 def delivery_of(row: Any, body: bytes) -> Delivery:
@@ -162,18 +189,14 @@ def delivery_of(row: Any, body: bytes) -> Delivery:
 
 def deliveries_by_id(connection: Connection, ids: Sequence[int], bodies: bool = True) -> list[Delivery]:
     """Deliveries that have a payload, in order of their numbers; with their bodies, or with empty ones."""
-    query = select(delivery).where(delivery.c.id.in_(list(ids)), delivery.c.payload.is_not(None)).order_by(delivery.c.id)
-    return _deliveries(connection, query) if bodies else [delivery_of(row, b"") for row in connection.execute(query)]
+    return _whole_deliveries(connection, ids) if bodies else [delivery_of(row, b"") for row in _rows(connection, ids)]
 
 
 def received(connection: Connection, channel: str, after_id: int, limit: int) -> list[Message]:
     """Messages in state `received`, in order: so many, or as many as fit into READ_BYTES; none only when there are no more."""
-    where = (OPEN_MESSAGE, message.c.channel == channel, message.c.id > after_id)
-    sizes = select(message.c.id, message.c.size_bytes).where(*where).order_by(message.c.id).limit(limit)
-    last, _ = _fitting(connection, sizes, limit)
-    if not last:
-        return []
-    return [m for m, _ in whole(connection, *where, message.c.id <= last)]
+    where = (message.c.channel == channel, message.c.state == states.RECEIVED)
+    fitting = _fitting(_first(connection, message, (channel, "", after_id), where, limit))
+    return [m for part in parts(fitting) for m, _ in whole(connection, message.c.id.in_(part))]
 
 
 def whole(connection: Connection, *which: ColumnElement[bool]) -> list[tuple[Message, int]]:

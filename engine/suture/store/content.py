@@ -17,7 +17,8 @@ from suture.model import made as makes
 from suture.model.errors import StoreError
 from suture.model.made import Made
 from suture.store import rows
-from suture.store.tables import delivery, made, message_body
+from suture.store.tables import made, message_body
+from suture.store.views import delivery
 
 AS_IT_IS, ZSTD = 0, 1
 LEVEL = 3
@@ -69,6 +70,8 @@ def number_of(dictionary: bytes) -> int:
 
 def opened(connection: Connection, coding: int, kept: bytes) -> Made:
     """What a row of `made` holds. Raises StoreError as `content`."""
+    if not kept:
+        return Made()
     try:
         return makes.read(content(connection, coding, kept))
     except ValueError:

@@ -12,6 +12,9 @@ from suture.store import rows
 from suture.store.archive import Row, bytes_of
 from suture.store.tables import metadata
 
+FORMER = frozenset(("message", "delivery", "event", "note", "delivery_body"))
+"""Tables of older schemas, which a backup may be of."""
+
 
 class Shape(Value, frozen=True):
     """A table as it is in a database. key: the columns of its primary key; binary: those that hold bytes."""
@@ -25,7 +28,7 @@ class Shape(Value, frozen=True):
 def shapes(connection: Connection) -> list[Shape]:
     """The store's tables that are in a database, in the order of their names."""
     there = inspect(connection)
-    return [_shape(there, name) for name in sorted(set(there.get_table_names()) & set(metadata.tables))]
+    return [_shape(there, name) for name in sorted(set(there.get_table_names()) & (metadata.tables.keys() | FORMER))]
 
 
 def _shape(there: Any, name: str) -> Shape:

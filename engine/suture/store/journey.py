@@ -13,7 +13,8 @@ from suture.model.value import changed
 from suture.model.views import AttemptView, DeliveryView, EventView, ExceptionView, Journey, MessageView, NoteView, Step
 from suture.store import queries
 from suture.store.content import makings
-from suture.store.tables import attempt, claim, delivery, exception, message
+from suture.store.tables import attempt, claim, exception
+from suture.store.views import delivery, message
 
 
 def journey(connection: Connection, message_id: int) -> Journey | None:

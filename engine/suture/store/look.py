@@ -16,7 +16,7 @@ from suture.model.meant import did_you_mean
 from suture.model.value import Value
 from suture.model.verbs import ranges
 from suture.model.views import AttemptView, Balance, DeliveryView, EventView, ExceptionView, Item, Journey, MessageView
-from suture.store import content, orders, queries, replay, search, summary, tables
+from suture.store import content, orders, queries, replay, search, summary, tables, views
 from suture.store import journey as journeys
 from suture.store.queries import DeliveryFilter, ExceptionFilter, MessageFilter, ReleaseFilter
 from suture.store.replay import Known
@@ -65,7 +65,7 @@ def messages(connection: Connection, wanted: MessageFilter, known: Collection[st
 
 def message(connection: Connection, message_id: int) -> MessageView:
     """One message without content. Raises NotFound."""
-    return _found(queries.one(connection, MessageView, tables.message.c.id == message_id), "message", message_id)
+    return _found(queries.one(connection, MessageView, views.message.c.id == message_id), "message", message_id)
 
 
 def raw(connection: Connection, message_id: int) -> Audited[bytes]:
@@ -92,13 +92,13 @@ def deliveries(connection: Connection, wanted: DeliveryFilter, known: Collection
 
 def delivery(connection: Connection, delivery_id: int) -> tuple[DeliveryView, list[AttemptView]]:
     """One delivery and its attempts, without content. Raises NotFound."""
-    found = _found(queries.one(connection, DeliveryView, tables.delivery.c.id == delivery_id), "delivery", delivery_id)
+    found = _found(queries.one(connection, DeliveryView, views.delivery.c.id == delivery_id), "delivery", delivery_id)
     return found, queries.shown(connection, AttemptView, tables.attempt.c.delivery_id == delivery_id, response=None)
 
 
 def payload(connection: Connection, delivery_id: int) -> Audited[tuple[DeliveryView, bytes, list[AttemptView]]]:
     """One delivery, the bytes that go out, and the attempts with the answers. Raises NotFound."""
-    found = _found(queries.one(connection, DeliveryView, tables.delivery.c.id == delivery_id, content=True), "delivery", delivery_id)
+    found = _found(queries.one(connection, DeliveryView, views.delivery.c.id == delivery_id, content=True), "delivery", delivery_id)
     body = content.payload(connection, delivery_id) or b""
     tried = queries.shown(connection, AttemptView, tables.attempt.c.delivery_id == delivery_id, content=True)
     return _content((found, body, tried), f"delivery {delivery_id} body")

@@ -12,7 +12,8 @@ from suture.model import states
 from suture.model.fault import Fault
 from suture.ports import Failed, Journal, Past, Work
 from suture.store import state as facts
-from suture.store.tables import delivery, exception, message, sequence_number
+from suture.store.tables import exception, sequence_number
+from suture.store.views import delivery, message
 
 CHAIN_MAX = 100
 """Repetitions of repetitions that are followed back to the message that was processed."""

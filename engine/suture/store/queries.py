@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, or_, select
 
 from suture.model import states
 from suture.model.outcome import apart
@@ -14,7 +14,8 @@ from suture.model.value import Value
 from suture.model.views import AttemptView, DeliveryView, ExceptionView, MessageView, View
 from suture.store import search
 from suture.store.replay import Known, Whole
-from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, attempt, delivery, exception, message
+from suture.store.tables import attempt, exception, queued, received
+from suture.store.views import OPEN_STATES, delivery, delivery_open, message, message_open
 
 V = TypeVar("V", bound=View)
 
@@ -112,8 +113,8 @@ def one(connection: Connection, kind: type[V], which: ColumnElement[bool], conte
     return next(iter(shown(connection, kind, which, content=content)), None)
 
 
-def _of(kind: type[View], content: bool = False) -> Select[Any]:
-    columns = _TABLES[kind].c
+def _of(kind: type[View], content: bool = False, table: Table | None = None) -> Select[Any]:
+    columns = (_TABLES[kind] if table is None else table).c
     return select(*(columns[name] for name in kind.__struct_fields__ if name in columns and (content or name not in _CONTENT)))
 
 
@@ -130,19 +131,18 @@ def messages(connection: Connection, wanted: MessageFilter) -> list[MessageView]
 
     By state or channel alone, rows are read backwards until `limit` are found: about half a second a million.
     """
-    t = message.c
+    table = message_open if wanted.state == states.RECEIVED and not wanted.find else message
+    t = table.c
     conditions = _equal((t.channel, wanted.channel), (t.state, wanted.state), (t.control_id, wanted.control_id))
     if wanted.find:
         return _searched(connection, wanted, [*conditions, *between(t.received_at_us, wanted)])
-    if wanted.state == states.RECEIVED:
-        conditions.append(OPEN_MESSAGE)
-    return _page(connection, MessageView, t.received_at_us, wanted, conditions)
+    return _page(connection, MessageView, table, wanted, conditions)
 
 
 def _searched(connection: Connection, wanted: MessageFilter, conditions: list[ColumnElement[bool]]) -> list[MessageView]:
     found: list[MessageView] = []
     t = message.c
-    for ids in search.find(connection, selective_first([*wanted.find]), *_id_range(connection, message, t.received_at_us, wanted)):
+    for ids in search.find(connection, selective_first([*wanted.find]), *_id_range(connection, MessageView, wanted)):
         for part in parts(ids):
             statement = _of(MessageView).where(t.id.in_(part), *conditions).order_by(t.id.desc())
             found += _views(connection, MessageView, statement.limit(wanted.limit - len(found)))
@@ -164,16 +164,13 @@ def wholes(connection: Connection, ids: Iterable[int]) -> list[Whole]:
 
 
 def deliveries(connection: Connection, wanted: DeliveryFilter) -> list[DeliveryView]:
-    """Deliveries newest first, without content; those that wait come from an index of their own."""
-    at, conditions = delivery.c.created_at_us, _of_delivery(wanted)
-    if wanted.state in (*states.WAITING, states.HELD):
-        # The plus keeps a database from walking the primary key, which would look as good to it.
-        return _page(connection, DeliveryView, at, wanted, [OPEN_DELIVERY, *conditions], literal_column("+id"))
-    return _page(connection, DeliveryView, at, wanted, conditions)
+    """Deliveries newest first, without content; those that wait are found without looking at the others."""
+    table = delivery_open if wanted.state in OPEN_STATES["delivery"] else delivery
+    return _page(connection, DeliveryView, table, wanted, _of_delivery(wanted, table))
 
 
-def _of_delivery(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
-    t = delivery.c
+def _of_delivery(wanted: DeliveryFilter, table: Table) -> list[ColumnElement[bool]]:
+    t = table.c
     same = ((t.channel, wanted.channel), (t.destination, wanted.destination), (t.state, wanted.state), (t.message_id, wanted.message_id))
     return _equal(*same)
 
@@ -209,7 +206,7 @@ def exceptions(connection: Connection, wanted: ExceptionFilter) -> list[Exceptio
         conditions += [t.field == wanted.destination, t.delivery_id.is_not(None)]
     if wanted.open is not None:
         conditions.append(t.resolved_at_us.is_(None) if wanted.open else t.resolved_at_us.is_not(None))
-    return _page(connection, ExceptionView, t.opened_at_us, wanted, conditions)
+    return _page(connection, ExceptionView, exception, wanted, conditions)
 
 
 def _about(wanted: ExceptionFilter | ReleaseFilter) -> list[ColumnElement[bool]]:
@@ -226,7 +223,7 @@ def releasable(connection: Connection, wanted: ReleaseFilter) -> list[int]:
     e, d = exception.c, delivery.c
     waits = (e.resolved_at_us.is_(None), d.state.in_((states.HELD, states.DEAD)))
     statement = select(d.id).distinct().join(exception, (e.delivery_id == d.id) & (e.message_id == d.message_id)).where(*waits)
-    statement = statement.where(*_of_delivery(wanted), *_about(wanted), *between(d.created_at_us, wanted), *before(d.id, wanted))
+    statement = statement.where(*_of_delivery(wanted, delivery), *_about(wanted), *between(d.created_at_us, wanted), *before(d.id, wanted))
     return list(connection.execute(statement.order_by(d.id).limit(wanted.limit)).scalars())
 
 
@@ -248,7 +245,16 @@ def first_id(connection: Connection, table: Table, at: ColumnElement[int], since
     return low
 
 
-def _id_range(connection: Connection, table: Table, at: ColumnElement[int], wanted: Page) -> tuple[int, int]:
+_TIMES: dict[type[View], tuple[Table, ColumnElement[int]]] = {
+    MessageView: (received, received.c.received_at_us),
+    DeliveryView: (queued, queued.c.created_at_us),
+    ExceptionView: (exception, exception.c.opened_at_us),
+}
+"""The table that has the numbers of a view and their times."""
+
+
+def _id_range(connection: Connection, kind: type[View], wanted: Page) -> tuple[int, int]:
+    table, at = _TIMES[kind]
     low = first_id(connection, table, at, wanted.since_us) if wanted.since_us is not None else 0
     high = wanted.before_id - 1 if wanted.before_id is not None else MAX_ID
     if wanted.until_us is not None:
@@ -271,19 +277,11 @@ def before(column: ColumnElement[int], wanted: Page) -> list[ColumnElement[bool]
     return [] if wanted.before_id is None else [column < wanted.before_id]
 
 
-def _page(
-    connection: Connection,
-    kind: type[V],
-    at: ColumnElement[int],
-    wanted: Page,
-    conditions: list[ColumnElement[bool]],
-    key: ColumnElement[int] | None = None,
-) -> list[V]:
-    """Newest first, of those that fit also the conditions. at: their time. key: their number, else the primary key."""
-    table = _TABLES[kind]
-    number = table.c.id if key is None else key
-    fit = (*conditions, *between(at, wanted), number.between(*_id_range(connection, table, at, wanted)))
-    return _views(connection, kind, _of(kind).where(*fit).order_by(number.desc()).limit(wanted.limit))
+def _page(connection: Connection, kind: type[V], table: Table, wanted: Page, conditions: list[ColumnElement[bool]]) -> list[V]:
+    """Newest first, of the rows of a table that fit."""
+    at = table.c[_TIMES[kind][1].name]
+    fit = (*conditions, *between(at, wanted), table.c.id.between(*_id_range(connection, kind, wanted)))
+    return _views(connection, kind, _of(kind, table=table).where(*fit).order_by(table.c.id.desc()).limit(wanted.limit))
 
 
 def parts(ids: list[int], size: int = 500) -> Iterator[list[int]]:

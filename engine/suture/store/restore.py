@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from suture.model.errors import StoreError, StoreRefused
 from suture.model.value import changed
-from suture.store import after_restore, copying, dialect, ownership, rows, schema, switch, tenure
+from suture.store import after_restore, copying, dialect, ownership, rows, schema, switch, tenure, views
 from suture.store.after_restore import Held, Restoring
 from suture.store.archive import TABLES, Backup, Row, Worked
 from suture.store.engine import open_file
@@ -192,6 +192,7 @@ def _given(connection: Connection) -> int:
 
 def _present(connection: Connection) -> list[str]:
     names = [shape.name for shape in copying.shapes(connection)]
+    names += sorted(set(inspect(connection).get_view_names()) & views.metadata.tables.keys())
     return [*names, schema.VERSION_TABLE] if schema.is_there(connection) else names
 
 

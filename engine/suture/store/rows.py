@@ -101,6 +101,37 @@ def query(connection: Connection, sql: str, values: Sequence[Any] = ()) -> list[
     return found
 
 
+class Asked:
+    """A question whose rows are fetched later: in a pipeline what is sent meanwhile goes the same way, and waits for no answer.
+
+    The text holds {in} for a list of placeholders; there may be no value, and then no row.
+    """
+
+    def __init__(self, connection: Connection, sql: str, values: Iterable[Any]) -> None:
+        self._connection = connection
+        self._cursors = [self._ask(sql, part) for part in _padded(list(values))]
+
+    def _ask(self, sql: str, part: list[Any]) -> Any:
+        connection, raw = self._connection, self._connection.connection.dbapi_connection
+        asked = sql.replace("{in}", ", ".join(_marks(is_sqlite(connection), len(part))))
+        driver: Any = connection.dialect.loaded_dbapi
+        try:
+            cursor: Any = raw.cursor() if is_sqlite(connection) else driver.RawCursor(raw)  # type: ignore[union-attr]
+            cursor.execute(asked, part)
+            if not is_sqlite(connection):
+                _push(raw)
+        except driver.Error as e:
+            raise wrapped(connection, e) from None
+        return cursor
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The rows; once."""
+        try:
+            return [row for cursor in self._cursors for row in cursor.fetchall()]
+        except self._connection.dialect.loaded_dbapi.Error as e:
+            raise wrapped(self._connection, e) from None
+
+
 def wrapped(connection: Connection, error: Exception) -> Exception:
     """The driver's error as SQLAlchemy's."""
     raw = connection.connection.dbapi_connection
@@ -154,12 +185,15 @@ def _update_sql(table: Table, columns: tuple[str, ...], rows: int, dialect: Dial
     return f'UPDATE "{table.name}" SET {given} FROM (VALUES {_values(places, rows)}) AS v WHERE "{table.name}".id = v.column1'
 
 
+def execute_in(connection: Connection, sql: str, values: Iterable[Any]) -> None:
+    """Run a statement whose text holds {in} for a list of placeholders, for these values, in few statements."""
+    for part in _padded(list(values)):
+        execute(connection, sql.replace("{in}", ", ".join(_marks(is_sqlite(connection), len(part)))), part)
+
+
 def select_in(connection: Connection, sql: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
     """Rows of a query whose text holds {in} for a list of placeholders, asked in few statements."""
-    found: list[tuple[Any, ...]] = []
-    for part in _padded(list(values)):
-        found.extend(query(connection, sql.replace("{in}", ", ".join(_marks(is_sqlite(connection), len(part)))), part))
-    return found
+    return Asked(connection, sql, values).rows()
 
 
 def _padded(values: list[Any]) -> Iterator[list[Any]]:

@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from suture.model import states
 from suture.model.errors import StoreError
 from suture.store import content, dialect, rows, schema
-from suture.store.tables import attempt, delivery, dictionary, exception, made, message, message_body, metadata
+from suture.store.tables import attempt, dictionary, exception, made, message_body, metadata, queued, received, sending
+from suture.store.views import delivery, message
 
 MOST = 20
 """Damages of pages that are told."""
@@ -127,19 +128,20 @@ def _without_dictionary(table: Table) -> Any:
     return _without(table, dictionary.c.id == table.c.coding, table.c.coding.not_in((content.AS_IT_IS, content.ZSTD)))
 
 
-_OF_DELIVERY = and_(made.c.message_id == delivery.c.message_id, made.c.revision == delivery.c.revision, made.c.part == delivery.c.part)
+_OF_DELIVERY = and_(made.c.message_id == queued.c.message_id, made.c.revision == queued.c.revision, made.c.part == queued.c.part)
 _HAS_PAYLOAD = (delivery.c.state.not_in((states.HELD, states.SKIPPED)),)
 _REFERENCES: tuple[tuple[str, Callable[[], Any]], ...] = (
-    ("messages without their bytes", lambda: _without(message, message_body.c.message_id == message.c.id)),
-    ("bodies without a message", lambda: _without(message_body, message.c.id == message_body.c.message_id)),
-    ("events and payloads without a message", lambda: _without(made, message.c.id == made.c.message_id)),
-    ("deliveries without a message", lambda: _without(delivery, message.c.id == delivery.c.message_id)),
+    ("messages without their bytes", lambda: _without(received, message_body.c.message_id == received.c.id)),
+    ("bodies without a message", lambda: _without(message_body, received.c.id == message_body.c.message_id)),
+    ("events and payloads without a message", lambda: _without(made, received.c.id == made.c.message_id)),
+    ("deliveries without a message", lambda: _without(queued, received.c.id == queued.c.message_id)),
     ("deliveries without a payload", lambda: _these(delivery, delivery.c.payload.is_(None), *_HAS_PAYLOAD)),
-    ("deliveries whose payload is not there", lambda: _without(delivery, _OF_DELIVERY, delivery.c.payload.is_not(None))),
+    ("deliveries whose payload is not there", lambda: _without(queued, _OF_DELIVERY, queued.c.payload.is_not(None))),
     ("messages whose dictionary is not there", lambda: _without_dictionary(message_body)),
     ("events and payloads whose dictionary is not there", lambda: _without_dictionary(made)),
-    ("attempts without a delivery", lambda: _without(attempt, delivery.c.id == attempt.c.delivery_id)),
-    ("exceptions without a message", lambda: _without(exception, message.c.id == exception.c.message_id)),
+    ("attempts without a delivery", lambda: _without(attempt, queued.c.id == attempt.c.delivery_id)),
+    ("announced sends without a delivery", lambda: _without(sending, queued.c.id == sending.c.delivery_id)),
+    ("exceptions without a message", lambda: _without(exception, received.c.id == exception.c.message_id)),
     ("messages in a state there is none of", lambda: _these(message, message.c.state.not_in(states.MESSAGE_STATES))),
     ("deliveries in a state there is none of", lambda: _these(delivery, delivery.c.state.not_in(states.DELIVERY_STATES))),
 )

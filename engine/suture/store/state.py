@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Table, func, select, text
 
 from suture.model import states
 from suture.model.value import Value
-from suture.store.tables import OPEN_DELIVERY, channel_state, command, delivery, destination_state, engine_state
+from suture.store.tables import channel_state, command, destination_state, engine_state
+from suture.store.views import delivery_open
 
 HEARTBEAT, PHASE = "heartbeat_us", "phase"
 """Facts about the engine: its last sign of life, by its own clock, and whether it is starting, running or stopping."""
@@ -63,8 +64,9 @@ def engine_facts(connection: Connection, node: str) -> dict[str, str]:
 
 def depths(connection: Connection, channel: str) -> dict[str, int]:
     """Destination to deliveries that wait for it."""
-    query = select(delivery.c.destination, func.count()).where(OPEN_DELIVERY, delivery.c.state.in_(states.WAITING))
-    rows = connection.execute(query.where(delivery.c.channel == channel).group_by(delivery.c.destination))
+    d = delivery_open.c
+    waits = (d.channel == channel, d.state.in_(states.WAITING))
+    rows = connection.execute(select(d.destination, func.count()).where(*waits).group_by(d.destination))
     return {row[0]: row[1] for row in rows}
 
 

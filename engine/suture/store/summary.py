@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, case, exists, func, literal_column, not_, select, union
+from sqlalchemy import ColumnElement, Connection, Select, Table, case, exists, func, literal_column, select, union
 
 from suture.model import states
 from suture.model.made import counts
@@ -14,7 +14,8 @@ from suture.model.outcome import apart
 from suture.model.views import Balance, ChannelStatus, DestinationStatus, Doubled, Refusal, Status
 from suture.store.queries import first_id, in_parts
 from suture.store.standing import Standing, standing
-from suture.store.tables import OPEN_DELIVERY, OPEN_MESSAGE, channel_state, delivery, destination_state, exception, made, message
+from suture.store.tables import channel_state, destination_state, exception, made, queued, received
+from suture.store.views import OPEN_STATES, delivery, delivery_open, message, message_open
 
 DAY_US = 86_400_000_000
 RECENT_MESSAGES = 100_000
@@ -22,8 +23,9 @@ RECENT_MESSAGES = 100_000
 
 def recently(connection: Connection, now_us: int) -> int:
     """From when a status counts: a day ago, or the RECENT_MESSAGES newest messages, whichever is less to count."""
-    newest = connection.execute(select(func.max(message.c.id))).scalar() or 0
-    first = select(message.c.received_at_us).where(message.c.id > newest - RECENT_MESSAGES).order_by(message.c.id).limit(1)
+    r = received.c
+    newest = connection.execute(select(func.max(r.id))).scalar() or 0
+    first = select(r.received_at_us).where(r.id > newest - RECENT_MESSAGES).order_by(r.id).limit(1)
     return max(now_us - DAY_US, (connection.execute(first).scalar() or 0) if newest > RECENT_MESSAGES else 0)
 
 
@@ -69,20 +71,25 @@ def _destination(channels: dict[str, ChannelStatus], channel: str, name: str) ->
 
 def _messages(connection: Connection, channels: dict[str, ChannelStatus], since_us: int | None) -> None:
     t = message.c
-    counted = select(t.channel, t.state, func.count(), func.max(t.received_at_us)).group_by(t.channel, t.state)
-    waiting, done = counted.where(OPEN_MESSAGE), counted.where(not_(OPEN_MESSAGE))
+    done = _counted(message).where(t.state.not_in(OPEN_STATES["message"]))
+    waiting = _counted(message_open)
     if since_us is not None:
-        done = done.where(t.id >= first_id(connection, message, t.received_at_us, since_us), t.received_at_us >= since_us)
+        done = done.where(t.id >= first_id(connection, received, received.c.received_at_us, since_us), t.received_at_us >= since_us)
     for name, state, count, last in [*connection.execute(waiting), *connection.execute(done)]:
         channel = _channel(channels, name)
         channel.messages[state] = count
         channel.last_received_us = max(channel.last_received_us or 0, last)
 
 
+def _counted(table: Table) -> Select[Any]:
+    t = table.c
+    return select(t.channel, t.state, func.count(), func.max(t.received_at_us)).group_by(t.channel, t.state)
+
+
 def _waiting(connection: Connection, channels: dict[str, ChannelStatus]) -> None:
-    t = delivery.c
+    t = delivery_open.c
     key = (t.channel, t.destination, t.state)
-    statement = select(*key, func.count(), func.min(t.created_at_us)).where(OPEN_DELIVERY).group_by(*key)
+    statement = select(*key, func.count(), func.min(t.created_at_us)).group_by(*key)
     for channel, name, state, count, oldest in connection.execute(statement):
         found = _destination(channels, channel, name)
         found.deliveries[state] = count
@@ -92,9 +99,9 @@ def _waiting(connection: Connection, channels: dict[str, ChannelStatus]) -> None
 def _finished(connection: Connection, channels: dict[str, ChannelStatus], since_us: int | None) -> None:
     t = delivery.c
     key = (t.channel, t.destination, t.state)
-    statement = select(*key, func.count(), func.max(t.accepted_at_us)).where(not_(OPEN_DELIVERY)).group_by(*key)
+    statement = select(*key, func.count(), func.max(t.accepted_at_us)).where(t.state.not_in(OPEN_STATES["delivery"])).group_by(*key)
     if since_us is not None:
-        statement = statement.where(t.id >= first_id(connection, delivery, t.created_at_us, since_us), t.created_at_us >= since_us)
+        statement = statement.where(t.id >= first_id(connection, queued, queued.c.created_at_us, since_us), t.created_at_us >= since_us)
     for channel, name, state, count, accepted in connection.execute(statement):
         found = _destination(channels, channel, name)
         found.deliveries[state] = count

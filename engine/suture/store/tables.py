@@ -1,13 +1,13 @@
 """The tables, the same on SQLite and PostgreSQL.
 
-Hot tables have keys that grow, so that a commit touches the last pages only. Times are UTC, integers, microseconds
-since 1970. Large bodies have tables of their own, written once and never updated. Codes are text, states as in
-model/states.py. Their indexes are in store/indexes.py.
+Hot tables have keys that grow, so that a commit touches the last pages only, and what goes through updates none of their
+rows: what becomes of a message, or of a delivery, is a row of its own, and the views of store/views.py tell its state. Times
+are UTC, integers, microseconds since 1970. Codes are text, states as in model/states.py. Their indexes are in store/indexes.py.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text, literal_column
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text
 
 metadata = MetaData()
 
@@ -17,14 +17,14 @@ def _id(name: str, **options: object) -> Column[int]:
     return Column(name, BigInteger().with_variant(Integer(), "sqlite"), **options)  # type: ignore[arg-type]
 
 
-message = Table(
-    "message",
+received = Table(
+    "received",
     metadata,
     _id("id", primary_key=True, autoincrement=False),
     Column("channel", String, nullable=False),
     Column("received_at_us", BigInteger, nullable=False),
     Column("processed_at_us", BigInteger),
-    Column("state", String, nullable=False),
+    Column("state", String, nullable=False, comment="as of its receipt, or as a restore has left it: made.state comes before it"),
     Column("control_id", String, nullable=False, comment="MSH-10"),
     Column("type", String, nullable=False, comment="MSH-9, as DFT^P03"),
     Column("sender", String, nullable=False, comment="MSH-3 and MSH-4"),
@@ -37,9 +37,10 @@ message = Table(
         SmallInteger,
         nullable=False,
         server_default="0",
-        comment="how often it was reprocessed; its events carry the same number",
+        comment="how often it was reprocessed before made had states",
     ),
 )
+"""Messages as they were received."""
 
 message_body = Table(
     "message_body",
@@ -57,7 +58,10 @@ made = Table(
     Column("part", SmallInteger, primary_key=True, autoincrement=False, comment="0 the processing; more: a payload that was made later"),
     Column("events", String, nullable=False, comment="how many of each type and state: 3 charge.raised raised"),
     Column("coding", Integer, nullable=False, comment="how body is kept, as of message_body"),
-    Column("body", LargeBinary, nullable=False, comment="events, notes and payloads in MessagePack (store/content.py)"),
+    Column("body", LargeBinary, nullable=False, comment="events, notes and payloads in MessagePack; empty: nothing was made"),
+    Column("state", String, comment="of the message from then on; NULL: received.state says it"),
+    Column("at_us", BigInteger, comment="when it was processed"),
+    Column("reason", String, comment="why filtered, duplicate or parked"),
     sqlite_with_rowid=False,
 )
 
@@ -83,16 +87,16 @@ claim = Table(
     sqlite_with_rowid=False,
 )
 
-delivery = Table(
-    "delivery",
+queued = Table(
+    "queued",
     metadata,
     _id("id", primary_key=True, autoincrement=False),
     Column("message_id", BigInteger, nullable=False),
     Column("channel", String, nullable=False),
     Column("destination", String, nullable=False),
     Column("lane", String, nullable=False, comment="order key; FIFO within channel, destination and lane"),
-    Column("state", String, nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("state", String, nullable=False, comment="when it was made, or as a person has ruled after so many attempts"),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="attempts of a higher number come after this state"),
     Column("next_at_us", BigInteger, nullable=False, server_default="0"),
     Column("idempotency_key", String, nullable=False),
     Column("control_id", String, nullable=False, server_default=""),
@@ -110,10 +114,7 @@ delivery = Table(
     Column("payload", SmallInteger, comment="which of that row's payloads; NULL: none could be made"),
     Column("size_bytes", Integer, nullable=False, server_default="0", comment="of the payload"),
 )
-# Word for word the conditions of the partial indexes message_open and delivery_open: a database uses them for nothing else.
-OPEN_MESSAGE: ColumnElement[bool] = literal_column("state = 'received'")
-OPEN_DELIVERY: ColumnElement[bool] = literal_column("state IN ('queued', 'in_flight', 'retrying', 'held')")
-"""What is not at its end."""
+"""Deliveries as they were put into the queue."""
 
 attempt = Table(
     "attempt",
@@ -126,8 +127,41 @@ attempt = Table(
     Column("code", String, nullable=False, comment="HTTP status, MSA-1 or our own code"),
     Column("reason", String, nullable=False),
     Column("response", LargeBinary, comment="first bytes of the answer"),
+    Column("state", String, comment="of the delivery from then on; NULL: queued.state says it"),
+    Column("next_at_us", BigInteger),
+    Column("document", String, comment="the business system's number for it"),
     sqlite_with_rowid=False,
 )
+
+sending = Table(
+    "sending",
+    metadata,
+    _id("delivery_id", primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="of the attempt that has begun"),
+    Column("at_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Sends that were announced before they began: without an attempt of that number, nobody knows what came of it."""
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("kind", String, primary_key=True, comment="message | delivery"),
+    Column("channel", String, primary_key=True),
+    Column("destination", String, primary_key=True, comment="empty for a message"),
+    _id("id", primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""What was not at its end when numbers.open_from went past it; one that came to its end since may be there still."""
+
+signature = Table(
+    "signature",
+    metadata,
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""The transactions that a writer on PostgreSQL has committed, the newest some thousand (tenure.py)."""
 
 exception = Table(
     "exception",
@@ -223,6 +257,7 @@ numbers = Table(
     metadata,
     Column("kind", String, primary_key=True, comment="message | delivery"),
     Column("free_from", BigInteger, nullable=False, comment="the first that no writer has taken"),
+    Column("open_from", BigInteger, nullable=False, server_default="0", comment="of those before it, what is open stands in waiting"),
     sqlite_with_rowid=False,
 )
 

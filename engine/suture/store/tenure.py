@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from suture.model import views
 from suture.model.errors import TakenOver
 from suture.model.value import changed
-from suture.store import dialect, ownership, process, rows, state
+from suture.store import dialect, ownership, process, rows, state, tables
 
 try:
     from time import CLOCK_BOOTTIME as _LIFE
@@ -41,11 +41,16 @@ _NOBODY = "none"
 _OWNER = "owner"
 
 _VALUE = "SELECT value FROM engine_state WHERE name = {}"
-_SIGN = "UPDATE engine_state SET value = CASE WHEN value LIKE $1 THEN $2 END WHERE node = '' AND name = 'journal'"
-"""No value where the mark is another's, which the table refuses: the transaction is undone, and no answer has to be waited for."""
+_SIGN = """INSERT INTO signature (epoch, number) SELECT $2::bigint, CASE WHEN value LIKE $1 THEN $3::bigint END
+FROM engine_state WHERE node = '' AND name = 'journal' FOR SHARE"""
+"""No number where the mark is another's, which the table refuses: the transaction is undone, and no answer has to be waited for.
+A row that is updated in each transaction would be found ever more slowly while somebody's open transaction keeps its old versions."""
+_SIGNED = "SELECT 1 FROM signature WHERE epoch = $1 AND number = $2"
+_FORGET = "DELETE FROM signature WHERE epoch = $1 AND number >= $2 AND number < $3"
+KEPT_SIGNATURES = 1000
 _IS_NOT_OURS = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM engine_state WHERE node = '' AND name = 'journal' AND value LIKE ?)"
 """No row as a rule: the interpreter lock changes hands once for a statement, and once more for a row."""
-_FENCE = """CREATE TEMP TRIGGER fence BEFORE INSERT ON main.message
+_FENCE = """CREATE TEMP TRIGGER fence BEFORE INSERT ON main.received
 WHEN NOT EXISTS (SELECT 1 FROM main.engine_state WHERE node = '' AND name = 'journal' AND value LIKE '{mark}%')
 BEGIN SELECT RAISE(ABORT, '{fenced}'); END"""
 _FENCED = "the store is another engine's"
@@ -99,6 +104,7 @@ class Tenure:
         self._signer = uuid.uuid4().hex
         self._renewed_s = self._alone_s = float("-inf")
         self._sends_for_s = 0.0
+        self._signed = 0
 
     def may_send(self) -> bool:
         """Whether a send may begin: the store has just been this process's, and the last owner's lease is over."""
@@ -163,32 +169,37 @@ class Tenure:
         self.mark = f"{epoch}.{self._signer} "
         state.put_engine(connection, state.STORE, {"journal": self.mark, _OWNER: json.dumps(told)}, 0)
         state.forget_engines(connection, self.node)
+        connection.execute(tables.signature.delete())
         state.put_engine(connection, self.node, {"pid": me.pid, state.PHASE: state.STARTING, state.HEARTBEAT: now_us}, now_us)
         if before is not None:  # a commit that was not answered leaves this process there: the one before it counts on
             self._sends_for_s = max(self._sends_for_s, before.sends_for_s)
         return epoch
 
-    def sign(self, connection: Connection, signature: str, fenced: bool) -> bool:
-        """Let this transaction be committed only while the store bears the mark, and leave mark and signature in it, to ask
-        `was_committed` for when its commit was not answered. fenced: it has put in messages, behind the fence.
+    def sign(self, connection: Connection, signature: int, fenced: bool) -> bool:
+        """Let this transaction be committed only while the store bears the mark, and leave the signature in it, to ask
+        `was_committed` for when its commit was not answered. signature: one more for each transaction. fenced: it has put in
+        messages, behind the fence.
 
         Raises TakenOver for another mark, on PostgreSQL in its own way and perhaps with the commit: ask `is_taken_over`. False on
         SQLite: a commit that fails there was not made. (The transaction's own number would not do: a server that was killed
         may give the number of a lost transaction to another one.)
         """
         if self.shared:
-            rows.execute(connection, _SIGN, (f"{self.mark}%", self.mark + signature))
+            rows.execute(connection, _SIGN, (f"{self.mark}%", self.epoch, signature))
+            if signature >= self._signed + 2 * KEPT_SIGNATURES:
+                rows.execute(connection, _FORGET, (self.epoch, self._signed, signature - KEPT_SIGNATURES))
+                self._signed = signature - KEPT_SIGNATURES
         elif not fenced and rows.query(connection, _IS_NOT_OURS, (f"{self.mark}%",)):
             raise TakenOver("it is another engine's")
         return self.shared
 
-    def was_committed(self, connection: Connection, signature: str) -> bool:
+    def was_committed(self, connection: Connection, signature: int) -> bool:
         """Whether the transaction with this signature, the last of an earlier connection, was committed.
 
         That connection's session has ended: the journal's new one holds its lock (ownership.py).
         """
         with connection.begin():
-            return _row(connection, "journal") == self.mark + signature
+            return bool(rows.query(connection, _SIGNED, (self.epoch, signature)))
 
     def end(self, connection: Connection) -> None:
         """Say goodbye: this process sends nothing any more, and a successor need not wait."""
@@ -205,7 +216,7 @@ def is_taken_over(error: Exception) -> bool:
     original: Any = getattr(error, "orig", None)
     if str(original) == _FENCED:
         return True
-    return getattr(original, "sqlstate", "") == _NO_VALUE and original.diag.table_name == "engine_state"
+    return getattr(original, "sqlstate", "") == _NO_VALUE and original.diag.table_name == "signature"
 
 
 def _epoch(mark: str) -> int:

@@ -17,10 +17,15 @@ from suture.store.checkpoint import Checkpoints
 from suture.store.codec import Codec
 from suture.store.hatch import Result
 from suture.store.identity import Files
+from suture.store.rows import Asked
 from suture.store.sequences import Sequences
 from suture.store.tenure import Tenure, owner
 
-Writers = tuple[tuple[type, Callable[[Connection, list[Any], Sequences, dict[int, Result]], None]], ...]
+Writers = tuple[tuple[type, Callable[..., None]], ...]
+"""write(connection, operations, sequences, results), for each kind of operation."""
+
+
+Questions = tuple[tuple[type, Callable[[Connection, list[Any]], Asked]], ...]
 
 
 class Transactions:
@@ -30,16 +35,17 @@ class Transactions:
         self._engine = engine
         self.sequences = Sequences()
         self.codec = codec = Codec(lambda: int(time.time() * 1e6))
+        self._questions: Questions = ((Received, write_messages.ask), (Processed, write_processed.ask))
         self._writers: Writers = (
-            (Received, partial(write_messages.write, codec=codec)),
-            (Processed, partial(write_processed.write, codec=codec)),
             (Attempted, write_attempts.write),
             (Sending, write_attempts.write_sending),
+            (Received, partial(write_messages.write, codec=codec)),
+            (Processed, partial(write_processed.write, codec=codec)),
         )
         self.checkpoints = Checkpoints(engine, damaged) if dialect.file_of(engine) else None
         self._files = Files(engine)
-        self._groups = itertools.count()
-        self._in_doubt: tuple[str, list[Result]] | None = None
+        self._groups = itertools.count(1)
+        self._in_doubt: tuple[int, list[Result]] | None = None
 
     def begin(self, tenure: Tenure) -> None:
         """Before the first connection."""
@@ -96,12 +102,12 @@ class Transactions:
         began_s = self.tenure.now()
         with around, dialect.transaction(connection, Work in kinds):
             results = self._apply(connection, group)
-            signature = str(next(self._groups))
+            signature = next(self._groups)
             if self.tenure.sign(connection, signature, Received in kinds):
                 self._in_doubt = signature, results
         self.sequences.fresh = False
         self.codec.committed()
-        self._in_doubt = "", results  # it is committed, and is told when the store is known to be where it was
+        self._in_doubt = 0, results  # it is committed, and is told when the store is known to be where it was
         self._files.check()
         self._in_doubt = None
         self.tenure.renew(began_s)
@@ -119,14 +125,19 @@ class Transactions:
         return results if committed else None
 
     def _apply(self, connection: Connection, operations: list[Operation]) -> list[Result]:
-        """The rows of a group, by kind; the results in the order of the operations."""
+        """The rows of a group, by kind; the results in the order of the operations.
+
+        What has to be known is asked first, and what needs no answer is sent before the answers are waited for: on PostgreSQL a
+        group waits for them once, and for its commit.
+        """
         kinds: dict[type, list[Any]] = {}
         for operation in operations:
             kinds.setdefault(type(operation), []).append(operation)
+        asked = {kind: {"asked": ask(connection, kinds[kind])} for kind, ask in self._questions if kind in kinds}
         results: dict[int, Result] = {}
         for kind, write in self._writers:
             if kind in kinds:
-                write(connection, kinds[kind], self.sequences, results)
+                write(connection, kinds[kind], self.sequences, results, **asked.get(kind, {}))
         self.codec.write(connection)  # before any work, which may read what was written just now
         for work in kinds.get(Work, ()):
             results[id(work)] = partial(work.done, work.run(connection))

@@ -14,16 +14,18 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from suture.mapping.fields import typed
 from suture.model import made as makes
+from suture.model import states
 from suture.model.events import Event, idempotency_key
 from suture.model.made import KeptEvent, Made
 from suture.model.message import Message
 from suture.model.payload import Payload
 from suture.model.value import changed
 from suture.ports import Delivery, Settled, Unrendered
-from suture.store import content, rows, tables
+from suture.store import content, rows, rulings, tables
 from suture.store.backlog import delivery_of, whole
 from suture.store.queries import without_payload
-from suture.store.tables import delivery, exception, message
+from suture.store.tables import exception, queued
+from suture.store.views import delivery, message
 
 EXCEPTION = (
     *("message_id", "delivery_id", "channel", "stage", "code", "field"),
@@ -32,7 +34,6 @@ EXCEPTION = (
 STAGE = "render"
 _WITHOUT_BODY = """SELECT id, destination, events FROM delivery
 WHERE message_id = {} AND state = 'held' AND payload IS NULL"""
-_CLOSE = "UPDATE delivery SET state = 'skipped', updated_at_us = {}, reason = {} WHERE id = {}"
 _RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
 WHERE message_id = {} AND delivery_id = {} AND resolved_at_us IS NULL"""
 
@@ -56,8 +57,7 @@ def give_way(connection: Connection, number: int, settled: Settled, at_us: int) 
         return
     for delivery_id, destination, events in rows.query(connection, rows.marked(connection, _WITHOUT_BODY, 1), (number,)):
         if made.get(destination, set()).issuperset((events or "0").split(",")):
-            reason = "made anew when its message was reprocessed"
-            rows.execute(connection, rows.marked(connection, _CLOSE, 3), (at_us, reason, delivery_id))
+            rulings.rule(connection, [delivery_id], states.SKIPPED, at_us, "made anew when its message was reprocessed")
             rows.execute(connection, rows.marked(connection, _RESOLVE, 3), (at_us, number, delivery_id))
 
 
@@ -93,7 +93,7 @@ def filled(connection: Connection, old: Delivery, render: Render, now_us: int) -
         "reason": "",
         **_kept(connection, old.message_id, made.body),
     }
-    connection.execute(update(delivery).where(delivery.c.id == old.id).values(values))
+    connection.execute(update(queued).where(queued.c.id == old.id).values(values))
     return changed(old, body=made.body, control_id=made.control_id, content_type=made.content_type)
 
 
@@ -128,4 +128,4 @@ def _keep_reason(connection: Connection, u: Unrendered, now_us: int) -> None:
     """What is missing now, in place of what was missing before."""
     resolve(connection, [u.delivery], "released, in vain", now_us)
     rows.insert(connection, exception, EXCEPTION, [exception_of(u, now_us)])
-    connection.execute(update(delivery).where(delivery.c.id == u.delivery.id).values(reason=str(u), updated_at_us=now_us))
+    connection.execute(update(queued).where(queued.c.id == u.delivery.id).values(reason=str(u), updated_at_us=now_us))

@@ -10,13 +10,17 @@ from sqlalchemy import Connection
 from suture.model import states
 from suture.model.outcome import UNSTORABLE, Accepted
 from suture.ports import Attempted, Sending
-from suture.store import rows, tables
+from suture.store import rows, tables, views
 from suture.store.sequences import Sequences
 
-ATTEMPT = ("delivery_id", "number", "started_at_us", "ended_at_us", "outcome", "code", "reason", "response")
-DELIVERY = ("state", "attempts", "next_at_us", "updated_at_us", "accepted_at_us", "posted_at_us", "document", "reason")
+ATTEMPT = (
+    *("delivery_id", "number", "started_at_us", "ended_at_us", "outcome", "code"),
+    *("reason", "state", "next_at_us", "document", "response"),
+)
 EXCEPTION = ("message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us")
 KEPT_RESPONSE_BYTES = 4096
+_BEGUN = """INSERT INTO sending (delivery_id, number, at_us) SELECT id, attempts + 1, {at_us} FROM delivery
+WHERE id IN ({in}) AND state <> 'in_flight'"""
 _NUMBERS = "SELECT delivery_id, MAX(number) FROM attempt WHERE delivery_id IN ({in}) GROUP BY delivery_id"
 
 
@@ -25,31 +29,30 @@ def write(connection: Connection, operations: list[Attempted], sequences: Sequen
     salvaged = [a.delivery.id for a in operations if a.salvaged]
     last = dict(rows.select_in(connection, _NUMBERS, salvaged)) if salvaged else {}
     attempts: list[tuple[Any, ...]] = []
-    deliveries: dict[int, tuple[Any, ...]] = {}
     exceptions: list[tuple[Any, ...]] = []
     for a in operations:
         d, o, at_us, number = a.delivery, a.outcome, a.ended_at_us, a.number
         if a.salvaged:
             number = last[d.id] = max(number, last.get(d.id, 0) + 1)
         response = o.response[:KEPT_RESPONSE_BYTES] or None
-        attempts.append((d.id, number, a.started_at_us, at_us, o.name, o.code, a.reason, response))
-        accepted = at_us if a.state in states.DELIVERED else None
-        posted = at_us if a.state == states.POSTED else None
         document = o.document if isinstance(o, Accepted) else None
-        deliveries[d.id] = (d.id, a.state, number, a.next_at_us, at_us, accepted, posted, document, a.reason)
+        told = (o.name, o.code, a.reason, a.state, a.next_at_us, document)
+        attempts.append((d.id, number, a.started_at_us, at_us, *told, response))
         if a.state in (states.DEAD, states.HELD, states.REFUSED):
             exceptions.append((d.message_id, d.id, d.channel, "deliver", o.code, d.destination, a.reason, at_us))
         if a.salvaged:
             exceptions.append((d.message_id, d.id, d.channel, "deliver", UNSTORABLE, d.destination, a.salvaged, at_us))
         results[id(a)] = a.done or _nothing
     rows.insert(connection, tables.attempt, ATTEMPT, attempts)
-    rows.update(connection, tables.delivery, DELIVERY, list(deliveries.values()))
+    over = [a.delivery for a in operations if a.state not in views.OPEN_STATES["delivery"]]
+    sequences.over(connection, "delivery", [(d.channel, d.destination, d.id) for d in over])
     rows.insert(connection, tables.exception, EXCEPTION, exceptions)
 
 
 def write_sending(connection: Connection, operations: list[Sending], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
     """Record that deliveries are in flight."""
-    rows.update(connection, tables.delivery, ("state", "updated_at_us"), [(o.delivery.id, states.IN_FLIGHT, o.at_us) for o in operations])
+    at_us = max(o.at_us for o in operations)
+    rows.execute_in(connection, _BEGUN.replace("{at_us}", str(int(at_us))), [o.delivery.id for o in operations])
     for o in operations:
         results[id(o)] = o.done
 

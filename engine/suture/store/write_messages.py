@@ -16,6 +16,7 @@ from suture.ports import Received
 from suture.store import rows, tables
 from suture.store.codec import RAW, Codec
 from suture.store.content import content
+from suture.store.rows import Asked
 from suture.store.sequences import Sequences
 
 MESSAGE = ("id", "channel", "received_at_us", "state", "control_id", "type", "sender", "peer", "size_bytes", "duplicate_of", "reason")
@@ -25,7 +26,8 @@ SAME_ID_MANY = 1024
 """Stored messages with the control ids of one statement that are looked at; with more, a sender gives each id many times."""
 SAME_ID_NEWEST = 32
 """Of a control id that is given so often, the newest messages of the sender that a repetition is looked for among."""
-_EARLIER = "SELECT id, channel, control_id, sender, received_at_us, size_bytes, state, reason FROM message"
+_EARLIER = "SELECT id, channel, control_id, sender, received_at_us, size_bytes FROM received"
+_STATES = "SELECT id, state, reason FROM message WHERE id IN ({in})"
 _NEWEST = f"{_EARLIER} WHERE control_id = {{}} AND sender = {{}} AND channel = {{}} ORDER BY id DESC LIMIT {{}}"
 _KNOWN = "SELECT code, reason FROM exception WHERE message_id = {} AND stage = {}"
 _GIVEN_UP = f"SELECT message_id FROM exception WHERE message_id IN ({{in}}) AND code IN {GIVEN_UP}"
@@ -35,11 +37,22 @@ Same = tuple[int, int, int, str]
 """A stored message that has the sender and control id of one that came: number, time of receipt, size and reason."""
 
 
+def ask(connection: Connection, operations: list[Received]) -> Asked:
+    """What `write` has to know: the stored messages that have a control id of these."""
+    ids = {o.message.control_id for o in operations if o.message.control_id}
+    return Asked(connection, f"{_EARLIER} WHERE control_id IN ({{in}}) LIMIT {SAME_ID_MANY}", ids)
+
+
 def write(
-    connection: Connection, operations: list[Received], sequences: Sequences, results: dict[int, Callable[[], None]], codec: Codec
+    connection: Connection,
+    operations: list[Received],
+    sequences: Sequences,
+    results: dict[int, Callable[[], None]],
+    codec: Codec,
+    asked: Asked,
 ) -> None:
     """Store the messages; an exact repetition within the window is stored as `duplicate`."""
-    earlier = _earlier(connection, operations)
+    earlier = _earlier(connection, operations, asked.rows())
     batch: dict[Key, list[Message]] = {}
     messages: list[tuple[Any, ...]] = []
     bodies: list[tuple[int, int, bytes]] = []
@@ -58,7 +71,7 @@ def write(
         if state == states.PARKED and m.fault and m.fault.code not in [fault.code for fault in operation.faults]:
             faults.append(_exception(m, m.fault))
         results[id(operation)] = partial(operation.done, state, m)
-    rows.insert(connection, tables.message, MESSAGE, messages)
+    rows.insert(connection, tables.received, MESSAGE, messages)
     rows.insert_bodies(connection, tables.message_body, BODY, bodies)
     rows.insert(connection, tables.exception, EXCEPTION, faults)
 
@@ -84,18 +97,17 @@ def _key(m: Message) -> Key:
     return m.channel, m.sender, m.control_id
 
 
-def _earlier(connection: Connection, operations: list[Received]) -> dict[Key, list[Same]]:
+def _earlier(connection: Connection, operations: list[Received], stored: list[tuple[Any, ...]]) -> dict[Key, list[Same]]:
     """Stored messages that have the sender and control id of one of these, the oldest first."""
-    ids = {o.message.control_id for o in operations if o.message.control_id}
-    stored = rows.select_in(connection, f"{_EARLIER} WHERE control_id IN ({{in}}) LIMIT {SAME_ID_MANY}", ids)
     if len(stored) >= SAME_ID_MANY:
         stored = [row for key in {_key(o.message) for o in operations if o.message.control_id} for row in _newest(connection, key)]
-    parked = [row[0] for row in stored if row[6] == states.PARKED]
+    now = {number: (state, reason) for number, state, reason in rows.select_in(connection, _STATES, [row[0] for row in stored])}
+    parked = [number for number, (state, _) in now.items() if state == states.PARKED]
     given_up = set(rows.select_in(connection, _GIVEN_UP, parked)) if parked else ()
     found: dict[Key, list[Same]] = {}
-    for number, channel, control_id, sender, at_us, size_bytes, _, reason in sorted(stored):
+    for number, channel, control_id, sender, at_us, size_bytes in sorted(stored):
         if (number,) not in given_up:
-            found.setdefault((channel, sender, control_id), []).append((number, at_us, size_bytes, reason))
+            found.setdefault((channel, sender, control_id), []).append((number, at_us, size_bytes, now[number][1]))
     return found
 
 

@@ -15,11 +15,13 @@ from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.store import rows, tables, unrendered
 from suture.store.codec import MADE as KIND
 from suture.store.codec import Codec, made_of
+from suture.store.content import AS_IT_IS
+from suture.store.rows import Asked
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
 CLAIM = ("key", "message_id", "claimed_at_us", "generation", "digest")
-MADE = ("message_id", "revision", "part", "events", "coding", "body")
+MADE = ("message_id", "revision", "part", "state", "at_us", "reason", "events", "coding", "body")
 DELIVERY = (
     "id",
     "message_id",
@@ -41,7 +43,6 @@ DELIVERY = (
 )
 EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", "table_name", "value", "reason", "opened_at_us")
 SEARCH = ("run", "kind", "hash", "message_id")
-MESSAGE = ("state", "processed_at_us", "reason", "revision")
 _TAKEN = "SELECT key, message_id, claimed_at_us, generation, digest FROM claim WHERE key IN ({in})"
 _TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {}, digest = {} WHERE key = {}"
 _RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
@@ -60,12 +61,21 @@ ClaimRows = list[tuple[Any, ...]]
 Done = list[tuple[Processed, Settled]]
 
 
+def ask(connection: Connection, operations: list[Processed]) -> Asked:
+    """What `write` has to know: which of the business keys are taken."""
+    return Asked(connection, _TAKEN, {key for operation in operations for key in operation.keys})
+
+
 def write(
-    connection: Connection, operations: list[Processed], sequences: Sequences, results: dict[int, Callable[[], None]], codec: Codec
+    connection: Connection,
+    operations: list[Processed],
+    sequences: Sequences,
+    results: dict[int, Callable[[], None]],
+    codec: Codec,
+    asked: Asked,
 ) -> None:
     """Settle each message against the business keys that are taken, and write its rows."""
-    keys = {key for operation in operations for key in operation.keys}
-    taken: Taken = {key: rest for key, *rest in rows.select_in(connection, _TAKEN, keys)}  # type: ignore[misc]
+    taken: Taken = {key: rest for key, *rest in asked.rows()}  # type: ignore[misc]
     claims, taken_over = ClaimRows(), ClaimRows()
     done = Done()
     for operation in operations:
@@ -81,6 +91,7 @@ def write(
     for key, *values in taken_over:
         _run(connection, _TAKE_OVER, (*values, key))
     _write_messages(connection, done, codec)
+    sequences.over(connection, "message", [(o.message.channel, "", o.message.id) for o, _ in done])
     _write_deliveries(connection, done)
 
 
@@ -130,29 +141,28 @@ def _numbered(connection: Connection, operation: Processed, settled: Settled, se
 
 def _write_messages(connection: Connection, done: Done, codec: Codec) -> None:
     """What is kept of the messages: what was made of them, exceptions, search keys and states."""
-    made = [row for o, s in done if (row := _made(o, s, codec)) is not None]
-    rows.insert_bodies(connection, tables.made, MADE, made)
+    rows.insert_bodies(connection, tables.made, MADE, [_made(o, s, codec) for o, s in done])
     rows.insert(connection, tables.exception, EXCEPTION, [row for o, s in done if s.gaps or s.fault for row in _exceptions(o, s)])
     search = {(o.message.id >> RUN_BITS, kind, search_hash(kind, value), o.message.id) for o, _ in done for kind, value in o.search}
     rows.insert(connection, tables.search_key, SEARCH, sorted(search))
-    rows.update(connection, tables.message, MESSAGE, [(o.message.id, s.state, o.at_us, s.reason, o.revision) for o, s in done])
 
 
-def _made(o: Processed, s: Settled, codec: Codec) -> tuple[Any, ...] | None:
+def _made(o: Processed, s: Settled, codec: Codec) -> tuple[Any, ...]:
+    """What became of a message, and what was made of it, if anything was."""
+    became = (o.message.id, o.revision, 0, s.state, o.at_us, s.reason)
     made = made_of(s, o.message.raw)
     if made is None:
-        return None
-    kept = codec.coded(o.message.channel, KIND, makes.write(made))
-    return o.message.id, o.revision, 0, makes.counted(made.events), *kept
+        return *became, "", AS_IT_IS, b""
+    return *became, makes.counted(made.events), *codec.coded(o.message.channel, KIND, makes.write(made))
 
 
 def _write_deliveries(connection: Connection, done: Done) -> None:
     """The deliveries; those without a payload are rows that point at none, and exceptions that say why."""
     with_payload = [delivery_row(d, (o.revision, 0, place, len(d.body))) for o, s in done for place, d in enumerate(s.deliveries)]
-    rows.insert(connection, tables.delivery, DELIVERY, with_payload)
+    rows.insert(connection, tables.queued, DELIVERY, with_payload)
     bare = [(u, o) for o, s in done for u in s.unrendered]
     without = [(*delivery_row(u.delivery, (o.revision, 0, None, 0)), str(u)) for u, o in bare]
-    rows.insert(connection, tables.delivery, (*DELIVERY, "reason"), without)
+    rows.insert(connection, tables.queued, (*DELIVERY, "reason"), without)
     rows.insert(connection, tables.exception, unrendered.EXCEPTION, [unrendered.exception_of(u, o.at_us) for u, o in bare])
 
 

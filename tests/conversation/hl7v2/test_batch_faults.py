@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from suture.conversation.hl7v2 import envelopes
 from suture.conversation.hl7v2.rules import AnswerRules
 from suture.ports import Received
-from suture.store import again, look, tables
+from suture.store import again, look, tables, views
 from suture.store.past import recall
 from suture.wire.hl7v2.exchange import batch
 from tests import contents
@@ -42,7 +42,7 @@ def opened(house: House) -> list[tuple[Any, ...]]:
 
 
 def messages(house: House) -> list[tuple[str, str]]:
-    m = tables.message.c
+    m = views.message.c
     with house.database.connect() as connection:
         return [tuple(row) for row in connection.execute(select(m.control_id, m.state).order_by(m.id))]
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from suture.conversation.hl7v2.rules import AnswerRules
-from suture.store import again, dialect, tables
+from suture.store import again, dialect, tables, views
 from suture.wire.oversize import TooLarge
 from tests import contents
 from tests.pipeline.house import Heard, House
@@ -63,7 +63,7 @@ def test_the_sender_is_told_as_it_asked(house: House, version: str, acks: str, c
 def test_its_header_is_kept_and_waits_for_a_person(house: House) -> None:
     refuse(house, large())
     with house.database.connect() as connection:
-        (message,) = connection.execute(select(tables.message)).all()
+        (message,) = connection.execute(select(views.message)).all()
         (raw,) = contents.raws(connection).values()
         (exception,) = connection.execute(select(tables.exception)).all()
     assert (message.state, message.control_id, message.type, message.sender) == ("parked", "BIG1", "DFT^P03", "CAB|OR1")
@@ -88,7 +88,7 @@ def test_one_that_is_sent_again_and_again_is_one_exception_and_is_refused_each_t
     assert [refuse(house, large()).codes for _ in range(3)] == [["AR"]] * 3
     with house.database.connect() as connection:
         assert len(connection.execute(select(tables.exception)).all()) == 1
-        states = connection.execute(select(tables.message.c.state).order_by(tables.message.c.id)).scalars()
+        states = connection.execute(select(views.message.c.state).order_by(views.message.c.id)).scalars()
         assert list(states) == ["parked", "duplicate", "duplicate"]
 
 
@@ -97,7 +97,7 @@ def test_when_it_comes_again_under_the_limit_it_is_taken(house: House) -> None:
     heard = house.receive(MSH.format(version="2.5.1", acks="|").encode() + PHI)
     assert heard.codes == ["AA"]
     with house.database.connect() as connection:
-        states = connection.execute(select(tables.message.c.state).order_by(tables.message.c.id)).scalars()
+        states = connection.execute(select(views.message.c.state).order_by(views.message.c.id)).scalars()
         assert list(states) == ["parked", "processed"]
 
 
