@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import figures, options, report, runs
+from bench.checkout import Checkout
 from bench.child import BenchError
 from bench.databases import NAMES, Databases
-from bench.engine import SUTURE
 from bench.options import Options
 from bench.proc import PROC
 from bench.runs import Case
@@ -100,14 +100,14 @@ def _measurement(chosen: Options) -> Measurement:
     return lambda case, databases: runs.load(case, databases, chosen.count) | {"kind": "load"}
 
 
-def _other(chosen: Options) -> str | None:
-    """The command of another checkout's engine."""
+def _other(chosen: Options) -> Checkout | None:
+    """The other checkout; it has every site that is asked for."""
     if chosen.against is None:
         return None
-    source = chosen.against.resolve() / "engine"
-    if not (source / "suture").is_dir():
-        raise BenchError(f"{chosen.against} is no checkout of Suture: it has no engine/suture")
-    return shlex.join(["/usr/bin/env", f"PYTHONPATH={source}", *shlex.split(SUTURE)])
+    other = Checkout.at(chosen.against)
+    for name in chosen.workload:
+        other.workload(WORKLOADS[name])
+    return other
 
 
 def _run(case: Case, name: str, measure: Measurement, databases: Databases, document: dict[str, Any]) -> dict[str, Any]:

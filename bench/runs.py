@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import figures
+from bench.checkout import Checkout
 from bench.child import BenchError
 from bench.databases import Databases, scratch, size_bytes
 from bench.engine import Engine, require_free
@@ -215,20 +216,15 @@ def _block(bench: Bench, first: int, count: int) -> dict[str, Any]:
     return result | {"rss_mb": round(bench.engine.usage().rss_mb, 1)}
 
 
-def against(case: Case, other: str, databases: Databases, block: int, say: Say) -> dict[str, Any]:
-    """Two engines at once, of two checkouts, on two sites and two databases: so many messages each, in turn.
+def against(case: Case, other: Checkout, databases: Databases, block: int, say: Say) -> dict[str, Any]:
+    """Two engines at once, of two checkouts, each on its own site and database: so many messages each, in turn.
 
-    Each is started LAUNCHES times: two processes of one program differ by a few per cent as long as they live. other: the
-    command of the second.
+    Each is started LAUNCHES times: two processes of one program differ by a few per cent as long as they live.
     """
     launches: list[list[dict[str, dict[str, Any]]]] = []
     for launch in range(LAUNCHES):
         with contextlib.ExitStack() as stack:
-            beside = case.workload.beside(Path(stack.enter_context(scratch()), case.workload.name))
-            commands = (case.command, other) if launch % 2 else (other, case.command)
-            first = stack.enter_context(started(replace(case, command=commands[0]), databases))
-            second = stack.enter_context(started(replace(case, command=commands[1], workload=beside), databases))
-            this, that = (first, second) if launch % 2 else (second, first)
+            this, that = _launched(stack, case, other, databases, launch % 2 == 1)
             launches.append([_both(this, that, turn, block) for turn in range(TURNS)])
         cpu, rate = (_median_ratio(launches[-1], name) for name in GROWING)
         say(f"  launch {launch + 1} of {LAUNCHES}: {cpu:.2f} of the other's CPU a message, {rate:.2f} of its delivered/s")
@@ -236,6 +232,16 @@ def against(case: Case, other: str, databases: Databases, block: int, say: Say) 
     ratios = {name: figures.in_turn([(_median_ratio(launch, name), 1.0) for launch in launches]) for name in GROWING}
     faults = {name: sum(part[name] for pair in pairs for part in pair.values()) for name in ("lost", "duplicated", "disordered")}
     return case.facts() | {"count": block, "launches": LAUNCHES, "turns": TURNS, "this_over_other": ratios, "pairs": pairs} | faults
+
+
+def _launched(stack: contextlib.ExitStack, case: Case, other: Checkout, databases: Databases, ours_first: bool) -> tuple[Bench, Bench]:
+    """This checkout's engine and the other's; the second to start has a copy of its site, on other ports."""
+    theirs = replace(case, command=other.command, workload=other.workload(case.workload))
+    first, second = (case, theirs) if ours_first else (theirs, case)
+    beside = second.workload.beside(Path(stack.enter_context(scratch()), case.workload.name))
+    one = stack.enter_context(started(first, databases))
+    two = stack.enter_context(started(replace(second, workload=beside), databases))
+    return (one, two) if ours_first else (two, one)
 
 
 def _both(this: Bench, that: Bench, turn: int, count: int) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from bench import engine, main, options, proc, report
+from bench.checkout import Checkout
 from bench.child import BenchError
 from bench.databases import filesystem
 from bench.engine import require_free
@@ -110,12 +111,18 @@ class TestOptions:
         assert len(main.cases(options.parse(["--growth"]))) == 1
         assert len(main.cases(options.parse(["--sink-down", "500", "--workload", "w1", "w2"]))) == 2
 
-    def test_another_checkout_is_measured_in_small_blocks_and_has_to_be_one(self, tmp_path):
+    def test_another_checkout_is_measured_in_small_blocks(self, tmp_path):
         assert options.parse(["--against", str(tmp_path)]).count == 2_000
+
+    def test_another_checkout_has_to_be_one_with_the_sites_that_are_asked_for(self, tmp_path):
+        chosen = options.parse(["--against", str(tmp_path), "--workload", "w1"])
         with pytest.raises(BenchError, match="is no checkout of Suture"):
-            main._other(options.parse(["--against", str(tmp_path)]))
+            main._other(chosen)
         (tmp_path / "engine/suture").mkdir(parents=True)
-        assert f"PYTHONPATH={tmp_path}/engine" in (main._other(options.parse(["--against", str(tmp_path)])) or "")
+        with pytest.raises(BenchError, match="has no site for w1: there is no bench/sites/w1"):
+            main._other(chosen)
+        (tmp_path / "bench/sites/w1").mkdir(parents=True)
+        assert main._other(chosen) == Checkout(tmp_path)
 
     def test_give_way_to_what_is_named_when_quick(self):
         chosen = options.parse(["--quick", "--count", "77"])
