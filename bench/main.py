@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import figures, options, report, runs
+from bench import figures, options, queues, report, runs
 from bench.checkout import Checkout
 from bench.child import BenchError
 from bench.databases import NAMES, Databases
@@ -76,14 +76,23 @@ def cases(chosen: Options) -> list[Case]:
 
 def _measure(chosen: Options, document: dict[str, Any]) -> None:
     """Do the runs; what is done is in the document, even when a later run fails."""
-    measure, floor = _measurement(chosen), _floor(chosen)
     with contextlib.closing(Databases()) as databases:
-        for case in cases(chosen):
-            result = _run(case, "suture", measure, databases, document)
-            if floor is not None and case.workload.name == "w1" and case.database == "sqlite":
-                bare = Case(case.workload, "sqlite", case.connections, floor, case.warm, case.limit_s)
-                least = _run(bare, "floor", measure, databases, document)
-                document["comparisons"].append(case.facts() | {"ratios": figures.against_floor(result, least)})
+        if chosen.queue is not None:
+            for database in chosen.database:
+                document["runs"] += queues.measure(database, databases, chosen.queue, chosen.procrastinate, say)
+        else:
+            _measure_cases(chosen, databases, document)
+
+
+def _measure_cases(chosen: Options, databases: Databases, document: dict[str, Any]) -> None:
+    """Engines under load, one after another."""
+    measure, floor = _measurement(chosen), _floor(chosen)
+    for case in cases(chosen):
+        result = _run(case, "suture", measure, databases, document)
+        if floor is not None and case.workload.name == "w1" and case.database == "sqlite":
+            bare = Case(case.workload, "sqlite", case.connections, floor, case.warm, case.limit_s)
+            least = _run(bare, "floor", measure, databases, document)
+            document["comparisons"].append(case.facts() | {"ratios": figures.against_floor(result, least)})
 
 
 Measurement = Callable[[Case, Databases], dict[str, Any]]
@@ -150,4 +159,6 @@ def text(document: dict[str, Any]) -> str:
     parts += [report.growth_table(result) for result in document["runs"] if result["kind"] == "growth"]
     parts += [report.sink_down_text(result) for result in document["runs"] if result["kind"] == "sink down"]
     parts += [report.against_text(result) for result in document["runs"] if result["kind"] == "against"]
+    waiting = [result for result in document["runs"] if result["kind"] == "queue"]
+    parts += [queues.text(waiting)] if waiting else []
     return "\n\n".join(parts)

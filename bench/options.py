@@ -21,6 +21,7 @@ examples:
   python -m bench --growth 500000               does the cost of a message grow with the store
   python -m bench --sink-down 100000            a destination that is down: memory, drain, order
   python -m bench --against ../before --workload w1 --database sqlite      this checkout and another, in turn
+  python -m bench --queue                       the delivery queue alone: enqueued, and taken and completed a second
 
 exit codes: 0 all well; 1 something was lost, doubled or out of order; 2 it could not be measured
 """
@@ -38,6 +39,8 @@ class Options:
     growth: int | None
     sink_down: int | None
     against: Path | None
+    queue: int | None
+    procrastinate: str | None
     floor: Path | None
     floor_python: str
     engine: str
@@ -89,6 +92,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     long_runs.add_argument(
         "--against", type=Path, metavar="DIR", help="this checkout's engine and the one of the checkout DIR, at once, in turn: ratios"
+    )
+    long_runs.add_argument(
+        "--queue",
+        nargs="?",
+        type=_positive,
+        const=20_000,
+        metavar="N",
+        help="the delivery queue alone, without network: N deliveries (20000)",
+    )
+    add(
+        "--procrastinate", metavar="PYTHON", help="with --queue: a Python that has procrastinate, whose queue is measured on PostgreSQL too"
     )
     add("--floor", type=Path, metavar="DIR", help="also run DIR/floor.py, the least that w1 can cost, and print ratios to it")
     add("--floor-python", default=sys.executable, metavar="PYTHON", help="the Python for floor.py (it needs httptools)")
