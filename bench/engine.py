@@ -34,7 +34,7 @@ class Engine:
         with self._log.open("wb") as log:
             try:
                 self._process = subprocess.Popen(
-                    words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(database_url), start_new_session=True
+                    words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(database_url), start_new_session=True
                 )
             except OSError as e:
                 raise BenchError(f"cannot run {words[0]}: {e.strerror}") from e
@@ -81,8 +81,8 @@ class Engine:
         return ":\n" + "\n".join(f"    {line}" for line in text) if text else ""
 
 
-def _environment(database_url: str) -> dict[str, str]:
-    """Ours, with the database; the sites need nothing else. This checkout's engine comes before an installed one."""
+def environment(database_url: str) -> dict[str, str]:
+    """Ours, with the database, for a program of the engine on a site of the bench: this checkout's comes before an installed one."""
     path = os.pathsep.join(filter(None, (str(HERE.parent / "engine"), os.environ.get("PYTHONPATH"))))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SUTURE_")}
     return kept | {"SUTURE_DATABASE_URL": database_url, "PYTHONPATH": path}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import figures, options, queues, report, runs
+from bench import figures, looking, options, queues, report, runs
 from bench.checkout import Checkout
 from bench.child import BenchError
 from bench.databases import NAMES, Databases
@@ -80,6 +80,9 @@ def _measure(chosen: Options, document: dict[str, Any]) -> None:
         if chosen.queue is not None:
             for database in chosen.database:
                 document["runs"] += queues.measure(database, databases, chosen.queue, chosen.procrastinate, say)
+        elif chosen.looking is not None:
+            for database in chosen.database:
+                document["runs"].append(looking.measure(database, databases, chosen.looking, say))
         else:
             _measure_cases(chosen, databases, document)
 
@@ -161,4 +164,6 @@ def text(document: dict[str, Any]) -> str:
     parts += [report.against_text(result) for result in document["runs"] if result["kind"] == "against"]
     waiting = [result for result in document["runs"] if result["kind"] == "queue"]
     parts += [queues.text(waiting)] if waiting else []
+    looked = [result for result in document["runs"] if result["kind"] == "looking"]
+    parts += [looking.text(looked)] if looked else []
     return "\n\n".join(parts)

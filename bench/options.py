@@ -22,6 +22,7 @@ examples:
   python -m bench --sink-down 100000            a destination that is down: memory, drain, order
   python -m bench --against ../before --workload w1 --database sqlite      this checkout and another, in turn
   python -m bench --queue                       the delivery queue alone: enqueued, and taken and completed a second
+  python -m bench --looking                     finding messages in a store of two million, and of a hundredth of that
 
 exit codes: 0 all well; 1 something was lost, doubled or out of order; 2 it could not be measured
 """
@@ -40,6 +41,7 @@ class Options:
     sink_down: int | None
     against: Path | None
     queue: int | None
+    looking: int | None
     procrastinate: str | None
     floor: Path | None
     floor_python: str
@@ -83,17 +85,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--count", type=_positive, metavar="N", help="messages a run (default 20000)")
     add("--warm", type=_natural, metavar="N", help="messages before each run that are not counted (default 2000)")
     add("--quick", action="store_true", help="2000 messages, 500 to warm up, 8 senders")
-    long_runs = parser.add_mutually_exclusive_group()
-    long_runs.add_argument(
-        "--growth", nargs="?", type=_positive, const=500_000, metavar="N", help="N messages (500000), with the cost of each 10000"
-    )
-    long_runs.add_argument(
-        "--sink-down", nargs="?", type=_positive, const=100_000, metavar="N", help="N messages (100000) while the destination is down"
-    )
-    long_runs.add_argument(
-        "--against", type=Path, metavar="DIR", help="this checkout's engine and the one of the checkout DIR, at once, in turn: ratios"
-    )
-    long_runs.add_argument(
+    _instead_of_load(parser)
+    add("--procrastinate", metavar="PYTHON", help="with --queue: a Python that has procrastinate, to measure its queue on PostgreSQL too")
+    add("--floor", type=Path, metavar="DIR", help="also run DIR/floor.py, the least that w1 can cost, and print ratios to it")
+    add("--floor-python", default=sys.executable, metavar="PYTHON", help="the Python for floor.py (it needs httptools)")
+    add("--engine", default=SUTURE, metavar="COMMAND", help="the engine; {site} is filled in (default: this checkout's suture run)")
+    add("--directory", type=Path, metavar="DIR", help="where the databases are made (default: the system's temporary directory)")
+    add("--limit", type=float, default=60, metavar="S", help="give up when nothing arrives for so many seconds (default 60)")
+    add("--json", action="store_true", help="print the JSON instead of the table; it is written to bench/results/ in any case")
+    return parser
+
+
+def _instead_of_load(parser: argparse.ArgumentParser) -> None:
+    """What else can be measured, one of these at a time."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--growth", nargs="?", type=_positive, const=500_000, metavar="N", help="N messages (500000), with the cost of each 10000")
+    add("--sink-down", nargs="?", type=_positive, const=100_000, metavar="N", help="N messages (100000) while the destination is down")
+    add("--against", type=Path, metavar="DIR", help="this checkout's engine and the one of the checkout DIR, at once, in turn: ratios")
+    add(
         "--queue",
         nargs="?",
         type=_positive,
@@ -102,15 +111,13 @@ def _parser() -> argparse.ArgumentParser:
         help="the delivery queue alone, without network: N deliveries (20000)",
     )
     add(
-        "--procrastinate", metavar="PYTHON", help="with --queue: a Python that has procrastinate, whose queue is measured on PostgreSQL too"
+        "--looking",
+        nargs="?",
+        type=_positive,
+        const=2_000_000,
+        metavar="N",
+        help="searches and commands on a store of N messages (2000000)",
     )
-    add("--floor", type=Path, metavar="DIR", help="also run DIR/floor.py, the least that w1 can cost, and print ratios to it")
-    add("--floor-python", default=sys.executable, metavar="PYTHON", help="the Python for floor.py (it needs httptools)")
-    add("--engine", default=SUTURE, metavar="COMMAND", help="the engine; {site} is filled in (default: this checkout's suture run)")
-    add("--directory", type=Path, metavar="DIR", help="where the databases are made (default: the system's temporary directory)")
-    add("--limit", type=float, default=60, metavar="S", help="give up when nothing arrives for so many seconds (default 60)")
-    add("--json", action="store_true", help="print the JSON instead of the table; it is written to bench/results/ in any case")
-    return parser
 
 
 def _positive(text: str) -> int:
