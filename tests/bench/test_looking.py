@@ -10,7 +10,8 @@ from suture.model.search import USUAL
 from suture.store import content, dialect, queries, schema
 from suture.store.engine import open_engine
 from suture.store.queries import ExceptionFilter, MessageFilter
-from suture.store.tables import attempt, claim, delivery, message, search_key
+from suture.store.tables import attempt, claim, search_key
+from suture.store.views import delivery, message
 
 COUNT = 2 * stored.EXCEPTION_EVERY + 10
 

@@ -13,7 +13,8 @@ from bench.deliveries import Queue
 from bench.payloads import BYTES, payload
 from suture.model import states
 from suture.store import content
-from suture.store.tables import attempt, delivery, message
+from suture.store.tables import attempt
+from suture.store.views import delivery, message
 
 COUNT = 300
 
