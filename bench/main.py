@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import figures, looking, options, queues, report, runs
+from bench import figures, looking, options, queues, readers, report, runs
 from bench.checkout import Checkout
 from bench.child import BenchError
 from bench.databases import NAMES, Databases
@@ -107,6 +107,8 @@ def _measurement(chosen: Options) -> Measurement:
         return lambda case, databases: runs.growth(case, databases, growing, say) | {"kind": "growth"}
     if down is not None:
         return lambda case, databases: runs.sink_down(case, databases, down, say) | {"kind": "sink down"}
+    if (minutes := chosen.readers) is not None:
+        return lambda case, databases: readers.measure(case, databases, minutes, say) | {"kind": "readers"}
     if other is not None:
         return lambda case, databases: runs.against(case, other, databases, chosen.count, say) | {"kind": "against"}
     return lambda case, databases: runs.load(case, databases, chosen.count) | {"kind": "load"}
@@ -161,6 +163,7 @@ def text(document: dict[str, Any]) -> str:
         parts.append(report.ratio_table(document["comparisons"]))
     parts += [report.growth_table(result) for result in document["runs"] if result["kind"] == "growth"]
     parts += [report.sink_down_text(result) for result in document["runs"] if result["kind"] == "sink down"]
+    parts += [report.readers_text(result) for result in document["runs"] if result["kind"] == "readers"]
     parts += [report.against_text(result) for result in document["runs"] if result["kind"] == "against"]
     waiting = [result for result in document["runs"] if result["kind"] == "queue"]
     parts += [queues.text(waiting)] if waiting else []

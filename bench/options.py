@@ -22,6 +22,7 @@ examples:
   python -m bench --sink-down 100000            a destination that is down: memory, drain, order
   python -m bench --against ../before --workload w1 --database sqlite      this checkout and another, in turn
   python -m bench --queue                       the delivery queue alone: enqueued, and taken and completed a second
+  python -m bench --readers 60                  W1 on PostgreSQL for an hour under a session idle in a transaction, and four that read
   python -m bench --looking                     finding messages in a store of two million, and of a hundredth of that
 
 exit codes: 0 all well; 1 something was lost, doubled or out of order; 2 it could not be measured
@@ -39,6 +40,7 @@ class Options:
     warm: int
     growth: int | None
     sink_down: int | None
+    readers: int | None
     against: Path | None
     queue: int | None
     looking: int | None
@@ -54,11 +56,12 @@ class Options:
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line; a wrong one ends the program with a message and exit code 2."""
     given = vars(_parser().parse_args(arguments))
-    long_run = given["growth"] is not None or given["sink_down"] is not None
+    beside_readers = given["readers"] is not None
+    long_run = given["growth"] is not None or given["sink_down"] is not None or beside_readers
     small = given.pop("quick")
     chosen = {
         "workload": ["w1"] if long_run else list(WORKLOADS),
-        "database": ["sqlite"] if long_run else list(NAMES),
+        "database": ["postgresql"] if beside_readers else ["sqlite"] if long_run else list(NAMES),
         "connections": [8] if long_run or small else [8, 64],
         "count": 2_000 if small or given["against"] else 20_000,
         "warm": 500 if small else 2_000,
@@ -101,6 +104,7 @@ def _instead_of_load(parser: argparse.ArgumentParser) -> None:
     add = parser.add_mutually_exclusive_group().add_argument
     add("--growth", nargs="?", type=_positive, const=500_000, metavar="N", help="N messages (500000), with the cost of each 10000")
     add("--sink-down", nargs="?", type=_positive, const=100_000, metavar="N", help="N messages (100000) while the destination is down")
+    add("--readers", nargs="?", type=_positive, const=60, metavar="MIN", help="so many minutes (60) on PostgreSQL while others read")
     add("--against", type=Path, metavar="DIR", help="this checkout's engine and the one of the checkout DIR, at once, in turn: ratios")
     add(
         "--queue",

@@ -104,6 +104,18 @@ def _turns(title: str, ratios: Mapping[str, float | None], pairs: int) -> str:
     return f"{title}, one more block over the first of a new engine on an empty store, {turns}: {middle} ({low} to {high})"
 
 
+def readers_text(result: Result) -> str:
+    """What messages cost under the readers, over what they cost before, and the old rows that were left."""
+    heads = ["table", "inserted", "updated", "updated_in_place", "removed", "dead", "autovacuums"]
+    rows = [[each["table"], *(number(each[name]) for name in heads[1:])] for each in result["tables"]]
+    ratios = [
+        f"{title}, last blocks over those before the readers came: {number(result['last_over_before'][name], 2)}"
+        f" (last fifth under them over the first: {number(result['within'][name]['last_fifth_over_first_fifth'], 2)})"
+        for name, title in GROWING.items()
+    ]
+    return "\n".join([f"{_title(result)}, {result['minutes']} minutes", *ratios, table(heads, rows, left=0), _balance(result)])
+
+
 def against_text(result: Result) -> str:
     """What this checkout costs of what the other does."""
     launches = f"{result['launches']} launches of both, {result['turns']} turns each"

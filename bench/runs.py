@@ -176,7 +176,7 @@ def growth(case: Case, databases: Databases, count: int, say: Say) -> dict[str, 
         copy = Path(stack.enter_context(scratch()), case.workload.name)
         young = replace(case, workload=case.workload.beside(copy))
         old = stack.enter_context(started(case, databases))
-        blocks = [_said(_block(old, first, min(BLOCK, count - first)), say) for first in range(0, count, BLOCK)]
+        blocks = [_said(measured(old, first, min(BLOCK, count - first)), say) for first in range(0, count, BLOCK)]
         pairs = [_pair(old, young, databases, count + number * BLOCK, say) for number in range(PAIRS)]
     whole = [block for block in blocks if block["count"] == BLOCK] or blocks
     everything = blocks + [block for pair in pairs for block in pair.values()]
@@ -202,13 +202,14 @@ def _said(block: dict[str, Any], say: Say) -> dict[str, Any]:
 def _pair(old: Bench, young: Case, databases: Databases, first: int, say: Say) -> dict[str, dict[str, Any]]:
     """The first block of a new engine on an empty store, and one of the old engine, numbered from `first`."""
     with started(young, databases) as bench:
-        new = _block(bench, 0, BLOCK)
-    more = _block(old, first, BLOCK)
+        new = measured(bench, 0, BLOCK)
+    more = measured(old, first, BLOCK)
     say(f"  {BLOCK:,} messages: {new['cpu_ms_per_message']} ms CPU in a new engine, {more['cpu_ms_per_message']} ms in the old one")
     return {"new": new, "old": more}
 
 
-def _block(bench: Bench, first: int, count: int) -> dict[str, Any]:
+def measured(bench: Bench, first: int, count: int) -> dict[str, Any]:
+    """Send so many, and wait until they have arrived: what that cost, and what came."""
     cpu = bench.cpu_s()
     sent = bench.send(first, count)
     arrived = bench.drained(len(sent.acked))
@@ -246,7 +247,7 @@ def _launched(stack: contextlib.ExitStack, case: Case, other: Checkout, database
 
 def _both(this: Bench, that: Bench, turn: int, count: int) -> dict[str, dict[str, Any]]:
     order = {"this": this, "other": that} if turn % 2 else {"other": that, "this": this}
-    return {name: _block(bench, turn * count, count) for name, bench in order.items()}
+    return {name: measured(bench, turn * count, count) for name, bench in order.items()}
 
 
 def _median_ratio(pairs: list[dict[str, dict[str, Any]]], name: str) -> float:
