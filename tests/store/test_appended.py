@@ -13,7 +13,7 @@ from suture.model import states
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
 from suture.ports import Attempted, Delivery, Processed, Received, Sending, Settled
-from suture.store import backlog, dialect, rows, rulings, tables, views, write_attempts, write_processed
+from suture.store import backlog, claims, dialect, rows, rulings, tables, views, write_attempts, write_processed
 from suture.store.backlog import deliveries_by_id
 from suture.store.codec import Codec
 from suture.store.sequences import Sequences
@@ -106,7 +106,7 @@ class Ledger:
         settled = Settled("processed", "", (), (), [Delivery(message.id, "c", destination, "a", b"body", "k")], ())
         one = Processed(message, 2, DAY_US, (), settled, lambda c, s: settled, (), (), 0, told.append, _ignore)
         results: dict[int, Any] = {}
-        write_processed.write(connection, [one], self.numbers, results, self.codec, write_processed.ask(connection, [one]))
+        write_processed.write(connection, [one], self.numbers, results, self.codec, claims.ask(connection, [one]))
         results[id(one)]()
         (d,) = told[0].deliveries
         self.known[d.id], self.places[d.id] = (states.QUEUED, 0), d

@@ -266,6 +266,11 @@ def _driver(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 
 
+def for_update(connection: Connection) -> str:
+    """At the end of a SELECT: no other writer changes the rows before this transaction has ended (SQLite has one writer at a time)."""
+    return "" if is_sqlite(connection) else " FOR NO KEY UPDATE"
+
+
 def unhurried(connection: Connection) -> None:
     """In this transaction no time is too long."""
     if not is_sqlite(connection):

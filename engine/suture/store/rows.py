@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
@@ -109,17 +109,27 @@ class Asked:
 
     def __init__(self, connection: Connection, sql: str, values: Iterable[Any]) -> None:
         self._connection = connection
-        self._cursors = [self._ask(sql, part) for part in _padded(list(values))]
+        marked = partial(_in_place, sql, is_sqlite(connection))
+        self._cursors = [self._ask(marked(len(part)), part) for part in _padded(list(values))]
 
-    def _ask(self, sql: str, part: list[Any]) -> Any:
+    @classmethod
+    def inserted(cls, connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], told: str) -> Asked:
+        """Put in those rows whose key is free; answered by the column `told` of each that was put in."""
+        asked = cls(connection, "", ())
+        for part in chunks(rows):
+            sql = f"{_insert_sql(table.name, columns, len(part), is_sqlite(connection))} ON CONFLICT DO NOTHING RETURNING {told}"
+            asked._cursors.append(asked._ask(sql, list(chain.from_iterable(part))))
+        return asked
+
+    def _ask(self, asked: str, part: list[Any]) -> Any:
         connection, raw = self._connection, self._connection.connection.dbapi_connection
-        asked = sql.replace("{in}", ", ".join(_marks(is_sqlite(connection), len(part))))
         driver: Any = connection.dialect.loaded_dbapi
         try:
             cursor: Any = raw.cursor() if is_sqlite(connection) else driver.RawCursor(raw)  # type: ignore[union-attr]
             cursor.execute(asked, part)
-            if not is_sqlite(connection):
-                _push(raw)
+            if is_sqlite(connection):  # a statement that is not at its end would keep the transaction from ending
+                return cursor.fetchall()
+            _push(raw)
         except driver.Error as e:
             raise wrapped(connection, e) from None
         return cursor
@@ -127,6 +137,8 @@ class Asked:
     def rows(self) -> list[tuple[Any, ...]]:
         """The rows; once."""
         try:
+            if is_sqlite(self._connection):
+                return list(chain.from_iterable(self._cursors))
             return [row for cursor in self._cursors for row in cursor.fetchall()]
         except self._connection.dialect.loaded_dbapi.Error as e:
             raise wrapped(self._connection, e) from None
@@ -188,7 +200,11 @@ def _update_sql(table: Table, columns: tuple[str, ...], rows: int, dialect: Dial
 def execute_in(connection: Connection, sql: str, values: Iterable[Any]) -> None:
     """Run a statement whose text holds {in} for a list of placeholders, for these values, in few statements."""
     for part in _padded(list(values)):
-        execute(connection, sql.replace("{in}", ", ".join(_marks(is_sqlite(connection), len(part)))), part)
+        execute(connection, _in_place(sql, is_sqlite(connection), len(part)), part)
+
+
+def _in_place(sql: str, sqlite: bool, count: int) -> str:
+    return sql.replace("{in}", ", ".join(_marks(sqlite, count)))
 
 
 def select_in(connection: Connection, sql: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:

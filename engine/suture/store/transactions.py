@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from suture.ports import Attempted, Operation, Processed, Received, Sending, Work
-from suture.store import dialect, write_attempts, write_messages, write_processed
+from suture.store import claims, dialect, write_attempts, write_messages, write_processed
 from suture.store.checkpoint import Checkpoints
 from suture.store.codec import Codec
 from suture.store.hatch import Result
@@ -35,7 +35,7 @@ class Transactions:
         self._engine = engine
         self.sequences = Sequences()
         self.codec = codec = Codec(lambda: int(time.time() * 1e6))
-        self._questions: Questions = ((Received, write_messages.ask), (Processed, write_processed.ask))
+        self._questions: Questions = ((Received, write_messages.ask), (Processed, claims.ask))
         self._writers: Writers = (
             (Attempted, write_attempts.write),
             (Sending, write_attempts.write_sending),

@@ -13,6 +13,7 @@ from suture.model import made as makes
 from suture.model.value import changed
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
 from suture.store import rows, tables, unrendered
+from suture.store.claims import Claims
 from suture.store.codec import MADE as KIND
 from suture.store.codec import Codec, made_of
 from suture.store.content import AS_IT_IS
@@ -20,7 +21,6 @@ from suture.store.rows import Asked
 from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
-CLAIM = ("key", "message_id", "claimed_at_us", "generation", "digest")
 MADE = ("message_id", "revision", "part", "state", "at_us", "reason", "events", "coding", "body")
 DELIVERY = (
     "id",
@@ -43,8 +43,6 @@ DELIVERY = (
 )
 EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", "table_name", "value", "reason", "opened_at_us")
 SEARCH = ("run", "kind", "hash", "message_id")
-_TAKEN = "SELECT key, message_id, claimed_at_us, generation, digest FROM claim WHERE key IN ({in})"
-_TAKE_OVER = "UPDATE claim SET message_id = {}, claimed_at_us = {}, generation = {}, digest = {} WHERE key = {}"
 _RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
 WHERE message_id = {} AND delivery_id IS NULL AND resolved_at_us IS NULL AND stage <> 'batch'"""
 _FORGET = "DELETE FROM search_key WHERE run = {} AND message_id = {}"
@@ -54,16 +52,7 @@ ON CONFLICT (location, item) DO UPDATE SET on_hand = excluded.on_hand"""
 
 Where = tuple[int, int, int | None, int]
 """Of a payload: revision and part of its row in `made`, its place there (None: there is none), and its size in bytes."""
-Taken = dict[str, tuple[int, int, int, int | None]]
-
-
-ClaimRows = list[tuple[Any, ...]]
 Done = list[tuple[Processed, Settled]]
-
-
-def ask(connection: Connection, operations: list[Processed]) -> Asked:
-    """What `write` has to know: which of the business keys are taken."""
-    return Asked(connection, _TAKEN, {key for operation in operations for key in operation.keys})
 
 
 def write(
@@ -75,54 +64,28 @@ def write(
     asked: Asked,
 ) -> None:
     """Settle each message against the business keys that are taken, and write its rows."""
-    taken: Taken = {key: rest for key, *rest in asked.rows()}  # type: ignore[misc]
-    claims, taken_over = ClaimRows(), ClaimRows()
+    claims = Claims(connection, operations, asked)
     done = Done()
     for operation in operations:
-        settled = _settle(connection, operation, taken)
-        _claims(operation, settled, taken, claims, taken_over)
+        settled = _settle(connection, operation, claims.against(operation))
+        claims.take(operation, settled)
         settled = _numbered(connection, operation, settled, sequences)
         _stock(connection, settled)
         if operation.revision:
             _begin_again(connection, operation, settled)
         done.append((operation, settled))
         results[id(operation)] = partial(operation.done, settled)
-    rows.insert(connection, tables.claim, CLAIM, claims)
-    for key, *values in taken_over:
-        _run(connection, _TAKE_OVER, (*values, key))
+    claims.write()
     _write_messages(connection, done, codec)
     sequences.over(connection, "message", [(o.message.channel, "", o.message.id) for o, _ in done])
     _write_deliveries(connection, done)
 
 
-def _settle(connection: Connection, operation: Processed, taken: Taken) -> Settled:
+def _settle(connection: Connection, operation: Processed, claims: dict[str, Claim]) -> Settled:
     """The settled message: as prepared when no key is taken and no stock moves, else asked for."""
-    claims: dict[str, Claim] = {}
-    since_us = operation.at_us - operation.window_us
-    for key in operation.keys:
-        if key in taken:
-            owner, at_us, generation, digest = taken[key]
-            if owner != operation.message.id:
-                claims[key] = Claim(owner, generation, at_us < since_us, digest)
-            elif generation or operation.revision:
-                claims[key] = Claim(owner, generation - 1, True, digest, own=True)
     if operation.ready is not None and not claims:
         return operation.ready
     return operation.settle(claims, _positions(connection, operation.touches))
-
-
-def _claims(operation: Processed, settled: Settled, taken: Taken, claims: ClaimRows, taken_over: ClaimRows) -> None:
-    number = operation.message.id
-    for key, generation, digest in settled.claims:
-        old = taken.get(key)
-        at_us = operation.at_us
-        if old is not None and old[0] == number:
-            if old[3] == digest:
-                continue
-            at_us, generation = old[1], old[2]  # it stands for something else now that the message is processed again
-        taken[key] = (number, at_us, generation, digest)
-        row = (key, number, at_us, generation, digest)
-        (claims if old is None else taken_over).append(row)
 
 
 def _numbered(connection: Connection, operation: Processed, settled: Settled, sequences: Sequences) -> Settled:
