@@ -11,7 +11,7 @@ from sqlalchemy import Engine, delete, func, insert, select
 from suture.model import made as makes
 from suture.model.made import KeptEvent, Made
 from suture.store import content, dialect, tables
-from suture.store.search import RUN_BITS, search_hash
+from suture.store import search as searching
 
 NOW_US = 1_772_640_000_000_000
 """2026-03-04T16:00:00Z"""
@@ -53,8 +53,8 @@ class Store:
 
     def key(self, message_id: int, kind: str, value: str) -> None:
         """Something a message is found by."""
-        values = {"run": message_id >> RUN_BITS, "kind": kind, "hash": search_hash(kind, value), "message_id": message_id}
-        self._insert(tables.search_key, values)
+        with dialect.writing(self.engine) as connection:
+            searching.add(connection, [(message_id, searching.hashes_of([(kind, value)]))])
 
     def event(self, message_id: int, number: int = 0, state: str = "raised", data: dict[str, Any] | None = None, **more: Any) -> None:
         """A canonical event."""

@@ -16,7 +16,8 @@ _WAITING = {
     "message": "SELECT 'message', channel, '', id FROM received WHERE state IN ({0})",
     "delivery": "SELECT 'delivery', channel, destination, id FROM queued WHERE state IN ({0})",
 }
-_FROM = "UPDATE numbers SET open_from = (SELECT coalesce(max(id), 0) + 1 FROM {1}) WHERE kind = '{0}'"
+_RUN = 1024
+"""Messages a run of the search index; the numbers go on with a new one, so that all that is there is in the index."""
 
 
 def upgrade() -> None:
@@ -29,9 +30,36 @@ def upgrade() -> None:
     _tables()
     for kind, (table, open_states) in _OPEN.items():
         op.execute(f"INSERT INTO waiting (kind, channel, destination, id) {_WAITING[kind].format(open_states)}")
-        op.execute(_FROM.format(kind, table))
+        _numbers(kind, table)
+    _searched()
     for view in _VIEWS:
         op.execute(view)
+
+
+def _numbers(kind: str, table: str) -> None:
+    connection = op.get_bind()
+    last = connection.execute(sa.text(f"SELECT max(id) FROM {table}")).scalar() or 0
+    free = connection.execute(sa.text("SELECT free_from FROM numbers WHERE kind = :kind"), {"kind": kind}).scalar() or 0
+    first = (max(last, free - 1, 0) // _RUN + 1) * _RUN if last else max(free, 1)
+    connection.execute(sa.text("DELETE FROM numbers WHERE kind = :kind"), {"kind": kind})
+    connection.execute(
+        sa.text("INSERT INTO numbers (kind, free_from, open_from) VALUES (:kind, :first, :first)"), {"kind": kind, "first": first}
+    )
+
+
+def _searched() -> None:
+    """The index as rows of many entries: see store/search.py of this revision's time."""
+    connection = op.get_bind()
+    run = connection.execute(sa.text("SELECT min(run) FROM search_key")).scalar()
+    while run is not None:
+        buckets: dict[int, set[bytes]] = {}
+        for number, hashed in connection.execute(sa.text("SELECT message_id, hash FROM search_key WHERE run = :run"), {"run": run}):
+            entry = hashed.to_bytes(8, "big", signed=True) + (number % _RUN).to_bytes(2, "big")
+            buckets.setdefault(entry[7] % 64, set()).add(entry)
+        put = [{"bucket": bucket, "run": run, "entries": b"".join(sorted(entries))} for bucket, entries in sorted(buckets.items())]
+        connection.execute(sa.text("INSERT INTO search_index (bucket, run, entries) VALUES (:bucket, :run, :entries)"), put)
+        run = connection.execute(sa.text("SELECT min(run) FROM search_key WHERE run > :run"), {"run": run}).scalar()
+    op.drop_table("search_key")
 
 
 def _columns() -> None:
@@ -39,6 +67,7 @@ def _columns() -> None:
         ("made", sa.Column("state", sa.String, comment="of the message from then on; NULL: received.state says it")),
         ("made", sa.Column("at_us", sa.BigInteger, comment="when it was processed")),
         ("made", sa.Column("reason", sa.String, comment="why filtered, duplicate or parked")),
+        ("made", sa.Column("hashes", sa.LargeBinary, comment="what the message is found by: eight bytes of BLAKE2b each")),
         ("attempt", sa.Column("state", sa.String, comment="of the delivery from then on; NULL: queued.state says it")),
         ("attempt", sa.Column("next_at_us", sa.BigInteger)),
         ("attempt", sa.Column("document", sa.String, comment="the business system's number for it")),
@@ -74,6 +103,13 @@ def _id() -> sa.types.TypeEngine:
 
 
 def _tables() -> None:
+    op.create_table(
+        "search_index",
+        sa.Column("bucket", sa.SmallInteger, primary_key=True, autoincrement=False, comment="of the hashes"),
+        sa.Column("run", sa.BigInteger, primary_key=True, autoincrement=False, comment="of the messages: their numbers >> 10"),
+        sa.Column("entries", sa.LargeBinary, nullable=False, comment="ten bytes each: a hash, and the message's place in its run"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "sending",
         sa.Column("delivery_id", _id(), primary_key=True, autoincrement=False),

@@ -95,7 +95,7 @@ def one(engine: Engine, statement: Any) -> Any:
 
 
 UNTOUCHED = {
-    *("message_body", "made", "dictionary", "claim", "attempt", "search_key", "stock", "channel_state", "destination_state"),
+    *("message_body", "made", "dictionary", "claim", "attempt", "search_index", "stock", "channel_state", "destination_state"),
     *("sending", "signature"),
 }
 

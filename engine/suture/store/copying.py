@@ -12,7 +12,7 @@ from suture.store import rows
 from suture.store.archive import Row, bytes_of
 from suture.store.tables import metadata
 
-FORMER = frozenset(("message", "delivery", "event", "note", "delivery_body"))
+FORMER = frozenset(("message", "delivery", "event", "note", "delivery_body", "search_key"))
 """Tables of older schemas, which a backup may be of."""
 
 

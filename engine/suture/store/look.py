@@ -59,8 +59,8 @@ def messages(connection: Connection, wanted: MessageFilter, known: Collection[st
     Raises NotFound for a channel that there is not.
     """
     found = _listed(connection, queries.messages, wanted, known)
-    hashed = ((kind, search.search_hash(kind, value) & (1 << 64) - 1) for kind, value in wanted.find if kind != "item")
-    return Audited(found, [("find", f"{kind} #{value:016x}", f"{len(found)} found") for kind, value in hashed])
+    hashed = ((kind, search.search_hash(kind, value).hex()) for kind, value in wanted.find if kind != "item")
+    return Audited(found, [("find", f"{kind} #{value}", f"{len(found)} found") for kind, value in hashed])
 
 
 def message(connection: Connection, message_id: int) -> MessageView:

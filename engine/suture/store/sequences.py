@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from suture.store import rows
+from suture.store import rows, search
 from suture.store.views import OPEN_STATES
 
 BLOCK = 1000
@@ -73,10 +73,16 @@ class Sequences:
         """What is open between the two waits from now on."""
         self.open_from[kind] = max(since, until)
         if until > since:
+            if kind == "message":
+                search.index(connection, since, until)
             open_states = ", ".join(f"'{state}'" for state in OPEN_STATES[kind])
             passed = _PASSED.format(kind, _PLACES[kind], open_states)
             rows.execute(connection, rows.marked(connection, passed, 2), (since, until))
             rows.execute(connection, rows.marked(connection, _PASS, 2), (until, kind))
+
+    def is_behind(self, message: int) -> bool:
+        """Whether the messages of its run are in the search index already."""
+        return message >> search.RUN_BITS < self.open_from["message"] >> search.RUN_BITS
 
     def over(self, connection: Connection, kind: str, those: Sequence[tuple[str, str, int]]) -> None:
         """These (channel, destination, number) have come to their end."""

@@ -62,6 +62,7 @@ made = Table(
     Column("state", String, comment="of the message from then on; NULL: received.state says it"),
     Column("at_us", BigInteger, comment="when it was processed"),
     Column("reason", String, comment="why filtered, duplicate or parked"),
+    Column("hashes", LargeBinary, comment="what the message is found by: eight bytes of BLAKE2b each"),
     sqlite_with_rowid=False,
 )
 
@@ -184,14 +185,13 @@ exception = Table(
     sqlite_autoincrement=True,
 )
 
-search_key = Table(
-    "search_key",
+search_index = Table(
+    "search_index",
     metadata,
-    # run is message_id >> 10: a commit touches the pages of one run, however large the store is.
-    Column("run", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", String, primary_key=True, comment="patient | account | item"),
-    Column("hash", BigInteger, primary_key=True, autoincrement=False, comment="64-bit BLAKE2b of kind and value"),
-    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    # By bucket, then run: a search walks the rows of one bucket, the newest first.
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False, comment="of the hashes"),
+    Column("run", BigInteger, primary_key=True, autoincrement=False, comment="of the messages: their numbers >> 10"),
+    Column("entries", LargeBinary, nullable=False, comment="ten bytes each: a hash, and the message's place in its run"),
     sqlite_with_rowid=False,
 )
 

@@ -12,16 +12,15 @@ from sqlalchemy import Connection
 from suture.model import made as makes
 from suture.model.value import changed
 from suture.ports import Claim, Delivery, Processed, Settled, StockKey
-from suture.store import rows, tables, unrendered
+from suture.store import rows, search, tables, unrendered
 from suture.store.claims import Claims
 from suture.store.codec import MADE as KIND
 from suture.store.codec import Codec, made_of
 from suture.store.content import AS_IT_IS
 from suture.store.rows import Asked
-from suture.store.search import RUN_BITS, search_hash
 from suture.store.sequences import Sequences
 
-MADE = ("message_id", "revision", "part", "state", "at_us", "reason", "events", "coding", "body")
+MADE = ("message_id", "revision", "part", "state", "at_us", "reason", "hashes", "events", "coding", "body")
 DELIVERY = (
     "id",
     "message_id",
@@ -42,10 +41,8 @@ DELIVERY = (
     "size_bytes",
 )
 EXCEPTION = ("message_id", "channel", "stage", "code", "line", "field", "path", "table_name", "value", "reason", "opened_at_us")
-SEARCH = ("run", "kind", "hash", "message_id")
 _RESOLVE = """UPDATE exception SET resolved_at_us = {}, resolution = 'reprocessed'
 WHERE message_id = {} AND delivery_id IS NULL AND resolved_at_us IS NULL AND stage <> 'batch'"""
-_FORGET = "DELETE FROM search_key WHERE run = {} AND message_id = {}"
 _ON_HAND = "SELECT on_hand FROM stock WHERE location = {} AND item = {}"
 _PUT_STOCK = """INSERT INTO stock (location, item, on_hand) VALUES ({}, {}, {})
 ON CONFLICT (location, item) DO UPDATE SET on_hand = excluded.on_hand"""
@@ -78,6 +75,7 @@ def write(
     claims.write()
     _write_messages(connection, done, codec)
     sequences.over(connection, "message", [(o.message.channel, "", o.message.id) for o, _ in done])
+    search.add(connection, ((o.message.id, search.hashes_of(o.search)) for o, _ in done if sequences.is_behind(o.message.id)))
     _write_deliveries(connection, done)
 
 
@@ -106,13 +104,11 @@ def _write_messages(connection: Connection, done: Done, codec: Codec) -> None:
     """What is kept of the messages: what was made of them, exceptions, search keys and states."""
     rows.insert_bodies(connection, tables.made, MADE, [_made(o, s, codec) for o, s in done])
     rows.insert(connection, tables.exception, EXCEPTION, [row for o, s in done if s.gaps or s.fault for row in _exceptions(o, s)])
-    search = {(o.message.id >> RUN_BITS, kind, search_hash(kind, value), o.message.id) for o, _ in done for kind, value in o.search}
-    rows.insert(connection, tables.search_key, SEARCH, sorted(search))
 
 
 def _made(o: Processed, s: Settled, codec: Codec) -> tuple[Any, ...]:
     """What became of a message, and what was made of it, if anything was."""
-    became = (o.message.id, o.revision, 0, s.state, o.at_us, s.reason)
+    became = (o.message.id, o.revision, 0, s.state, o.at_us, s.reason, search.hashes_of(o.search))
     made = made_of(s, o.message.raw)
     if made is None:
         return *became, "", AS_IT_IS, b""
@@ -148,7 +144,7 @@ def _begin_again(connection: Connection, operation: Processed, settled: Settled)
     """Before a message is processed again: its exceptions are answered by it, its search keys are made anew."""
     number = operation.message.id
     _run(connection, _RESOLVE, (operation.at_us, number))
-    _run(connection, _FORGET, (number >> RUN_BITS, number))
+    search.forget(connection, number)
     unrendered.give_way(connection, number, settled, operation.at_us)
 
 
