@@ -5,6 +5,7 @@ Before: 0004. The bytes of messages stay as they are (coding 0); those that come
 
 import json
 import time
+from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
@@ -12,29 +13,75 @@ import sqlalchemy as sa
 from alembic import op
 
 from suture.model import made as makes
+from suture.store import rows
 from suture.store.codec import MADE, Codec
+from suture.store.tables import made
 
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-_PUT = "INSERT INTO made (message_id, revision, part, events, coding, body) VALUES (:number, :revision, 0, :events, :coding, :body)"
+_COLUMNS = ("message_id", "revision", "part", "events", "coding", "body")
+_DELIVERY = sa.table(
+    "delivery",
+    sa.column("id", sa.BigInteger),
+    sa.column("revision", sa.SmallInteger),
+    sa.column("payload", sa.SmallInteger),
+    sa.column("size_bytes", sa.Integer),
+)
 AT_A_TIME, TOGETHER_BYTES = 500, 4_194_304
-"""Messages that are in memory at a time, with all that was made of them: so many, or fewer that are so large together."""
+"""Messages that are in memory at a time, and in one transaction, with all that was made of them: so many, or fewer that are so large
+together."""
+_PLACE = "upgrade"
+"""The row of engine_state that says how far it is: the last message that was moved, how many were, and how many there are."""
 
 
 def upgrade() -> None:
-    _make()
+    """What is left of it: all, where nothing was begun."""
     connection = op.get_bind()
-    after = -(1 << 62)
-    codec = Codec(lambda: int(time.time() * 1e6))
-    while messages := _next(connection, after):
-        _move(connection, messages, codec)
-        after = max(messages)
-    codec.write(connection)
+    if not sa.inspect(connection).has_table("made"):
+        begin(connection)
+    for _ in portions(connection):
+        pass
+    connection.execute(sa.text("DELETE FROM engine_state WHERE name = :name"), {"name": _PLACE})
     for table in ("event", "note", "delivery_body"):
         op.drop_table(table)
+
+
+def begin(connection: sa.Connection) -> None:
+    """Make the new tables and columns, and write down that nothing is moved yet."""
+    _make()
+    total = connection.execute(sa.text("SELECT count(*) FROM message")).scalar_one()
+    place = {"name": _PLACE, "value": f"{-(1 << 62)} 0 {total}"}
+    connection.execute(sa.text("INSERT INTO engine_state (name, value, updated_at_us) VALUES (:name, :value, 0)"), place)
+
+
+def portions(connection: sa.Connection) -> Iterator[tuple[int, int]]:
+    """Move what is left, a portion each time; (how many messages are moved, how many there are), first as it is before.
+
+    What each time does may be committed by itself.
+    """
+    place = connection.execute(sa.text("SELECT value FROM engine_state WHERE name = :name"), {"name": _PLACE}).scalar_one()
+    after, done, total = map(int, place.split())
+    yield done, total
+    codec = Codec(lambda: int(time.time() * 1e6))
+    codec.load(connection)
+    while messages := _next(connection, after):
+        _move(connection, messages, codec)
+        codec.write(connection)
+        _free(connection, messages)
+        after, done = max(messages), done + len(messages)
+        place = {"name": _PLACE, "value": f"{after} {done} {total}"}
+        connection.execute(sa.text("UPDATE engine_state SET value = :value WHERE name = :name"), place)
+        yield done, total
+        codec.committed()
+
+
+def room_bytes(connection: sa.Connection) -> int:
+    """How much more room a database in a file may take meanwhile, its log with it."""
+    largest = connection.execute(sa.text("SELECT max(size_bytes) FROM message")).scalar() or 0
+    return 64_000_000 + 8 * largest
 
 
 def _id() -> sa.types.TypeEngine:
@@ -93,48 +140,70 @@ def _next(connection: sa.Connection, after: int) -> dict[int, str]:
 
 def _of(connection: sa.Connection, query: str, messages: dict[int, str]) -> dict[int, list]:
     """The rows of a query about these messages, whose first column is the message, by message."""
-    found = connection.execute(sa.text(query), {"first": min(messages), "last": max(messages)})
-    return {number: list(rows) for number, rows in groupby(found, key=itemgetter(0))}
+    found = rows.query(connection, rows.marked(connection, query, 2), (min(messages), max(messages)))
+    return {number: list(theirs) for number, theirs in groupby(found, key=itemgetter(0))}
+
+
+_BETWEEN = "message_id BETWEEN {} AND {}"
+_EVENTS = f"""SELECT message_id, revision, number, event_id, type, line, state, key, body FROM event
+WHERE {_BETWEEN} ORDER BY message_id, revision, number"""
+_NOTES = f"SELECT message_id, revision, notes FROM note WHERE {_BETWEEN} ORDER BY message_id, revision"
+_PAYLOADS = f"""SELECT d.message_id, d.id, b.body FROM delivery d JOIN delivery_body b ON b.delivery_id = d.id
+WHERE d.{_BETWEEN} ORDER BY d.message_id, d.id"""
 
 
 def _move(connection: sa.Connection, messages: dict[int, str], codec: Codec) -> None:
-    between = "BETWEEN :first AND :last ORDER BY"
-    events = _of(
-        connection,
-        "SELECT message_id, revision, number, event_id, type, line, state, key, body FROM event "
-        f"WHERE message_id {between} message_id, revision, number",
-        messages,
-    )
-    notes = _of(connection, f"SELECT message_id, revision, notes FROM note WHERE message_id {between} message_id, revision", messages)
-    payloads = _of(
-        connection,
-        "SELECT d.message_id, d.id, b.body FROM delivery d JOIN delivery_body b ON b.delivery_id = d.id "
-        f"WHERE d.message_id {between} d.message_id, d.id",
-        messages,
-    )
+    if connection.dialect.name != "sqlite":  # or a server that has counted nothing yet reads a whole table for each portion
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    events, notes, payloads = (_of(connection, query, messages) for query in (_EVENTS, _NOTES, _PAYLOADS))
+    kept, places = [], []
     for number, channel in messages.items():
         theirs = events.get(number, []), notes.get(number, []), payloads.get(number, [])
         if any(theirs):
-            _keep(connection, number, channel, theirs, codec)
+            kept += _kept(number, channel, theirs, codec)
+            places += _places(theirs)
+    rows.insert_bodies(connection, made, _COLUMNS, kept)
+    rows.update(connection, _DELIVERY, ("revision", "payload", "size_bytes"), places)
 
 
-def _keep(connection: sa.Connection, number: int, channel: str, theirs: tuple[list, list, list], codec: Codec) -> None:
-    """A message's events and notes, under their revisions; its payloads, under the first revision that there is."""
+def _kept(number: int, channel: str, theirs: tuple[list, list, list], codec: Codec) -> Iterator[tuple]:
+    """The rows of `made` of a message: its events and notes, under their revisions; its payloads, under the first that there is."""
     events, notes, payloads = theirs
-    revisions = sorted({row[1] for row in (*events, *notes)}) or [0]
-    bodies = list(dict.fromkeys(bytes(row[2]) for row in payloads))
-    for revision in revisions:
-        kept = makes.Made(
+    bodies = _bodies(payloads)
+    for revision in _revisions(theirs):
+        one = makes.Made(
             [makes.KeptEvent(*row[2:8], bytes(row[8])) for row in events if row[1] == revision],
             [tuple(note) for row in notes if row[1] == revision for note in json.loads(row[2])],
-            bodies if revision == revisions[0] else [],
+            bodies if revision == _revisions(theirs)[0] else [],
         )
-        coding, body = codec.coded(channel, MADE, makes.write(kept))
-        counts = makes.counted(kept.events)
-        connection.execute(sa.text(_PUT), {"number": number, "revision": revision, "events": counts, "coding": coding, "body": body})
-    places = {body: place for place, body in enumerate(bodies)}
-    where = [{"id": row[1], "revision": revisions[0], "payload": places[bytes(row[2])], "size_bytes": len(row[2])} for row in payloads]
-    if where:
-        connection.execute(
-            sa.text("UPDATE delivery SET revision = :revision, payload = :payload, size_bytes = :size_bytes WHERE id = :id"), where
-        )
+        yield (number, revision, 0, makes.counted(one.events), *codec.coded(channel, MADE, makes.write(one)))
+
+
+def _places(theirs: tuple[list, list, list]) -> Iterator[tuple[int, int, int, int]]:
+    """Where the payload of each delivery is: (delivery, revision, which of that row's, its size)."""
+    payloads = theirs[2]
+    places = {body: place for place, body in enumerate(_bodies(payloads))}
+    for _, delivery, body in payloads:
+        yield delivery, _revisions(theirs)[0], places[bytes(body)], len(body)
+
+
+def _revisions(theirs: tuple[list, list, list]) -> list[int]:
+    return sorted({row[1] for row in (*theirs[0], *theirs[1])}) or [0]
+
+
+def _bodies(payloads: list) -> list[bytes]:
+    return list(dict.fromkeys(bytes(row[2]) for row in payloads))
+
+
+_OLD = (
+    f"DELETE FROM event WHERE {_BETWEEN}",
+    f"DELETE FROM note WHERE {_BETWEEN}",
+    f"DELETE FROM delivery_body WHERE delivery_id IN (SELECT id FROM delivery WHERE {_BETWEEN})",
+)
+
+
+def _free(connection: sa.Connection, messages: dict[int, str]) -> None:
+    """SQLite: take away what was moved, so that what is moved next finds its room. PostgreSQL has no use for that before the tables go."""
+    if connection.dialect.name == "sqlite":
+        for query in _OLD:
+            rows.execute(connection, query.format("?", "?"), (min(messages), max(messages)))

@@ -84,17 +84,19 @@ def test_large_messages_are_taken_a_few_at_a_time_and_none_is_left_out(before: E
         assert len({number for number, _, _ in contents.events(connection)}) == 540
 
 
-def test_an_upgrade_that_comes_to_nothing_leaves_what_was_there_and_can_be_made_again(before: Engine, monkeypatch: Any) -> None:
+def test_a_portion_that_cannot_be_written_leaves_what_was_there_and_is_moved_the_next_time(before: Engine, monkeypatch: Any) -> None:
     def full(codec: Codec, connection: Connection) -> None:
         raise OSError("no room")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="no room"):
         patched.setattr(Codec, "write", full)
         schema.upgrade(before)
-    assert schema.current(before) == "0004"
+    assert schema.current(before) == "0005 begun"
     with before.connect() as connection:
-        counts = [connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() for table in ("event", "note", "delivery_body")]
-    assert counts == [540 * 2 + 300 * 2, 540, 540 * 3]
+        counts = [
+            connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() for table in ("event", "note", "delivery_body", "made")
+        ]
+    assert counts == [540 * 2 + 300 * 2, 540, 540 * 3, 0]
     schema.upgrade(before)
     with before.connect() as connection:
         assert len(contents.payloads(connection)) == 540 * 3

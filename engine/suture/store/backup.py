@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from suture.model.errors import StoreError
+from suture.model.errors import StoreError, StoreRefused
 from suture.model.value import Value
 from suture.store import copying, dialect, orders, schema
 from suture.store.archive import Manifest, Worked, Writer, require_free
@@ -53,6 +53,8 @@ def make(engine: Engine, path: Path, origin: Origin, worked: Worked, replace: bo
         manifest.files |= {name: writer.file(name, source) for name, source in origin.files.items()}
         with dialect.reading(engine) as connection:
             dialect.unhurried(connection)
+            if schema.revision_of(connection) != revision:
+                raise StoreRefused(f"the database {dialect.name_of(engine.url)} is being upgraded; back it up when that has ended")
             for shape in copying.shapes(connection):
                 manifest.tables[shape.name] = writer.table(shape.name, shape.columns, copying.unload(connection, shape))
         manifest.ended_us = int(time.time() * 1e6)

@@ -156,6 +156,29 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+@contextmanager
+def unhurried_writing(connection: Connection) -> Iterator[None]:
+    """As `writing`, on a connection that is there; no statement of the transaction takes too long."""
+    connection.execution_options(**{_BEGIN: IMMEDIATE})
+    with connection.begin():
+        unhurried(connection)
+        yield
+
+
+def checkpoint(connection: Connection) -> None:
+    """SQLite: copy the log into the file, so that the next transaction begins it anew. For whoever is alone on a store (ownership.py),
+    between two of its transactions: see checkpoint.py."""
+    if is_sqlite(connection):
+        rows.query(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def vacuum(engine: Engine, names: list[str]) -> None:
+    """PostgreSQL: make the room of rows that are gone free again, and count anew. Where that cannot be now, the server does it later."""
+    with suppress(SQLAlchemyError), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        quoted = ", ".join(f'"{name}"' for name in names)
+        connection.execute(text(f"VACUUM (ANALYZE) {quoted}"))
+
+
 def writer(engine: Engine) -> Connection:
     """The journal's connection: its transactions hold the write lock from their first statement."""
     connection = engine.connect().execution_options(**{_BEGIN: _JOURNAL})

@@ -76,14 +76,42 @@ def alone(engine: Engine) -> Iterator[None]:
 
     Nobody in this process may have the database open at the end: its file is closed then, and SQLite's locks on it are gone.
     """
-    files = [_open(name) for name in (_beside(engine), os.path.realpath(dialect.file_of(engine)))]
+    files: list[int] = []
     try:
-        for file in files:
-            _wait_for(partial(_lock, file), engine)
+        for name in (_beside(engine), os.path.realpath(dialect.file_of(engine))):
+            files.append(_open(name))  # the second when the first is locked: nobody puts another in its place any more
+            _wait_for(partial(_lock, files[-1]), engine)
+        if os.geteuid() == 0:  # or the engine's user could not open a lock that root has made
+            there = os.fstat(files[1])
+            os.fchown(files[0], there.st_uid, there.st_gid)
         yield
     finally:
         for file in files:
             os.close(file)
+
+
+@contextmanager
+def holding(engine: Engine) -> Iterator[Connection]:
+    """A connection for somebody who changes the store over many transactions: no engine works on it meanwhile, nor another of these.
+
+    Raises StoreRefused when one does. On PostgreSQL the lock is this connection's, so that who has lost it writes nothing more; on
+    SQLite nobody else in this process may have the database open.
+    """
+    if dialect.file_of(engine):
+        engine.dispose()  # what it has open may be a file that a restore has put aside meanwhile
+        with alone(engine):
+            try:
+                with engine.connect() as connection:
+                    yield connection
+            finally:
+                engine.dispose()  # before `alone` closes the file, and with that lets go of SQLite's locks on it
+        return
+    with engine.connect() as connection:
+        _wait_for(partial(lock, connection), engine)
+        try:
+            yield connection
+        finally:
+            connection.invalidate()  # the lock ends with the session
 
 
 def exclude(connection: Connection) -> None:
@@ -95,7 +123,7 @@ def _wait_for(free: Callable[[], bool], engine: Engine) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not free():
         if time.monotonic() > deadline_s:
-            raise StoreRefused(f"the database {dialect.name_of(engine.url)}: {TAKEN}; stop that one first")
+            raise StoreRefused(f"the database {dialect.name_of(engine.url)}: {TAKEN}, or an upgrade or restore of it; stop that one first")
         time.sleep(0.05)
 
 

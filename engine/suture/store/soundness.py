@@ -30,7 +30,11 @@ def problems(engine: Engine, quick: bool, doing: Doing) -> Iterator[str]:
     with dialect.reading(engine) as connection:
         dialect.unhurried(connection)
         doing("the schema")
-        if (found := schema.revision_of(connection)) != schema.HEAD:
+        found = schema.revision_of(connection)
+        if revision := schema.begun(found):
+            yield f"an upgrade to schema {revision} was begun and has not ended; run `suture db upgrade`, and look again then"
+            return
+        if found != schema.HEAD:
             yield f"it has schema {found or 'none'}, and this Suture needs {schema.HEAD}"
         doing("pages and indexes")
         yield from _pages(connection, quick)
