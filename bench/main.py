@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import figures, looking, options, queues, readers, report, runs
+from bench import figures, looking, options, queues, readers, report, runs, upgrading
 from bench.checkout import Checkout
 from bench.child import BenchError
 from bench.databases import NAMES, Databases
@@ -83,6 +83,9 @@ def _measure(chosen: Options, document: dict[str, Any]) -> None:
         elif chosen.looking is not None:
             for database in chosen.database:
                 document["runs"].append(looking.measure(database, databases, chosen.looking, say))
+        elif chosen.upgrade is not None:
+            for database in chosen.database:
+                document["runs"].append(upgrading.measure(database, databases, chosen.upgrade, say))
         else:
             _measure_cases(chosen, databases, document)
 
@@ -169,4 +172,6 @@ def text(document: dict[str, Any]) -> str:
     parts += [queues.text(waiting)] if waiting else []
     looked = [result for result in document["runs"] if result["kind"] == "looking"]
     parts += [looking.text(looked)] if looked else []
+    upgraded = [result for result in document["runs"] if result["kind"] == "upgrade"]
+    parts += [upgrading.text(upgraded)] if upgraded else []
     return "\n\n".join(parts)

@@ -24,6 +24,7 @@ examples:
   python -m bench --queue                       the delivery queue alone: enqueued, and taken and completed a second
   python -m bench --readers 60                  W1 on PostgreSQL for an hour under a session idle in a transaction, and four that read
   python -m bench --looking                     finding messages in a store of two million, and of a hundredth of that
+  python -m bench --upgrade                     bringing up a store of the oldest schema: how long, and how much room
 
 exit codes: 0 all well; 1 something was lost, doubled or out of order; 2 it could not be measured
 """
@@ -44,6 +45,7 @@ class Options:
     against: Path | None
     queue: int | None
     looking: int | None
+    upgrade: int | None
     procrastinate: str | None
     floor: Path | None
     floor_python: str
@@ -122,6 +124,7 @@ def _instead_of_load(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="searches and commands on a store of N messages (2000000)",
     )
+    add("--upgrade", nargs="?", type=_positive, const=100_000, metavar="N", help="bring up a store of N messages (100000) of schema 0001")
 
 
 def _positive(text: str) -> int:

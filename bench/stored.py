@@ -2,7 +2,7 @@
 
 A message has three charge events, three business keys, search keys, a delivery that was accepted at the first attempt, and
 what was made of it; one in EXCEPTION_EVERY is parked for an item that no table knows. What such a message consists of is said by
-`_received`, `_processed` and `_attempted` alone; whoever looks for messages asks `account_of` and its like for values.
+`message_of`, `settled_of`, `found_by` and `_attempted` alone; whoever looks for messages asks `account_of` and its like for values.
 """
 
 from __future__ import annotations
@@ -106,25 +106,39 @@ def _write(database: Engine, count: int, first_us: int, say: Callable[[str], Non
     store.end()
 
 
-def _received(number: int, at_us: int, kept: list[Message]) -> Received:
+def message_of(number: int, at_us: int) -> Message:
+    """A message, received then."""
     control = control_id(number)
     raw = _RAW.replace(b"3{ACCOUNT}", account_of(number).encode()).replace(b"7{ACCOUNT}", patient_of(number).encode())
     raw = raw.replace(b"{ACCOUNT}", b"%06d" % _account(number)).replace(b"{ID}", control)
-    message = Message(CHANNEL, raw, at_us, control.decode(), "DFT^P03", "CABINET|ORSUITE", "127.0.0.1:40000")
-    return Received(message, 0, lambda state, stored: kept.append(stored), _failed)
+    return Message(CHANNEL, raw, at_us, control.decode(), "DFT^P03", "CABINET|ORSUITE", "127.0.0.1:40000")
+
+
+def found_by(number: int) -> list[tuple[str, str]]:
+    """What a message is found by: kinds and values."""
+    return [("patient", patient_of(number)), ("account", account_of(number)), *(("item", item) for item in items_of(number))]
+
+
+def settled_of(number: int, message: Message) -> Settled:
+    """What becomes of a message when it is processed."""
+    items = items_of(number)
+    keys = [f"CABINET|ORSUITE|{message.control_id}-{line}" for line in (1, 2, 3)]
+    return _parked(items[0]) if number % EXCEPTION_EVERY == 0 else _settled(message, account_of(number), patient_of(number), items, keys)
+
+
+def _received(number: int, at_us: int, kept: list[Message]) -> Received:
+    return Received(message_of(number, at_us), 0, lambda state, stored: kept.append(stored), _failed)
 
 
 def _processed(number: int, message: Message, made: list[Delivery]) -> Processed:
-    account, patient, items = account_of(number), patient_of(number), items_of(number)
-    keys = [f"CABINET|ORSUITE|{message.control_id}-{line}" for line in (1, 2, 3)]
-    search = [("patient", patient), ("account", account), *(("item", item) for item in items)]
-    settled = _parked(items[0]) if number % EXCEPTION_EVERY == 0 else _settled(message, account, patient, items, keys)
-    claimed = keys if settled.events else ()
+    settled = settled_of(number, message)
+    claimed = [key for key, *_ in settled.claims]
 
     def done(written: Settled) -> None:
         made.extend(written.deliveries)
 
-    return Processed(message, message.received_at_us + 2_000, 0, claimed, settled, lambda *known: settled, (), search, 0, done, _failed)
+    at_us, search = message.received_at_us + 2_000, found_by(number)
+    return Processed(message, at_us, 0, claimed, settled, lambda *known: settled, (), search, 0, done, _failed)
 
 
 def _parked(item: str) -> Settled:
