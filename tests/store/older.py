@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import lzma
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from suture.model import states
-from suture.store import content, dialect, rows, schema
+from suture.store import content, copying, dialect, rows, schema
+from suture.store.engine import open_file
 from tests import contents
 
 KEPT = {
@@ -32,6 +35,23 @@ _MOVED = {
     "delivery_body": "delivery_id body",
 }
 LANES = ("", "account 7", "konto-Ä")
+
+
+WRITTEN = Path(__file__).parent / "of_3771862.db.xz"
+"""The database that `suture demo --keep --messages 60` of Suture's commit 3771862 has left: a simulated day of a made-up hospital."""
+
+
+def fill_as_written(engine: Engine, directory: Path) -> None:
+    """Put into an empty database what an engine of schema 0001 has written. directory: for a file of its own."""
+    written = directory / "written.db"
+    written.write_bytes(lzma.decompress(WRITTEN.read_bytes()))
+    source = open_file(written)
+    with dialect.reading(source) as old, dialect.writing(engine) as connection:
+        schema.make(connection, "0001")
+        for shape in copying.shapes(old):
+            rows.fill(connection, shape.name, shape.columns, copying.unload(old, shape))
+        rows.count_on(connection, ("exception", "command", "audit"))
+    source.dispose()
 
 
 def fill(engine: Engine, revision: str, count: int, size_bytes: int = 300, payload_bytes: int = 200) -> None:

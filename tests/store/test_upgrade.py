@@ -65,6 +65,19 @@ def test_every_message_is_what_it_was(empty_db: Engine, revision: str) -> None:
         assert connection.execute(text("SELECT count(*) FROM engine_state WHERE name = 'upgrade'")).scalar() == 0
 
 
+def test_what_an_engine_of_the_first_schema_has_written_is_what_it_was(empty_db: Engine, tmp_path: Path) -> None:
+    older.fill_as_written(empty_db, tmp_path)
+    assert schema.current(empty_db) == "0001"
+    before = older.told(empty_db)
+    counts = {name: len(before[name]) for name in ("message", "raw", "event", "delivery", "delivery_body", "attempt", "exception", "claim")}
+    assert list(counts.values()) == [60, 60, 297, 328, 328, 337, 3, 215]
+    assert schema.upgrade(empty_db) == 60
+    after = older.told(empty_db)
+    for name in before:
+        assert after[name] == before[name], name
+    assert sound(empty_db)
+
+
 def test_it_goes_on_where_it_was_ended(empty_db: Engine) -> None:
     older.fill(empty_db, "0001", COUNT, SIZE_BYTES, 6_000)
     before = older.told(empty_db)
