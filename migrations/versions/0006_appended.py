@@ -40,6 +40,8 @@ def _numbers(kind: str, table: str) -> None:
     connection = op.get_bind()
     last = connection.execute(sa.text(f"SELECT max(id) FROM {table}")).scalar() or 0
     free = connection.execute(sa.text("SELECT free_from FROM numbers WHERE kind = :kind"), {"kind": kind}).scalar() or 0
+    if not last and not free:
+        return
     first = (max(last, free - 1, 0) // _RUN + 1) * _RUN if last else max(free, 1)
     connection.execute(sa.text("DELETE FROM numbers WHERE kind = :kind"), {"kind": kind})
     connection.execute(

@@ -123,7 +123,9 @@ def told(engine: Engine) -> dict[str, list[Any]]:
     """All that a store tells of its messages, also while it is being upgraded: what is there twice is twice in it."""
     with dialect.reading(engine) as connection:
         there = set(inspect(connection).get_table_names())
-        found = {name: _plain(connection, f'SELECT {", ".join(columns.split())} FROM "{name}"') for name, columns in KEPT.items()}
+        there_now = {name: columns.split() for name, columns in KEPT.items() if name != "search_key"}
+        found = {name: _plain(connection, f'SELECT {", ".join(columns)} FROM "{name}"') for name, columns in there_now.items()}
+        found["search_key"] = _search_keys(connection, there)
         after = _moved_until(connection, there)
         found |= {"event": [], "note": [], "delivery_body": []}
         if "made" in there:
@@ -142,6 +144,15 @@ def told(engine: Engine) -> dict[str, list[Any]]:
             notes = _plain(connection, f"SELECT message_id, revision, notes FROM note WHERE message_id > {after}")
             found["note"] += [(m, r, *map(str, note)) for m, r, kept in notes for note in json.loads(kept)]
     return {name: sorted(those, key=repr) for name, those in found.items()}
+
+
+def _search_keys(connection: Connection, there: set[str]) -> list[tuple[int, int]]:
+    """(message, hash) of all that messages are found by."""
+    if "search_key" in there:
+        return _plain(connection, "SELECT message_id, hash FROM search_key")
+    kept = _plain(connection, "SELECT run, entries FROM search_index")
+    entries = [(run, entries[start : start + 10]) for run, entries in kept for start in range(0, len(entries), 10)]
+    return [((run << 10) + int.from_bytes(one[8:], "big"), int.from_bytes(one[:8], "big", signed=True)) for run, one in entries]
 
 
 def _plain(connection: Connection, query: str) -> list[tuple[Any, ...]]:
