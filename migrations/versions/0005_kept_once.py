@@ -30,6 +30,8 @@ _DELIVERY = sa.table(
     sa.column("payload", sa.SmallInteger),
     sa.column("size_bytes", sa.Integer),
 )
+SEARCH_BYTES = 128
+"""Of a message: what the revision after this one, which makes the search index anew in one transaction, leaves in the log meanwhile."""
 AT_A_TIME, TOGETHER_BYTES = 500, 4_194_304
 """Messages that are in memory at a time, and in one transaction, with all that was made of them: so many, or fewer that are so large
 together."""
@@ -80,8 +82,8 @@ def portions(connection: sa.Connection) -> Iterator[tuple[int, int]]:
 
 def room_bytes(connection: sa.Connection) -> int:
     """How much more room a database in a file may take meanwhile, its log with it."""
-    largest = connection.execute(sa.text("SELECT max(size_bytes) FROM message")).scalar() or 0
-    return 64_000_000 + 8 * largest
+    largest, count = connection.execute(sa.text("SELECT max(size_bytes), count(*) FROM message")).one()
+    return 64_000_000 + 8 * (largest or 0) + SEARCH_BYTES * count
 
 
 def _id() -> sa.types.TypeEngine:

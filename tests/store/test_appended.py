@@ -166,6 +166,7 @@ class Ledger:
             open_states = views.OPEN_STATES["delivery"]
             expected = sorted(n for n, (state, _) in now.items() if state in open_states)
             assert sorted(connection.execute(select(o.id)).scalars()) == expected
+            assert set(connection.execute(select(tables.waiting.c.id)).scalars()) <= set(expected), "what is over is not left there"
             for destination in ("erp", "billing"):
                 mine = [n for n in expected if self.places[n].destination == destination]
                 where = [d.channel == "c", d.destination == destination, d.state.in_(open_states)]

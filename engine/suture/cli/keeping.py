@@ -99,7 +99,8 @@ def _told(manifest: Manifest) -> dict[str, Any]:
 
 
 def _content(manifest: Manifest) -> str:
-    counts = f"{manifest.rows('received', 'message'):,} messages, {manifest.rows('queued', 'delivery'):,} deliveries, {manifest.rows('exception'):,} exceptions"
+    messages, deliveries = manifest.rows("received", "message"), manifest.rows("queued", "delivery")
+    counts = f"{messages:,} messages, {deliveries:,} deliveries, {manifest.rows('exception'):,} exceptions"
     return f"{counts}; {len(manifest.files)} files of the site; schema {manifest.schema}"
 
 

@@ -17,7 +17,7 @@ from suture.model.value import Value
 from suture.store import again, orders
 from suture.store.sequences import KINDS
 from suture.store.state import STORE, put, put_engine
-from suture.store.tables import command, engine_state, exception, numbers, queued, received, sequence_number
+from suture.store.tables import command, engine_state, exception, numbers, queued, received, sequence_number, waiting
 from suture.store.views import delivery, message
 
 CODE, STAGE = "RESTORED", "restore"
@@ -104,4 +104,5 @@ def _park(connection: Connection, what: Restoring, why: str) -> int:
     columns = ["message_id", "channel", "stage", "code", "reason", "opened_at_us"]
     connection.execute(insert(exception).from_select(columns, told.order_by(m.id)))
     values = {"state": states.PARKED, "processed_at_us": what.now_us, "reason": f"{CODE}: {why}"}
+    connection.execute(waiting.delete().where(waiting.c.kind == "message"))
     return connection.execute(update(received).where(received.c.id.in_(select(m.id).where(waits))).values(values)).rowcount
