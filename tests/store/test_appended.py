@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, select, text
 from suture.model import states
 from suture.model.message import Message
 from suture.model.outcome import Accepted, Ambiguous, Held, Rejected, TryLater
+from suture.model.value import changed
 from suture.ports import Attempted, Delivery, Processed, Received, Sending, Settled
 from suture.store import backlog, claims, dialect, rows, rulings, tables, views, write_attempts, write_processed
 from suture.store.backlog import deliveries_by_id
@@ -83,6 +84,45 @@ def test_what_goes_through_changes_no_row(engine_db: Engine) -> None:
     assert desk.bugs == []
 
 
+def test_of_a_group_that_takes_more_numbers_than_the_mark_stays_behind_all_that_is_open_is_found(engine_db: Engine) -> None:
+    """512 messages with nine deliveries each: 4,608 numbers of deliveries in one transaction."""
+    desk, kept, told = Desk(engine_db), [], list[Any]()
+    messages = [Message("c", b"MSH", 1_000, f"M{n}", "DFT^P03", "A|B", "peer") for n in range(512)]
+    desk.written([Received(m, 0, lambda state, m: kept.append(m), _ignore) for m in messages])
+    group = []
+    for m in kept:
+        fan = [Delivery(m.id, "c", f"d{n}", "a", b"body", f"{m.id} {n}") for n in range(9)]
+        settled = Settled("processed", "", (), (), fan, ())
+        group.append(Processed(m, 2, 0, (), settled, lambda c, s, settled=settled: settled, (), (), 0, told.append, _ignore))
+    desk.written(group)
+    numbers = sorted(d.id for settled in told for d in settled.deliveries)
+    with engine_db.connect() as connection:
+        assert sorted(connection.execute(select(views.delivery_open.c.id)).scalars()) == numbers
+        mark = connection.execute(select(tables.numbers.c.open_from).where(tables.numbers.c.kind == "delivery")).scalar()
+    assert len(numbers) == 4608 and mark is not None and mark > 1000
+
+
+@pytest.mark.parametrize(("late", "later"), [(states.RETRYING, states.ACCEPTED), (states.DEAD, states.RETRYING)])
+def test_an_attempt_that_is_salvaged_late_does_not_come_before_a_later_one(engine_db: Engine, late: str, later: str) -> None:
+    ledger = Ledger(engine_db, random.Random(1))
+    with dialect.writing(engine_db) as connection:
+        ledger.enqueue(connection)
+        rows.execute(connection, "UPDATE numbers SET open_from = 9000 WHERE kind = 'delivery'")
+        (d,) = ledger.places.values()
+        rows.insert(connection, tables.waiting, ("kind", "channel", "destination", "id"), [("delivery", "c", d.destination, d.id)])
+    ledger.numbers.open_from["delivery"] = 9000
+    with dialect.writing(engine_db) as connection:
+        write_attempts.write(connection, [_attempted(d, 2, later)], ledger.numbers, {})
+    with dialect.writing(engine_db) as connection:
+        salvaged = changed(_attempted(d, 1, late), salvaged="it could not be written as it was")
+        write_attempts.write(connection, [salvaged], ledger.numbers, {})
+    with engine_db.connect() as connection:
+        now = connection.execute(select(views.delivery.c.state, views.delivery.c.attempts)).one()
+        is_open = connection.execute(select(views.delivery_open.c.id)).scalars().all()
+    assert tuple(now) == (later, 2)
+    assert is_open == ([d.id] if later == states.RETRYING else [])
+
+
 class Ledger:
     """Deliveries of a store beside what they have to be: number to state and attempts."""
 
@@ -147,7 +187,9 @@ class Ledger:
         )
         try:
             with dialect.writing(self.engine) as connection:
-                doing(connection)
+                for _ in range(self.chance.choice((1, 1, 1, 9))):
+                    doing(connection)
+                self.numbers.follow(connection)
                 codec.write(connection)
                 if self.chance.random() < 0.1:
                     raise InterruptedError

@@ -120,6 +120,7 @@ class Filed:
             number = self.numbers.next_message(connection)
             names = ("id", "channel", "received_at_us", "state", "control_id", "type", "sender", "peer", "size_bytes")
             rows.insert(connection, tables.received, names, [(number, "c", 1, "received", "M", "T", "S", "p", 3)])
+            self.numbers.follow(connection)
         return number
 
     def process(self, number: int) -> None:
@@ -132,6 +133,7 @@ class Filed:
         with dialect.writing(self.engine) as connection:
             asked = claims.ask(connection, [one])
             write_processed.write(connection, [one], self.numbers, {}, Codec(lambda: 0), asked)
+            self.numbers.follow(connection)
 
     def check(self, store: Store) -> None:
         for wanted in ((("patient", "A"),), (("item", "B"),), (("account", "A"), ("item", "A"))):

@@ -136,7 +136,9 @@ def test_a_block_costs_a_few_statements_and_no_number_does(writers: list[Writer]
 
     def taken(connection: Connection) -> list[int]:
         with dialect.transaction(connection, mixed=False):
-            return [one.numbers.next_message(connection) for _ in range(3 * BLOCK)]
+            given = [one.numbers.next_message(connection) for _ in range(3 * BLOCK)]
+            one.numbers.follow(connection)
+            return given
 
     assert taken(one.connection) == list(range(1, 3 * BLOCK + 1))
     counted = [sql for sql in asked if "numbers" in sql or "waiting" in sql]

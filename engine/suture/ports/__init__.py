@@ -212,8 +212,8 @@ class Processed(Value, frozen=True):
 class Attempted(Value, frozen=True):
     """Record one attempt and the state it left the delivery in; a value.
 
-    number: of the attempt, from 1. salvaged: "" or why the outcome could not be written as it was; the attempt then takes
-    the next free number, and an exception tells of it.
+    number: of the attempt, from 1. salvaged: "" or why the outcome could not be written as it was; an exception tells of it
+    then, and the attempt takes the next free number where its own is taken.
     """
 
     delivery: Delivery

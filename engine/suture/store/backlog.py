@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, select
 from suture.model import states
 from suture.model.message import Message
 from suture.ports import Delivery
-from suture.store import content, faults
+from suture.store import content, dialect, faults
 from suture.store.queries import in_parts, parts
 from suture.store.tables import message_body, numbers, waiting
 from suture.store.views import delivery, message
@@ -128,6 +128,7 @@ def _first(connection: Connection, view: Table, place: tuple[str, str, int], whe
     numbers.open_from is read before: what it goes past meanwhile is then found among those that are not behind.
     """
     channel, destination, after_id = place
+    dialect.by_index(connection)
     v, w, kind = view.c, waiting.c, view.name
     mark = connection.execute(select(numbers.c.open_from).where(numbers.c.kind == kind)).scalar()
     asked = select(v.id, v.size_bytes).where(*where).order_by(v.id)

@@ -32,8 +32,9 @@ _UNHURRIED = ("statement_timeout", "idle_in_transaction_session_timeout", "trans
 _KNOWN = f"SELECT name FROM pg_settings WHERE name IN {_UNHURRIED}"
 """PostgreSQL 17 has more of them."""
 
-BY_INDEX = "SET enable_seqscan = off"
-"""The journal asks by keys alone; a plan that PostgreSQL made while a table was small would read it whole until it is analyzed."""
+BY_INDEX = "SELECT set_config(name, 'off', {0}) FROM (VALUES ('enable_seqscan'), ('enable_hashjoin'), ('enable_mergejoin')) AS v (name)"
+"""The journal asks by keys alone; a plan that PostgreSQL made while a table was small would read it whole until it is analyzed, and
+one that it makes of a view reads all attempts to look at those of a few deliveries, because it cannot tell how many are open."""
 LEFT = 4
 """A session that has said nothing for so many times the timeout is ended by the server: its engine is frozen, and another may come."""
 _IDLE_SESSIONS = 140_000
@@ -185,7 +186,7 @@ def writer(engine: Engine) -> Connection:
     if not is_sqlite(engine):
         _driver(connection).prepared_max = PREPARED
         with connection.begin():
-            rows.execute(connection, BY_INDEX)
+            rows.query(connection, BY_INDEX.format("false"))
     return connection
 
 
@@ -287,6 +288,12 @@ def transaction(connection: Connection, mixed: bool) -> AbstractContextManager[o
 
 def _driver(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
+
+
+def by_index(connection: Connection) -> None:
+    """In this transaction few rows of much are asked for: see BY_INDEX."""
+    if not is_sqlite(connection):
+        rows.query(connection, BY_INDEX.format("true"))
 
 
 def for_update(connection: Connection) -> str:

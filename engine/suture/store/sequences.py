@@ -41,6 +41,7 @@ class Sequences:
 
     def __init__(self) -> None:
         self.open_from = dict.fromkeys(KINDS, 0)
+        self._passing: dict[str, tuple[int, int]] = {}
         self.message = self.delivery = self._message_end = self._delivery_end = 0
         self.fresh = False
 
@@ -66,8 +67,15 @@ class Sequences:
         self.fresh = True
         rows.execute(connection, rows.marked(connection, _TAKE, 1), (kind,))
         ((free_from, open_from),) = rows.query(connection, rows.marked(connection, _TAKEN, 1), (kind,))
-        self._pass(connection, kind, open_from, free_from - LAG)
+        since, _ = self._passing.get(kind, (open_from, 0))
+        self._passing[kind] = since, free_from - LAG
         return free_from - BLOCK - 1, free_from - 1
+
+    def follow(self, connection: Connection) -> None:
+        """At the end of a transaction, when all of its rows are written: open_from follows the numbers that it has taken."""
+        while self._passing:
+            kind, (since, until) = self._passing.popitem()
+            self._pass(connection, kind, since, until)
 
     def _pass(self, connection: Connection, kind: str, since: int, until: int) -> None:
         """What is open between the two waits from now on."""
@@ -95,6 +103,7 @@ class Sequences:
         """The transaction was not committed, or that is not known: a block that was taken in it may be another writer's."""
         if self.fresh:
             self.fresh, self._message_end, self._delivery_end = False, 0, 0
+            self._passing.clear()
 
     def give_back(self, connection: Connection) -> None:
         """This writer gives no more: what is left of its blocks is free, unless somebody has taken another one since."""

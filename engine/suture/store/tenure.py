@@ -104,7 +104,7 @@ class Tenure:
         self._signer = uuid.uuid4().hex
         self._renewed_s = self._alone_s = float("-inf")
         self._sends_for_s = 0.0
-        self._signed = 0
+        self._signed = self._forgotten = 0
 
     def may_send(self) -> bool:
         """Whether a send may begin: the store has just been this process's, and the last owner's lease is over."""
@@ -126,6 +126,7 @@ class Tenure:
     def renew(self, began_s: float) -> None:
         """A transaction that began then was committed."""
         self._renewed_s = began_s
+        self._signed = self._forgotten
 
     def begin(self, connection: Connection) -> None:
         """With each new connection: take the store, or see that it is still this process's.
@@ -187,8 +188,8 @@ class Tenure:
         if self.shared:
             rows.execute(connection, _SIGN, (f"{self.mark}%", self.epoch, signature))
             if signature >= self._signed + 2 * KEPT_SIGNATURES:
-                rows.execute(connection, _FORGET, (self.epoch, self._signed, signature - KEPT_SIGNATURES))
-                self._signed = signature - KEPT_SIGNATURES
+                self._forgotten = signature - KEPT_SIGNATURES
+                rows.execute(connection, _FORGET, (self.epoch, self._signed, self._forgotten))
         elif not fenced and rows.query(connection, _IS_NOT_OURS, (f"{self.mark}%",)):
             raise TakenOver("it is another engine's")
         return self.shared

@@ -141,6 +141,7 @@ class Transactions:
         self.codec.write(connection)  # before any work, which may read what was written just now
         for work in kinds.get(Work, ()):
             results[id(work)] = partial(work.done, work.run(connection))
+        self.sequences.follow(connection)
         return [results[id(operation)] for operation in operations]
 
 
