@@ -103,7 +103,8 @@ def steps_of(said: list[str]) -> int:
     return int(said[0].split()[0])
 
 
-EVERYWHERE = {"0001", "0002", "0003", "0004", "0005 begun", "0005", schema.HEAD}
+EVERYWHERE = {"0001", "0002", "0003", "0004", "0005 begun", "0005"}
+"""What a store that was killed can be found with; HEAD too, where a step comes after the last commit."""
 
 
 @pytest.mark.slow
@@ -118,7 +119,7 @@ def test_killed_at_every_step_on_sqlite(tmp_path: Path) -> None:
     assert last > 50
     copies = [copy(step) for step in range(1, last + 1)]
     assert ran(*copies) == [str(-signal.SIGKILL)] * last
-    assert {whole(each.partition(" ")[2], before) for each in copies} == EVERYWHERE
+    assert {whole(each.partition(" ")[2], before) for each in copies} - {schema.HEAD} == EVERYWHERE
 
 
 @contextmanager
