@@ -107,7 +107,7 @@ def test_what_is_moved_makes_room_for_what_follows(tmp_path: Path) -> None:
         largest = max(largest, sum(Path(f"{path}{end}").stat().st_size for end in ("", "-wal")))
 
     schema.upgrade(engine, told)
-    assert before < largest < before * 1.15
+    assert before < largest < before * 1.3  # without that it would be nearly twice
     engine.dispose()
 
 
