@@ -197,10 +197,11 @@ def _update_sql(table: Table, columns: tuple[str, ...], rows: int, dialect: Dial
     return f'UPDATE "{table.name}" SET {given} FROM (VALUES {_values(places, rows)}) AS v WHERE "{table.name}".id = v.column1'
 
 
-def execute_in(connection: Connection, sql: str, values: Iterable[Any]) -> None:
-    """Run a statement whose text holds {in} for a list of placeholders, for these values, in few statements."""
+def execute_in(connection: Connection, sql: str, first: Any, values: Iterable[Any]) -> None:
+    """Run a statement whose text holds {first} for one placeholder and behind it {in} for a list of them, in few statements."""
     for part in _padded(list(values)):
-        execute(connection, _in_place(sql, is_sqlite(connection), len(part)), part)
+        one, *others = _marks(is_sqlite(connection), 1 + len(part))
+        execute(connection, sql.replace("{first}", one).replace("{in}", ", ".join(others)), [first, *part])
 
 
 def _in_place(sql: str, sqlite: bool, count: int) -> str:

@@ -18,7 +18,7 @@ from suture.store import rows, search
 from suture.store.views import OPEN_STATES
 
 BLOCK = 1000
-"""Numbers taken at a time, and lost by a writer that is killed: about a run of the search index (search.py), which looks at every run."""
+"""Numbers taken at a time, and lost by a writer that is killed."""
 LAG = 3 * BLOCK
 """So far behind the end of the newest block is open_from: as a rule nothing is open there any more."""
 KINDS = {"message": "received", "delivery": "queued"}

@@ -7,7 +7,7 @@ person has ruled, where no attempt came after that.
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, Connection, MetaData, Table, event, text
+from sqlalchemy import DDL, MetaData, Table, event
 
 from suture.model import states
 from suture.store import tables
@@ -72,12 +72,6 @@ def _open(kind: str) -> str:
 
 
 STATEMENTS = (_MESSAGE, _DELIVERY, _open("message"), _open("delivery"))
-
-
-def make(connection: Connection) -> None:
-    """Make the views in a database that has the tables."""
-    for statement in STATEMENTS:
-        connection.execute(text(statement))
 
 
 for _statement in STATEMENTS:

@@ -19,7 +19,7 @@ ATTEMPT = (
 )
 EXCEPTION = ("message_id", "delivery_id", "channel", "stage", "code", "field", "reason", "opened_at_us")
 KEPT_RESPONSE_BYTES = 4096
-_BEGUN = """INSERT INTO sending (delivery_id, number, at_us) SELECT id, attempts + 1, {at_us} FROM delivery
+_BEGUN = """INSERT INTO sending (delivery_id, number, at_us) SELECT id, attempts + 1, CAST({first} AS BIGINT) FROM delivery
 WHERE id IN ({in}) AND state <> 'in_flight'"""
 _NUMBERS = "SELECT delivery_id, number FROM attempt WHERE delivery_id IN ({in})"
 
@@ -61,8 +61,7 @@ def _taken(connection: Connection, ids: list[int]) -> dict[int, set[int]]:
 
 def write_sending(connection: Connection, operations: list[Sending], sequences: Sequences, results: dict[int, Callable[[], None]]) -> None:
     """Record that deliveries are in flight."""
-    at_us = max(o.at_us for o in operations)
-    rows.execute_in(connection, _BEGUN.replace("{at_us}", str(int(at_us))), [o.delivery.id for o in operations])
+    rows.execute_in(connection, _BEGUN, max(o.at_us for o in operations), [o.delivery.id for o in operations])
     for o in operations:
         results[id(o)] = o.done
 
